@@ -1,0 +1,102 @@
+"""The decision object every plan and every command asks. There is no other door.
+
+A decision is computed once per set of grants and is immutable; `digest` names it in plan caches. Row conditions are
+checked expressions over the record (and `user.`), so the same condition is interpreted for a command and compiled
+into SQL for a read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from clew.expressions.tree import Checked
+from clew.metadata.blueprint import Blueprint
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Whether an action is allowed: never, always, or on records for which any of the conditions holds.
+
+    No conditions and `allowed` means always. Empty means deny (threat 19).
+    """
+
+    allowed: bool = False
+    conditions: tuple[Checked, ...] = ()
+
+    @property
+    def always(self) -> bool:
+        return self.allowed and not self.conditions
+
+
+ALWAYS = Grant(True)
+NEVER = Grant()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldAccess:
+    """What a caller may do with one field.
+
+    `read` NEVER hides the field altogether: it does not exist for the caller. A conditional `read` masks it: on rows
+    where no condition holds the value is null, in selection, filter, order, group, search and cursor alike.
+    """
+
+    read: Grant = NEVER
+    write: Grant = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class EntityAccess:
+    """What a caller may do with one entity. A field that is not listed is hidden."""
+
+    read: Grant = NEVER
+    create: Grant = NEVER
+    update: Grant = NEVER
+    void: Grant = NEVER
+    correct: Grant = NEVER
+    transitions: Mapping[str, Grant] = field(default_factory=lambda: MappingProxyType({}))
+    fields: Mapping[str, FieldAccess] = field(default_factory=lambda: MappingProxyType({}))
+    audit: Grant = NEVER
+    """Reading the record's history and audit trail."""
+    export: Grant = NEVER
+
+    def sees(self, name: str) -> bool:
+        access = self.fields.get(name)
+        return access is not None and access.read.allowed
+
+
+NOTHING = EntityAccess()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Everything a caller with certain grants may do in one release."""
+
+    digest: str
+    entities: Mapping[str, EntityAccess]
+
+    def on(self, entity: str) -> EntityAccess:
+        return self.entities.get(entity, NOTHING)
+
+
+def permit_all(blueprint: Blueprint) -> Decision:
+    """The decision of the loopback-only server while a project declares no policies: everything, audited all the same."""
+    open_field = FieldAccess(ALWAYS, ALWAYS)
+    entities = {
+        name: EntityAccess(
+            read=ALWAYS,
+            create=ALWAYS,
+            update=ALWAYS,
+            void=ALWAYS,
+            correct=ALWAYS,
+            transitions=MappingProxyType({move: ALWAYS for move in entity.transitions}),
+            fields=MappingProxyType(
+                {each: open_field for each in (*entity.fields, *entity.inverses)}
+            ),
+            audit=ALWAYS,
+            export=ALWAYS,
+        )
+        for name, entity in blueprint.entities.items()
+    }
+    return Decision("permit-all", MappingProxyType(entities))

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, diagnostics, context, clock, ids, canonical scalars and JSON."""

@@ -1,0 +1,1 @@
+"""From a folder of YAML to a frozen Blueprint, or every finding at once."""

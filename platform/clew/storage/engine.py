@@ -1,0 +1,87 @@
+"""The database as the rest of the platform sees it: raw-driver speed, one shape on SQLite and PostgreSQL.
+
+SQL is built with SQLAlchemy Core and compiled once per statement (`storage.dialects.compile_statement`); execution goes
+straight to the driver, because per-query ORM and pool machinery costs more than a bare request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from sqlalchemy.sql import ClauseElement
+
+DialectName = Literal["sqlite", "postgresql"]
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement ready for the driver. `slots` lists, in driver order, the bind names to pick from the arguments;
+    `constants` holds the values of binds that were literals in the statement. Binding converters are applied per slot
+    (a Decimal to a scaled integer on SQLite, a UUID to text …)."""
+
+    sql: str
+    slots: tuple[str, ...]
+    constants: Mapping[str, Any]
+    converters: tuple[Any, ...]
+
+    def bind(self, args: Mapping[str, Any]) -> list[Any]:
+        """Driver arguments in order. A missing name raises KeyError: a statement never runs half-bound."""
+        values = []
+        for name, convert in zip(self.slots, self.converters, strict=True):
+            value = args[name] if name in args else self.constants[name]
+            values.append(value if convert is None or value is None else convert(value))
+        return values
+
+
+class Connection(Protocol):
+    """One connection inside a unit of work. Statements are Core constructs (compiled and cached) or `Compiled`."""
+
+    dialect: DialectName
+
+    async def fetch(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> list[Row]: ...
+
+    async def fetch_one(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> Row | None: ...
+
+    async def fetch_value(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> Any: ...
+
+    async def execute(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> int:
+        """Run a statement for its effect; the number of rows it touched."""
+        ...
+
+    async def execute_many(self, statement: ClauseElement | Compiled, rows: Sequence[Mapping[str, Any]]) -> None: ...
+
+    async def run_sql(self, sql: str) -> None:
+        """DDL or other literal SQL that takes no arguments. Never built from request data."""
+        ...
+
+    async def now(self) -> datetime:
+        """Database time: the server's clock on PostgreSQL, `kernel.clock` on embedded SQLite."""
+        ...
+
+
+class Database(Protocol):
+    """A pool. `write` opens a unit of work: BEGIN IMMEDIATE on SQLite, SERIALIZABLE on PostgreSQL.
+
+    `run_write(work)` opens one, runs `work(connection)`, commits, and retries the whole of it when the database reports a
+    serialization failure or deadlock (PostgreSQL 40001, 40P01; SQLite busy), up to a bound, then raises `Unavailable`.
+    """
+
+    dialect: DialectName
+    url: str
+
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection for reading; each statement sees its own snapshot."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    async def run_write(self, work: Any) -> Any: ...
+
+    async def close(self) -> None: ...
+
+
