@@ -1,0 +1,98 @@
+# Everything a newcomer needs, set-up included. A second run does only what changed.
+#   make demo [PORT=8000]   install, create an embedded database, apply, seed, serve
+#   make test               linters and the short tier of tests (minutes)
+#   make test-full          the same tests at full counts, with coverage
+#   make bench              benchmarks against named baselines
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PORT ?= 8000
+SIZE ?= small
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+FIND_PYTHON = for python in python3.11 python3.12 python3.13 python3 /usr/local/bin/python3.11 /usr/bin/python3.11; do \
+	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+DEPS := $(VENV)/.clew-deps
+READY := $(VENV)/.clew-ready
+BENCH_READY := $(VENV)/.clew-bench
+WORKBENCH := platform/workbench
+MODULES := $(WORKBENCH)/node_modules/.clew-modules
+STATIC := platform/clew/web/static/.clew-built
+SOURCES := $(shell find $(WORKBENCH) -type f -not -path '*/node_modules/*' 2>/dev/null)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+.PHONY: help setup web demo test test-full lint test-python test-web coverage bench docs clean
+
+help:
+	@sed -n '2,5s/^#   //p' Makefile
+
+setup: $(READY) web
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed. 需要带 venv 的 Python 3.11 或更高版本。"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(DEPS): constraints.txt | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r constraints.txt
+	@touch $@
+
+$(READY): pyproject.toml $(DEPS)
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The browser's part needs Node; without it the server runs and says what is missing.
+web:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(STATIC); \
+	else echo "Node 20 was not found: the browser pages are not built. 未找到 Node 20:未构建网页界面。"; fi
+
+$(MODULES): $(WORKBENCH)/package-lock.json
+	cd $(WORKBENCH) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STATIC): $(MODULES) $(SOURCES)
+	cd $(WORKBENCH) && npm run --silent build
+	@touch $@
+
+demo: setup
+	$(BIN)/clew demo --port $(PORT) --size $(SIZE)
+
+test: lint test-web test-python
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive platform/clew --configfile pyproject.toml --severity-level medium
+
+test-python: $(READY) web
+	$(BIN)/pytest -n $(JOBS)
+
+test-web: web
+	@if command -v npm >/dev/null 2>&1; then cd $(WORKBENCH) && npm run --silent test; fi
+
+test-full: lint test-web $(READY)
+	CLEW_TEST_TIER=full $(BIN)/coverage run -m pytest -n $(JOBS)
+	-$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+coverage: $(READY) web
+	$(BIN)/coverage run -m pytest -n $(JOBS)
+	-$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+$(BENCH_READY): $(READY)
+	@touch $@
+
+bench: $(BENCH_READY)
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/clew docs --out dist/docs
+
+clean:
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build htmlcov .coverage .coverage.* platform/clew/web/static

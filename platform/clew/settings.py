@@ -1,0 +1,1 @@
+"""The settings of a process: option, environment, file, default, in that order."""

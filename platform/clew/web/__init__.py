@@ -1,0 +1,1 @@
+"""The doors: HTTP, WebSocket and SSE transports, files, health, start page."""
