@@ -1,0 +1,1 @@
+"""The trail: leaves written with every change, later sealed and verified."""

@@ -1,0 +1,191 @@
+"""What the write path refuses, each with its code. All of them mean: nothing was written."""
+
+from __future__ import annotations
+
+from clew.kernel.errors import BadInput, ClewError, Conflict, Forbidden
+
+
+class UnknownInput(BadInput):
+    """An input key that is not a writable field: misspelt, computed, envelope or hidden (threat 20)."""
+
+    code = "UNKNOWN_FIELD"
+    en = "{field} cannot be given here.{nearest}"
+    zh = "此处不能填写 {field}。{nearest}"
+
+
+class WrongType(BadInput):
+    code = "VALUE_TYPE"
+    en = "{field} must be {expected}."
+    zh = "{field}必须是{expected}。"
+
+
+class BadText(BadInput):
+    code = "VALUE_TEXT"
+    en = "{field}: {why}."
+    zh = "{field}:{why}。"
+
+
+class OutOfBounds(BadInput):
+    code = "VALUE_BOUNDS"
+    en = "{field} must be {bound}."
+    zh = "{field}必须{bound}。"
+
+
+class BadPattern(BadInput):
+    code = "VALUE_PATTERN"
+    en = "{field} does not have the form {pattern}."
+    zh = "{field}不符合格式 {pattern}。"
+
+
+class UnknownCode(BadInput):
+    code = "UNKNOWN_CODE"
+    en = "{value} is not a value of {field} today.{nearest}"
+    zh = "{value} 目前不是{field}的可用值。{nearest}"
+
+
+class BadJson(BadInput):
+    code = "VALUE_JSON"
+    en = "{field} does not fit its schema at {where}: {why}"
+    zh = "{field}在 {where} 处不符合其结构定义:{why}"
+
+
+class Missing(BadInput):
+    code = "REQUIRED"
+    en = "{field} is required."
+    zh = "{field}必填。"
+
+
+class Unchangeable(BadInput):
+    code = "IMMUTABLE"
+    en = "{field} is set once and cannot be changed."
+    zh = "{field}一经填写不可更改。"
+
+
+class BadReference(BadInput):
+    """The referenced record does not exist, is voided, may not be seen, or does not satisfy `where`: one answer."""
+
+    code = "REFERENCE"
+    en = "{field} does not name a usable {target}."
+    zh = "{field}未指向可用的{target}。"
+
+
+class ReasonRequired(BadInput):
+    code = "REASON_REQUIRED"
+    en = "This change needs a reason ({why})."
+    zh = "此变更必须填写原因({why})。"
+
+
+class RuleBroken(BadInput):
+    code = "RULE"
+    en = "{say}"
+    zh = "{say}"
+
+
+class Overlap(BadInput):
+    code = "OVERLAP"
+    en = "The range {start} to {end} overlaps that of another {what} with the same {per}."
+    zh = "{start} 至 {end} 的区间与另一条{what}重叠(相同的{per})。"
+
+
+class Cycle(BadInput):
+    code = "CYCLE"
+    en = "{field} would make the {what} contain itself."
+    zh = "{field}会使{what}包含其自身。"
+
+
+class Duplicate(Conflict):
+    code = "DUPLICATE"
+    en = "Another {what} already has this {fields}."
+    zh = "已有另一条{what}使用相同的{fields}。"
+
+
+class Stale(Conflict):
+    """Optimistic locking: somebody changed the record since it was read (threat 35)."""
+
+    code = "CONFLICT"
+    en = "The {what} has changed since you read it: it is now at version {current}, you had {given}."
+    zh = "该{what}在您读取后已被修改:当前版本 {current},您的版本 {given}。"
+    hint_en, hint_zh = "Read it again and repeat your change.", "请重新读取后再修改。"
+
+
+class Frozen(Conflict):
+    code = "FROZEN"
+    en = "This {what} is frozen and can only be corrected by a new one."
+    zh = "该{what}已冻结,只能以新记录更正。"
+
+
+class NotFrozen(Conflict):
+    code = "NOT_FROZEN"
+    en = "This {what} is not frozen: update it instead of correcting it."
+    zh = "该{what}尚未冻结:请直接修改,无需更正。"
+
+
+class AlreadyCorrected(Conflict):
+    code = "ALREADY_CORRECTED"
+    en = "This {what} has already been corrected; correct the later one."
+    zh = "该{what}已被更正;请更正最新的一条。"
+
+
+class Voided(Conflict):
+    code = "VOIDED"
+    en = "This {what} is void and cannot be changed."
+    zh = "该{what}已作废,不能更改。"
+
+
+class WrongState(Conflict):
+    code = "WRONG_STATE"
+    en = "{transition} is possible from {sources}, but the {what} is {state}."
+    zh = "“{transition}”须处于{sources},但该{what}当前为{state}。"
+
+
+class GuardFailed(Conflict):
+    code = "GUARD"
+    en = "{say}"
+    zh = "{say}"
+
+
+class MovedByProcess(Conflict):
+    code = "MOVED_BY_PROCESS"
+    en = "{transition} is made by the process {process}, not by hand."
+    zh = "“{transition}”由流程 {process} 推进,不能手工操作。"
+
+
+class SignatureRequired(Forbidden):
+    """The transition takes an electronic signature and none can be given here (fail closed)."""
+
+    code = "SIGNATURE_REQUIRED"
+    en = "{transition} takes an electronic signature ({meaning})."
+    zh = "“{transition}”需要电子签名({meaning})。"
+    hint_en, hint_zh = "", ""
+
+
+class Referenced(Conflict):
+    code = "REFERENCED"
+    en = "The {what} is still referred to and cannot be removed."
+    zh = "该{what}仍被引用,不能移除。"
+
+
+class DerivedOnly(Forbidden):
+    code = "DERIVED"
+    en = "Rows of {what} come only from postings."
+    zh = "{what}的数据只能由过账产生。"
+    hint_en, hint_zh = "", ""
+
+
+class PostedOnly(Conflict):
+    code = "POSTED"
+    en = "This {what} has been posted: reverse it by a new one instead of voiding it."
+    zh = "该{what}已过账:请以新记录冲销,不能作废。"
+
+
+class KeyReused(Conflict):
+    """One idempotency key, two different requests."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    en = "The idempotency key was already used for a different request."
+    zh = "该幂等键已用于另一个不同的请求。"
+
+
+class BadImport(ClewError):
+    code, status = "BAD_FILE", 400
+    en, zh = "{what}", "{what}"
