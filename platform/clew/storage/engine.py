@@ -6,36 +6,59 @@ straight to the driver, because per-query ORM and pool machinery costs more than
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
+from sqlalchemy import Table
 from sqlalchemy.sql import ClauseElement
 
 DialectName = Literal["sqlite", "postgresql"]
 Row = Sequence[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A statement ready for the driver. `slots` lists, in driver order, the bind names to pick from the arguments;
     `constants` holds the values of binds that were literals in the statement. Binding converters are applied per slot
-    (a Decimal to a scaled integer on SQLite, a UUID to text …)."""
+    (a Decimal to a scaled integer on SQLite, a UUID to text …). `results` converts result columns to canonical Python values."""
 
     sql: str
     slots: tuple[str, ...]
     constants: Mapping[str, Any]
     converters: tuple[Any, ...]
+    results: tuple[Any, ...] = ()
+    required: frozenset[str] = frozenset()
 
     def bind(self, args: Mapping[str, Any]) -> list[Any]:
         """Driver arguments in order. A missing name raises KeyError: a statement never runs half-bound."""
         values = []
         for name, convert in zip(self.slots, self.converters, strict=True):
-            value = args[name] if name in args else self.constants[name]
+            if name in args:
+                value = args[name]
+            elif name in self.required:
+                raise KeyError(f"the statement needs a value for {name!r}")
+            else:
+                value = self.constants[name]
             values.append(value if convert is None or value is None else convert(value))
         return values
+
+    def convert(self, rows: Sequence[Row]) -> list[Row]:
+        """Driver rows as canonical Python values; the rows themselves when no column needs it."""
+        todo = [(at, each) for at, each in enumerate(self.results) if each is not None]
+        if not todo:
+            return list(rows)
+        converted: list[Row] = []
+        for row in rows:
+            values = list(row)
+            for at, change in todo:
+                if values[at] is not None:
+                    values[at] = change(values[at])
+            converted.append(tuple(values))
+        return converted
 
 
 class Connection(Protocol):
@@ -49,11 +72,19 @@ class Connection(Protocol):
 
     async def fetch_value(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> Any: ...
 
+    async def fetch_text(self, compiled: Compiled, args: Mapping[str, Any] = ...) -> list[Row]:
+        """Rows as the driver gives them, unconverted: the path of hot reads whose one column is JSON text."""
+        ...
+
     async def execute(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> int:
         """Run a statement for its effect; the number of rows it touched."""
         ...
 
     async def execute_many(self, statement: ClauseElement | Compiled, rows: Sequence[Mapping[str, Any]]) -> None: ...
+
+    async def copy_in(self, table: Table, keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Bulk-load rows of canonical values, given in the order of `keys` (logical column names). COPY on PostgreSQL."""
+        ...
 
     async def run_sql(self, sql: str) -> None:
         """DDL or other literal SQL that takes no arguments. Never built from request data."""
@@ -80,7 +111,12 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[Connection]: ...
 
-    async def run_write(self, work: Any) -> Any: ...
+    def migrate(self) -> AbstractAsyncContextManager[Connection]:
+        """A unit of work for schema changes: one at a time per database, no statement timeout; foreign keys are off
+        before it begins and checked before it commits on SQLite."""
+        ...
+
+    async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T: ...
 
     async def close(self) -> None: ...
 

@@ -1,0 +1,137 @@
+"""Dialect differences live here: compiling Core statements once for the raw drivers, and constructs both engines share."""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from clew.storage.engine import Compiled, DialectName
+from clew.storage.types import ListOf, converter
+
+POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
+SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+_DIALECTS: Mapping[DialectName, Dialect] = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
+
+
+def sa_dialect(name: DialectName) -> Dialect:
+    return _DIALECTS[name]
+
+
+class StatementCache:
+    """Compiled statements of one database: by object for statements that live long, by shape for the others."""
+
+    def __init__(self, dialect: DialectName, size: int = 2000) -> None:
+        self.dialect: DialectName = dialect
+        self._size = size
+        self._by_object: weakref.WeakKeyDictionary[ClauseElement, Compiled] = weakref.WeakKeyDictionary()
+        self._by_shape: OrderedDict[Any, tuple[SQLCompiler, Compiled]] = OrderedDict()
+
+    def get(self, statement: ClauseElement | Compiled) -> Compiled:
+        """The driver's form of a statement, compiled at most once per object and per shape."""
+        if isinstance(statement, Compiled):
+            return statement
+        found = self._by_object.get(statement)
+        if found is None:
+            found = self._by_object[statement] = self._shaped(statement)
+        return found
+
+    def _shaped(self, statement: ClauseElement) -> Compiled:
+        key = statement._generate_cache_key()
+        if key is None or _has_inline_lists(statement):
+            return compile_statement(statement, self.dialect)
+        known = self._by_shape.get(key.key)
+        if known is None:
+            known = _compile(statement, self.dialect, key)
+            self._by_shape[key.key] = known
+            if len(self._by_shape) > self._size:
+                self._by_shape.popitem(last=False)
+            return known[1]
+        self._by_shape.move_to_end(key.key)
+        compiler, compiled = known
+        constants = compiler.construct_params(extracted_parameters=key.bindparams, _check=False, escape_names=False)
+        return replace(compiled, constants=constants)
+
+
+def compile_statement(statement: ClauseElement, dialect: DialectName) -> Compiled:
+    """Compile a Core statement for the driver: positional binds with their converters, result converters."""
+    return _compile(statement, dialect)[1]
+
+
+def compile_ddl(statement: Any, dialect: DialectName) -> str:
+    """The text of a DDL element; literals are written in place."""
+    return str(statement.compile(dialect=sa_dialect(dialect), compile_kwargs={"literal_binds": True})).strip()
+
+
+def literal_sql(expression: ClauseElement, dialect: DialectName) -> str:
+    """An expression with its constants written in place, for conditions inside DDL. Never for request data."""
+    return str(expression.compile(dialect=sa_dialect(dialect), compile_kwargs={"literal_binds": True}))
+
+
+def _compile(
+    statement: ClauseElement, dialect: DialectName, key: Any = None
+) -> tuple[SQLCompiler, Compiled]:
+    # With a cache key the compiler can later tell the constants of another statement of the same shape.
+    inline = {} if key is not None else {"render_postcompile": True}
+    target = sa_dialect(dialect)
+    compiler = target.statement_compiler(target, statement, cache_key=key, compile_kwargs=inline)
+    assert isinstance(compiler, SQLCompiler)
+    slots = tuple(compiler.positiontup or ())
+    processors = compiler._bind_processors
+    compiled = Compiled(
+        sql=compiler.string,
+        slots=slots,
+        constants=compiler.construct_params(_check=False, escape_names=False),
+        converters=tuple(processors.get(name) for name in slots),
+        results=tuple(converter(column.type, dialect) for column in compiler._result_columns),
+        required=frozenset(name for name, bind in compiler.binds.items() if bind.required),
+    )
+    return compiler, compiled
+
+
+def _has_inline_lists(statement: ClauseElement) -> bool:
+    """`column.in_([...])` renders one bind per item, so its text depends on the values and must not be shared."""
+    return any(
+        isinstance(each, sa.BindParameter) and each.expanding for each in sa.sql.visitors.iterate(statement)
+    )
+
+
+class AnyOf(sa.ColumnElement[bool]):
+    """`column` is one of the values of a single list parameter. One statement text for any number of values."""
+
+    inherit_cache = True
+    _traverse_internals = [
+        ("column", sa.sql.visitors.InternalTraversal.dp_clauseelement),
+        ("values", sa.sql.visitors.InternalTraversal.dp_clauseelement),
+    ]
+    type = sa.Boolean()
+
+    def __init__(self, column: sa.ColumnElement[Any], values: str | sa.BindParameter[Any]) -> None:
+        self.column = column
+        self.values = sa.bindparam(values, type_=ListOf(column.type)) if isinstance(values, str) else values
+
+
+def any_of(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """`column = ANY(:name)` on both engines; the argument is a Python list of canonical values."""
+    return AnyOf(column, name)
+
+
+@compiles(AnyOf, "postgresql")
+def _any_of_postgresql(element: AnyOf, compiler: Any, **options: Any) -> str:
+    return f"{compiler.process(element.column, **options)} = ANY({compiler.process(element.values, **options)})"
+
+
+@compiles(AnyOf, "sqlite")
+def _any_of_sqlite(element: AnyOf, compiler: Any, **options: Any) -> str:
+    column, values = compiler.process(element.column, **options), compiler.process(element.values, **options)
+    return f"{column} IN (SELECT value FROM json_each({values}))"

@@ -1,0 +1,142 @@
+"""What can go wrong in the database, in the platform's own words."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from clew.kernel.errors import BadInput, ClewError, Conflict, Unavailable
+
+FaultKind = Literal["unique", "reference", "required", "check"]
+
+
+class IntegrityFault(Conflict):
+    """A constraint of the database refused a row. `records` turns this into the message a person reads.
+
+    `kind` says which sort of constraint, `constraint` its name where the database gives one, `columns` the physical
+    columns where the database names them.
+    """
+
+    code = "INTEGRITY"
+    en = "The database refused the row: {kind} {constraint}."
+    zh = "数据库拒绝了该行:{kind} {constraint}。"
+
+    def __init__(self, kind: FaultKind, *, table: str = "", constraint: str = "", columns: tuple[str, ...] = ()) -> None:
+        self.kind = kind
+        self.table = table
+        self.constraint = constraint
+        self.columns = columns
+        super().__init__(kind=kind, constraint=constraint or ", ".join(columns))
+
+
+class DatabaseBusy(Unavailable):
+    """Too many writers wanted the same rows, or the lock could not be had in time."""
+
+    code = "DATABASE_BUSY"
+    en = "The database is busy: {what}."
+    zh = "数据库繁忙:{what}。"
+
+
+class StatementTimeout(Unavailable):
+    """A statement ran longer than the configured limit and was stopped."""
+
+    code = "STATEMENT_TIMEOUT"
+    en = "The request took the database too long and was stopped."
+    zh = "该请求占用数据库时间过长,已被中止。"
+    hint_en = "Ask for less at once: narrow the filter or the page."
+    hint_zh = "请缩小筛选范围或每页数量。"
+
+
+class DatabaseUnreachable(Unavailable):
+    code = "DATABASE_UNREACHABLE"
+    en = "The database cannot be opened: {reason}"
+    zh = "无法打开数据库:{reason}"
+    hint_en = "Check CLEW_DATABASE_URL and run: clew doctor"
+    hint_zh = "请检查 CLEW_DATABASE_URL 并运行 clew doctor"
+
+
+class UnknownDatabaseUrl(BadInput):
+    code = "DATABASE_URL_UNKNOWN"
+    en = "This is not a database address: {url}"
+    zh = "不是有效的数据库地址:{url}"
+    hint_en = "Use sqlite:///path/to/file.db or postgresql://user@host/name"
+    hint_zh = "请使用 sqlite:///path/to/file.db 或 postgresql://user@host/name"
+
+
+class NoRelease(ClewError):
+    """The database carries no applied release yet."""
+
+    code, status = "NO_RELEASE", 503
+    en = "Nothing has been applied to this database yet."
+    zh = "该数据库尚未应用任何发布。"
+    hint_en, hint_zh = "Run: clew plan, then clew apply", "请先运行 clew plan,再运行 clew apply"
+
+
+class PlanStale(Conflict):
+    """The database is not in the state the plan was made for."""
+
+    code = "PLAN_STALE"
+    en = "This plan was made for {planned}, but the database is now at {found}."
+    zh = "该计划针对 {planned} 制定,而数据库现为 {found}。"
+    hint_en, hint_zh = "Run clew plan again and review it.", "请重新运行 clew plan 并复核。"
+
+
+class PlanBlocked(Conflict):
+    """Existing data contradicts the change; no consent can override it."""
+
+    code = "PLAN_BLOCKED"
+    en = "The change cannot be applied: {reasons}"
+    zh = "无法应用该变更:{reasons}"
+    hint_en, hint_zh = "Mend the data, then plan again.", "请先修正数据,再重新制定计划。"
+
+
+class ConsentMissing(Conflict):
+    """The plan would drop, narrow or convert something and nobody said yes to exactly that."""
+
+    code = "CONSENT_MISSING"
+    en = "The plan needs your explicit consent to: {objects}"
+    zh = "该计划需要您明确同意:{objects}"
+    hint_en = "Add --consent for each object after checking that its data may go."
+    hint_zh = "确认数据可以弃用后,为每个对象加上 --consent。"
+
+
+class Drift(Conflict):
+    """Somebody changed the tables behind the platform's back."""
+
+    code = "DATABASE_DRIFT"
+    en = "The database differs from its release: {differences}"
+    zh = "数据库与其发布不一致:{differences}"
+    hint_en = "Undo the change made outside the platform, then plan again."
+    hint_zh = "请撤销平台之外所做的更改,再重新制定计划。"
+
+
+class ChangeRunning(Conflict):
+    """Another change is half-way; it must be finished first."""
+
+    code = "CHANGE_RUNNING"
+    en = "Release {release} is still being applied."
+    zh = "发布 {release} 仍在应用中。"
+    hint_en, hint_zh = "Finish it with: clew apply --resume", "请用 clew apply --resume 完成它"
+
+
+class BlobMissing(BadInput):
+    code = "BLOB_MISSING"
+    en = "There is no uploaded file {sha256}."
+    zh = "没有已上传的文件 {sha256}。"
+    hint_en, hint_zh = "Upload the file again.", "请重新上传该文件。"
+
+
+class BlobCorrupt(ClewError):
+    """A stored file's content does not have the hash it is known by."""
+
+    code, status = "BLOB_CORRUPT", 500
+    en = "The stored file {sha256} is damaged or lost."
+    zh = "已存储的文件 {sha256} 已损坏或丢失。"
+    hint_en, hint_zh = "Restore it from a backup.", "请从备份恢复。"
+
+
+class LeaseLost(Conflict):
+    """A job's lease ran out and somebody else may hold it now."""
+
+    code = "LEASE_LOST"
+    en = "Job {job} is no longer leased to this worker."
+    zh = "任务 {job} 已不再由该工作进程持有。"

@@ -1,0 +1,196 @@
+"""PostgreSQL underneath: a pool of asyncpg connections, prepared statements, SERIALIZABLE units of work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.sql import ClauseElement
+
+from clew.storage.dialects import POSTGRESQL, StatementCache
+from clew.storage.engine import Compiled, Connection, DialectName, Row
+from clew.storage.errors import DatabaseBusy, DatabaseUnreachable, FaultKind, IntegrityFault, StatementTimeout
+from clew.storage.retry import retry_write, uninterrupted
+
+T = TypeVar("T")
+_NO_ARGS: Mapping[str, Any] = MappingProxyType({})
+_MIGRATION_LOCK = 0x636C_6577
+"""Advisory lock key: one schema change at a time."""
+_FAULTS: Mapping[str, FaultKind] = {"23505": "unique", "23503": "reference", "23502": "required"}
+
+
+class PostgresConnection:
+    """A connection as `storage.engine.Connection` describes it."""
+
+    dialect: DialectName = "postgresql"
+
+    def __init__(self, raw: Any, cache: StatementCache, *, in_unit: bool) -> None:
+        self._raw, self._cache, self._in_unit = raw, cache, in_unit
+        self._now: datetime | None = None
+
+    async def fetch(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
+        compiled = self._cache.get(statement)
+        return compiled.convert(await self.fetch_text(compiled, args))
+
+    async def fetch_text(self, compiled: Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
+        try:
+            rows: list[Row] = await self._raw.fetch(compiled.sql, *compiled.bind(args))
+        except asyncpg.PostgresError as error:
+            _raise(error)
+        return rows
+
+    async def fetch_one(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> Row | None:
+        rows = await self.fetch(statement, args)
+        return rows[0] if rows else None
+
+    async def fetch_value(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> Any:
+        rows = await self.fetch(statement, args)
+        return rows[0][0] if rows else None
+
+    async def execute(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> int:
+        compiled = self._cache.get(statement)
+        try:
+            status: str = await self._raw.execute(compiled.sql, *compiled.bind(args))
+        except asyncpg.PostgresError as error:
+            _raise(error)
+        touched = status.rpartition(" ")[2]
+        return int(touched) if touched.isdigit() else -1
+
+    async def execute_many(self, statement: ClauseElement | Compiled, rows: Sequence[Mapping[str, Any]]) -> None:
+        compiled = self._cache.get(statement)
+        try:
+            await self._raw.executemany(compiled.sql, [compiled.bind(row) for row in rows])
+        except asyncpg.PostgresError as error:
+            _raise(error)
+
+    async def copy_in(self, table: sa.Table, keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        columns = [table.c[key] for key in keys]
+        converts = [column.type.dialect_impl(POSTGRESQL).bind_processor(POSTGRESQL) for column in columns]
+        records = (
+            [convert(value) if convert else value for convert, value in zip(converts, row, strict=True)]
+            for row in rows
+        )
+        try:
+            status: str = await self._raw.copy_records_to_table(
+                table.name, records=records, columns=[column.name for column in columns]
+            )
+        except asyncpg.PostgresError as error:
+            _raise(error)
+        return int(status.rpartition(" ")[2])
+
+    async def run_sql(self, sql: str) -> None:
+        try:
+            await self._raw.execute(sql)
+        except asyncpg.PostgresError as error:
+            _raise(error)
+
+    async def now(self) -> datetime:
+        if self._now is None or not self._in_unit:
+            # The moment of the first question, not of BEGIN: a unit that waited for a lock is later than its rival.
+            self._now = await self._raw.fetchval("SELECT clock_timestamp()")
+        return self._now
+
+
+class PostgresDatabase:
+    """The production database."""
+
+    dialect: DialectName = "postgresql"
+
+    def __init__(self, url: str, pool: Any) -> None:
+        self.url, self._pool = url, pool
+        self._cache = StatementCache("postgresql")
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as raw:
+            yield PostgresConnection(raw, self._cache, in_unit=False)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Connection]:
+        async with self._unit("BEGIN ISOLATION LEVEL SERIALIZABLE") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def migrate(self) -> AsyncIterator[Connection]:
+        async with self._unit("BEGIN ISOLATION LEVEL READ COMMITTED") as connection:
+            await connection.run_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")
+            await connection.run_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            yield connection
+
+    @asynccontextmanager
+    async def _unit(self, begin: str) -> AsyncIterator[PostgresConnection]:
+        async with self._pool.acquire() as raw:
+            connection = PostgresConnection(raw, self._cache, in_unit=True)
+            try:
+                await uninterrupted(connection.run_sql(begin))
+                yield connection
+                await uninterrupted(connection.run_sql("COMMIT"))
+            except BaseException:
+                if not raw.is_closed() and raw.is_in_transaction():
+                    await uninterrupted(connection.run_sql("ROLLBACK"))
+                raise
+
+    async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        return await retry_write(self.write, work)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def dispose(self) -> None:
+        """Drop the connections without an event loop (the one they lived in is gone)."""
+        with contextlib.suppress(RuntimeError, asyncpg.InterfaceError):
+            self._pool.terminate()
+
+
+async def open_postgres(url: str, *, size: int, timeout: float) -> PostgresDatabase:
+    """Connect. `size` bounds the pool, `timeout` (seconds, 0 = none) bounds every statement."""
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            reset=_keep,
+            statement_cache_size=2000,
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
+            max_inactive_connection_lifetime=0,
+            server_settings={
+                "application_name": "clew",
+                "TimeZone": "UTC",
+                "jit": "off",
+                "statement_timeout": str(int(timeout * 1000)),
+                "search_path": "public",
+            },
+        )
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseUnreachable(reason=str(error)) from error
+    return PostgresDatabase(url, pool)
+
+
+async def _keep(_connection: Any) -> None:
+    """Nothing to reset between uses: units end by themselves and no session state is ever set. Saves a round trip."""
+
+
+def _raise(error: asyncpg.PostgresError) -> NoReturn:
+    state = error.sqlstate or ""
+    if state.startswith("23"):
+        column = getattr(error, "column_name", None)
+        raise IntegrityFault(
+            _FAULTS.get(state, "check"),
+            table=getattr(error, "table_name", None) or "",
+            constraint=getattr(error, "constraint_name", None) or "",
+            columns=(column,) if column else (),
+        ) from error
+    if state in ("40001", "40P01", "55P03") or isinstance(error, asyncpg.InvalidCachedStatementError):
+        raise DatabaseBusy(what=str(error)) from error
+    if state == "57014":
+        raise StatementTimeout() from error
+    if state.startswith(("08", "57P", "53")):
+        raise DatabaseUnreachable(reason=str(error)) from error
+    raise error

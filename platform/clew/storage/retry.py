@@ -1,0 +1,51 @@
+"""Running a unit of work again when the database says two of them got in each other's way."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+from clew.storage.engine import Connection
+from clew.storage.errors import DatabaseBusy
+
+T = TypeVar("T")
+_ATTEMPTS = 40
+_LONGEST_PAUSE = 0.2
+
+
+async def retry_write(
+    write: Callable[[], AbstractAsyncContextManager[Connection]], work: Callable[[Connection], Awaitable[T]]
+) -> T:
+    """Open a unit, run `work`, commit; start over on a serialization failure, deadlock or busy database."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            async with write() as connection:
+                return await work(connection)
+        except DatabaseBusy:
+            if attempt == _ATTEMPTS:
+                raise
+            await asyncio.sleep(random.uniform(0, min(0.001 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+async def uninterrupted(step: Awaitable[T]) -> T:
+    """Await to the end even when the caller is cancelled meanwhile: a COMMIT or ROLLBACK is never left half-way."""
+    task = asyncio.ensure_future(step)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.done():
+                break
+            cancelled = error
+        except BaseException:  # noqa: S110, BLE001
+            break
+    if cancelled:
+        if not task.cancelled():
+            task.exception()
+        raise cancelled
+    return task.result()

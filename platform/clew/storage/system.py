@@ -1,0 +1,254 @@
+"""The platform's own tables, the same on both engines. Leaves are insert-only; history, leaves and outbox are
+partitioned by month on PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from clew.kernel.ids import uuid7
+from clew.storage.ddl import Ddl, default_partition, months
+from clew.storage.dialects import compile_ddl
+from clew.storage.engine import Connection, DialectName
+from clew.storage.types import Id, Instant, Integer, Json, Text, Truth
+
+SYSTEM_VERSION = 1
+"""Raised whenever these tables change; a database knows which version it carries."""
+
+metadata = sa.MetaData()
+
+platform = sa.Table(
+    "clew_platform",
+    metadata,
+    sa.Column("database_id", Id(), primary_key=True),
+    sa.Column("version", Integer(), nullable=False),
+    sa.Column("created_at", Instant(), nullable=False),
+)
+release = sa.Table(
+    "clew_release",
+    metadata,
+    sa.Column("number", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("base", Integer(), nullable=False),
+    sa.Column("state", Text(), nullable=False),  # pending | live | settled
+    sa.Column("digest", Text(), nullable=False),
+    sa.Column("blueprint_digest", Text(), nullable=False),
+    sa.Column("plan_id", Text(), nullable=False),
+    sa.Column("sources", Json(), nullable=False),
+    sa.Column("catalog", Json(), nullable=False),
+    sa.Column("compiler", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("live_at", Instant()),
+    sa.Column("by", Text(), nullable=False),
+    sa.Column("note", Text(), nullable=False),
+    sa.Column("consents", Json(), nullable=False),
+)
+change = sa.Table(
+    "clew_change",
+    metadata,
+    sa.Column("release", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("step", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("phase", Text(), nullable=False),
+    sa.Column("kind", Text(), nullable=False),
+    sa.Column("object", Text(), nullable=False),
+    sa.Column("work", Json(), nullable=False),
+    sa.Column("state", Text(), nullable=False),  # waiting | done | superseded
+    sa.Column("progress", Json()),
+    sa.Column("node", Text()),
+    sa.Column("done_at", Instant()),
+)
+node = sa.Table(
+    "clew_node",
+    metadata,
+    sa.Column("node", Text(), primary_key=True),
+    sa.Column("release", Integer(), nullable=False),
+    sa.Column("seen_at", Instant(), nullable=False),
+)
+leaf = sa.Table(
+    "clew_audit_leaf",
+    metadata,
+    sa.Column("leaf_id", Id(), primary_key=True),
+    sa.Column("at", Instant(), primary_key=True),
+    sa.Column("action", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("row_version", Integer(), nullable=False),
+    sa.Column("actor", Id()),
+    sa.Column("header", Text(), nullable=False),
+    sa.Column("fields", Text(), nullable=False),
+    sa.Column("digest", Text(), nullable=False),
+    sa.Index("ix_clew_audit_leaf__record", "record_id", "row_version"),
+    postgresql_partition_by="RANGE (at)",
+)
+leaf_pending = sa.Table(
+    "clew_audit_pending",
+    metadata,
+    sa.Column("leaf_id", Id(), primary_key=True),
+    sa.Column("at", Instant(), nullable=False),
+)
+outbox = sa.Table(
+    "clew_outbox",
+    metadata,
+    sa.Column("event_id", Id(), primary_key=True),
+    sa.Column("at", Instant(), primary_key=True),
+    sa.Column("type", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("row_version", Integer(), nullable=False),
+    sa.Column("site", Id()),
+    sa.Column("lane", Integer(), nullable=False),
+    sa.Column("payload", Text(), nullable=False),
+    postgresql_partition_by="RANGE (at)",
+)
+outbox_pending = sa.Table(
+    "clew_outbox_pending",
+    metadata,
+    sa.Column("lane", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("event_id", Id(), primary_key=True),
+    sa.Column("at", Instant(), nullable=False),
+)
+idempotency = sa.Table(
+    "clew_idempotency",
+    metadata,
+    sa.Column("person", Id(), primary_key=True),
+    sa.Column("key", Text(), primary_key=True),
+    sa.Column("request_digest", Text(), nullable=False),
+    sa.Column("answer", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Index("ix_clew_idempotency__at", "at"),
+)
+counter = sa.Table(
+    "clew_counter",
+    metadata,
+    sa.Column("rule", Text(), primary_key=True),
+    sa.Column("scope", Text(), primary_key=True),
+    sa.Column("value", Integer(), nullable=False),
+)
+blob = sa.Table(
+    "clew_blob",
+    metadata,
+    sa.Column("sha256", Text(), primary_key=True),
+    sa.Column("size", Integer(), nullable=False),
+    sa.Column("put_at", Instant(), nullable=False),
+    sa.Column("used", Truth(), nullable=False),
+    sa.Index("ix_clew_blob__unused", "put_at", sqlite_where=sa.text("used = 0"), postgresql_where=sa.text("NOT used")),
+)
+external_id = sa.Table(
+    "clew_external_id",
+    metadata,
+    sa.Column("system", Text(), primary_key=True),
+    sa.Column("object", Text(), primary_key=True),
+    sa.Column("external_id", Text(), primary_key=True),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Index("ix_clew_external_id__record", "record_id"),
+)
+job = sa.Table(
+    "clew_job",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("kind", Text(), nullable=False),
+    sa.Column("key", Text()),
+    sa.Column("payload", Json(), nullable=False),
+    sa.Column("state", Text(), nullable=False),  # ready | leased | done | failed
+    sa.Column("run_at", Instant(), nullable=False),
+    sa.Column("worker", Text()),
+    sa.Column("lease", Id()),
+    sa.Column("lease_until", Instant()),
+    sa.Column("attempts", Integer(), nullable=False),
+    sa.Column("last_error", Text()),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("done_at", Instant()),
+    sa.Index("ix_clew_job__due", "state", "run_at"),
+    sa.Index(
+        "ux_clew_job__open_key",
+        "kind",
+        "key",
+        unique=True,
+        sqlite_where=sa.text("state IN ('ready', 'leased')"),
+        postgresql_where=sa.text("state IN ('ready', 'leased')"),
+    ),
+)
+session = sa.Table(
+    "clew_session",
+    metadata,
+    sa.Column("id", Text(), primary_key=True),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("data", Json(), nullable=False),
+    sa.Column("epoch", Integer(), nullable=False),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("seen_at", Instant(), nullable=False),
+    sa.Column("expires_at", Instant(), nullable=False),
+    sa.Column("revoked_at", Instant()),
+    sa.Index("ix_clew_session__account", "account"),
+)
+
+PARTITIONED = (leaf.name, outbox.name)
+INSERT_ONLY = (leaf.name, outbox.name)
+
+
+async def ensure_system(connection: Connection) -> None:
+    """Create what is missing of the platform's tables, inside a `migrate` unit. Harmless when all is there."""
+    present = await existing_tables(connection)
+    at = await connection.now()
+    for table in metadata.sorted_tables:
+        if table.name not in present:
+            for statement in _create(table, connection.dialect, at):
+                await connection.run_sql(statement)
+    if await connection.fetch_value(sa.select(platform.c.database_id)) is None:
+        values = {"database_id": uuid7(), "version": SYSTEM_VERSION, "created_at": at}
+        await connection.execute(sa.insert(platform), values)
+
+
+async def existing_tables(connection: Connection) -> frozenset[str]:
+    """Names of all tables of the database, partitions included."""
+    sql = (
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if connection.dialect == "sqlite"
+        else "SELECT tablename::text FROM pg_catalog.pg_tables WHERE schemaname = 'public'"
+    )
+    return frozenset(row[0] for row in await connection.fetch(sa.text(sql)))
+
+
+def _create(table: sa.Table, dialect: DialectName, at: datetime) -> list[str]:
+    ddl = Ddl(dialect)
+    statements = [compile_ddl(CreateTable(table), dialect)]
+    if dialect == "postgresql" and table.name in PARTITIONED:
+        statements += ddl.partitions(table.name, months(at))
+        name, default = ddl.quote(table.name), ddl.quote(default_partition(table.name))
+        statements.append(f"CREATE TABLE {default} PARTITION OF {name} DEFAULT")
+    statements += [compile_ddl(CreateIndex(index), dialect) for index in sorted(table.indexes, key=lambda i: str(i.name))]
+    if table.name in INSERT_ONLY:
+        statements += insert_only(table.name, dialect)
+    return statements
+
+
+def insert_only(table: str, dialect: DialectName) -> list[str]:
+    """Triggers that refuse UPDATE and DELETE, whoever asks (a whole month leaves by detaching its partition)."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {table}__no_{verb.lower()} BEFORE {verb} ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} is insert-only'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    return [
+        "CREATE OR REPLACE FUNCTION clew_insert_only() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION '% is insert-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
+        f"CREATE TRIGGER {table}__no_change BEFORE UPDATE OR DELETE ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION clew_insert_only()",
+        f"CREATE TRIGGER {table}__no_truncate BEFORE TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION clew_insert_only()",
+    ]
+
+
+def runtime_grants(role: str) -> list[str]:
+    """PostgreSQL: what the runtime role may do. It can neither change the schema nor touch leaves once written."""
+    name = Ddl("postgresql").quote(role)
+    return [
+        f"GRANT USAGE ON SCHEMA public TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
+        *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {name}" for table in INSERT_ONLY),
+        f"REVOKE INSERT, UPDATE, DELETE ON {release.name}, {change.name}, {platform.name} FROM {name}",
+    ]

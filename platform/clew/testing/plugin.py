@@ -1,0 +1,106 @@
+"""The pytest plugin: `database` (each test on both engines), `tier`, and the event loop that async tests run on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clew.testing.databases import PostgresServer, TestDatabase
+
+_FOLDER = pytest.StashKey[str]()
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """How long the long loops are: `small` in every run, `full` when CLEW_TEST_TIER says so."""
+
+    name: str
+
+    @property
+    def full(self) -> bool:
+        return self.name == "full"
+
+    def count(self, small: int, full: int) -> int:
+        return full if self.full else small
+
+
+@pytest.fixture(scope="session")
+def tier() -> Tier:
+    return Tier(os.environ.get("CLEW_TEST_TIER", "small"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests (`@pytest.mark.anyio`) run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
+    """The PostgreSQL server of this run; CLEW_TEST_DATABASE_URL names another one to use."""
+    given = os.environ.get("CLEW_TEST_DATABASE_URL")
+    if given:
+        return PostgresServer(given)
+    return PostgresServer.start(Path(_folder(request.config)))
+
+
+@pytest.fixture
+def new_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[str], TestDatabase]]:
+    """Make further empty databases: `new_database("sqlite")`, `new_database("postgresql")`."""
+    made: list[tuple[TestDatabase, PostgresServer | None]] = []
+
+    def make(dialect: str) -> TestDatabase:
+        if dialect == "sqlite":
+            made.append((TestDatabase("sqlite", f"sqlite:///{tmp_path / f'clew{len(made)}.db'}"), None))
+        else:
+            server: PostgresServer = request.getfixturevalue("postgres_server")
+            made.append((TestDatabase("postgresql", server.create()), server))
+        return made[-1][0]
+
+    yield make
+    for database, server in made:
+        database.close()
+        if server:
+            server.drop(database.url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, new_database: Callable[[str], TestDatabase]) -> TestDatabase:
+    """A fresh, empty database; the test runs once on each engine."""
+    return new_database(request.param)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker:
+        config.stash[_FOLDER] = worker["clew_postgres"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and _FOLDER in config.stash:
+        # The server itself stops with the last process that used it; only an unused folder is left to remove.
+        folder = Path(config.stash[_FOLDER])
+        if not (folder / "postmaster.pid").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Workers of one run share one server."""
+    node.workerinput["clew_postgres"] = _folder(node.config)
+
+
+def _folder(config: pytest.Config) -> str:
+    # Not below pytest's own folder: that one is closed to other users, and a root run needs another user for the server.
+    if _FOLDER not in config.stash:
+        config.stash[_FOLDER] = tempfile.mkdtemp(prefix="clew-postgres-")
+    return config.stash[_FOLDER]
