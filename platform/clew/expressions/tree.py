@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias, cast
 
 
 class Base(StrEnum):
@@ -38,6 +38,18 @@ class Type:
     codes: tuple[str, ...] | None = None
     """For text that is a choice or a state: the values it can have, so that a misspelt literal is an error."""
 
+    def maybe(self, nullable: bool = True) -> Type:
+        """The same type, nullable when `nullable` or when it is so already."""
+        return self if self.nullable or not nullable else replace(self, nullable=True)
+
+    def sure(self) -> Type:
+        """The same type without null."""
+        return replace(self, nullable=False) if self.nullable else self
+
+    @property
+    def numeric(self) -> bool:
+        return self.base in (Base.INTEGER, Base.DECIMAL)
+
     def __str__(self) -> str:
         if self.base is Base.LIST and self.element:
             return f"list<{self.element}>"
@@ -55,7 +67,7 @@ class Span:
 
 
 class Node(Protocol):
-    """A tree node: its static type and its place in the source text."""
+    """A tree node: its static type and its place in the source text. One of `AnyNode`."""
 
     @property
     def type(self) -> Type: ...
@@ -129,12 +141,15 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A declared function; a method call `x.f(y)` is `f` with `x` first."""
+    """A declared function; a method call `x.f(y)` is `f` with `x` first. `overload` names the signature chosen."""
 
     function: str
     args: tuple[Node, ...]
     type: Type
     span: Span
+    overload: str = ""
+    fallible: bool = False
+    """True when the function can fail on arguments of the right type (a date beyond year 9999)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +164,54 @@ class Macro:
     span: Span
 
 
+AnyNode: TypeAlias = Literal | Name | Member | Unary | Binary | Conditional | ListOf | Call | Macro
+
+ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly below a node, in evaluation order."""
+    match cast(AnyNode, node):
+        case Member(of=of):
+            return (of,)
+        case Unary(operand=operand):
+            return (operand,)
+        case Binary(left=left, right=right):
+            return (left, right)
+        case Conditional(condition=condition, then=then, otherwise=otherwise):
+            return (condition, then, otherwise)
+        case ListOf(items=items):
+            return items
+        case Call(args=args):
+            return args
+        case Macro(over=over, body=body):
+            return (over, body)
+        case _:
+            return ()
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def fallible(node: Node) -> bool:
+    """True when evaluating the node may be undecidable (overflow, division by zero) although all its facts are known.
+
+    Where a type is not nullable, a missing SQL value means exactly that: undecided.
+    """
+    match cast(AnyNode, node):
+        case Binary(op=op, type=type_) if op in ARITHMETIC and type_.base is not Base.TEXT:
+            return True
+        case Unary(op="-"):
+            return True
+        case Call(fallible=True) | Macro(kind="sum"):
+            return True
+    return any(fallible(child) for child in children(node))
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """An expression that passed the checker: safe to run anywhere `runs_in` says."""
@@ -158,11 +221,17 @@ class Checked:
     entity: str | None
     """The entity bare names belong to."""
     reads: frozenset[tuple[str, ...]]
-    """Every path read from `this`, e.g. ('inspection_lot', 'state'); a one-element path is a same-row field."""
+    """Every path read from `this`, e.g. ('inspection_lot', 'state'); a one-element path is a same-row field (or a
+    computed one). A list read only for its presence or size reads ('lots', 'id'); `was('released')` and
+    `entered('released')` read ('@entered', 'released'), of a related record ('lots', '@entered', 'released')."""
     uses: frozenset[str]
     """Roots used besides this: `user`, `old`, `now`, `today`."""
     runs_in: frozenset[str]
     """Subset of {'memory', 'sql', 'browser'}."""
+    functions: Any = field(default=None, compare=False, repr=False)
+    """The `expressions.functions.Functions` it was checked with."""
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What executors derive from the tree once and keep with it, such as the compiled closure."""
 
     @property
     def type(self) -> Type:
