@@ -1,0 +1,196 @@
+"""Counts, sums and groups over a list: of the rows and values the caller may see, like everything else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.records.query.items import aggregated, record_json
+from clew.records.query.json_text import (
+    Sql,
+    as_text,
+    constant,
+    duration,
+    joined,
+    json_object,
+    or_null,
+    piece,
+    quoted,
+    render,
+)
+from clew.records.query.plan import Aggregate, Fixed, GroupKey, Groups, Measure, MeasureItem, Measures
+from clew.records.query.scope import NotVisible, Scope, select_from
+from clew.records.query.values import size_of, type_of
+from clew.storage.engine import DialectName
+
+AVERAGE_DIGITS = 4
+"""Decimal places an average has beyond those of its field."""
+
+ADDABLE = frozenset({FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.MONEY, FieldKind.DURATION})
+AVERAGED = frozenset({FieldKind.INTEGER, FieldKind.DECIMAL, FieldKind.MONEY})
+COMPARABLE = ADDABLE | {
+    FieldKind.DATE,
+    FieldKind.DATETIME,
+    FieldKind.TEXT,
+    FieldKind.NUMBER,
+    FieldKind.CHOICE,
+}
+GROUPABLE = (COMPARABLE - {FieldKind.MONEY}) | {FieldKind.BOOLEAN, FieldKind.REF, FieldKind.ANY}
+COUNTABLE = GROUPABLE | {FieldKind.MONEY, FieldKind.ID}
+_ALLOWED = {"min": COMPARABLE, "max": COMPARABLE, "sum": ADDABLE, "avg": AVERAGED, "count_distinct": COUNTABLE}
+
+
+def measurable(entity: Entity, function: str, name: str) -> bool:
+    """Whether a function can be applied to a field."""
+    known = entity.fields.get(name)
+    return known is not None and known.kind in _ALLOWED[function]
+
+
+class _Inputs:
+    """The columns an aggregation works on, selected once with their masks on."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.columns: list[Any] = []
+
+    def add(self, value: Sql, name: str | None = None) -> str:
+        label = name or f"m{len(self.columns)}"
+        self.columns.append(value.label(label))
+        return label
+
+    def base(self, conditions: list[Sql]) -> Any:
+        columns = self.columns or [sa.literal_column("1").label("m0")]
+        return select_from(self.scope, columns, conditions).subquery(f"t{next(self.scope.build.numbers)}")
+
+
+def aggregate_json(scope: Scope, conditions: list[Sql], item: Aggregate) -> Sql:
+    """The whole list in one object."""
+    inputs = _Inputs(scope)
+    labels = _declare(inputs, item.items)
+    base = inputs.base(conditions)
+    statement = sa.select(_measures_json(scope, item.items, labels, base)).select_from(base).correlate_except(base)
+    found: Sql = statement.scalar_subquery()
+    return found
+
+
+def groups_json(scope: Scope, conditions: list[Sql], item: Groups) -> Sql:
+    """One object per distinct key, in the key's order, missing values last."""
+    inputs = _Inputs(scope)
+    measures = [each for each in item.items if not isinstance(each, GroupKey)]
+    labels = _declare(inputs, measures)
+    keys = [label for name in item.by for label in _key_columns(inputs, name)]
+    base = inputs.base(conditions)
+    values = [_one_measure(scope, each, labels, base).label(f"v{at}") for at, each in enumerate(measures)]
+    grouped = (
+        sa.select(*(base.c[key] for key in keys), *values)
+        .select_from(base)
+        .group_by(*(base.c[key] for key in keys))
+        .order_by(*(base.c[key].asc().nulls_last() for key in keys))
+        .limit(size_of(item.size))
+        .correlate_except(base)
+        .subquery(f"t{next(scope.build.numbers)}")
+    )
+    within = replace(scope, rows=grouped, version=True, bare=True)
+    members: list[tuple[str, str | Sql]] = []
+    for each in item.items:
+        if isinstance(each, GroupKey):
+            members.append((each.key, record_json(within, each.items)))
+        else:
+            members.append((each.key, grouped.c[f"v{measures.index(each)}"]))
+    listed = sa.func.coalesce(aggregated(json_object(members), scope.build.dialect), piece(""), type_=sa.Text())
+    text = joined([piece("["), listed, piece("]")])
+    found: Sql = sa.select(text).select_from(grouped).correlate_except(grouped).scalar_subquery()
+    return found
+
+
+def _key_columns(inputs: _Inputs, name: str) -> list[str]:
+    scope = inputs.scope
+    known = scope.field(name)
+    if known.kind not in GROUPABLE:
+        raise NotVisible(name=name, what=scope.entity.name)
+    if known.kind is FieldKind.ANY:
+        return [
+            inputs.add(scope.column(name, "entity"), name + "_entity"),
+            inputs.add(scope.column(name), name + "_id"),
+        ]
+    return [inputs.add(scope.column(name), name)]
+
+
+def _declare(inputs: _Inputs, items: tuple[MeasureItem, ...] | list[MeasureItem]) -> dict[tuple[str, str], str]:
+    """Select the input of every measure once; which label carries which field."""
+    labels: dict[tuple[str, str], str] = {}
+    for item in items:
+        inner = item.items if isinstance(item, Measures) else (item,)
+        for each in inner:
+            if not isinstance(each, Measure) or not each.field or (each.field, each.part) in labels:
+                continue
+            known = inputs.scope.field(each.field)
+            if known.kind not in _ALLOWED[each.function]:
+                raise NotVisible(name=each.field, what=inputs.scope.entity.name)
+            labels[each.field, each.part] = inputs.add(inputs.scope.column(each.field, each.part))
+    return labels
+
+
+def _measures_json(scope: Scope, items: tuple[MeasureItem, ...], labels: dict[tuple[str, str], str], base: Any) -> Sql:
+    return json_object([(item.key, _one_measure(scope, item, labels, base)) for item in items])
+
+
+def _one_measure(scope: Scope, item: MeasureItem, labels: dict[tuple[str, str], str], base: Any) -> Sql:
+    if isinstance(item, Fixed):
+        return piece(constant(item.text))
+    if isinstance(item, Measures):
+        return _measures_json(scope, item.items, labels, base)
+    if not item.field:
+        return as_text(sa.func.count())
+    known = scope.entity.fields[item.field]
+    value = sa.type_coerce(base.c[labels[item.field, item.part]], type_of(known, item.part))
+    return or_null(_measured(item.function, value, known, scope.build.dialect))
+
+
+def _measured(function: str, value: Sql, known: Field, dialect: DialectName) -> Sql:
+    if function == "count_distinct":
+        return as_text(sa.func.count(sa.distinct(value)))
+    if function == "min":
+        return render(sa.func.min(value, type_=value.type), known, dialect)
+    if function == "max":
+        return render(sa.func.max(value, type_=value.type), known, dialect)
+    if function == "avg":
+        return quoted(_average(value, known, dialect))
+    total = sa.func.sum(value, type_=value.type)
+    if known.kind is FieldKind.INTEGER:
+        return quoted(as_text(total))
+    if known.kind is FieldKind.DURATION:
+        return quoted(duration(sa.cast(total, sa.BigInteger()), dialect))
+    return render(total, known, dialect)
+
+
+def _average(value: Sql, known: Field, dialect: DialectName) -> Sql:
+    """The exact mean, rounded half away from zero, as decimal text."""
+    scale = known.scale + AVERAGE_DIGITS
+    if dialect == "postgresql":
+        total = sa.cast(sa.func.sum(value), sa.Numeric(60, 30))
+        return as_text(sa.func.round(total / sa.func.count(value), scale))
+    # Whole units and remainder apart, so that nothing leaves 64 bits.
+    digits = sa.literal_column(str(10**AVERAGE_DIGITS), sa.Integer())
+    total = sa.func.sum(value, type_=sa.Integer())
+    count = sa.func.count(value, type_=sa.Integer())
+    size = sa.func.abs(total, type_=sa.Integer())
+    rest = (size.op("%")(count) * 2 * digits + count).self_group().op("/")((count * 2).self_group())
+    whole = size.op("/")(count) + rest.self_group().op("/")(digits)
+    tail = rest.self_group().op("%")(digits)
+    unit = sa.literal_column(str(10**known.scale), sa.Integer())
+    fraction = f"%0{known.scale}d" if known.scale else "%s"
+    text = sa.func.printf(
+        sa.literal_column(f"'%s%d.{fraction}%0{AVERAGE_DIGITS}d'"),
+        sa.case((sa.and_(total < 0, whole + tail > 0), piece("-")), else_=piece("")),
+        whole.self_group().op("/")(unit),
+        whole.self_group().op("%")(unit) if known.scale else piece(""),
+        tail,
+        type_=sa.Text(),
+    )
+    return sa.case((count > 0, text))
+
+

@@ -1,0 +1,187 @@
+"""Versions and audit leaves of a record, for callers who may read its trail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from clew.kernel.scalars import FAR_FUTURE
+from clew.records.query.items import aggregated, record_json
+from clew.records.query.json_text import (
+    Sql,
+    as_text,
+    constant,
+    escaped,
+    instant,
+    joined,
+    json_object,
+    or_null,
+    piece,
+    quoted,
+)
+from clew.records.query.plan import Trail, VersionItem, Versions
+from clew.records.query.scope import NotVisible, Scope
+from clew.records.query.values import size_of
+from clew.storage import system
+from clew.storage.types import Instant, Text
+
+_HEADER = frozenset({"action", "reason", "channel", "release"})
+
+
+def versions_json(scope: Scope, item: Versions) -> Sql:
+    """The versions, newest first. Each shows the record and all it refers to as they were when it began."""
+    granted = _may_audit(scope)
+    build = scope.build
+    rows = build.alias(build.tables.history(scope.entity.name))
+    members = [(each.key, _version_member(scope, rows, each)) for each in item.items]
+    begun = [] if scope.as_of is None else [rows.c.tx_from <= scope.as_of]
+    page = (
+        sa.select(json_object(members).label("j"))
+        .select_from(rows)
+        .where(rows.c.id == scope.rows.c.id, *begun, *granted)
+        .order_by(rows.c.tx_from.desc())
+        .limit(size_of(item.size))
+        .correlate_except(rows)
+        .subquery(f"t{next(build.numbers)}")
+    )
+    return _listed(page, scope)
+
+
+def _version_member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
+    dialect = scope.build.dialect
+    if item.what == "text":
+        return constant(item.text)
+    if item.what == "record":
+        version = replace(scope, rows=rows, as_of=rows.c.tx_from, version=True)
+        seen, shown = version.conditions(), record_json(version, item.items)
+        return sa.case((sa.and_(*seen), shown), else_=piece("null")) if seen else shown
+    if item.what == "tx_from":
+        return quoted(instant(rows.c.tx_from, dialect))
+    if item.what == "tx_to":
+        ended = rows.c.tx_to < sa.bindparam(None, FAR_FUTURE, type_=Instant(), unique=True)
+        return or_null(sa.case((ended, quoted(instant(rows.c.tx_to, dialect)))))
+    if item.what == "row_version":
+        return as_text(rows.c.row_version)
+    if item.what == "by":
+        return or_null(quoted(as_text(rows.c.updated_by)))
+    leaf = scope.build.alias(system.leaf)
+    found = (
+        sa.select(_leaf_text(scope, leaf, item.what))
+        .select_from(leaf)
+        .where(
+            leaf.c.record_id == rows.c.id,
+            leaf.c.row_version == rows.c.row_version,
+            leaf.c.entity == scope.entity.name,
+        )
+        .limit(sa.literal_column("1"))
+        .correlate_except(leaf)
+    )
+    return or_null(found.scalar_subquery())
+
+
+def trail_json(scope: Scope, item: Trail) -> Sql:
+    """The audit leaves, newest first; each names the changed fields the caller may see, with old and new value."""
+    granted = _may_audit(scope)
+    leaf = scope.build.alias(system.leaf)
+    members = [(each.key, _leaf_member(scope, leaf, each)) for each in item.items]
+    page = (
+        sa.select(json_object(members).label("j"))
+        .select_from(leaf)
+        .where(leaf.c.record_id == scope.rows.c.id, leaf.c.entity == scope.entity.name, *granted)
+        .order_by(leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
+        .limit(size_of(item.size))
+        .correlate_except(leaf)
+        .subquery(f"t{next(scope.build.numbers)}")
+    )
+    return _listed(page, scope)
+
+
+def _leaf_member(scope: Scope, leaf: Any, item: VersionItem) -> str | Sql:
+    if item.what == "text":
+        return constant(item.text)
+    if item.what == "at":
+        return quoted(instant(leaf.c.at, scope.build.dialect))
+    if item.what == "row_version":
+        return as_text(leaf.c.row_version)
+    if item.what == "id":
+        return quoted(as_text(leaf.c.leaf_id))
+    if item.what == "digest":
+        return quoted(leaf.c.digest)
+    if item.what == "by":
+        return or_null(quoted(as_text(leaf.c.actor)))
+    if item.what == "changes":
+        return _changes(scope, leaf, item)
+    return or_null(_leaf_text(scope, leaf, item.what))
+
+
+def _leaf_text(scope: Scope, leaf: Any, what: str) -> Sql:
+    """A text of the leaf's header as JSON; missing ones are NULL or the word null."""
+    if what not in _HEADER:
+        raise NotVisible(name=what, what=scope.entity.name)
+    if what == "action":
+        return quoted(leaf.c.action)
+    if scope.build.dialect == "postgresql":
+        header = sa.cast(leaf.c.header, sa.dialects.postgresql.JSONB())
+        return escaped(sa.func.jsonb_extract_path_text(header, sa.literal_column(f"'{what}'"), type_=Text()), "postgresql")
+    return escaped(sa.func.json_extract(leaf.c.header, sa.literal_column(f"'$.{what}'")), "sqlite")
+
+
+def _changes(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
+    """Changed fields of one leaf: only those the caller may see on this record."""
+    dialect = scope.build.dialect
+    name = f"t{next(scope.build.numbers)}"
+    if dialect == "postgresql":
+        entries = sa.cast(leaf.c.fields, sa.dialects.postgresql.JSONB())
+        each = sa.func.jsonb_each(entries).table_valued("key", "value", joins_implicitly=True).alias(name)
+
+        def read(member: str) -> Sql:
+            return as_text(sa.func.jsonb_extract_path(each.c.value, sa.literal_column(f"'{member}'")))
+    else:
+        each = sa.func.json_each(leaf.c.fields).table_valued("key", "value", joins_implicitly=True).alias(name)
+
+        def read(member: str) -> Sql:
+            return each.c.value.op("->")(sa.literal_column(f"'$.{member}'"))
+
+    values = {"field": escaped(sa.type_coerce(each.c.key, Text()), dialect), "old": read("o"), "new": read("n")}
+    members: list[tuple[str, str | Sql]] = [
+        (one.key, constant(one.text) if one.what == "text" else or_null(values[one.what])) for one in item.members
+    ]
+    rows = (
+        sa.select(json_object(members).label("j"))
+        .select_from(each)
+        .where(_shown_field(scope, each.c.key))
+        .order_by(each.c.key)
+        .limit(sa.literal_column("1000"))
+        .correlate_except(each)
+        .subquery(f"t{next(scope.build.numbers)}")
+    )
+    return _listed(rows, scope)
+
+
+def _shown_field(scope: Scope, key: Sql) -> Sql:
+    shown: list[Sql] = []
+    for name in scope.entity.fields:
+        if not scope.sees(name):
+            continue
+        mask = scope.mask(name)
+        named = key == sa.literal_column(f"'{name}'")
+        shown.append(named if mask is None else sa.and_(named, mask))
+    return sa.or_(sa.false(), *shown)
+
+
+def _listed(page: Any, scope: Scope) -> Sql:
+    """The texts in column `j` as a JSON list."""
+    texts = sa.func.coalesce(aggregated(page.c.j, scope.build.dialect), piece(""), type_=sa.Text())
+    text = joined([piece("["), texts, piece("]")])
+    found: Sql = sa.select(text).select_from(page).correlate_except(page).scalar_subquery()
+    return found
+
+
+def _may_audit(scope: Scope) -> list[Sql]:
+    """The conditions of the audit grant on this record; without any grant the trail does not exist."""
+    grant = scope.access.audit
+    if not grant.allowed:
+        raise NotVisible(name="history", what=scope.entity.name)
+    return scope.granted(grant)
