@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from clew.metadata.blueprint import Blueprint, Entity
+from clew.metadata.blueprint import Blueprint, Entity, Field
 from clew.storage.layout import (
     TX_FROM,
     TX_TO,
@@ -71,9 +71,9 @@ class Catalog:
     """Physical table → its columns that are kept aside."""
 
     @classmethod
-    def first(cls, blueprint: Blueprint) -> Catalog:
-        """The catalog of an empty database's first release."""
-        return _Naming(cls(MappingProxyType({})), None, blueprint).build()
+    def first(cls, blueprint: Blueprint, present: Catalog | None = None) -> Catalog:
+        """The catalog of a database's first release. `present` lists names that are already taken there."""
+        return _Naming(present or cls(MappingProxyType({})), None, blueprint).build()
 
     def evolve(self, old: Blueprint, new: Blueprint) -> Catalog:
         """The catalog of `new`, when this one belongs to `old`."""
@@ -186,14 +186,14 @@ class _Naming:
         for each in link_fields(entity):
             before = earlier_field(each, was, entity) if was else None
             known = names.links.get(before.name) if before else None
-            if known is None or before is None or before.targets != each.targets and not self._same_target(before, each):
+            if known is None or before is None or not self._same_target(before, each):
                 table = self._table(f"{names.table}__{each.name}")
                 known = LinkNames(table, self._table(f"{table}__history"))
             links[each.name] = known
         return links
 
-    def _same_target(self, before: Any, now: Any) -> bool:
-        """True when the target is the same entity under a new name."""
+    def _same_target(self, before: Field, now: Field) -> bool:
+        """True when the target is the same entity, perhaps under a new name."""
         assert self._old is not None
         was = earlier_entity(self._new.entities[now.target], self._old, self._new)
         return was is not None and was.name == before.target

@@ -1,4 +1,4 @@
-"""Dialect differences live here: compiling Core statements once for the raw drivers, and constructs both engines share."""
+"""Dialect differences live here: compiling Core statements once for the raw drivers, constructs both engines share."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from clew.storage.engine import Compiled, DialectName
 from clew.storage.types import ListOf, converter
 
-POSTGRESQL: Dialect = asyncpg.dialect()  # type: ignore[no-untyped-call]
-SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+POSTGRESQL: Dialect = asyncpg.dialect()
+SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 _DIALECTS: Mapping[DialectName, Dialect] = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
 
 

@@ -24,7 +24,8 @@ T = TypeVar("T")
 class Compiled:
     """A statement ready for the driver. `slots` lists, in driver order, the bind names to pick from the arguments;
     `constants` holds the values of binds that were literals in the statement. Binding converters are applied per slot
-    (a Decimal to a scaled integer on SQLite, a UUID to text …). `results` converts result columns to canonical Python values."""
+    (a Decimal to a scaled integer on SQLite, a UUID to text …). `results` converts result columns to canonical Python
+    values; `required` names the binds that have no value of their own."""
 
     sql: str
     slots: tuple[str, ...]
@@ -83,7 +84,7 @@ class Connection(Protocol):
     async def execute_many(self, statement: ClauseElement | Compiled, rows: Sequence[Mapping[str, Any]]) -> None: ...
 
     async def copy_in(self, table: Table, keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
-        """Bulk-load rows of canonical values, given in the order of `keys` (logical column names). COPY on PostgreSQL."""
+        """Bulk-load rows of canonical values in the order of `keys` (logical column names). COPY on PostgreSQL."""
         ...
 
     async def run_sql(self, sql: str) -> None:
@@ -98,8 +99,8 @@ class Connection(Protocol):
 class Database(Protocol):
     """A pool. `write` opens a unit of work: BEGIN IMMEDIATE on SQLite, SERIALIZABLE on PostgreSQL.
 
-    `run_write(work)` opens one, runs `work(connection)`, commits, and retries the whole of it when the database reports a
-    serialization failure or deadlock (PostgreSQL 40001, 40P01; SQLite busy), up to a bound, then raises `Unavailable`.
+    `run_write(work)` opens one, runs `work(connection)`, commits, and retries the whole of it when the database reports
+    a serialization failure or deadlock (PostgreSQL 40001, 40P01; SQLite busy), up to a bound, then raises `Unavailable`.
     """
 
     dialect: DialectName

@@ -20,7 +20,9 @@ class IntegrityFault(Conflict):
     en = "The database refused the row: {kind} {constraint}."
     zh = "数据库拒绝了该行:{kind} {constraint}。"
 
-    def __init__(self, kind: FaultKind, *, table: str = "", constraint: str = "", columns: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: FaultKind, *, table: str = "", constraint: str = "", columns: tuple[str, ...] = ()
+    ) -> None:
         self.kind = kind
         self.table = table
         self.constraint = constraint
@@ -116,6 +118,16 @@ class ChangeRunning(Conflict):
     en = "Release {release} is still being applied."
     zh = "发布 {release} 仍在应用中。"
     hint_en, hint_zh = "Finish it with: clew apply --resume", "请用 clew apply --resume 完成它"
+
+
+class NodesBehind(Unavailable):
+    """The change cannot run beside the earlier release; its nodes must stop first."""
+
+    code = "NODES_BEHIND"
+    en = "These nodes still run the earlier release: {nodes}."
+    zh = "以下节点仍在运行旧发布:{nodes}。"
+    hint_en = "Stop them, then run: clew apply --resume"
+    hint_zh = "请停止这些节点,然后运行 clew apply --resume"
 
 
 class BlobMissing(BadInput):

@@ -20,7 +20,7 @@ async def open_database(
     Raises UnknownDatabaseUrl or DatabaseUnreachable.
     """
     if url.startswith(("postgresql://", "postgres://")):
-        return await open_postgres(url, size=connections, timeout=statement_timeout)
+        return await open_postgres(url, size=connections, limit=statement_timeout)
     if url == "sqlite://" or url.startswith("sqlite:///"):
         path = unquote(url[len("sqlite:///") :])
         return await SqliteDatabase(

@@ -148,8 +148,8 @@ class PostgresDatabase:
             self._pool.terminate()
 
 
-async def open_postgres(url: str, *, size: int, timeout: float) -> PostgresDatabase:
-    """Connect. `size` bounds the pool, `timeout` (seconds, 0 = none) bounds every statement."""
+async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabase:
+    """Connect. `size` bounds the pool, `limit` (seconds, 0 = none) bounds every statement."""
     try:
         pool = await asyncpg.create_pool(
             url,
@@ -164,7 +164,7 @@ async def open_postgres(url: str, *, size: int, timeout: float) -> PostgresDatab
                 "application_name": "clew",
                 "TimeZone": "UTC",
                 "jit": "off",
-                "statement_timeout": str(int(timeout * 1000)),
+                "statement_timeout": str(int(limit * 1000)),
                 "search_path": "public",
             },
         )

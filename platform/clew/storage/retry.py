@@ -27,7 +27,7 @@ async def retry_write(
         except DatabaseBusy:
             if attempt == _ATTEMPTS:
                 raise
-            await asyncio.sleep(random.uniform(0, min(0.001 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, min(0.001 * 2**attempt, _LONGEST_PAUSE)))
     raise AssertionError("unreachable")
 
 
@@ -42,7 +42,7 @@ async def uninterrupted(step: Awaitable[T]) -> T:
             if task.done():
                 break
             cancelled = error
-        except BaseException:  # noqa: S110, BLE001
+        except BaseException:
             break
     if cancelled:
         if not task.cancelled():

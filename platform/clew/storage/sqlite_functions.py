@@ -1,4 +1,4 @@
-"""Functions the platform adds to SQLite so that it answers as PostgreSQL does: (name, number of arguments, function)."""
+"""Functions the platform adds to SQLite so that it answers as PostgreSQL does: (name, arguments, function)."""
 
 from __future__ import annotations
 

@@ -219,7 +219,8 @@ def _create(table: sa.Table, dialect: DialectName, at: datetime) -> list[str]:
         statements += ddl.partitions(table.name, months(at))
         name, default = ddl.quote(table.name), ddl.quote(default_partition(table.name))
         statements.append(f"CREATE TABLE {default} PARTITION OF {name} DEFAULT")
-    statements += [compile_ddl(CreateIndex(index), dialect) for index in sorted(table.indexes, key=lambda i: str(i.name))]
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    statements += [compile_ddl(CreateIndex(index), dialect) for index in indexes]
     if table.name in INSERT_ONLY:
         statements += insert_only(table.name, dialect)
     return statements

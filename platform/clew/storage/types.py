@@ -28,7 +28,7 @@ _WIDE = Context(prec=60)
 class StoredType(TypeDecorator[Any]):
     """Base of the platform's types: a literal form for DDL, and `from_driver`."""
 
-    impl = sa.Text
+    impl: Any = sa.Text
     cache_ok = True
 
     def __init_subclass__(cls, **options: Any) -> None:

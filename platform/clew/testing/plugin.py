@@ -100,7 +100,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _folder(config: pytest.Config) -> str:
-    # Not below pytest's own folder: that one is closed to other users, and a root run needs another user for the server.
+    # Not below pytest's own folder: that one is closed to other users, and as root the server runs as another one.
     if _FOLDER not in config.stash:
         config.stash[_FOLDER] = tempfile.mkdtemp(prefix="clew-postgres-")
     return config.stash[_FOLDER]

@@ -1,4 +1,4 @@
-"""Small Blueprints built by hand, so that storage is tested without YAML."""
+"""Small Blueprints built by hand, for tests that want no YAML."""
 
 from __future__ import annotations
 

@@ -1,0 +1,277 @@
+"""Applying a plan: every step in a transaction of its own, together with its line of the journal.
+
+Two nodes may apply at once: each step is taken under the migration lock and done by whoever comes first. A crash at any
+statement rolls that step back; `resume` goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import sqlalchemy as sa
+
+from clew.kernel.canonical import digest
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint
+from clew.storage import releases
+from clew.storage.change.perform import BATCH, Outcome, perform
+from clew.storage.change.plan import Plan, plan_in
+from clew.storage.change.steps import Step
+from clew.storage.engine import Connection, Database
+from clew.storage.errors import ChangeRunning, ConsentMissing, NodesBehind, PlanBlocked, PlanStale
+from clew.storage.releases import Loader, Release
+from clew.storage.system import change, ensure_system, existing_tables, release
+
+OnStep = Callable[[str], None]
+"""Told what was just done: `expand lot 1` after a statement, `expand lot committed` after its transaction. A test may
+raise here to act a crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who applies, and why: kept with the release."""
+
+    by: str = ""
+    note: str = ""
+    node: str = ""
+
+
+def _silent(_label: str) -> None:
+    return None
+
+
+async def apply(
+    database: Database,
+    plan: Plan,
+    *,
+    load: Loader,
+    consents: frozenset[str] = frozenset(),
+    signer: Signer = Signer(),
+    on_step: OnStep = _silent,
+    batch: int = BATCH,
+) -> Release:
+    """Carry out exactly this plan. The new release is live when this returns; tightening may still wait for nodes.
+
+    Raises PlanStale, ConsentMissing, PlanBlocked or ChangeRunning before anything is touched, NodesBehind when nodes of
+    the earlier release must stop first (then `resume` finishes it).
+    """
+    blueprint = load(plan.sources)
+    if blueprint.digest != plan.blueprint_digest:
+        raise PlanStale(planned=plan.blueprint_digest[:12], found=blueprint.digest[:12])
+    number = await _claim(database, plan, blueprint, load, consents, signer)
+    return await _run(database, number, signer, on_step, batch)
+
+
+async def resume(
+    database: Database, *, signer: Signer = Signer(), on_step: OnStep = _silent, batch: int = BATCH
+) -> Release | None:
+    """Go on with whatever is unfinished: a change that crashed, or tightening that waited. None when nothing is."""
+    async with database.read() as connection:
+        if change.name not in await existing_tables(connection):
+            return None
+        number = await connection.fetch_value(
+            sa.select(sa.func.max(change.c.release)).where(change.c.state == "waiting")
+        )
+    return None if number is None else await _run(database, number, signer, on_step, batch)
+
+
+async def abandon(database: Database) -> bool:
+    """Give up a change whose release is not live yet. What it added stays, unused. False when there is none."""
+    async with database.migrate() as connection:
+        number = await connection.fetch_value(sa.select(release.c.number).where(release.c.state == "pending"))
+        if number is None:
+            return False
+        await _supersede(connection, change.c.release == number)
+        given_up = sa.update(release).where(release.c.number == number).values(state="abandoned")
+        await connection.execute(given_up)
+    return True
+
+
+async def _claim(
+    database: Database, plan: Plan, blueprint: Blueprint, load: Loader, consents: frozenset[str], signer: Signer
+) -> int:
+    """Write the release and its journal, all steps waiting. Joins when another node has claimed the same plan."""
+    async with database.migrate() as connection:
+        await ensure_system(connection)
+        pending = await connection.fetch_one(
+            sa.select(release.c.number, release.c.plan_id).where(release.c.state == "pending")
+        )
+        if pending is not None:
+            if pending[1] != plan.id:
+                raise ChangeRunning(release=pending[0])
+            return int(pending[0])
+        base = await releases.current_in(connection)
+        if base is not None and base.plan_id == plan.id:
+            return base.number
+        fresh = await _check(connection, plan, base, blueprint, load, consents)
+        return await _record(connection, fresh, plan.id, consents, signer)
+
+
+async def _check(
+    connection: Connection,
+    plan: Plan,
+    base: Release | None,
+    blueprint: Blueprint,
+    load: Loader,
+    consents: frozenset[str],
+) -> Plan:
+    """The same plan made afresh under the lock; refuses when it differs or lacks a consent."""
+    found = base.number if base else 0
+    if plan.base != found:
+        raise PlanStale(planned=_named(plan.base), found=_named(found))
+    fresh = await plan_in(connection, blueprint, load=load)
+    if fresh.id != plan.id:
+        raise PlanStale(planned=_named(plan.base), found=Bilingual("另一状态", "another state"))
+    if fresh.blocked:
+        raise PlanBlocked(reasons=_joined([each.text for each in fresh.blocked]))
+    missing = sorted(set(fresh.needs) - consents)
+    if missing:
+        raise ConsentMissing(objects=", ".join(missing))
+    return fresh
+
+
+async def _record(
+    connection: Connection, plan: Plan, plan_id: str, consents: frozenset[str], signer: Signer
+) -> int:
+    number = int(await connection.fetch_value(sa.select(sa.func.max(release.c.number))) or 0) + 1
+    at = await connection.now()
+    values: dict[str, Any] = {
+        "number": number,
+        "base": plan.base,
+        "state": "pending",
+        "digest": digest([plan.blueprint_digest, plan.catalog.to_json(), number]),
+        "blueprint_digest": plan.blueprint_digest,
+        "plan_id": plan_id,
+        "sources": dict(plan.sources),
+        "catalog": plan.catalog.to_json(),
+        "compiler": _compiler(),
+        "at": at,
+        "live_at": None,
+        "by": signer.by,
+        "note": signer.note,
+        "consents": sorted(consents & set(plan.needs)),
+    }
+    await connection.execute(sa.insert(release).values(**values))
+    # What an earlier release still had to tighten is part of this plan if it is still wanted.
+    await _supersede(connection, change.c.release < number)
+    columns = [change.c[name] for name in _JOURNAL]
+    await connection.execute_many(
+        sa.insert(change).values({column.key: sa.bindparam(column.key, type_=column.type) for column in columns}),
+        [
+            {"release": number, "step": at, "phase": step.phase, "kind": step.kind, "object": step.object,
+             "work": dict(step.work), "state": "waiting"}
+            for at, step in enumerate(plan.steps, 1)
+        ],
+    )
+    return number
+
+
+_JOURNAL = ("release", "step", "phase", "kind", "object", "work", "state")
+
+
+async def _supersede(connection: Connection, which: sa.ColumnElement[bool]) -> None:
+    statement = sa.update(change).where(which, change.c.state == "waiting").values(state="superseded")
+    await connection.execute(statement)
+
+
+async def _run(database: Database, number: int, signer: Signer, on_step: OnStep, batch: int) -> Release:
+    """Do the waiting steps in order, each under the migration lock, until none is left or one has to wait."""
+    blocked: set[int] = set()
+    while True:
+        label = ""
+        async with database.migrate() as connection:
+            row = await _next_step(connection, number, blocked)
+            if row is None:
+                break
+            step = Step(row[1], row[2], row[3], row[4])
+            label = f"{step.phase} {step.object}"
+            watched = _Watched(connection, label, on_step)
+            outcome = await perform(watched, step, row[5], number, batch)
+            if outcome.waiting and step.phase != "contract":
+                raise NodesBehind(nodes=", ".join(outcome.waits_for))
+            if outcome.waiting:
+                blocked.add(row[0])
+            if step.kind == "swap":
+                await _go_live(watched, number)
+            await _write_down(watched, number, row[0], outcome, signer)
+        on_step(f"{label} committed")
+    if not blocked:
+        await _settle(database, number)
+    return await releases.numbered(database, number)
+
+
+async def _next_step(connection: Connection, number: int, blocked: set[int]) -> Sequence[Any] | None:
+    columns = [change.c[name] for name in ("step", "phase", "kind", "object", "work", "progress")]
+    query = sa.select(*columns).where(change.c.release == number, change.c.state == "waiting").order_by(change.c.step)
+    return next((row for row in await connection.fetch(query) if row[0] not in blocked), None)
+
+
+async def _write_down(connection: Connection, number: int, step: int, outcome: Outcome, signer: Signer) -> None:
+    values: dict[str, Any] = {"node": signer.node, "progress": outcome.progress}
+    if outcome.done:
+        values |= {"state": "done", "done_at": await connection.now()}
+    statement = sa.update(change).where(change.c.release == number, change.c.step == step)
+    await connection.execute(statement.values(**values))
+
+
+async def _go_live(connection: Connection, number: int) -> None:
+    at = await connection.now()
+    statement = sa.update(release).where(release.c.number == number, release.c.state == "pending")
+    await connection.execute(statement.values(state="live", live_at=at))
+
+
+async def _settle(database: Database, number: int) -> None:
+    async with database.migrate() as connection:
+        statement = sa.update(release).where(release.c.number == number, release.c.state == "live")
+        await connection.execute(statement.values(state="settled"))
+
+
+class _Watched:
+    """A connection that tells `on_step` of every statement that changes something."""
+
+    def __init__(self, connection: Connection, label: str, on_step: OnStep) -> None:
+        self._connection, self._label, self._on_step, self._count = connection, label, on_step, 0
+        self.dialect = connection.dialect
+        self.fetch, self.fetch_one = connection.fetch, connection.fetch_one
+        self.fetch_value, self.fetch_text, self.now = connection.fetch_value, connection.fetch_text, connection.now
+
+    def _told(self) -> None:
+        self._count += 1
+        self._on_step(f"{self._label} {self._count}")
+
+    async def execute(self, statement: Any, args: Mapping[str, Any] | None = None) -> int:
+        touched = await self._connection.execute(statement, args or {})
+        self._told()
+        return touched
+
+    async def execute_many(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+        await self._connection.execute_many(statement, rows)
+        self._told()
+
+    async def copy_in(self, table: sa.Table, keys: Sequence[str], rows: Any) -> int:
+        return await self._connection.copy_in(table, keys, rows)
+
+    async def run_sql(self, sql: str) -> None:
+        await self._connection.run_sql(sql)
+        self._told()
+
+
+def _named(number: int) -> Bilingual:
+    if number:
+        return Bilingual(f"发布 {number}", f"release {number}")
+    return Bilingual("空数据库", "an empty database")
+
+
+def _joined(texts: list[Bilingual]) -> Bilingual:
+    return Bilingual("; ".join(each.zh for each in texts), "; ".join(each.en for each in texts))
+
+
+def _compiler() -> str:
+    try:
+        return version("clew")
+    except PackageNotFoundError:
+        return "unknown"
+

@@ -1,0 +1,206 @@
+"""What changed between two Blueprints, in the analyst's words. Pure: no database is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
+from clew.storage.layout import earlier_entity, earlier_field, slots_of
+
+Sign = Literal["+", "~", "-"]
+ChangeKind = Literal[
+    "entity_added",
+    "entity_dropped",
+    "entity_renamed",
+    "field_added",
+    "field_dropped",
+    "field_renamed",
+    "field_converted",
+    "field_required",
+    "field_optional",
+    "field_narrowed",
+    "unique_added",
+    "unique_dropped",
+    "codes_removed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `entity` and `field` are names in the new release (in the old one for something dropped)."""
+
+    sign: Sign
+    kind: ChangeKind
+    object: str
+    text: Bilingual
+    entity: str = ""
+    field: str = ""
+    was: str = ""
+    """The earlier field or entity name, where there was one."""
+    needs: str = ""
+    """The consent it needs whatever the data look like: `drop:lot.grade`."""
+
+
+def diff(old: Blueprint | None, new: Blueprint) -> tuple[Change, ...]:
+    """Every difference that touches stored data, in a stable order."""
+    return tuple(_Differ(old, new).all())
+
+
+class _Differ:
+    def __init__(self, old: Blueprint | None, new: Blueprint) -> None:
+        self._old, self._new = old, new
+
+    def all(self) -> Iterator[Change]:
+        old, new = self._old, self._new
+        kept: set[str] = set()
+        for entity in new.entities.values():
+            was = earlier_entity(entity, old, new) if old else None
+            if was is None:
+                count = sum(1 for each in entity.fields.values() if each.stored)
+                text = Bilingual(f"新实体,{count} 个字段", f"new entity with {count} fields")
+                yield Change("+", "entity_added", entity.name, text, entity.name)
+                continue
+            kept.add(was.name)
+            if was.name != entity.name:
+                text = Bilingual(f"由 {was.name} 改名,数据保留", f"renamed from {was.name}; its data stay")
+                yield Change("~", "entity_renamed", entity.name, text, entity.name, was=was.name)
+            yield from self._entity(was, entity)
+        for name in old.entities if old else ():
+            if name not in kept:
+                text = Bilingual("实体被移除,其表另行保留", "entity removed; its tables are kept aside")
+                yield Change("-", "entity_dropped", name, text, name, was=name, needs=f"drop:{name}")
+        if old:
+            yield from self._codes(old)
+
+    def _entity(self, was: Entity, now: Entity) -> Iterator[Change]:
+        kept: set[str] = set()
+        for field in now.fields.values():
+            before = earlier_field(field, was, now)
+            if before is None:
+                if field.stored or field.kind is FieldKind.MANY:
+                    yield self._added(now, field)
+                continue
+            kept.add(before.name)
+            yield from self._field(now, before, field)
+        for before in was.fields.values():
+            if before.name not in kept and (before.stored or before.kind is FieldKind.MANY):
+                yield self._dropped(now, before)
+        yield from self._uniques(was, now)
+        gone = [name for name in was.states if name not in now.states]
+        if gone:
+            listed = ", ".join(gone)
+            text = Bilingual(f"状态被移除:{listed}", f"states removed: {listed}")
+            place = f"{now.name}.state"
+            yield Change("~", "field_narrowed", place, text, now.name, "state", "state", f"narrow:{place}")
+
+    def _added(self, entity: Entity, field: Field) -> Change:
+        text = Bilingual(f"新字段({field.kind})", f"new field ({field.kind})")
+        if field.required:
+            text = Bilingual(f"新必填字段({field.kind})", f"new required field ({field.kind})")
+        return Change("+", "field_added", f"{entity.name}.{field.name}", text, entity.name, field.name)
+
+    def _dropped(self, entity: Entity, field: Field) -> Change:
+        place = f"{entity.name}.{field.name}"
+        text = Bilingual("字段被移除,其列另行保留", "field removed; its column is kept aside")
+        return Change("-", "field_dropped", place, text, entity.name, field.name, field.name, f"drop:{place}")
+
+    def _field(self, entity: Entity, was: Field, now: Field) -> Iterator[Change]:
+        place = f"{entity.name}.{now.name}"
+
+        def change(kind: ChangeKind, zh: str, en: str, needs: str = "") -> Change:
+            return Change("~", kind, place, Bilingual(zh, en), entity.name, now.name, was.name, needs)
+
+        if was.name != now.name:
+            yield change("field_renamed", f"由 {was.name} 改名,数据保留", f"renamed from {was.name}; its data stay")
+        if was.stored != now.stored or (now.kind is FieldKind.MANY) != (was.kind is FieldKind.MANY):
+            if was.stored or was.kind is FieldKind.MANY:
+                yield change("field_dropped", "不再存储,旧值另行保留", "no longer stored; old values are kept aside",
+                             f"drop:{place}")
+            if now.stored or now.kind is FieldKind.MANY:
+                yield self._added(entity, now)
+            return
+        before = tuple(slot.form for slot in slots_of(was))
+        after = tuple(slot.form for slot in slots_of(now))
+        if before[: len(after)] != after[: len(before)]:
+            needs = "" if _lossless(before, after) else f"convert:{place}"
+            yield change("field_converted", f"类型由 {was.kind} 变为 {now.kind},旧列另行保留",
+                         f"type {was.kind} becomes {now.kind}; the old column is kept aside", needs)
+        if now.required and not was.required:
+            yield change("field_required", "变为必填", "becomes required")
+        if was.required and not now.required:
+            yield change("field_optional", "变为可选", "becomes optional")
+        for zh, en in _narrowings(was, now):
+            yield change("field_narrowed", zh, en, f"narrow:{place}")
+
+    def _uniques(self, was: Entity, now: Entity) -> Iterator[Change]:
+        renamed = {
+            earlier.name: field.name for field in now.fields.values() if (earlier := earlier_field(field, was, now))
+        }
+        before = {tuple(renamed.get(name, name) for name in names) for names in _unique_sets(was)}
+        after = set(_unique_sets(now))
+        for names in sorted(after - before):
+            place = f"{now.name}({', '.join(names)})"
+            yield Change("+", "unique_added", place, Bilingual("必须唯一", "must be unique"), now.name)
+        for names in sorted(before - after):
+            place = f"{now.name}({', '.join(names)})"
+            yield Change("-", "unique_dropped", place, Bilingual("不再要求唯一", "need no longer be unique"), now.name)
+
+    def _codes(self, old: Blueprint) -> Iterator[Change]:
+        for name, codes in old.code_lists.items():
+            now = self._new.code_lists.get(name)
+            if now is None:
+                continue
+            for code in codes.codes:
+                if code not in now.codes:
+                    place = f"{name}.{code}"
+                    text = Bilingual("代码被移除", "code removed")
+                    yield Change("-", "codes_removed", place, text, was=code, needs=f"narrow:{place}")
+
+
+def _unique_sets(entity: Entity) -> Iterator[tuple[str, ...]]:
+    for field in entity.fields.values():
+        if field.unique and field.stored:
+            yield (field.name,)
+    for unique in entity.uniques:
+        yield unique.fields
+    if entity.key:
+        yield entity.key
+
+
+def _lossless(before: tuple[str, ...], after: tuple[str, ...]) -> bool:
+    if len(before) != len(after):
+        return False
+    return all(_widens(one, other) for one, other in zip(before, after, strict=True))
+
+
+def _widens(before: str, after: str) -> bool:
+    if before == after or after == "text":
+        return True
+    if after.startswith("exact:"):
+        # 18 digits in all: more decimal places leave fewer before the point, so only the count of values can tell.
+        return before.startswith("exact:") and int(after[6:]) > int(before[6:])
+    return False
+
+
+def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
+    if (now.max_length or 0) and (was.max_length is None or now.max_length < was.max_length):
+        yield f"最大长度 {was.max_length or '不限'} → {now.max_length}", (
+            f"maximum length {was.max_length or 'unlimited'} → {now.max_length}"
+        )
+    if (now.min_length or 0) > (was.min_length or 0):
+        yield f"最小长度 → {now.min_length}", f"minimum length → {now.min_length}"
+    if now.min is not None and (was.min is None or now.min > was.min):
+        yield f"最小值 → {now.min}", f"minimum → {now.min}"
+    if now.max is not None and (was.max is None or now.max < was.max):
+        yield f"最大值 → {now.max}", f"maximum → {now.max}"
+    if now.pattern and now.pattern != was.pattern:
+        yield f"格式 → {now.pattern}", f"pattern → {now.pattern}"
+    if was.big and not now.big:
+        yield "整数缩为 32 位", "integer shrinks to 32 bits"
+    if now.kind is FieldKind.ANY and (gone := sorted(set(was.targets) - set(now.targets))):
+        yield f"不再可指向 {', '.join(gone)}", f"can no longer point at {', '.join(gone)}"
+    if now.kind is FieldKind.CHOICE and was.code_list and now.code_list and was.code_list != now.code_list:
+        yield f"代码表 {was.code_list} → {now.code_list}", f"code list {was.code_list} → {now.code_list}"

@@ -1,0 +1,72 @@
+"""What the database really holds: read only to detect drift and constraints that are still to be tightened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import sqlalchemy as sa
+
+from clew.storage.ddl import Ddl
+from clew.storage.engine import Connection
+from clew.storage.schema import Schema
+
+_SQLITE_COLUMNS = """
+SELECT m.name, c.name, upper(c.type), c."notnull" OR c.pk > 0
+FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY 1, c.cid
+"""
+_POSTGRES_COLUMNS = """
+SELECT r.relname::text, a.attname::text, upper(format_type(a.atttypid, a.atttypmod)), a.attnotnull
+FROM pg_class r JOIN pg_attribute a ON a.attrelid = r.oid
+WHERE r.relnamespace = 'public'::regnamespace AND r.relkind IN ('r', 'p') AND NOT r.relispartition
+  AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY 1, a.attnum
+"""
+_SQLITE_INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+_POSTGRES_INDEXES = "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public'"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundColumn:
+    type: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Tables with their columns, and the names of all indexes."""
+
+    tables: Mapping[str, Mapping[str, FoundColumn]]
+    indexes: frozenset[str]
+
+
+async def reflect(connection: Connection) -> Found:
+    """Read the catalogue of the database."""
+    sqlite = connection.dialect == "sqlite"
+    tables: dict[str, dict[str, FoundColumn]] = {}
+    for table, column, type_, required in await connection.fetch(
+        sa.text(_SQLITE_COLUMNS if sqlite else _POSTGRES_COLUMNS)
+    ):
+        tables.setdefault(table, {})[column] = FoundColumn(type_, bool(required))
+    rows = await connection.fetch(sa.text(_SQLITE_INDEXES if sqlite else _POSTGRES_INDEXES))
+    return Found(MappingProxyType(tables), frozenset(row[0] for row in rows))
+
+
+def drift(expected: Schema, found: Found, ddl: Ddl) -> tuple[str, ...]:
+    """Where the database lacks or contradicts what its release says. Additions are not drift."""
+    differences: list[str] = []
+    for shape in expected.values():
+        columns = found.tables.get(shape.name)
+        if columns is None:
+            differences.append(f"table {shape.name} is gone")
+            continue
+        for column in shape.columns:
+            present = columns.get(column.name)
+            wanted = ddl.form(column.form).partition(" COLLATE")[0].upper()
+            if present is None:
+                differences.append(f"column {shape.name}.{column.name} is gone")
+            elif present.type.replace(", ", ",") != wanted.replace(", ", ","):
+                differences.append(f"column {shape.name}.{column.name} is {present.type}, not {wanted}")
+        differences += [f"index {each.name} is gone" for each in shape.indexes if each.name not in found.indexes]
+    return tuple(differences)

@@ -1,0 +1,209 @@
+"""The physical steps from one schema to the next: expand, fill, swap, contract. Each is one transaction, or many small
+ones that remember how far they came. A step is plain data, so that any node can finish what another began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from clew.expressions.tree import Literal as LiteralNode
+from clew.kernel.scalars import to_wire
+from clew.metadata.blueprint import Blueprint, Entity, Field
+from clew.storage.catalog import Catalog, fit
+from clew.storage.change.reflect import Found
+from clew.storage.ddl import Ddl
+from clew.storage.engine import DialectName
+from clew.storage.layout import earlier_entity, earlier_field, slots_of
+from clew.storage.schema import ColumnShape, IndexShape, Schema, TableShape, schema_of
+
+Phase = Literal["expand", "fill", "swap", "contract"]
+StepKind = Literal["sql", "rebuild", "fill", "swap", "require"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. `work` holds all that is needed to do it."""
+
+    phase: Phase
+    kind: StepKind
+    object: str
+    work: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"phase": self.phase, "kind": self.kind, "object": self.object, "work": dict(self.work)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Step:
+        return cls(data["phase"], data["kind"], data["object"], dict(data["work"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One release as the planner sees it."""
+
+    blueprint: Blueprint
+    catalog: Catalog
+
+
+def build_steps(
+    old: Side | None, new: Side, found: Found, dialect: DialectName, at: datetime, number: int
+) -> tuple[Step, ...]:
+    """The steps that make a database of release `old` serve `new`. `found` is what the database really holds."""
+    return tuple(_Builder(old, new, found, dialect, at, number).all())
+
+
+class _Builder:
+    def __init__(
+        self, old: Side | None, new: Side, found: Found, dialect: DialectName, at: datetime, number: int
+    ) -> None:
+        self._old, self._new, self._found, self._dialect = old, new, found, dialect
+        self._ddl, self._at, self._number = Ddl(dialect), at, number
+        self._before: Schema = schema_of(old.blueprint, old.catalog, dialect) if old else {}
+        self._after: Schema = schema_of(new.blueprint, new.catalog, dialect)
+
+    def all(self) -> Iterator[Step]:
+        created = [each for name, each in self._after.items() if name not in self._found.tables]
+        changed = [each for name, each in self._after.items() if name in self._found.tables]
+        yield from self._create(created)
+        for shape in changed:
+            yield from self._expand(shape)
+        fills = list(self._fills())
+        yield from fills
+        for shape in changed:
+            yield from self._new_indexes(shape)
+        yield from self._old_uniques()
+        yield Step("swap", "swap", f"release {self._number}", {"alone": any(_converts(each) for each in fills)})
+        for shape in changed:
+            yield from self._contract(shape, fills)
+        yield from self._set_aside()
+
+    # -- expand
+
+    def _create(self, created: list[TableShape]) -> Iterator[Step]:
+        embedded = self._dialect == "sqlite"
+        for shape in created:
+            statements = self._ddl.create_table(shape, self._at, references=embedded)
+            yield Step("expand", "sql", shape.name, {"sql": statements})
+        for shape in () if embedded else created:
+            statements = self._ddl.foreign_keys(shape)
+            if statements:
+                yield Step("expand", "sql", shape.name, {"sql": statements})
+
+    def _expand(self, shape: TableShape) -> Iterator[Step]:
+        present = self._found.tables[shape.name]
+        statements: list[str] = []
+        for column in shape.columns:
+            if column.name not in present:
+                statements.append(self._ddl.add_column(shape.name, column))
+                if column.references and self._dialect == "postgresql":
+                    statements.append(self._ddl.add_reference(shape.name, column))
+        if statements:
+            yield Step("expand", "sql", shape.name, {"sql": statements})
+        if shape.kind != "current":
+            return
+        wanted = {column.name: column.required for column in shape.columns}
+        relax = [name for name, each in present.items() if each.required and not wanted.get(name, False)]
+        if relax:
+            yield self._nullability(shape.name, "expand", optional=relax)
+
+    def _nullability(self, table: str, phase: Phase, *, optional: list[str]) -> Step:
+        if self._dialect == "sqlite":
+            return Step(phase, "rebuild", table, {"table": table, "optional": optional, "required": []})
+        return Step(
+            phase, "sql", table, {"sql": [self._ddl.set_required(table, name, required=False) for name in optional]}
+        )
+
+    def _new_indexes(self, shape: TableShape) -> Iterator[Step]:
+        for index in shape.indexes:
+            if index.name not in self._found.indexes:
+                yield Step("fill", "sql", index.name, {"sql": [self._ddl.create_index(index)]})
+
+    def _old_uniques(self) -> Iterator[Step]:
+        """Uniqueness the new release no longer wants would refuse its first rows, so it goes just before the swap."""
+        for index in self._gone_indexes():
+            if index.unique:
+                yield Step("fill", "sql", index.name, {"sql": [self._ddl.drop_index(index.name)]})
+
+    def _gone_indexes(self) -> Iterator[IndexShape]:
+        for name, shape in self._before.items():
+            after = self._after.get(name)
+            kept = {each.name for each in after.indexes} if after else set()
+            if after:
+                yield from (each for each in shape.indexes if each.name not in kept)
+
+    # -- fill
+
+    def _fills(self) -> Iterator[Step]:
+        for entity in self._new.blueprint.entities.values():
+            was = earlier_entity(entity, self._old.blueprint, self._new.blueprint) if self._old else None
+            if was is None or self._new.catalog.entities[entity.name].table not in self._found.tables:
+                continue
+            for field in entity.fields.values():
+                yield from self._field_fills(was, entity, field)
+
+    def _field_fills(self, was: Entity, entity: Entity, field: Field) -> Iterator[Step]:
+        assert self._old is not None
+        names, old_names = self._new.catalog.entities[entity.name], self._old.catalog.entities[was.name]
+        before = earlier_field(field, was, entity)
+        old_slots = slots_of(before) if before else ()
+        base = {"table": names.table, "history": names.history, "id": names.columns["id"]}
+        place = f"{entity.name}.{field.name}"
+        for at, slot in enumerate(slots_of(field)):
+            if slot.key.endswith("__sort"):
+                continue
+            target = {**base, "target": names.columns[slot.key], "form": slot.form}
+            source = old_slots[at] if at < len(old_slots) else None
+            if source and source.form != slot.form:
+                yield Step("fill", "fill", place, {
+                    **target, "mode": "convert", "source": old_names.columns[source.key], "source_form": source.form,
+                })
+            elif at == 0 and field.required and (before is None or not before.required):
+                constant = constant_default(field)
+                if constant is not None:
+                    yield Step("fill", "fill", place, {**target, "mode": "constant", "value": to_wire(constant)})
+
+    # -- contract
+
+    def _contract(self, shape: TableShape, fills: list[Step]) -> Iterator[Step]:
+        present = self._found.tables[shape.name]
+        if shape.kind == "current":
+            loose = [each.name for each in shape.columns if each.required and not _required(present.get(each.name))]
+            if loose:
+                work = {
+                    "table": shape.name,
+                    "columns": loose,
+                    "fills": [dict(each.work) for each in fills if each.work["table"] == shape.name],
+                }
+                yield Step("contract", "require", shape.name, work)
+        for index in self._gone_indexes():
+            if index.table == shape.name and not index.unique:
+                yield Step("contract", "sql", index.name, {"sql": [self._ddl.drop_index(index.name)]})
+
+    def _set_aside(self) -> Iterator[Step]:
+        taken = set(self._found.tables)
+        for name in self._before:
+            if name not in self._after and name in self._found.tables:
+                aside = fit(f"zz_{self._number}_{name}", 52, taken)
+                taken.add(aside)
+                yield Step("contract", "sql", name, {"sql": [self._ddl.rename_table(name, aside)]})
+
+
+def constant_default(field: Field) -> Any:
+    """The default's value when it is a plain constant, otherwise None."""
+    if field.default is not None and isinstance(field.default.root, LiteralNode):
+        return field.default.root.value
+    return None
+
+
+def _required(found: Any) -> bool:
+    return found is not None and bool(found.required)
+
+
+def _converts(step: Step) -> bool:
+    return step.work.get("mode") == "convert"
+
+
+def new_column(found: Found, table: str, column: ColumnShape) -> bool:
+    return column.name not in found.tables.get(table, {})

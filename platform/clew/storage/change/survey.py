@@ -1,0 +1,221 @@
+"""What a change means for the data that are there: real numbers, counted in the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.storage.change.convert import convert
+from clew.storage.change.differences import Change
+from clew.storage.change.steps import Side, constant_default
+from clew.storage.engine import Connection
+from clew.storage.layout import earlier_entity, slots_of
+from clew.storage.schema import current_shape
+from clew.storage.tables import Tables
+
+PAGE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """A change with what it does to the rows that exist. `blocked`: the data contradict it and no consent helps."""
+
+    change: Change
+    counts: dict[str, int] = field(default_factory=dict)
+    text: Bilingual = Bilingual()
+    needs: str = ""
+    blocked: bool = False
+
+
+async def survey(connection: Connection, changes: Sequence[Change], old: Side | None, new: Side) -> list[Consequence]:
+    """The consequences of `changes`, in their order."""
+    if old is None:
+        return [Consequence(each) for each in changes]
+    surveyor = _Surveyor(connection, old, new)
+    return [await surveyor.of(each) for each in changes]
+
+
+class _Surveyor:
+    def __init__(self, connection: Connection, old: Side, new: Side) -> None:
+        self._connection, self._old, self._new = connection, old, new
+        self._tables = Tables(old.blueprint, old.catalog, connection.dialect)
+        self._rows: dict[str, int] = {}
+
+    async def of(self, change: Change) -> Consequence:
+        handler = getattr(self, f"_{change.kind}", None)
+        if handler is None:
+            return Consequence(change, needs=change.needs)
+        found: Consequence = await handler(change)
+        return found
+
+    # -- one method per kind of change
+
+    async def _entity_dropped(self, change: Change) -> Consequence:
+        rows = await self._count(change.was)
+        return _counted(change, rows=rows, zh=f"{rows} 行另行保留", en=f"{rows} rows are kept aside")
+
+    async def _field_dropped(self, change: Change) -> Consequence:
+        was = self._was(change)
+        before = was.fields[change.was]
+        if before.kind is FieldKind.MANY:
+            link = self._tables.link(was.name, before.name)
+            values = await self._connection.fetch_value(sa.select(sa.func.count()).select_from(link))
+        else:
+            column = self._tables.current(was.name).c[slots_of(before)[0].key]
+            values = await self._connection.fetch_value(sa.select(sa.func.count(column)))
+        return _counted(change, values=values, zh=f"{values} 个值另行保留", en=f"{values} values are kept aside")
+
+    async def _field_added(self, change: Change) -> Consequence:
+        now = self._new.blueprint.entities[change.entity].fields[change.field]
+        rows = await self._count(self._was(change).name)
+        return self._required(change, now, rows, rows)
+
+    async def _field_required(self, change: Change) -> Consequence:
+        was = self._was(change)
+        now = self._new.blueprint.entities[change.entity].fields[change.field]
+        slots = slots_of(was.fields[change.was])
+        if not slots:
+            return Consequence(change)
+        column = self._tables.current(was.name).c[slots[0].key]
+        nulls = await self._connection.fetch_value(sa.select(sa.func.count()).where(column.is_(None)))
+        return self._required(change, now, nulls, await self._count(was.name))
+
+    def _required(self, change: Change, now: Field, nulls: int, rows: int) -> Consequence:
+        if not now.required or not now.stored:
+            return Consequence(change, {"rows": rows})
+        if nulls == 0:
+            return _counted(change, rows=rows, nulls=0, zh="没有空值", en="no row lacks it")
+        constant = constant_default(now)
+        if constant is not None:
+            return _counted(change, rows=rows, nulls=nulls, zh=f"{nulls} 行将填入 {constant}",
+                            en=f"{nulls} rows will be filled with {constant}")
+        zh = f"{nulls} 行没有值且无默认值,在补齐之前这些行为空"
+        en = f"{nulls} rows lack it and there is no default; they stay empty until somebody fills them"
+        return Consequence(change, {"rows": rows, "nulls": nulls}, Bilingual(zh, en), f"require:{change.object}")
+
+    async def _field_converted(self, change: Change) -> Consequence:
+        was = self._was(change)
+        now = self._new.blueprint.entities[change.entity].fields[change.field]
+        lost = rows = 0
+        for old_slot, new_slot in zip(slots_of(was.fields[change.was]), slots_of(now), strict=False):
+            async for (value,) in self._values(was.name, [old_slot.key]):
+                rows += 1
+                lost += not _converts(value, new_slot.form)
+        zh, en = f"{rows} 个值转换", f"{rows} values are converted"
+        needs = change.needs
+        if lost:
+            zh, en = f"{zh},其中 {lost} 个无法转换、将置空", f"{en}; {lost} of them cannot be and become empty"
+            needs = f"convert:{change.object}"
+        return Consequence(change, {"values": rows, "lost": lost}, Bilingual(zh, en), needs)
+
+    async def _field_narrowed(self, change: Change) -> Consequence:
+        was = self._was(change)
+        entity = self._new.blueprint.entities[change.entity]
+        now, before = entity.fields.get(change.field), was.fields.get(change.was)
+        if now is None or before is None or not before.stored:
+            return Consequence(change, needs=change.needs)
+        outside = 0
+        async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
+            outside += _outside(value, now, entity)
+        return _counted(change, outside=outside, zh=f"{outside} 个现有值超出新限制",
+                        en=f"{outside} existing values are outside the new limits")
+
+    async def _unique_added(self, change: Change) -> Consequence:
+        was = self._was(change)
+        shape = current_shape(self._new.blueprint, self._new.catalog, self._connection.dialect, change.entity)
+        label = change.object.rpartition("(")[2].rstrip(")")
+        of_key = "key" if label == ", ".join(self._new.blueprint.entities[change.entity].key) else label
+        wanted = next((each for each in shape.indexes if each.unique and each.of in (label, of_key)), None)
+        present = set(self._old.catalog.entities[was.name].columns.values())
+        if wanted is None or not set(wanted.columns) <= present:
+            return Consequence(change)
+        columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in wanted.columns]
+        grouped = [
+            sa.func.lower(column) if part.startswith("lower(") else column
+            for part, column in zip(wanted.parts, columns, strict=True)
+        ]
+        query = sa.select(sa.func.count().label("n")).select_from(sa.table(wanted.table, *columns))
+        query = query.where(*(column.is_not(None) for column in columns))
+        if wanted.where:
+            query = query.where(sa.text(wanted.where))
+        groups = query.group_by(*grouped).having(sa.func.count() > 1).subquery()
+        found = await self._connection.fetch_value(sa.select(sa.func.count()).select_from(groups))
+        if not found:
+            return _counted(change, duplicates=0, zh="没有重复值", en="no duplicates")
+        text = Bilingual(f"{found} 组重复值,请先清理", f"{found} groups of duplicates: mend them first")
+        return Consequence(change, {"duplicates": found}, text, blocked=True)
+
+    async def _codes_removed(self, change: Change) -> Consequence:
+        code_list, uses = change.object.rpartition(".")[0], 0
+        for entity in self._old.blueprint.entities.values():
+            for each in entity.fields.values():
+                if each.stored and each.kind is FieldKind.CHOICE and each.code_list == code_list:
+                    column = self._tables.current(entity.name).c[each.name]
+                    uses += await self._connection.fetch_value(
+                        sa.select(sa.func.count()).where(column == sa.bindparam("code")), {"code": change.was}
+                    )
+        return _counted(change, uses=uses, zh=f"{uses} 行正在使用", en=f"{uses} rows use it")
+
+    # -- reading
+
+    def _was(self, change: Change) -> Entity:
+        now = self._new.blueprint.entities.get(change.entity)
+        was = earlier_entity(now, self._old.blueprint, self._new.blueprint) if now else None
+        return was or self._old.blueprint.entities[change.entity]
+
+    async def _count(self, entity: str) -> int:
+        if entity not in self._rows:
+            table = self._tables.current(entity)
+            self._rows[entity] = await self._connection.fetch_value(sa.select(sa.func.count()).select_from(table))
+        return self._rows[entity]
+
+    async def _values(self, entity: str, keys: list[str]) -> AsyncIterator[tuple[Any, ...]]:
+        """The non-null values of some columns, page by page."""
+        table = self._tables.current(entity)
+        columns = [table.c[key] for key in keys]
+        first = sa.select(table.c.id, *columns).where(columns[0].is_not(None)).order_by(table.c.id).limit(PAGE)
+        after = first.where(table.c.id > sa.bindparam("after"))
+        rows = await self._connection.fetch(first)
+        while rows:
+            for row in rows:
+                yield tuple(row[1:])
+            rows = await self._connection.fetch(after, {"after": rows[-1][0]}) if len(rows) == PAGE else []
+
+
+def _counted(change: Change, *, zh: str, en: str, **counts: int) -> Consequence:
+    return Consequence(change, counts, Bilingual(zh, en), change.needs)
+
+
+def _converts(value: Any, form: str) -> bool:
+    try:
+        convert(value, form)
+    except ValueError:
+        return False
+    return True
+
+
+def _outside(value: Any, now: Field, entity: Entity) -> bool:
+    if now.name == "state" and entity.states:
+        return value not in entity.states
+    if isinstance(value, str):
+        if now.max_length is not None and len(value) > now.max_length:
+            return True
+        if now.min_length is not None and len(value) < now.min_length:
+            return True
+        return bool(now.pattern and not re.fullmatch(now.pattern, value))
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        if now.kind is FieldKind.INTEGER and not now.big and not -(2**31) <= value < 2**31:
+            return True
+        return (now.min is not None and value < now.min) or (now.max is not None and value > now.max)
+    if isinstance(value, list):
+        return (now.max is not None and len(value) > now.max) or (now.min is not None and len(value) < now.min)
+    return False
+
+
