@@ -131,7 +131,15 @@ _TEXTS = (
     _text_predicate("endsWith", str.endswith, TEXT),
     _text_predicate("contains", str.__contains__, TEXT),
     Signature(
-        "matches", (TEXT, LITERAL_TEXT), _BOOLEAN, _none, IN_MEMORY, predicate=True, prepare=_matches_of, valid=Pattern
+        "matches",
+        (TEXT, LITERAL_TEXT),
+        _BOOLEAN,
+        _none,
+        IN_MEMORY,
+        predicate=True,
+        prepare=_matches_of,
+        valid=Pattern,
+        cost=lambda values: len(values[0]) // 16,
     ),
     Signature("lower", (TEXT,), _TEXT, lambda text: text.translate(_LOWER), IN_SQL, help="A-Z only"),
     Signature("upper", (TEXT,), _TEXT, lambda text: text.translate(_UPPER), IN_SQL, help="a-z only"),

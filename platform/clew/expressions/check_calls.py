@@ -165,6 +165,7 @@ def _accepts(signature: Signature, args: Sequence[Node]) -> bool:
     if len(signature.parameters) != len(args):
         return False
     return all(
-        each.type.base in parameter.bases or (each.type.base is Base.NULL and signature.predicate)
+        each.type.base in parameter.bases
+        or (each.type.base is Base.NULL and signature.predicate and not parameter.literal)
         for parameter, each in zip(signature.parameters, args, strict=True)
     )

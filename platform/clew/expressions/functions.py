@@ -52,6 +52,8 @@ class Signature:
     prepare: Callable[[Sequence[Node]], Implementation] | None = None
     valid: Callable[[Any], object] | None = None
     """For a function of one literal: raises ValueError when the literal cannot be taken."""
+    cost: Callable[[Sequence[Any]], int] | None = None
+    """Steps beyond one, from the argument values."""
     help: str = ""
 
     @property

@@ -6,6 +6,7 @@ The scale of a result depends on the operands' scales alone, so that memory, SQL
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
@@ -70,6 +71,14 @@ def divide(left: Any, right: Any, scale: int) -> Decimal:
     if not right:
         raise Undecidable(why="a division by zero")
     return exact(_WIDE.divide(Decimal(left), Decimal(right)), scale)
+
+
+def total(values: Iterable[Decimal | int], scale: int) -> Decimal:
+    """The sum of any number of values; only the sum itself has to fit."""
+    result = Decimal(0)
+    for value in values:
+        result = _WIDE.add(result, value)
+    return exact(result, scale)
 
 
 def remainder(left: int, right: int) -> int:

@@ -264,3 +264,17 @@ USER_MEMBERS: Mapping[str, Type] = {
     "employee": Type(Base.ID, nullable=True),
 }
 """What `user.` offers; the values come from `kernel.context.Person`."""
+
+
+def claim(node: Node) -> bool:
+    """True when the node may be a fact of the person that is missing. Such a fact equals nothing, not even null fields:
+    an empty claim opens no door."""
+    match cast(AnyNode, node):
+        case Member(of=Name(name="user"), type=type_):
+            return type_.nullable
+        case Conditional(then=then, otherwise=otherwise):
+            return claim(then) or claim(otherwise)
+        case Call(function="coalesce", args=args):
+            return any(claim(each) for each in args)
+        case _:
+            return False
