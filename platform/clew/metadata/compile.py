@@ -1,0 +1,78 @@
+"""The frozen Blueprint and its digest: over what the project means, not how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from clew.expressions.tree import Checked, Span
+from clew.kernel.canonical import digest
+from clew.kernel.diagnostics import Place
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.link.project import Linking
+
+
+def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
+    """Everything linked, unchangeable, with its digest. Only called when there is no error."""
+    assert linking.project is not None
+    content = {
+        "project": meaning(linking.project),
+        "entities": {name: meaning(each) for name, each in linking.entities.items()},
+        "code_lists": {name: meaning(each) for name, each in linking.code_lists.items()},
+        "coding_rules": {name: meaning(each) for name, each in linking.coding_rules.items()},
+    }
+    return Blueprint(
+        project=linking.project,
+        entities=MappingProxyType(dict(sorted(linking.entities.items()))),
+        code_lists=MappingProxyType(dict(sorted(linking.code_lists.items()))),
+        coding_rules=MappingProxyType(dict(sorted(linking.coding_rules.items()))),
+        digest=digest(content),
+        sources=MappingProxyType(dict(sorted(sources.items()))),
+    )
+
+
+@lru_cache(maxsize=64)
+def _attributes(cls: type) -> tuple[tuple[str, Any], ...]:
+    found = []
+    for each in fields(cls):
+        default = each.default if each.default is not MISSING else None
+        found.append((each.name, default))
+    return tuple(found)
+
+
+def meaning(value: Any) -> Any:
+    """A value as plain data without places and without defaults; an expression is its tree without spans.
+
+    Leaving defaults out keeps the digest of a project when the Blueprint learns to say something new. A mapping
+    becomes pairs, because the order of fields, states and codes is part of the meaning.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value if not isinstance(value, Enum) else str(value)
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, Checked):
+        return {"expression": meaning(value.root)}
+    if isinstance(value, Place | Span):
+        return None
+    if is_dataclass(value):
+        found: dict[str, Any] = {"": type(value).__name__}
+        for name, default in _attributes(type(value)):
+            each = getattr(value, name)
+            if each == default or isinstance(each, Place | Span) or each == () or name == "type":
+                continue
+            inner = meaning(each)
+            if inner not in (None, [], ""):
+                found[name] = inner
+        return found
+    if isinstance(value, Mapping):
+        return [[name, meaning(each)] for name, each in value.items()]
+    if isinstance(value, frozenset | set):
+        return sorted(meaning(each) for each in value)
+    if isinstance(value, list | tuple):
+        return [meaning(each) for each in value]
+    return str(value)

@@ -1,0 +1,1 @@
+"""From validated documents to linked entities: every name resolved, every expression checked."""

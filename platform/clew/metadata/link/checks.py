@@ -1,0 +1,163 @@
+"""Checks over the whole of the linked project: units, circles, clashing names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from clew.kernel.diagnostics import Place
+from clew.metadata import naming, rules
+from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.metadata.link.project import Linking
+
+Member = tuple[str, str]
+"""An entity and one of its fields."""
+
+
+def check_units(linking: Linking) -> None:
+    """A unit is a path to a record or text, a code of the list `unit`, or, without such a list, any code."""
+    codes = linking.code_lists.get("unit")
+    for entity in linking.entities.values():
+        for name, draft in linking.drafts[entity.name].fields.items():
+            unit = entity.fields[name].unit if name in entity.fields else None
+            if unit is None:
+                continue
+            place, path = draft.at("unit"), f"fields.{name}.unit"
+            if codes is not None and unit in codes.codes:
+                continue
+            if "." in unit or unit in entity.fields:
+                linking.walk(entity.name, unit, place, path)
+            elif codes is not None:
+                linking.unknown(rules.UNKNOWN_UNIT, place, unit, [*codes.codes, *entity.fields], path)
+
+
+def retention_fields(linking: Linking) -> None:
+    """The day a retention counts from is a date or an instant of the record."""
+    for entity in linking.entities.values():
+        if entity.retention is None or entity.retention.after is None:
+            continue
+        name, place = entity.retention.after, linking.drafts[entity.name].at("retention", "after")
+        field = entity.fields.get(name)
+        if field is None:
+            linking.unknown(rules.UNKNOWN_FIELD, place, name, entity.fields, "retention.after", entity=entity.name)
+        elif field.kind not in (FieldKind.DATE, FieldKind.DATETIME):
+            linking.findings.add(rules.BAD_FIELD_USE, place, path="retention.after", name=name,
+                                 reason="it is neither a date nor an instant", reason_zh="它不是日期或时刻")
+
+
+def computed_cycles(linking: Linking) -> None:
+    """Computed fields that need each other, also through references."""
+    needs: dict[Member, list[Member]] = {}
+    for entity in linking.entities.values():
+        for field in entity.fields.values():
+            if field.computed is not None:
+                needs[entity.name, field.name] = [
+                    step for path in sorted(field.computed.reads) for step in _steps(linking.entities, entity.name, path)
+                ]
+    for circle in _circles({member: [each for each in after if each in needs] for member, after in needs.items()}):
+        entity_name, field_name = circle[0]
+        place = linking.entities[entity_name].fields[field_name].place
+        linking.findings.add(rules.COMPUTED_CYCLE, place, path=_shown(circle))
+
+
+def _steps(entities: Mapping[str, Entity], entity: str, path: tuple[str, ...]) -> Iterable[Member]:
+    """Every field that a path reads on its way, with the entity it belongs to."""
+    at = {entity}
+    for name in path:
+        following: set[str] = set()
+        for each in sorted(at):
+            known = entities.get(each)
+            if known is None:
+                continue
+            if name in known.fields:
+                yield each, name
+                following |= set(known.fields[name].targets)
+            elif name in known.inverses:
+                following.add(known.inverses[name].source)
+        at = following
+
+
+def required_cycles(linking: Linking) -> None:
+    """References that are required all around a circle: no first record could ever be written."""
+    needs: dict[Member, list[Member]] = {}
+
+    def required(entity: str) -> list[Member]:
+        known = linking.entities.get(entity)
+        return [(entity, field.name) for field in known.fields.values() if _needed(field)] if known else []
+
+    for name in linking.entities:
+        for member in required(name):
+            field = linking.entities[name].fields[member[1]]
+            needs[member] = required(field.target)
+    for circle in _circles(needs):
+        entity_name, field_name = circle[0]
+        place = linking.entities[entity_name].fields[field_name].place
+        linking.findings.add(rules.REQUIRED_CYCLE, place, path=_shown(circle))
+
+
+def _needed(field: Field) -> bool:
+    return field.kind is FieldKind.REF and field.required and bool(field.targets)
+
+
+def _shown(circle: list[Member]) -> str:
+    return " → ".join(f"{entity}.{field}" for entity, field in (*circle, circle[0]))
+
+
+def _circles(graph: Mapping[Member, list[Member]]) -> list[list[Member]]:
+    """One circle for each group of members that reach each other, beginning at its least member. Iterative."""
+    found: list[list[Member]] = []
+    done: set[Member] = set()
+    for start in sorted(graph):
+        if start in done:
+            continue
+        path: list[Member] = []
+        on_path: set[Member] = set()
+        stack: list[tuple[Member, int]] = [(start, 0)]
+        while stack:
+            member, index = stack.pop()
+            if index == 0:
+                path.append(member)
+                on_path.add(member)
+                done.add(member)
+            following = graph.get(member, [])
+            if index < len(following):
+                stack.append((member, index + 1))
+                after = following[index]
+                if after in on_path:
+                    circle = path[path.index(after) :]
+                    least = circle.index(min(circle))
+                    found.append(circle[least:] + circle[:least])
+                elif after not in done:
+                    stack.append((after, 0))
+            else:
+                on_path.discard(path.pop())
+    return found
+
+
+def check_names(linking: Linking) -> None:
+    """No two things may get the same name in GraphQL; a clash names both."""
+    types: dict[str, tuple[str, Place]] = {}
+    roots: dict[str, tuple[str, Place]] = {}
+    for entity in linking.entities.values():
+        _claim(linking, types, naming.type_name(entity.name), entity.name, entity.place)
+        _claim(linking, roots, naming.one_query(entity.name), entity.name, entity.place)
+        _claim(linking, roots, naming.list_query(entity.plural), entity.plural, entity.place)
+        members: dict[str, tuple[str, Place]] = {}
+        for field in entity.fields.values():
+            _claim(linking, members, naming.field_name(field.name), field.name, field.place)
+        for back in entity.inverses.values():
+            source = linking.entities[back.source].fields[back.field]
+            _claim(linking, members, naming.field_name(back.name), f"{back.source}.{back.field}", source.place)
+    enums: dict[str, tuple[str, Place]] = {}
+    for code_list in linking.code_lists.values():
+        _claim(linking, enums, naming.enum_name(code_list.name), code_list.name, code_list.place)
+
+
+def _claim(linking: Linking, taken: dict[str, tuple[str, Place]], generated: str, name: str, place: Place) -> None:
+    earlier = taken.setdefault(generated, (name, place))
+    if earlier != (name, place):
+        linking.findings.add(rules.NAME_CLASH, place, name=name, other=earlier[0], generated=generated,
+                             related=[earlier[1]])
+        linking.findings.add(rules.NAME_CLASH, earlier[1], name=earlier[0], other=name, generated=generated,
+                             related=[place])
+
+

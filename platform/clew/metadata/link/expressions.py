@@ -1,0 +1,75 @@
+"""Checking the expressions of a project, with every problem at its own line and column."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from clew.expressions.check import check
+from clew.expressions.problems import ExpressionError
+from clew.expressions.tree import Base, Checked, Schema, Type
+from clew.metadata.blueprint import Field, FieldKind
+from clew.metadata.link.project import Linking
+from clew.metadata.positions import place_in
+from clew.metadata.schema import field_type
+from clew.metadata.source import AnyNode
+
+CONDITION = Type(Base.BOOLEAN)
+TITLE = Type(Base.TEXT, nullable=True)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+class Expressions:
+    """The checker with the linker's findings: a wrong expression is reported and gives None."""
+
+    def __init__(self, linking: Linking, schema: Schema) -> None:
+        self.linking = linking
+        self.schema = schema
+
+    def check(
+        self, text: str, node: AnyNode, entity: str, expect: Type, path: str = "", *, old: bool = False, shift: int = 0
+    ) -> Checked | None:
+        """Check one expression. `shift` is how many characters stand in `text` before what is written in `node`."""
+        try:
+            return check(text, self.schema, entity, expect=expect, old=old)
+        except ExpressionError as error:
+            for problem in error.problems:
+                names = [value for name, value in problem.params if name in ("name", "what")]
+                if any(name in self.linking.holes for name in names):
+                    continue
+                self.linking.findings.add(
+                    problem.rule, place_in(node, problem.span.start - shift), path=path, nearest=problem.nearest,
+                    **dict(problem.params),
+                )
+        return None
+
+    def condition(self, text: str | None, node: AnyNode, entity: str, path: str, *, old: bool = False) -> Checked | None:
+        """Check what must be true or false; None stays None."""
+        return None if text is None else self.check(text, node, entity, CONDITION, path, old=old)
+
+    def value(
+        self, given: object, node: AnyNode, entity: str, field: Field, path: str, *, must: bool = False, old: bool = False
+    ) -> Checked | None:
+        """Check a value for a field: a literal, or an expression of the field's type. `must`: null is not taken."""
+        wanted = field_type(field, self.linking.code_lists)
+        if not must and not wanted.nullable and wanted.base is not Base.LIST:
+            wanted = Type(wanted.base, True, wanted.entities, wanted.element, wanted.scale, wanted.codes)
+        text, shift = source_of(given, field, wanted)
+        return self.check(text, node, entity, wanted, path, old=old, shift=shift)
+
+
+def source_of(given: object, field: Field, wanted: Type) -> tuple[str, int]:
+    """A YAML value as expression text, and how many characters were put before it. Text is an expression already,
+    except a code of the field's own list and a date."""
+    if isinstance(given, bool):
+        return ("true" if given else "false"), 0
+    if isinstance(given, int):
+        return str(given), 0
+    if isinstance(given, Decimal):
+        return f"{given:f}", 0
+    text = str(given)
+    if wanted.codes is not None and text in wanted.codes:
+        return f"'{text}'", 1
+    if field.kind is FieldKind.DATE and _DATE.fullmatch(text):
+        return f"date('{text}')", 6
+    return text, 0

@@ -1,0 +1,74 @@
+"""The linking steps in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from clew.kernel.diagnostics import Findings
+from clew.kernel.text import Bilingual
+from clew.metadata import naming, rules
+from clew.metadata.blueprint import Project
+from clew.metadata.documents import Document
+from clew.metadata.kinds import Kinds
+from clew.metadata.link.attach import attach
+from clew.metadata.link.checks import check_names, check_units, computed_cycles, required_cycles, retention_fields
+from clew.metadata.link.codes import check_patterns, link_codes
+from clew.metadata.link.drafts import collect
+from clew.metadata.link.entities import link_entities
+from clew.metadata.link.expressions import Expressions
+from clew.metadata.link.labels import read_labels, report_unused
+from clew.metadata.link.project import Linking
+from clew.metadata.link.relations import link_inverses, link_lines
+from clew.metadata.schema import BlueprintSchema
+from clew.metadata.spec.others import ProjectSpec
+from clew.metadata.spec.words import text_of
+
+
+def link(
+    documents: Mapping[str, tuple[Document, ...]], findings: Findings, holes: frozenset[str], kinds: Kinds
+) -> tuple[Linking, dict[str, Any]]:
+    """Link everything; what is wrong is in the findings, what can be linked is linked all the same."""
+    linking = Linking(documents, findings, holes)
+    linking.texts = read_labels(documents.get("labels", ()))
+    linking.project = _project(linking)
+    linking.drafts = collect(documents.get("entity", ()), findings)
+    link_codes(linking)
+    link_lines(linking)
+    link_entities(linking)
+    link_inverses(linking)
+    expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists))
+    finished = {name: attach(linking, expressions, draft) for name, draft in linking.drafts.items()}
+    linking.entities = finished
+    check_patterns(linking)
+    check_units(linking)
+    retention_fields(linking)
+    computed_cycles(linking)
+    required_cycles(linking)
+    check_names(linking)
+    report_unused(linking)
+    extras = {
+        kind.name: kind.link(linking, documents.get(kind.name, ())) for kind in kinds.all.values() if kind.link is not None
+    }
+    return linking, extras
+
+
+def _project(linking: Linking) -> Project | None:
+    found = linking.documents.get("project", ())
+    for extra in found[1:]:
+        linking.findings.add(rules.DUPLICATE_NAME, extra.place, kind="project", name=extra.name,
+                             related=[found[0].place])
+    if not found:
+        return None
+    spec = found[0].spec
+    assert isinstance(spec, ProjectSpec)
+    try:
+        ZoneInfo(spec.time_zone)
+    except (ValueError, OSError, KeyError):
+        linking.findings.add(rules.BAD_VALUE, found[0].at("time_zone"), path="time_zone", value=spec.time_zone,
+                             reason="there is no such time zone", reason_zh="没有这个时区")
+    label = linking.label("project", text_of(spec.label), Bilingual("", naming.human(spec.project)))
+    return Project(spec.project, label, spec.version, spec.locale, found[0].place, spec.time_zone, spec.company)
+
+

@@ -1,0 +1,76 @@
+"""What the linking steps share: the documents by kind, the findings, what has been linked so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from clew.kernel.diagnostics import Findings, Place, Rule, nearest
+from clew.kernel.text import Bilingual
+from clew.metadata import rules
+from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind, Project
+from clew.metadata.documents import Document
+from clew.metadata.link.drafts import EntityDraft
+
+
+@dataclass(slots=True)
+class Linking:
+    """One run of the linker. `holes` are names that exist but could not be read: never reported as unknown."""
+
+    documents: Mapping[str, tuple[Document, ...]]
+    findings: Findings
+    holes: frozenset[str]
+    texts: Mapping[str, Bilingual] = field(default_factory=dict)
+    """Labels from i18n/ by the name of the thing."""
+    used_texts: set[str] = field(default_factory=set)
+    project: Project | None = None
+    code_lists: dict[str, CodeList] = field(default_factory=dict)
+    coding_rules: dict[str, CodingRule] = field(default_factory=dict)
+    drafts: dict[str, EntityDraft] = field(default_factory=dict)
+    entities: dict[str, Entity] = field(default_factory=dict)
+
+
+    def label(self, name: str, given: Bilingual, fallback: Bilingual = Bilingual()) -> Bilingual:
+        """A label from the YAML, completed from i18n/, or else the fallback."""
+        extra = self.texts.get(name)
+        if extra is not None:
+            self.used_texts.add(name)
+            given = Bilingual(given.zh or extra.zh, given.en or extra.en)
+        return given or fallback
+
+    def unknown(self, rule: Rule, place: Place, name: str, known: Iterable[str], path: str = "", **more: object) -> None:
+        """Report a name that does not exist, with the nearest that does."""
+        if name in self.holes:
+            return
+        self.findings.add(rule, place, path=path, nearest=nearest(name, known), name=name, **more)
+
+    def known_entity(self, name: str, place: Place, path: str = "") -> bool:
+        if name in self.drafts:
+            return True
+        self.unknown(rules.UNKNOWN_ENTITY, place, name, self.drafts, path)
+        return False
+
+    def walk(self, entity: str, path: str, place: Place, where: str = "") -> Field | None:
+        """The field at the end of a path such as `item.base_uom`, or None with a finding at the first wrong step.
+
+        Steps go through single references only (`ref`; an envelope field or a scalar ends the path).
+        """
+        at, found = entity, None
+        for step in path.split("."):
+            if found is not None:
+                if found.kind is not FieldKind.REF or not found.targets:
+                    if found.targets or found.kind not in (FieldKind.REF, FieldKind.ANY):
+                        self.findings.add(
+                            rules.BAD_FIELD_USE, place, path=where, name=path,
+                            reason=f"{found.name} is not a single reference", reason_zh=f"{found.name} 不是单一引用",
+                        )
+                    return None
+                at = found.target
+            linked = self.entities.get(at)
+            if linked is None:
+                return None
+            found = linked.fields.get(step)
+            if found is None:
+                self.unknown(rules.UNKNOWN_FIELD, place, step, linked.fields, where, entity=at)
+                return None
+        return found

@@ -1,0 +1,272 @@
+"""YAML with positions and hard limits: text in, nodes that know their line and column out.
+
+The parser's events are read one by one, so a tag, an anchor, a depth or a size beyond the limits is refused before
+anything is built. Scalars are read by the narrow rules below and not by YAML's own: what two YAML versions read
+differently (`no`, `0123`, `12:30`) is a finding, never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+from clew.kernel.diagnostics import Findings, Place
+from clew.metadata import rules
+from clew.metadata.syntax import PROBLEMS_ZH
+
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INVISIBLE = re.compile("[\u0085\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
+_TRAPS = re.compile(
+    r"(?i:y|n|yes|no|on|off|true|false|null)"
+    r"|[-+]?(?:0[0-9_]+|0[xX][0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+|[0-9][0-9]*_[0-9_]*)"
+    r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)?"
+    r"|[-+]?(?:[0-9][0-9_]*)?\.?[0-9]*[eE][-+]?[0-9]+"
+    r"|\+[0-9.]+|[-+]?\.[0-9]+|[-+]?[0-9]+\."
+    r"|[-+]?\.?(?i:inf|infinity|nan)"
+    r"|<<|="
+)
+
+
+@dataclass(slots=True)
+class SourceFile:
+    """A file's name and text, kept so that a place inside a scalar can be found later."""
+
+    name: str
+    text: str
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """What every node has: where it begins. Lines and columns are 1-based."""
+
+    source: SourceFile
+    line: int
+    column: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.source.name, self.line, self.column)
+
+
+@dataclass(slots=True, eq=False)
+class ScalarNode(Node):
+    """A single value. `text` is what was written, `value` what it means; `start` and `end` are offsets in the file."""
+
+    text: str
+    value: object
+    style: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class ListNode(Node):
+    items: list[AnyNode] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class MapNode(Node):
+    """A mapping in the order written; keys keep their own node for findings about the key itself."""
+
+    keys: dict[str, ScalarNode] = field(default_factory=dict)
+    values: dict[str, AnyNode] = field(default_factory=dict)
+
+
+AnyNode = ScalarNode | ListNode | MapNode
+
+
+def plain(node: AnyNode) -> Any:
+    """The node as dict, list and scalars."""
+    if isinstance(node, ScalarNode):
+        return node.value
+    if isinstance(node, ListNode):
+        return [plain(item) for item in node.items]
+    return {name: plain(value) for name, value in node.values.items()}
+
+
+def find(node: AnyNode, *path: str | int) -> AnyNode:
+    """The node at a path, or the deepest one on the way to it."""
+    for step in path:
+        below = _below(node, step)
+        if below is None:
+            return node
+        node = below
+    return node
+
+
+def place_of(node: AnyNode, *path: str | int, key: bool = False) -> Place:
+    """Where the value at a path begins, or with `key` the key that names it."""
+    if key and path:
+        parent = find(node, *path[:-1])
+        if isinstance(parent, MapNode) and path[-1] in parent.keys:
+            return parent.keys[str(path[-1])].place
+    return find(node, *path).place
+
+
+def _below(node: AnyNode, step: str | int) -> AnyNode | None:
+    if isinstance(node, MapNode):
+        return node.values.get(str(step))
+    if isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+        return node.items[step]
+    return None
+
+
+def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
+    """The documents of one file. A file with a syntax error or a refused construct yields none."""
+    text = text.removeprefix("\ufeff")
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        findings.add(rules.FILE_TOO_LARGE, Place(name), limit="2 MiB")
+        return []
+    invisible = _INVISIBLE.search(text)
+    if invisible:
+        line = text.count("\n", 0, invisible.start()) + 1
+        column = invisible.start() - (text.rfind("\n", 0, invisible.start()) + 1) + 1
+        findings.add(rules.INVISIBLE_CHARACTER, Place(name, line, column), character=f"U+{ord(invisible[0]):04X}")
+        return []
+    before = len(findings)
+    builder = _Builder(SourceFile(name, text), findings)
+    try:
+        documents = builder.documents(yaml.parse(text, Loader=_LOADER))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        problem = error.problem or "not readable"
+        findings.add(rules.YAML_SYNTAX, place, problem=problem, problem_zh=PROBLEMS_ZH.get(problem, problem))
+        return []
+    except yaml.reader.ReaderError as error:
+        findings.add(rules.INVISIBLE_CHARACTER, Place(name), character=f"U+{ord(str(error.character)[:1] or '0'):04X}")
+        return []
+    except _Refused:
+        return []
+    return documents if builder.usable or len(findings) == before else []
+
+
+class _Refused(Exception):
+    """Stops reading a file whose finding has been reported already."""
+
+
+class _Builder:
+    """Turns parser events into nodes, without recursion, counting depth and nodes."""
+
+    def __init__(self, source: SourceFile, findings: Findings) -> None:
+        self.source = source
+        self.findings = findings
+        self.count = 0
+        self.usable = True
+
+    def documents(self, events: Iterator[Any]) -> list[MapNode]:
+        found: list[MapNode] = []
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if event.version or event.tags:
+                    self.refuse(rules.YAML_DIRECTIVE, event)
+                root = self.tree(events)
+                if isinstance(root, MapNode):
+                    found.append(root)
+                elif not (isinstance(root, ScalarNode) and root.text == "" and not root.style):
+                    self.findings.add(rules.NOT_A_MAPPING, root.place)
+        return found
+
+    def tree(self, events: Iterator[Any]) -> AnyNode:
+        stack: list[ListNode | MapNode] = []
+        pending: list[ScalarNode | None] = []
+        for event in events:
+            node: AnyNode
+            if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                node = stack.pop()
+                pending.pop()
+                if not stack:
+                    return node
+                continue
+            node = self.node(event)
+            nested = not isinstance(node, ScalarNode)
+            if stack:
+                self.attach(stack[-1], pending, node)
+            elif not nested:
+                return node
+            if nested:
+                if len(stack) >= MAX_DEPTH:
+                    self.refuse(rules.TOO_DEEP, event, limit=MAX_DEPTH)
+                stack.append(node)  # type: ignore[arg-type]
+                pending.append(None)
+        raise _Refused
+
+    def node(self, event: Any) -> AnyNode:
+        self.count += 1
+        if self.count > MAX_NODES:
+            self.refuse(rules.TOO_MANY_NODES, event, limit=MAX_NODES)
+        if isinstance(event, yaml.AliasEvent) or event.anchor:
+            self.refuse(rules.YAML_ALIAS, event, name=event.anchor)
+        if event.tag:
+            self.refuse(rules.YAML_TAG, event, tag=str(event.tag)[:80])
+        mark = event.start_mark
+        line, column = mark.line + 1, mark.column + 1
+        if isinstance(event, yaml.MappingStartEvent):
+            return MapNode(self.source, line, column)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return ListNode(self.source, line, column)
+        style = "" if event.style in (None, ":") else event.style
+        value: object = event.value if style else self.read_plain(event.value, Place(self.source.name, line, column))
+        return ScalarNode(
+            self.source, line, column, event.value, value, style, mark.index, event.end_mark.index
+        )
+
+    def read_plain(self, text: str, place: Place) -> object:
+        """The meaning of an unquoted scalar: null, true, false, a whole number, a decimal, or else text."""
+        if not text or text in ("null", "~"):
+            return None
+        if text == "true":
+            return True
+        if text == "false":
+            return False
+        if text[0] in "-0123456789":
+            if _INTEGER.fullmatch(text):
+                return int(text)
+            if _DECIMAL.fullmatch(text):
+                return Decimal(text)
+        if len(text) <= 64 and _TRAPS.fullmatch(text):
+            self.findings.add(rules.AMBIGUOUS_SCALAR, place, text=text)
+        return text
+
+    def attach(self, parent: ListNode | MapNode, pending: list[ScalarNode | None], node: AnyNode) -> None:
+        if isinstance(parent, ListNode):
+            parent.items.append(node)
+            return
+        key = pending[-1]
+        if key is None:
+            if not isinstance(node, ScalarNode):
+                self.refuse_at(rules.BAD_KEY, node.place)
+            if node.value is None or isinstance(node.value, bool):
+                self.findings.add(rules.AMBIGUOUS_SCALAR, node.place, text=node.text)
+            pending[-1] = node
+            return
+        pending[-1] = None
+        if key.text in parent.keys:
+            self.findings.add(
+                rules.DUPLICATE_KEY, key.place, key=key.text, related=[parent.keys[key.text].place]
+            )
+            return
+        if isinstance(node, ScalarNode) and node.value is None and node.text == "":
+            self.findings.add(rules.EMPTY_VALUE, key.place, key=key.text)
+        parent.keys[key.text] = key
+        parent.values[key.text] = node
+
+    def refuse(self, rule: Any, event: Any, **params: object) -> None:
+        mark = event.start_mark
+        self.refuse_at(rule, Place(self.source.name, mark.line + 1, mark.column + 1), **params)
+
+    def refuse_at(self, rule: Any, place: Place, **params: object) -> None:
+        self.usable = False
+        self.findings.add(rule, place, **params)
+        raise _Refused

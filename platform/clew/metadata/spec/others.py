@@ -1,0 +1,69 @@
+"""The keys of clew.yaml, code lists, coding rules and label files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from clew.kernel.scalars import parse_date
+from clew.metadata.spec.words import CodeName, Flag, Label, Name, Spec, Text, doc
+
+
+def _date(value: Any) -> str:
+    try:
+        return parse_date(value).isoformat()
+    except (TypeError, ValueError):
+        raise PydanticCustomError("date_type", "not a date") from None
+
+
+def _label_or_more(value: Any) -> Any:
+    """`minor: {zh: …}` is short for `minor: {label: {zh: …}}`."""
+    if value is None:
+        return {}
+    if isinstance(value, dict) and value and set(value) <= {"zh", "en"}:
+        return {"label": value}
+    return value
+
+
+Date = Annotated[str, BeforeValidator(_date), Field(json_schema_extra={"format": "date"})]
+
+
+class ProjectSpec(Spec):
+    project: Name = doc("The project's name.", "项目名称。")
+    label: Label | None = doc("What people call it.", "显示名称。", default=None)
+    version: Text = doc("Version of the project, in quotes if it looks like a number.", "项目版本。", default="0.1.0")
+    locale: Literal["zh", "en"] = doc("Default language.", "默认语言。", default="zh")
+    time_zone: Text = doc("IANA time zone.", "时区。", default="UTC")
+    company: Text = doc("The company's name.", "公司名称。", default="")
+    overlays: tuple[Text, ...] = doc("Folders below overlays/, in order.", "overlays/ 下的文件夹,按顺序。", default=())
+
+
+class CodeSpec(Spec):
+    label: Label | None = doc("What people call it.", "显示名称。", default=None)
+    from_: Date | None = doc("First day it may be used.", "启用日期。", alias="from", default=None)
+    to: Date | None = doc("Last day it may be used.", "停用日期。", default=None)
+
+
+AnyCode = Annotated[CodeSpec, BeforeValidator(_label_or_more, json_schema_input_type=CodeSpec | Label)]
+
+
+class CodeListSpec(Spec):
+    code_list: Name = doc("The list's name.", "代码表名称。")
+    label: Label | None = doc("What people call it.", "显示名称。", default=None)
+    help: Label | None = doc("One sentence that explains it.", "一句话说明。", default=None)
+    values: dict[CodeName, AnyCode] = doc("The codes.", "代码。")
+
+
+class CodingRuleSpec(Spec):
+    coding_rule: Name = doc("The rule's name.", "编码规则名称。")
+    label: Label | None = doc("What people call it.", "显示名称。", default=None)
+    help: Label | None = doc("One sentence that explains it.", "一句话说明。", default=None)
+    pattern: Text = doc("Text, {field.path}, {yyyy} {yy} {MM} {dd}, {seq:width}.", "文字、{字段}、日期与 {seq:宽度}。")
+    gap_free: Flag = doc("Numbers are never skipped.", "不跳号。", default=False)
+
+
+class LabelsSpec(Spec):
+    labels: Literal["zh", "en"] = doc("The language of this file.", "本文件的语言。")
+    texts: dict[str, Text] = doc("Name of the thing: its label.", "对象名称:标签。")
