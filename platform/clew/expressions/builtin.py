@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +27,8 @@ from clew.kernel.scalars import decimal_text, parse_date, parse_duration, parse_
 _BOOLEAN, _INTEGER, _TEXT = Type(Base.BOOLEAN), Type(Base.INTEGER), Type(Base.TEXT)
 _DATE, _DATETIME, _DURATION = Type(Base.DATE), Type(Base.DATETIME), Type(Base.DURATION)
 
-TEXT, INTEGER, DAY = parameter(Base.TEXT), parameter(Base.INTEGER), parameter(Base.DATE)
+TEXT, INTEGER = parameter(Base.TEXT), parameter(Base.INTEGER)
+DAY, MOMENT = parameter(Base.DATE), parameter(Base.DATETIME)
 NUMBER = parameter(Base.INTEGER, Base.DECIMAL)
 LITERAL_TEXT, LITERAL_INTEGER = parameter(Base.TEXT, literal=True), parameter(Base.INTEGER, literal=True)
 RECORD, LIST = parameter(Base.RECORD), parameter(Base.LIST)
@@ -76,6 +77,19 @@ def add_days(day: date, count: int) -> date:
         return day + timedelta(days=count)
     except OverflowError:
         raise Undecidable(why="a date outside the years 1 to 9999") from None
+
+
+def add_days_to_instant(moment: datetime, count: int) -> datetime:
+    """Exactly `count` times 24 hours on: what a legal clock counts, whatever the clocks on the wall do."""
+    try:
+        return moment + timedelta(days=count)
+    except OverflowError:
+        raise Undecidable(why="a date outside the years 1 to 9999") from None
+
+
+def utc_date(moment: datetime) -> date:
+    """The calendar day of an instant in UTC."""
+    return moment.astimezone(UTC).date()
 
 
 def add_months(day: date, count: int) -> date:
@@ -150,8 +164,12 @@ _TIMES = (
     Signature("date", (LITERAL_TEXT,), _DATE, _none, EVERYWHERE, valid=parse_date),
     Signature("datetime", (LITERAL_TEXT,), _DATETIME, _none, EVERYWHERE, valid=parse_instant),
     Signature("duration", (LITERAL_TEXT,), _DURATION, _none, EVERYWHERE, valid=parse_duration),
+    Signature("date", (MOMENT,), _DATE, utc_date, IN_SQL, help="the calendar day in UTC"),
     Signature("days", (DAY, DAY), _INTEGER, _days, IN_SQL, help="whole days from the first to the second"),
     Signature("addDays", (DAY, INTEGER), _DATE, add_days, IN_SQL, fallible=True),
+    Signature(
+        "addDays", (MOMENT, INTEGER), _DATETIME, add_days_to_instant, IN_SQL, fallible=True, help="days of 24 hours"
+    ),
     Signature("addMonths", (DAY, INTEGER), _DATE, add_months, IN_SQL, fallible=True),
     Signature("year", (DAY,), _INTEGER, lambda day: day.year, IN_SQL),
     Signature("month", (DAY,), _INTEGER, lambda day: day.month, IN_SQL),
