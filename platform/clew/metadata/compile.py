@@ -51,15 +51,17 @@ def meaning(value: Any) -> Any:
     Leaving defaults out keeps the digest of a project when the Blueprint learns to say something new. A mapping
     becomes pairs, because the order of fields, states and codes is part of the meaning.
     """
+    if isinstance(value, Enum):
+        return str(value.value)
     if value is None or isinstance(value, str | bool | int):
-        return value if not isinstance(value, Enum) else str(value)
+        return value
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     if isinstance(value, Checked):
         return {"expression": meaning(value.root)}
     if isinstance(value, Place | Span):
         return None
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         found: dict[str, Any] = {"": type(value).__name__}
         for name, default in _attributes(type(value)):
             each = getattr(value, name)

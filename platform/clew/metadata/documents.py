@@ -66,7 +66,10 @@ def _document(file: str, node: MapNode, kinds: Kinds, findings: Findings, holes:
     kind = kinds.all.get(first)
     if kind is None:
         findings.add(
-            rules.UNKNOWN_KIND, node.keys[first].place, kind=first, kinds=", ".join(kinds.all),
+            rules.UNKNOWN_KIND,
+            node.keys[first].place,
+            kind=first,
+            kinds=", ".join(kinds.all),
             nearest=nearest(first, kinds.all),
         )
         value = node.values[first]
@@ -123,8 +126,12 @@ def _report(detail: ErrorDetails, root: MapNode, findings: Findings) -> None:
     if type_ == "unknown_keys" and isinstance(node, MapNode):
         for name in context["keys"]:
             findings.add(
-                rules.UNKNOWN_KEY, node.keys[name].place, path=f"{dotted}.{name}".lstrip("."), key=name,
-                known=", ".join(context["known"]), nearest=nearest(name, context["known"]),
+                rules.UNKNOWN_KEY,
+                node.keys[name].place,
+                path=f"{dotted}.{name}".lstrip("."),
+                key=name,
+                known=", ".join(context["known"]),
+                nearest=nearest(name, context["known"]),
             )
     elif type_ in ("missing", "union_tag_not_found"):
         key = "type" if type_ == "union_tag_not_found" else str(loc[-1])
@@ -142,8 +149,14 @@ def _report(detail: ErrorDetails, root: MapNode, findings: Findings) -> None:
         if type_ == "union_tag_invalid" and isinstance(node, MapNode) and "type" in node.values:
             node, dotted = node.values["type"], f"{dotted}.type"
         value = _shown(node)
-        findings.add(rules.NOT_ONE_OF, node.place, path=dotted, value=value, known=known,
-                     nearest=nearest(value, known.split(", ")))
+        findings.add(
+            rules.NOT_ONE_OF,
+            node.place,
+            path=dotted,
+            value=value,
+            known=known,
+            nearest=nearest(value, known.split(", ")),
+        )
     else:
         _wrong_type(findings, node.place, dotted, _shown(node), type_, context)
 
@@ -187,10 +200,22 @@ def _shown(node: AnyNode) -> str:
     return "[…]" if isinstance(node, ListNode) else "{…}"
 
 
-_CONTAINERS = frozenset({
-    "fields", "per_site", "transitions", "unique", "no_overlap", "acyclic", "index", "rules", "posts", "values",
-    "states", "texts",
-})
+_CONTAINERS = frozenset(
+    {
+        "fields",
+        "per_site",
+        "transitions",
+        "unique",
+        "no_overlap",
+        "acyclic",
+        "index",
+        "rules",
+        "posts",
+        "values",
+        "states",
+        "texts",
+    }
+)
 
 
 def _cut(detail: ErrorDetails, root: MapNode) -> tuple[str | int, ...]:
@@ -221,4 +246,3 @@ def _prune(root: MapNode, path: tuple[str | int, ...], holes: set[str]) -> None:
         for name in names:
             node.keys.pop(name, None)
             node.values.pop(name, None)
-

@@ -42,8 +42,7 @@ class Kind:
 
 GROUND = (
     Kind("project", ProjectSpec, (), "project", "项目"),
-    Kind("entity", EntitySpec, ("models", "overlays"), "entity", "实体",
-         (("overlay", OverlaySpec),)),
+    Kind("entity", EntitySpec, ("models", "overlays"), "entity", "实体", (("overlay", OverlaySpec),)),
     Kind("code_list", CodeListSpec, ("models", "overlays"), "code list", "代码表"),
     Kind("coding_rule", CodingRuleSpec, ("models", "overlays"), "coding rule", "编码规则"),
     Kind("labels", LabelsSpec, ("i18n",), "label file", "标签文件"),

@@ -5,36 +5,131 @@ from __future__ import annotations
 from functools import lru_cache
 
 _IRREGULAR = {
-    "person": "people", "child": "children", "criterion": "criteria", "datum": "data", "index": "indexes",
-    "matrix": "matrices", "analysis": "analyses", "basis": "bases", "diagnosis": "diagnoses", "axis": "axes",
-    "hypothesis": "hypotheses", "appendix": "appendices", "bom": "boms", "leaf": "leaves", "shelf": "shelves",
-    "half": "halves", "life": "lives", "quiz": "quizzes", "foot": "feet", "medium": "media", "addendum": "addenda",
-    "erratum": "errata", "curriculum": "curricula", "corrigendum": "corrigenda",
+    "person": "people",
+    "child": "children",
+    "criterion": "criteria",
+    "datum": "data",
+    "index": "indexes",
+    "matrix": "matrices",
+    "analysis": "analyses",
+    "basis": "bases",
+    "diagnosis": "diagnoses",
+    "axis": "axes",
+    "hypothesis": "hypotheses",
+    "appendix": "appendices",
+    "bom": "boms",
+    "leaf": "leaves",
+    "shelf": "shelves",
+    "half": "halves",
+    "life": "lives",
+    "quiz": "quizzes",
+    "foot": "feet",
+    "medium": "media",
+    "addendum": "addenda",
+    "erratum": "errata",
+    "curriculum": "curricula",
+    "corrigendum": "corrigenda",
 }
-_UNCOUNTED = frozenset({
-    "equipment", "information", "staff", "series", "species", "software", "hardware", "evidence", "news", "stock",
-    "training", "personnel", "feedback", "advice",
-})
+_UNCOUNTED = frozenset(
+    {
+        "equipment",
+        "information",
+        "staff",
+        "series",
+        "species",
+        "software",
+        "hardware",
+        "evidence",
+        "news",
+        "stock",
+        "training",
+        "personnel",
+        "feedback",
+        "advice",
+    }
+)
 
-RESERVED_FIELDS = frozenset({
-    "id", "row_version", "created_at", "created_by", "updated_at", "updated_by", "voided_at", "void_reason",
-    "source_system", "external_id", "thread_id", "site", "state", "number", "corrects",
-})
+RESERVED_FIELDS = frozenset(
+    {
+        "id",
+        "row_version",
+        "created_at",
+        "created_by",
+        "updated_at",
+        "updated_by",
+        "voided_at",
+        "void_reason",
+        "source_system",
+        "external_id",
+        "thread_id",
+        "site",
+        "state",
+        "number",
+        "corrects",
+    }
+)
 """Envelope and trait fields. `site`, `state`, `number` and `corrects` are free where the trait is absent."""
 
 ALWAYS_RESERVED = RESERVED_FIELDS - {"site", "state", "number", "corrects"}
 
-RESERVED_MEMBERS = frozenset({
-    "history", "audit", "signatures", "old", "user", "now", "today", "this", "true", "false", "null", "in",
-    "typename", "as_of", "node_id", "cursor", "and", "or", "not", "row_number",
-})
+RESERVED_MEMBERS = frozenset(
+    {
+        "history",
+        "audit",
+        "signatures",
+        "old",
+        "user",
+        "now",
+        "today",
+        "this",
+        "true",
+        "false",
+        "null",
+        "in",
+        "typename",
+        "as_of",
+        "node_id",
+        "cursor",
+        "and",
+        "or",
+        "not",
+        "row_number",
+    }
+)
 """Names that mean something else on every record: API features and words of the expression language."""
 
-RESERVED_TYPES = frozenset({
-    "query", "mutation", "subscription", "node", "page_info", "date", "date_time", "datetime", "decimal", "money",
-    "duration", "json", "file", "upload", "big_int", "int", "float", "string", "boolean", "id", "person", "user",
-    "audit_entry", "signature", "translated", "release", "explain", "viewer",
-})
+RESERVED_TYPES = frozenset(
+    {
+        "query",
+        "mutation",
+        "subscription",
+        "node",
+        "page_info",
+        "date",
+        "date_time",
+        "datetime",
+        "decimal",
+        "money",
+        "duration",
+        "json",
+        "file",
+        "upload",
+        "big_int",
+        "int",
+        "float",
+        "string",
+        "boolean",
+        "id",
+        "person",
+        "user",
+        "audit_entry",
+        "signature",
+        "translated",
+        "release",
+        "explain",
+        "viewer",
+    }
+)
 """Entity names that would hide a type of the API's own."""
 
 
@@ -141,6 +236,7 @@ def physical_tables(entity: str) -> tuple[str, ...]:
 def physical_links(entity: str, field: str) -> tuple[str, ...]:
     """The tables of a many-to-many field."""
     return (f"{entity}__{field}", f"{entity}__{field}__history")
+
 
 PATH = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){0,8}"
 """A path of field names: `item.base_uom`."""

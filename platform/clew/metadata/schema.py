@@ -76,7 +76,9 @@ class BlueprintSchema:
         members = {each.name: field_type(each, self._code_lists) for each in entity.fields.values() if _usable(each)}
         for back in entity.inverses.values():
             record = Type(Base.RECORD, nullable=True, entities=(back.source,))
-            members[back.name] = record if back.single else Type(Base.LIST, element=Type(Base.RECORD, entities=(back.source,)))
+            members[back.name] = (
+                record if back.single else Type(Base.LIST, element=Type(Base.RECORD, entities=(back.source,)))
+            )
         return members
 
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
-from clew.kernel.diagnostics import Findings, Place
+from clew.kernel.diagnostics import Findings, Place, Rule
 from clew.metadata import rules
 from clew.metadata.syntax import PROBLEMS_ZH
 
@@ -28,7 +28,7 @@ _INVISIBLE = re.compile("[\u0085\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
 _TRAPS = re.compile(
-    r"(?i:y|n|yes|no|on|off|true|false|null)"
+    r"(?i:yes|no|on|off|true|false|null)"
     r"|[-+]?(?:0[0-9_]+|0[xX][0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+|[0-9][0-9]*_[0-9_]*)"
     r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)?"
     r"|[-+]?(?:[0-9][0-9_]*)?\.?[0-9]*[eE][-+]?[0-9]+"
@@ -218,9 +218,7 @@ class _Builder:
             return ListNode(self.source, line, column)
         style = "" if event.style in (None, ":") else event.style
         value: object = event.value if style else self.read_plain(event.value, Place(self.source.name, line, column))
-        return ScalarNode(
-            self.source, line, column, event.value, value, style, mark.index, event.end_mark.index
-        )
+        return ScalarNode(self.source, line, column, event.value, value, style, mark.index, event.end_mark.index)
 
     def read_plain(self, text: str, place: Place) -> object:
         """The meaning of an unquoted scalar: null, true, false, a whole number, a decimal, or else text."""
@@ -253,20 +251,18 @@ class _Builder:
             return
         pending[-1] = None
         if key.text in parent.keys:
-            self.findings.add(
-                rules.DUPLICATE_KEY, key.place, key=key.text, related=[parent.keys[key.text].place]
-            )
+            self.findings.add(rules.DUPLICATE_KEY, key.place, key=key.text, related=[parent.keys[key.text].place])
             return
         if isinstance(node, ScalarNode) and node.value is None and node.text == "":
             self.findings.add(rules.EMPTY_VALUE, key.place, key=key.text)
         parent.keys[key.text] = key
         parent.values[key.text] = node
 
-    def refuse(self, rule: Any, event: Any, **params: object) -> None:
+    def refuse(self, rule: Rule, event: Any, **params: Any) -> NoReturn:
         mark = event.start_mark
         self.refuse_at(rule, Place(self.source.name, mark.line + 1, mark.column + 1), **params)
 
-    def refuse_at(self, rule: Any, place: Place, **params: object) -> None:
+    def refuse_at(self, rule: Rule, place: Place, **params: Any) -> NoReturn:
         self.usable = False
         self.findings.add(rule, place, **params)
         raise _Refused

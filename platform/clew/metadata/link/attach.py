@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from clew.expressions.tree import Checked
+from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity, Field, FieldKind, RecordRule, Transition
 from clew.metadata.link.constraints import acyclics, indexes, no_overlaps, uniques
@@ -18,7 +19,6 @@ from clew.metadata.link.titles import default_title
 from clew.metadata.naming import human
 from clew.metadata.source import find
 from clew.metadata.spec.words import text_of
-from clew.kernel.text import Bilingual
 
 
 def attach(linking: Linking, expressions: Expressions, draft: EntityDraft) -> Entity:
@@ -71,7 +71,10 @@ def _joined(
     expressions: Expressions, of: str, draft: FieldDraft, key: str, operator: str, entity: str
 ) -> Checked | None:
     """The field's own condition, joined with those of overlays."""
-    given = [(getattr(draft.spec, key, None), draft.node), *((getattr(spec, key), node) for spec, node in draft.tightened)]
+    given = [
+        (getattr(draft.spec, key, None), draft.node),
+        *((getattr(spec, key), node) for spec, node in draft.tightened),
+    ]
     parts = [(text, find(node, key)) for text, node in given if text is not None]
     found = [expressions.condition(text, node, of, f"fields.{draft.name}.{key}") for text, node in parts]
     if len(parts) < 2 or None in found:
@@ -104,16 +107,31 @@ def _transitions(
             if field is None:
                 linking.unknown(rules.UNKNOWN_FIELD, place, target, entity.fields, f"{path}.sets", entity=entity.name)
             elif target == "state" or not field.stored or field.origin == "envelope":
-                linking.findings.add(rules.BAD_FIELD_USE, place, path=f"{path}.sets", name=target,
-                                     reason="a transition cannot set it", reason_zh="迁移不能设置该字段")
+                linking.findings.add(
+                    rules.BAD_FIELD_USE,
+                    place,
+                    path=f"{path}.sets",
+                    name=target,
+                    reason="a transition cannot set it",
+                    reason_zh="迁移不能设置该字段",
+                )
             else:
-                checked = expressions.value(given, find(node, "sets", target), entity.name, field,
-                                            f"{path}.sets.{target}", must=field.required, old=True)
+                checked = expressions.value(
+                    given,
+                    find(node, "sets", target),
+                    entity.name,
+                    field,
+                    f"{path}.sets.{target}",
+                    must=field.required,
+                    old=True,
+                )
                 if checked:
                     sets.append((target, checked))
         found[name] = Transition(
             name=name,
-            label=linking.label(f"entity.{entity.name}.transition.{name}", text_of(move.label), Bilingual("", human(name))),
+            label=linking.label(
+                f"entity.{entity.name}.transition.{name}", text_of(move.label), Bilingual("", human(name))
+            ),
             sources=move.sources,
             target=move.to,
             place=draft.at("transitions", name, key=True),
@@ -130,8 +148,9 @@ def _transitions(
 
 def _state(linking: Linking, draft: EntityDraft, entity: Entity, name: str, *path: str | int) -> None:
     if name not in entity.states:
-        linking.unknown(rules.UNKNOWN_STATE, draft.at(*path), name, entity.states, ".".join(map(str, path)),
-                        entity=entity.name)
+        linking.unknown(
+            rules.UNKNOWN_STATE, draft.at(*path), name, entity.states, ".".join(map(str, path)), entity=entity.name
+        )
 
 
 def _reachable(linking: Linking, draft: EntityDraft, entity: Entity, moves: dict[str, Transition]) -> None:
@@ -160,13 +179,25 @@ def _rules(linking: Linking, expressions: Expressions, draft: EntityDraft) -> tu
             linking.findings.add(rules.MISSING_KEY, place, path=each.path, key="require / forbid")
             continue
         if name in names:
-            linking.findings.add(rules.DUPLICATE_NAME, each.at("name"), path=each.path, kind="rule", name=name,
-                                 related=[names[name].place])
+            linking.findings.add(
+                rules.DUPLICATE_NAME,
+                each.at("name"),
+                path=each.path,
+                kind="rule",
+                name=name,
+                related=[names[name].place],
+            )
         entity = linking.entities[draft.name]
         for at, field in enumerate(spec.fields):
             if field not in entity.fields:
-                linking.unknown(rules.UNKNOWN_FIELD, each.at("fields", at), field, entity.fields, f"{each.path}.fields",
-                                entity=draft.name)
+                linking.unknown(
+                    rules.UNKNOWN_FIELD,
+                    each.at("fields", at),
+                    field,
+                    entity.fields,
+                    f"{each.path}.fields",
+                    entity=draft.name,
+                )
         key = "require" if spec.require is not None else "forbid"
         text = spec.require if spec.require is not None else spec.forbid
         condition = expressions.condition(text, each.at_node(key), draft.name, f"{each.path}.{key}", old=True)
@@ -176,7 +207,11 @@ def _rules(linking: Linking, expressions: Expressions, draft: EntityDraft) -> tu
             negated = expressions.condition(f"!({spec.forbid})", each.at_node(key), draft.name, each.path, old=True)
             condition = negated or condition
         rule = RecordRule(
-            name, condition, linking.label(f"entity.{draft.name}.rule.{name}", text_of(spec.say)), place, spec.warn,
+            name,
+            condition,
+            linking.label(f"entity.{draft.name}.rule.{name}", text_of(spec.say)),
+            place,
+            spec.warn,
             spec.fields,
         )
         names[name] = rule

@@ -40,8 +40,14 @@ def retention_fields(linking: Linking) -> None:
         if field is None:
             linking.unknown(rules.UNKNOWN_FIELD, place, name, entity.fields, "retention.after", entity=entity.name)
         elif field.kind not in (FieldKind.DATE, FieldKind.DATETIME):
-            linking.findings.add(rules.BAD_FIELD_USE, place, path="retention.after", name=name,
-                                 reason="it is neither a date nor an instant", reason_zh="它不是日期或时刻")
+            linking.findings.add(
+                rules.BAD_FIELD_USE,
+                place,
+                path="retention.after",
+                name=name,
+                reason="it is neither a date nor an instant",
+                reason_zh="它不是日期或时刻",
+            )
 
 
 def computed_cycles(linking: Linking) -> None:
@@ -51,7 +57,9 @@ def computed_cycles(linking: Linking) -> None:
         for field in entity.fields.values():
             if field.computed is not None:
                 needs[entity.name, field.name] = [
-                    step for path in sorted(field.computed.reads) for step in _steps(linking.entities, entity.name, path)
+                    step
+                    for path in sorted(field.computed.reads)
+                    for step in _steps(linking.entities, entity.name, path)
                 ]
     for circle in _circles({member: [each for each in after if each in needs] for member, after in needs.items()}):
         entity_name, field_name = circle[0]
@@ -155,9 +163,9 @@ def check_names(linking: Linking) -> None:
 def _claim(linking: Linking, taken: dict[str, tuple[str, Place]], generated: str, name: str, place: Place) -> None:
     earlier = taken.setdefault(generated, (name, place))
     if earlier != (name, place):
-        linking.findings.add(rules.NAME_CLASH, place, name=name, other=earlier[0], generated=generated,
-                             related=[earlier[1]])
-        linking.findings.add(rules.NAME_CLASH, earlier[1], name=earlier[0], other=name, generated=generated,
-                             related=[place])
-
-
+        linking.findings.add(
+            rules.NAME_CLASH, place, name=name, other=earlier[0], generated=generated, related=[earlier[1]]
+        )
+        linking.findings.add(
+            rules.NAME_CLASH, earlier[1], name=earlier[0], other=name, generated=generated, related=[place]
+        )

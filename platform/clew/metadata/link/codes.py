@@ -13,7 +13,7 @@ from clew.metadata.blueprint import Code, CodeList, CodingRule, Segment
 from clew.metadata.link.drafts import EntityDraft, FieldDraft
 from clew.metadata.link.project import Linking
 from clew.metadata.spec.entity import NumberRule
-from clew.metadata.spec.field import ChoicesSpec, ChoiceSpec, NumberSpec
+from clew.metadata.spec.field import ChoiceSpec, ChoicesSpec, NumberSpec
 from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec
 from clew.metadata.spec.words import Label, text_of
 
@@ -55,8 +55,15 @@ def _generated(linking: Linking, draft: EntityDraft) -> None:
             _inline(linking, draft, each, each.spec.of)
         if isinstance(each.spec, NumberSpec) and each.spec.pattern is not None:
             rule = f"{draft.name}_{name}"
-            _add_rule(linking, rule, text_of(each.spec.label) or _human(rule), each.spec.pattern, False,
-                      each.at("pattern"), each.key_place)
+            _add_rule(
+                linking,
+                rule,
+                text_of(each.spec.label) or _human(rule),
+                each.spec.pattern,
+                False,
+                each.at("pattern"),
+                each.key_place,
+            )
     if draft.spec.states:
         _states(linking, draft)
     if isinstance(draft.spec.number, str):
@@ -82,15 +89,13 @@ def _states(linking: Linking, draft: EntityDraft) -> None:
     codes: dict[str, Code] = {}
     listed = not isinstance(states, dict)
     for index, value in enumerate(states):
-        given = Bilingual() if listed else text_of(states[value])
+        given = text_of(states[value]) if isinstance(states, dict) else Bilingual()
         label = linking.label(f"entity.{draft.name}.state.{value}", given)
         step = index if listed else value
         if not label and shared and value in shared.codes:
             label = shared.codes[value].label
         if not label:
-            linking.findings.add(
-                rules.STATE_NO_LABEL, draft.at("states", step), path=f"states.{step}", name=value
-            )
+            linking.findings.add(rules.STATE_NO_LABEL, draft.at("states", step), path=f"states.{step}", name=value)
             label = _human(value)
         if value in codes:
             linking.findings.add(rules.DUPLICATE_NAME, draft.at("states", step), kind="state", name=value)
@@ -139,7 +144,9 @@ def _segments(linking: Linking, pattern: str, at: Place) -> tuple[Segment, ...]:
         elif re.fullmatch(rf"{naming.PATH}", hole):
             found.append(Segment("field", hole))
         else:
-            wrong(hole, "write a field path, yyyy, yy, MM, dd or seq:width", "应为字段路径、yyyy、yy、MM、dd 或 seq:宽度")
+            wrong(
+                hole, "write a field path, yyyy, yy, MM, dd or seq:width", "应为字段路径、yyyy、yy、MM、dd 或 seq:宽度"
+            )
     if sum(segment.kind == "seq" for segment in found) != 1 or found[-1].kind != "seq":
         wrong(pattern, "one {seq:width} must stand at the end", "末尾须有且仅有一个 {seq:宽度}")
     return tuple(found)
@@ -155,7 +162,9 @@ def check_patterns(linking: Linking) -> None:
             uses.append((draft.spec.number.rule, draft.at("number", "rule")))
         for field in draft.fields.values():
             if isinstance(field.spec, NumberSpec):
-                uses.append((field.spec.rule or f"{name}_{field.name}", field.at("rule" if field.spec.rule else "pattern")))
+                uses.append(
+                    (field.spec.rule or f"{name}_{field.name}", field.at("rule" if field.spec.rule else "pattern"))
+                )
         for rule, place in uses:
             found = linking.coding_rules.get(rule)
             if found is None:

@@ -21,17 +21,21 @@ def _column(linking: Linking, entity: Entity, name: str, place: Place, path: str
         linking.unknown(rules.UNKNOWN_FIELD, place, name, entity.fields, path, entity=entity.name)
         return False
     if not field.stored or field.kind in _NOT_COLUMNS:
-        linking.findings.add(rules.BAD_FIELD_USE, place, path=path, name=name,
-                             reason="a stored single value is needed", reason_zh="须为存储的单值字段")
+        linking.findings.add(
+            rules.BAD_FIELD_USE,
+            place,
+            path=path,
+            name=name,
+            reason="a stored single value is needed",
+            reason_zh="须为存储的单值字段",
+        )
         return False
     return True
 
 
 def _columns(linking: Linking, entity: Entity, each: Sourced[object], names: tuple[str, ...], key: str) -> bool:
     node = find(each.node, key) if key else each.node
-    results = [
-        _column(linking, entity, name, find(node, index).place, each.path) for index, name in enumerate(names)
-    ]
+    results = [_column(linking, entity, name, find(node, index).place, each.path) for index, name in enumerate(names)]
     return all(results)
 
 
@@ -44,10 +48,10 @@ def _while(expressions: Expressions, entity: Entity, each: Sourced[object], text
     for path in sorted(checked.reads):
         field = entity.fields.get(path[0])
         if len(path) > 1 or field is None or not field.stored:
-            expressions.linking.findings.add(rules.NOT_SAME_ROW, node.place, path=each.path, path_=".".join(path))
+            expressions.linking.findings.add(rules.NOT_SAME_ROW, node.place, path=each.path, read=".".join(path))
             return None
     for use in sorted(checked.uses):
-        expressions.linking.findings.add(rules.NOT_SAME_ROW, node.place, path=each.path, path_=use)
+        expressions.linking.findings.add(rules.NOT_SAME_ROW, node.place, path=each.path, read=use)
         return None
     return checked
 
@@ -64,8 +68,9 @@ def uniques(linking: Linking, expressions: Expressions, draft: EntityDraft, enti
         name = f"{'_'.join(spec.fields)}{suffix}"
         if any(other.name == name for other in found):
             name = f"{name}_{len(found) + 1}"
-        found.append(Unique(name, spec.fields, each.node.place, _while(expressions, entity, each, spec.while_),
-                            spec.ignore_case))
+        found.append(
+            Unique(name, spec.fields, each.node.place, _while(expressions, entity, each, spec.while_), spec.ignore_case)
+        )
     declared = {unique.fields for unique in found if unique.while_ is None}
     for field in entity.fields.values():
         if field.unique and (field.name,) not in declared:
@@ -76,7 +81,9 @@ def uniques(linking: Linking, expressions: Expressions, draft: EntityDraft, enti
     return tuple(found)
 
 
-def no_overlaps(linking: Linking, expressions: Expressions, draft: EntityDraft, entity: Entity) -> tuple[NoOverlap, ...]:
+def no_overlaps(
+    linking: Linking, expressions: Expressions, draft: EntityDraft, entity: Entity
+) -> tuple[NoOverlap, ...]:
     found: list[NoOverlap] = []
     for each in draft.no_overlaps:
         spec = each.spec
@@ -88,8 +95,11 @@ def no_overlaps(linking: Linking, expressions: Expressions, draft: EntityDraft, 
         if start is not end or start not in (FieldKind.DATE, FieldKind.DATETIME):
             linking.findings.add(rules.RANGE_TYPES, each.at("range"), path=each.path)
             continue
-        found.append(NoOverlap(spec.range[0], spec.range[1], spec.per, each.node.place,
-                               _while(expressions, entity, each, spec.while_)))
+        found.append(
+            NoOverlap(
+                spec.range[0], spec.range[1], spec.per, each.node.place, _while(expressions, entity, each, spec.while_)
+            )
+        )
     return tuple(found)
 
 
@@ -103,8 +113,9 @@ def acyclics(linking: Linking, expressions: Expressions, draft: EntityDraft, ent
         if begins is None or ends is None:
             continue
         if begins != ends:
-            linking.findings.add(rules.ACYCLIC_TARGET, each.at("to"), path=each.path, name=spec.to, found=ends,
-                                 expected=begins)
+            linking.findings.add(
+                rules.ACYCLIC_TARGET, each.at("to"), path=each.path, name=spec.to, found=ends, expected=begins
+            )
             continue
         while_ = expressions.condition(spec.while_, each.at_node("while"), entity.name, f"{each.path}.while")
         found.append(Acyclic(spec.from_ or "id", spec.to, each.node.place, while_))
@@ -118,13 +129,17 @@ def _end(linking: Linking, entity: Entity, path: str, place: Place, where: str) 
         return None
     if field.kind not in (FieldKind.REF, FieldKind.MANY) or not field.targets:
         if field.kind is not FieldKind.REF:
-            linking.findings.add(rules.BAD_FIELD_USE, place, path=where, name=path,
-                                 reason="it is not a reference", reason_zh="它不是引用")
+            linking.findings.add(
+                rules.BAD_FIELD_USE,
+                place,
+                path=where,
+                name=path,
+                reason="it is not a reference",
+                reason_zh="它不是引用",
+            )
         return None
     return field.target
 
 
 def indexes(linking: Linking, draft: EntityDraft, entity: Entity) -> tuple[tuple[str, ...], ...]:
-    return tuple(dict.fromkeys(
-        each.spec for each in draft.indexes if _columns(linking, entity, each, each.spec, "")
-    ))
+    return tuple(dict.fromkeys(each.spec for each in draft.indexes if _columns(linking, entity, each, each.spec, "")))

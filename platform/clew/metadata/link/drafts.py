@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from clew.kernel.diagnostics import Findings, Place, nearest
 from clew.metadata import rules
@@ -22,7 +22,7 @@ from clew.metadata.spec.entity import (
 from clew.metadata.spec.field import FieldSpec, LinesSpec, TightenedField
 from clew.metadata.spec.words import Label
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ def _add(drafts: dict[str, EntityDraft], draft: EntityDraft, findings: Findings)
     return True
 
 
-def _fields(draft: EntityDraft, specs: dict[str, FieldSpec], node: AnyNode, findings: Findings) -> None:
+def _fields(draft: EntityDraft, specs: Mapping[str, FieldSpec], node: AnyNode, findings: Findings) -> None:
     for name, spec in specs.items():
         draft.fields[name] = FieldDraft(name, spec, find(node, name), place_of(node, name, key=True))
 
@@ -133,10 +133,10 @@ def _generated(owner: EntityDraft, findings: Findings) -> list[EntityDraft]:
     for name, each in owner.fields.items():
         if not isinstance(each.spec, LinesSpec) or each.spec.fields is None:
             continue
-        spec = EntitySpec(entity=f"{owner.name}_{name}", part_of=owner.name, label=each.spec.label,
-                          help=each.spec.help, system=owner.spec.system, steward=owner.spec.steward, **{"class": owner.spec.class_})
-        draft = EntityDraft(spec.entity, spec, each.node, each.key_place, part_field=name, generated_by=name,
-                            label=each.spec.label)
+        spec = _line_spec(owner, f"{owner.name}_{name}", label=each.spec.label, help=each.spec.help)
+        draft = EntityDraft(
+            spec.entity, spec, each.node, each.key_place, part_field=name, generated_by=name, label=each.spec.label
+        )
         _fields(draft, each.spec.fields, find(each.node, "fields"), findings)
         for inner in draft.fields.values():
             if isinstance(inner.spec, LinesSpec):
@@ -147,17 +147,24 @@ def _generated(owner: EntityDraft, findings: Findings) -> list[EntityDraft]:
     return made
 
 
+def _line_spec(owner: EntityDraft, name: str, **more: Any) -> EntitySpec:
+    """A generated line entity: of its owner's class, system and steward."""
+    traits: dict[str, Any] = {"part_of": owner.name, "class": owner.spec.class_, "system": owner.spec.system}
+    return EntitySpec(entity=name, steward=owner.spec.steward, **traits, **more)
+
+
 def _per_site(owner: EntityDraft, findings: Findings) -> EntityDraft:
-    spec = EntitySpec(entity=f"{owner.name}_per_site", part_of=owner.name, system=owner.spec.system,
-                      steward=owner.spec.steward, key=("owner", "site"), **{"class": owner.spec.class_})
+    spec = _line_spec(owner, f"{owner.name}_per_site", key=("owner", "site"))
     place = owner.at("per_site", key=True)
-    draft = EntityDraft(spec.entity, spec, owner.node, place, part_field="per_site", generated_by="per_site",
-                        label=owner.label)
+    draft = EntityDraft(
+        spec.entity, spec, owner.node, place, part_field="per_site", generated_by="per_site", label=owner.label
+    )
     _fields(draft, owner.spec.per_site, find(owner.node, "per_site"), findings)
     lines = LinesSpec(type="lines", of=spec.entity, label=Label(zh="按工厂", en="Per site"))
     if "per_site" in owner.fields:
-        findings.add(rules.DUPLICATE_NAME, owner.fields["per_site"].key_place, kind="field", name="per_site",
-                     related=[place])
+        findings.add(
+            rules.DUPLICATE_NAME, owner.fields["per_site"].key_place, kind="field", name="per_site", related=[place]
+        )
     owner.fields["per_site"] = FieldDraft("per_site", lines, find(owner.node, "per_site"), place)
     return draft
 
@@ -179,7 +186,9 @@ def _overlay(drafts: dict[str, EntityDraft], document: Document, findings: Findi
                 known.tightened.append((each, find(node, name)))
         elif known is not None:
             findings.add(
-                rules.OVERLAY_LOOSENS, place_of(node, name, key=True), related=[known.key_place],
+                rules.OVERLAY_LOOSENS,
+                place_of(node, name, key=True),
+                related=[known.key_place],
                 reason=f"the field {name} exists already; leave out its type to tighten it",
                 reason_zh=f"字段 {name} 已存在;如要收紧请不要写 type",
             )

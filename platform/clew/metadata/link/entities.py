@@ -36,8 +36,13 @@ def _entity(linking: Linking, draft: EntityDraft) -> Entity:
     spec = draft.spec
     label = linking.label(f"entity.{draft.name}", _label(linking, draft), Bilingual("", naming.human(draft.name)))
     if draft.name in naming.RESERVED_TYPES:
-        linking.findings.add(rules.RESERVED_NAME, draft.place, name=draft.name,
-                             reason="It is a type of the API.", reason_zh="它是接口自身的类型名。")
+        linking.findings.add(
+            rules.RESERVED_NAME,
+            draft.place,
+            name=draft.name,
+            reason="It is a type of the API.",
+            reason_zh="它是接口自身的类型名。",
+        )
     fields = _all_fields(linking, draft)
     states = {}
     if spec.states:
@@ -52,7 +57,7 @@ def _entity(linking: Linking, draft: EntityDraft) -> Entity:
         place=draft.place,
         cls=EntityClass(spec.class_),
         fields=MappingProxyType(fields),
-        plural=spec.plural or naming.plural(draft.name),
+        plural=_plural(draft),
         help=linking.label(f"entity.{draft.name}.help", text_of(spec.help)),
         system=spec.system,
         steward=spec.steward or "",
@@ -64,12 +69,23 @@ def _entity(linking: Linking, draft: EntityDraft) -> Entity:
         states=MappingProxyType(states),
         initial=next(iter(spec.states), None),
         moved_by=spec.moved_by,
-        retention=Retention(None if retention.years == "forever" else int(retention.years), retention.after, retention.basis)
+        retention=Retention(
+            None if retention.years == "forever" else int(retention.years), retention.after, retention.basis
+        )
         if retention
         else None,
         derived=spec.derived,
         renamed_from=spec.renamed_from,
     )
+
+
+def _plural(draft: EntityDraft) -> str:
+    """The plural; generated line entities are named after a field that is a plural already."""
+    if draft.generated_by == "per_site":
+        return f"{naming.plural(draft.spec.part_of or '')}_per_site"
+    if draft.generated_by:
+        return f"{draft.name}_lines"
+    return draft.spec.plural or naming.plural(draft.name)
 
 
 def _label(linking: Linking, draft: EntityDraft) -> Bilingual:
@@ -89,9 +105,9 @@ def _all_fields(linking: Linking, draft: EntityDraft) -> dict[str, Field]:
     fields = {field.name: field for field in envelope(place)}
     if spec.part_of is not None:
         fields["owner"] = owner_field(spec.part_of, line_owner_label(linking, spec.part_of), place)
-    if spec.scope == "site" or draft.generated_by == "per_site":
-        if linking.known_entity("site", draft.at("scope"), "scope"):
-            fields["site"] = site_field(place)
+    sited = spec.scope == "site" or draft.generated_by == "per_site"
+    if sited and linking.known_entity("site", draft.at("scope"), "scope"):
+        fields["site"] = site_field(place)
     if spec.number is not None:
         rule = spec.number.rule if isinstance(spec.number, NumberRule) else f"{draft.name}_number"
         fields["number"] = number_field(rule, draft.at("number", key=True))
@@ -113,18 +129,34 @@ def _declarable(linking: Linking, draft: EntityDraft, field: FieldDraft, taken: 
     if name == "owner" and draft.spec.part_of is not None:
         if isinstance(field.spec, RefSpec) and field.spec.of == draft.spec.part_of:
             return False
-        linking.findings.add(rules.RESERVED_NAME, field.key_place, path=f"fields.{name}", name=name,
-                             reason="It is the reference of a line to its owner.", reason_zh="它是明细对主记录的引用。")
+        linking.findings.add(
+            rules.RESERVED_NAME,
+            field.key_place,
+            path=f"fields.{name}",
+            name=name,
+            reason="It is the reference of a line to its owner.",
+            reason_zh="它是明细对主记录的引用。",
+        )
         return False
     if name in naming.ALWAYS_RESERVED or name in taken:
-        linking.findings.add(rules.RESERVED_NAME, field.key_place, path=f"fields.{name}", name=name,
-                             reason="Every record has it already; do not declare it.",
-                             reason_zh="每条记录已自带该字段,请勿声明。")
+        linking.findings.add(
+            rules.RESERVED_NAME,
+            field.key_place,
+            path=f"fields.{name}",
+            name=name,
+            reason="Every record has it already; do not declare it.",
+            reason_zh="每条记录已自带该字段,请勿声明。",
+        )
         return False
     if name in naming.RESERVED_MEMBERS:
-        linking.findings.add(rules.RESERVED_NAME, field.key_place, path=f"fields.{name}", name=name,
-                             reason="It means something else in expressions or in the API.",
-                             reason_zh="它在表达式或接口中另有含义。")
+        linking.findings.add(
+            rules.RESERVED_NAME,
+            field.key_place,
+            path=f"fields.{name}",
+            name=name,
+            reason="It means something else in expressions or in the API.",
+            reason_zh="它在表达式或接口中另有含义。",
+        )
         return False
     return True
 
@@ -138,7 +170,18 @@ def _key(linking: Linking, draft: EntityDraft, fields: dict[str, Field]) -> tupl
         field = fields.get(name)
         if field is None:
             linking.unknown(rules.UNKNOWN_FIELD, draft.at("key", index), name, fields, "key", entity=draft.name)
-        elif not field.stored or field.kind in (FieldKind.FILES, FieldKind.JSON, FieldKind.TRANSLATED, FieldKind.CHOICES):
-            linking.findings.add(rules.BAD_FIELD_USE, draft.at("key", index), path="key", name=name,
-                                 reason="a key needs stored single values", reason_zh="主键须为存储的单值字段")
+        elif not field.stored or field.kind in (
+            FieldKind.FILES,
+            FieldKind.JSON,
+            FieldKind.TRANSLATED,
+            FieldKind.CHOICES,
+        ):
+            linking.findings.add(
+                rules.BAD_FIELD_USE,
+                draft.at("key", index),
+                path="key",
+                name=name,
+                reason="a key needs stored single values",
+                reason_zh="主键须为存储的单值字段",
+            )
     return tuple(name for name in key if name in fields)

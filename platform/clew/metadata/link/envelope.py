@@ -30,48 +30,86 @@ def envelope(place: Place) -> Iterator[Field]:
     """The fields every entity has. `row_version` is a big integer counting from 1."""
     for name, kind, required, zh, en in _ENVELOPE:
         yield Field(
-            name=name, kind=kind, label=Bilingual(zh, en), place=place, origin=Origin.ENVELOPE, required=required,
-            big=name == "row_version", max_length=_LENGTHS.get(kind), immutable=name in ("id", "created_at", "created_by"),
+            name=name,
+            kind=kind,
+            label=Bilingual(zh, en),
+            place=place,
+            origin=Origin.ENVELOPE,
+            required=required,
+            big=name == "row_version",
+            max_length=_LENGTHS.get(kind),
+            immutable=name in ("id", "created_at", "created_by"),
         )
 
 
 def site_field(place: Place, default: Checked | None = None) -> Field:
     """The site a record belongs to. It is set once: a record does not move between sites."""
     return Field(
-        name="site", kind=FieldKind.REF, label=Bilingual("场所", "Site"), place=place, origin=Origin.TRAIT,
-        required=True, immutable=True, targets=("site",), default=default,
+        name="site",
+        kind=FieldKind.REF,
+        label=Bilingual("场所", "Site"),
+        place=place,
+        origin=Origin.TRAIT,
+        required=True,
+        immutable=True,
+        targets=("site",),
+        default=default,
     )
 
 
 def owner_field(owner: str, label: Bilingual, place: Place) -> Field:
     """A line's reference to the record it is part of."""
     return Field(
-        name="owner", kind=FieldKind.REF, label=label, place=place, origin=Origin.TRAIT, required=True,
-        immutable=True, targets=(owner,),
+        name="owner",
+        kind=FieldKind.REF,
+        label=label,
+        place=place,
+        origin=Origin.TRAIT,
+        required=True,
+        immutable=True,
+        targets=(owner,),
     )
 
 
 def state_field(code_list: str, place: Place) -> Field:
     """The state, changed only by transitions. Its codes are a generated code list named `<entity>_state`."""
     return Field(
-        name="state", kind=FieldKind.CHOICE, label=Bilingual("状态", "State"), place=place, origin=Origin.TRAIT,
-        required=True, code_list=code_list,
+        name="state",
+        kind=FieldKind.CHOICE,
+        label=Bilingual("状态", "State"),
+        place=place,
+        origin=Origin.TRAIT,
+        required=True,
+        code_list=code_list,
     )
 
 
 def number_field(coding_rule: str, place: Place) -> Field:
     """The business number, made by a coding rule when it is not given."""
     return Field(
-        name="number", kind=FieldKind.NUMBER, label=Bilingual("编号", "Number"), place=place, origin=Origin.TRAIT,
-        required=True, unique=True, immutable=True, coding_rule=coding_rule, max_length=100,
+        name="number",
+        kind=FieldKind.NUMBER,
+        label=Bilingual("编号", "Number"),
+        place=place,
+        origin=Origin.TRAIT,
+        required=True,
+        unique=True,
+        immutable=True,
+        coding_rule=coding_rule,
+        max_length=100,
     )
 
 
 def corrects_field(entity: str, place: Place) -> Field:
     """The earlier record that this one corrects."""
     return Field(
-        name="corrects", kind=FieldKind.REF, label=Bilingual("更正的记录", "Corrects"), place=place,
-        origin=Origin.TRAIT, immutable=True, targets=(entity,),
+        name="corrects",
+        kind=FieldKind.REF,
+        label=Bilingual("更正的记录", "Corrects"),
+        place=place,
+        origin=Origin.TRAIT,
+        immutable=True,
+        targets=(entity,),
     )
 
 

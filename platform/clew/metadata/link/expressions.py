@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 from clew.expressions.check import check
 from clew.expressions.problems import ExpressionError
@@ -34,21 +35,35 @@ class Expressions:
             return check(text, self.schema, entity, expect=expect, old=old)
         except ExpressionError as error:
             for problem in error.problems:
+                params: dict[str, Any] = dict(problem.params)
                 names = [value for name, value in problem.params if name in ("name", "what")]
                 if any(name in self.linking.holes for name in names):
                     continue
                 self.linking.findings.add(
-                    problem.rule, place_in(node, problem.span.start - shift), path=path, nearest=problem.nearest,
-                    **dict(problem.params),
+                    problem.rule,
+                    place_in(node, problem.span.start - shift),
+                    path=path,
+                    nearest=problem.nearest,
+                    **params,
                 )
         return None
 
-    def condition(self, text: str | None, node: AnyNode, entity: str, path: str, *, old: bool = False) -> Checked | None:
+    def condition(
+        self, text: str | None, node: AnyNode, entity: str, path: str, *, old: bool = False
+    ) -> Checked | None:
         """Check what must be true or false; None stays None."""
         return None if text is None else self.check(text, node, entity, CONDITION, path, old=old)
 
     def value(
-        self, given: object, node: AnyNode, entity: str, field: Field, path: str, *, must: bool = False, old: bool = False
+        self,
+        given: object,
+        node: AnyNode,
+        entity: str,
+        field: Field,
+        path: str,
+        *,
+        must: bool = False,
+        old: bool = False,
     ) -> Checked | None:
         """Check a value for a field: a literal, or an expression of the field's type. `must`: null is not taken."""
         wanted = field_type(field, self.linking.code_lists)

@@ -15,8 +15,8 @@ from clew.metadata.link.drafts import EntityDraft, FieldDraft
 from clew.metadata.link.project import Linking
 from clew.metadata.spec.field import (
     AnySpec,
-    ChoicesSpec,
     ChoiceSpec,
+    ChoicesSpec,
     DecimalSpec,
     FilesSpec,
     JsonSpec,
@@ -34,7 +34,7 @@ from clew.metadata.spec.words import text_of
 def build_field(linking: Linking, entity: EntityDraft, draft: FieldDraft) -> Field:
     """Everything about a field that does not need an expression. Wrong parts are reported and left out."""
     spec = draft.spec
-    kind = FieldKind(getattr(spec, "type"))
+    kind = FieldKind(spec.type)
     low, high = _bounds(linking, draft)
     path = f"entity.{entity.name}.field.{draft.name}"
     field = Field(
@@ -167,8 +167,9 @@ def _accept(linking: Linking, draft: FieldDraft) -> tuple[str, ...]:
     assert isinstance(draft.spec, FilesSpec)
     for index, each in enumerate(draft.spec.accept):
         if each not in ("image", "pdf", "any") and not re.fullmatch(r"[a-z]+/[a-z0-9.+*-]+", each):
-            linking.findings.add(rules.NOT_ONE_OF, draft.at("accept", index), value=each,
-                                 known="image, pdf, any, type/subtype")
+            linking.findings.add(
+                rules.NOT_ONE_OF, draft.at("accept", index), value=each, known="image, pdf, any, type/subtype"
+            )
     return draft.spec.accept
 
 
@@ -177,8 +178,9 @@ def _check_combination(linking: Linking, draft: FieldDraft) -> None:
     spec = draft.spec
 
     def wrong(key: str, en: str, zh: str) -> None:
-        linking.findings.add(rules.NOT_FOR_KIND, draft.at(key, key=True), path=f"fields.{draft.name}.{key}",
-                             key=key, what=en, what_zh=zh)
+        linking.findings.add(
+            rules.NOT_FOR_KIND, draft.at(key, key=True), path=f"fields.{draft.name}.{key}", key=key, what=en, what_zh=zh
+        )
 
     if isinstance(spec, ScalarSpec) and spec.computed is not None:
         for key in ("required", "required_when", "unique", "default", "immutable", "regulated"):

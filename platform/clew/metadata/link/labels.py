@@ -32,5 +32,6 @@ def report_unused(linking: Linking) -> None:
         assert isinstance(spec, LabelsSpec)
         for name in spec.texts:
             if name not in linking.used_texts and not set(name.split(".")) & linking.holes:
-                linking.findings.add(rules.UNKNOWN_TEXT, document.at("texts", name, key=True), name=name,
-                                     nearest=nearest(name, known))
+                linking.findings.add(
+                    rules.UNKNOWN_TEXT, document.at("texts", name, key=True), name=name, nearest=nearest(name, known)
+                )

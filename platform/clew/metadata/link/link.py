@@ -49,7 +49,9 @@ def link(
     check_names(linking)
     report_unused(linking)
     extras = {
-        kind.name: kind.link(linking, documents.get(kind.name, ())) for kind in kinds.all.values() if kind.link is not None
+        kind.name: kind.link(linking, documents.get(kind.name, ()))
+        for kind in kinds.all.values()
+        if kind.link is not None
     }
     return linking, extras
 
@@ -57,8 +59,9 @@ def link(
 def _project(linking: Linking) -> Project | None:
     found = linking.documents.get("project", ())
     for extra in found[1:]:
-        linking.findings.add(rules.DUPLICATE_NAME, extra.place, kind="project", name=extra.name,
-                             related=[found[0].place])
+        linking.findings.add(
+            rules.DUPLICATE_NAME, extra.place, kind="project", name=extra.name, related=[found[0].place]
+        )
     if not found:
         return None
     spec = found[0].spec
@@ -66,9 +69,13 @@ def _project(linking: Linking) -> Project | None:
     try:
         ZoneInfo(spec.time_zone)
     except (ValueError, OSError, KeyError):
-        linking.findings.add(rules.BAD_VALUE, found[0].at("time_zone"), path="time_zone", value=spec.time_zone,
-                             reason="there is no such time zone", reason_zh="没有这个时区")
+        linking.findings.add(
+            rules.BAD_VALUE,
+            found[0].at("time_zone"),
+            path="time_zone",
+            value=spec.time_zone,
+            reason="there is no such time zone",
+            reason_zh="没有这个时区",
+        )
     label = linking.label("project", text_of(spec.label), Bilingual("", naming.human(spec.project)))
     return Project(spec.project, label, spec.version, spec.locale, found[0].place, spec.time_zone, spec.company)
-
-

@@ -33,20 +33,36 @@ def postings(linking: Linking, expressions: Expressions, draft: EntityDraft) -> 
                 field = balance.fields.get(name)
                 node = find(each.node, part, name)
                 if field is None:
-                    linking.unknown(rules.UNKNOWN_FIELD, node.place, name, balance.fields, f"{each.path}.{part}",
-                                    entity=balance.name)
+                    linking.unknown(
+                        rules.UNKNOWN_FIELD,
+                        node.place,
+                        name,
+                        balance.fields,
+                        f"{each.path}.{part}",
+                        entity=balance.name,
+                    )
                     continue
                 if part == "add" and field.kind not in _ADDABLE:
-                    linking.findings.add(rules.BAD_FIELD_USE, node.place, path=f"{each.path}.add", name=name,
-                                         reason="only numbers can be added up", reason_zh="只有数字可以累加")
+                    linking.findings.add(
+                        rules.BAD_FIELD_USE,
+                        node.place,
+                        path=f"{each.path}.add",
+                        name=name,
+                        reason="only numbers can be added up",
+                        reason_zh="只有数字可以累加",
+                    )
                     continue
                 if part == "key" and name not in balance.key:
-                    linking.findings.add(rules.BAD_FIELD_USE, node.place, path=f"{each.path}.key", name=name,
-                                         reason=f"it is not part of the key of {balance.name}",
-                                         reason_zh=f"它不属于 {balance.name} 的主键")
+                    linking.findings.add(
+                        rules.BAD_FIELD_USE,
+                        node.place,
+                        path=f"{each.path}.key",
+                        name=name,
+                        reason=f"it is not part of the key of {balance.name}",
+                        reason_zh=f"它不属于 {balance.name} 的主键",
+                    )
                     continue
-                checked = expressions.value(value, node, draft.name, field, f"{each.path}.{part}.{name}",
-                                            must=part == "key" and field.required)
+                checked = expressions.value(value, node, draft.name, field, f"{each.path}.{part}.{name}")
                 if checked:
                     parts[part].append((name, checked))
         when = expressions.condition(spec.when, find(each.node, "when"), draft.name, f"{each.path}.when")

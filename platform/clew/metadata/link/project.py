@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from clew.kernel.diagnostics import Findings, Place, Rule, nearest
 from clew.kernel.text import Bilingual
@@ -11,6 +12,8 @@ from clew.metadata import rules
 from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind, Project
 from clew.metadata.documents import Document
 from clew.metadata.link.drafts import EntityDraft
+
+NO_TEXT = Bilingual()
 
 
 @dataclass(slots=True)
@@ -29,8 +32,7 @@ class Linking:
     drafts: dict[str, EntityDraft] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
 
-
-    def label(self, name: str, given: Bilingual, fallback: Bilingual = Bilingual()) -> Bilingual:
+    def label(self, name: str, given: Bilingual, fallback: Bilingual = NO_TEXT) -> Bilingual:
         """A label from the YAML, completed from i18n/, or else the fallback."""
         extra = self.texts.get(name)
         if extra is not None:
@@ -38,7 +40,7 @@ class Linking:
             given = Bilingual(given.zh or extra.zh, given.en or extra.en)
         return given or fallback
 
-    def unknown(self, rule: Rule, place: Place, name: str, known: Iterable[str], path: str = "", **more: object) -> None:
+    def unknown(self, rule: Rule, place: Place, name: str, known: Iterable[str], path: str = "", **more: Any) -> None:
         """Report a name that does not exist, with the nearest that does."""
         if name in self.holes:
             return
@@ -61,8 +63,12 @@ class Linking:
                 if found.kind is not FieldKind.REF or not found.targets:
                     if found.targets or found.kind not in (FieldKind.REF, FieldKind.ANY):
                         self.findings.add(
-                            rules.BAD_FIELD_USE, place, path=where, name=path,
-                            reason=f"{found.name} is not a single reference", reason_zh=f"{found.name} 不是单一引用",
+                            rules.BAD_FIELD_USE,
+                            place,
+                            path=where,
+                            name=path,
+                            reason=f"{found.name} is not a single reference",
+                            reason_zh=f"{found.name} 不是单一引用",
                         )
                     return None
                 at = found.target

@@ -26,11 +26,16 @@ def link_lines(linking: Linking) -> None:
             if line.spec.part_of is None:
                 linking.findings.add(rules.NOT_A_LINE, field.at("of"), name=line.name, owner=owner.name)
             elif line.spec.part_of != owner.name:
-                linking.findings.add(rules.LINE_OWNER, field.at("of"), line=line.name, part_of=line.spec.part_of,
-                                     owner=owner.name)
+                linking.findings.add(
+                    rules.LINE_OWNER, field.at("of"), line=line.name, part_of=line.spec.part_of, owner=owner.name
+                )
             elif line.part_field not in (None, name):
-                linking.findings.add(rules.LINE_LISTED_TWICE, field.key_place, line=line.name,
-                                     related=[owner.fields[line.part_field or name].key_place])
+                linking.findings.add(
+                    rules.LINE_LISTED_TWICE,
+                    field.key_place,
+                    line=line.name,
+                    related=[owner.fields[line.part_field or name].key_place],
+                )
             else:
                 line.part_field = name
     for line in linking.drafts.values():
@@ -42,8 +47,9 @@ def _check_line(linking: Linking, line: EntityDraft) -> None:
     if owner is None or not linking.known_entity(owner, line.at("part_of"), "part_of"):
         return
     if line.part_field is None and owner not in linking.holes:
-        linking.findings.add(rules.LINE_UNLISTED, line.at("part_of"), owner=owner, line=line.name,
-                             plural=naming.plural(line.name))
+        linking.findings.add(
+            rules.LINE_UNLISTED, line.at("part_of"), owner=owner, line=line.name, plural=naming.plural(line.name)
+        )
     for key in ("states", "transitions", "number", "moved_by", "frozen_from", "per_site", "retention"):
         if getattr(line.spec, key):
             linking.findings.add(rules.NOT_FOR_LINES, line.at(key, key=True), key=key)
@@ -63,7 +69,7 @@ def link_inverses(linking: Linking) -> None:
         for field in entity.fields.values():
             if field.origin is not Origin.DECLARED or field.kind not in (FieldKind.REF, FieldKind.MANY):
                 continue
-            if not field.targets or field.target not in found or field.name == "owner" and entity.part_of:
+            if not field.targets or field.target not in found or (field.name == "owner" and entity.part_of):
                 continue
             spec = linking.drafts[entity.name].fields[field.name].spec
             assert isinstance(spec, RefSpec | ManySpec)
@@ -80,7 +86,8 @@ def link_inverses(linking: Linking) -> None:
         _add_inverse(linking, entity, field, name, taken, found, names)
     for name, entity in linking.entities.items():
         fields = {
-            each.name: replace(each, inverse=names.get((name, each.name))) if each.kind in (FieldKind.REF, FieldKind.MANY)
+            each.name: replace(each, inverse=names.get((name, each.name)))
+            if each.kind in (FieldKind.REF, FieldKind.MANY)
             else each
             for each in entity.fields.values()
         }
@@ -101,8 +108,9 @@ def _add_inverse(
     target = field.target
     draft = linking.drafts[entity.name].fields[field.name]
     if name in taken[target] or name in naming.RESERVED_MEMBERS or name in naming.ALWAYS_RESERVED:
-        linking.findings.add(rules.INVERSE_TAKEN, draft.at("inverse", key=True), path=f"fields.{field.name}",
-                             name=name, target=target)
+        linking.findings.add(
+            rules.INVERSE_TAKEN, draft.at("inverse", key=True), path=f"fields.{field.name}", name=name, target=target
+        )
         return
     taken[target][name] = f"{entity.name}.{field.name}"
     single = field.kind is FieldKind.REF and field.unique

@@ -34,15 +34,25 @@ def tightened(linking: Linking, field: Field, draft: FieldDraft) -> Field:
 
 
 def _narrow(
-    linking: Linking, field: Field, key: str, given: Decimal | int | None, place: Any, changes: dict[str, Any], *, higher: bool
+    linking: Linking,
+    field: Field,
+    key: str,
+    given: Decimal | int | None,
+    place: Any,
+    changes: dict[str, Any],
+    *,
+    higher: bool,
 ) -> None:
     if given is None:
         return
     now = getattr(field, key)
     if now is not None and (given < now if higher else given > now):
         linking.findings.add(
-            rules.OVERLAY_LOOSENS, place, path=key,
-            reason=f"{field.name}.{key} is {now} already", reason_zh=f"{field.name}.{key} 已为 {now}",
+            rules.OVERLAY_LOOSENS,
+            place,
+            path=key,
+            reason=f"{field.name}.{key} is {now} already",
+            reason_zh=f"{field.name}.{key} 已为 {now}",
         )
         return
     changes[key] = given

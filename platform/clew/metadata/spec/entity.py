@@ -53,20 +53,26 @@ class TransitionSpec(Spec):
 
 class UniqueSpec(Spec):
     fields: OneOrMany = doc("Fields that are unique together.", "联合唯一的字段。")
-    while_: Expression | None = doc("Only records for which this holds.", "仅限满足条件的记录。", alias="while", default=None)
+    while_: Expression | None = doc(
+        "Only records for which this holds.", "仅限满足条件的记录。", alias="while", default=None
+    )
     ignore_case: Flag = doc("Upper and lower case are the same.", "不区分大小写。", default=False)
 
 
 class NoOverlapSpec(Spec):
     range: tuple[Name, Name] = doc("The fields that begin and end the range.", "区间的起止字段。")
     per: OneOrMany = doc("Only records equal in these.", "仅比较这些字段相同的记录。", default=())
-    while_: Expression | None = doc("Only records for which this holds.", "仅限满足条件的记录。", alias="while", default=None)
+    while_: Expression | None = doc(
+        "Only records for which this holds.", "仅限满足条件的记录。", alias="while", default=None
+    )
 
 
 class AcyclicSpec(Spec):
     from_: Path | None = doc("Path to the beginning of the edge.", "边的起点路径。", alias="from", default=None)
     to: Path = doc("Path to the end of the edge.", "边的终点路径。")
-    while_: Expression | None = doc("Only records for which this holds.", "仅限满足条件的记录。", alias="while", default=None)
+    while_: Expression | None = doc(
+        "Only records for which this holds.", "仅限满足条件的记录。", alias="while", default=None
+    )
 
 
 class RuleSpec(Spec):
@@ -120,7 +126,9 @@ class EntitySpec(Constraints):
     class_: Literal["master", "transaction", "record"] = doc(
         "master, transaction or record.", "主数据、业务单据或记录。", alias="class", default="transaction"
     )
-    scope: Literal["site", "group"] = doc("site: each record belongs to one site.", "site:按工厂隔离。", default="group")
+    scope: Literal["site", "group"] = doc(
+        "site: each record belongs to one site.", "site:按工厂隔离。", default="group"
+    )
     number: NumberFrom | None = doc("Pattern of the business number.", "业务编号的模式。", default=None)
     key: OneOrMany = doc("The business key.", "业务主键。", default=())
     title: Expression | None = doc("Names a record to a person.", "记录的显示标题。", default=None)

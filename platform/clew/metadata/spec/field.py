@@ -27,6 +27,7 @@ from clew.metadata.spec.words import (
 class FieldSpec(Spec):
     """Keys that every field may have."""
 
+    type: str
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
     help: Label | None = doc("One sentence that explains it.", "一句话说明。", default=None)
     required: Flag = doc("Must always have a value.", "必填。", default=False)
@@ -39,9 +40,12 @@ class FieldSpec(Spec):
 
 class ScalarSpec(FieldSpec):
     unique: Flag = doc("No two records share the value.", "值不可重复。", default=False)
-    default: Literal_ | None = doc("A value or an expression used when none is given.", "默认值或表达式。", default=None)
-    computed: Expression | None = doc("Computed from this expression, never stored.", "按表达式计算,不存储。",
-                                      alias="is", default=None)
+    default: Literal_ | None = doc(
+        "A value or an expression used when none is given.", "默认值或表达式。", default=None
+    )
+    computed: Expression | None = doc(
+        "Computed from this expression, never stored.", "按表达式计算,不存储。", alias="is", default=None
+    )
 
 
 class TextSpec(ScalarSpec):
@@ -57,13 +61,17 @@ class TextSpec(ScalarSpec):
 class LongTextSpec(ScalarSpec):
     type: Literal["long_text"]
     min_length: Whole | None = doc("At least so many characters.", "最少字符数。", default=None, ge=0)
-    max_length: Whole = doc("At most so many characters (20000).", "最多字符数(默认 20000)。", default=20000, ge=1, le=1_000_000)
+    max_length: Whole = doc(
+        "At most so many characters (20000).", "最多字符数(默认 20000)。", default=20000, ge=1, le=1_000_000
+    )
     search: Flag = doc("Found by full-text search.", "可全文搜索。", default=False)
 
 
 class TranslatedSpec(FieldSpec):
     type: Literal["translated"]
-    max_length: Whole = doc("At most so many characters in each language.", "每种语言最多字符数。", default=2000, ge=1, le=1_000_000)
+    max_length: Whole = doc(
+        "At most so many characters in each language.", "每种语言最多字符数。", default=2000, ge=1, le=1_000_000
+    )
     search: Flag = doc("Found by full-text search.", "可全文搜索。", default=False)
 
 
@@ -130,6 +138,7 @@ class NumberSpec(FieldSpec):
     rule: Name | None = doc("The coding rule that makes it.", "编码规则。", default=None)
     pattern: Text | None = doc("The pattern that makes it.", "编号模式。", default=None)
     unique: Flag = doc("No two records share the value.", "值不可重复。", default=False)
+    search: Flag = doc("Found by full-text search.", "可全文搜索。", default=False)
 
 
 class RefSpec(FieldSpec):
@@ -144,7 +153,9 @@ class RefSpec(FieldSpec):
 class ManySpec(FieldSpec):
     type: Literal["many"]
     of: Name = doc("The entity referred to.", "引用的实体。", json_schema_extra={"x-clew": "entity"})
-    where: Expression | None = doc("What each referenced record must satisfy.", "被引用记录须满足的条件。", default=None)
+    where: Expression | None = doc(
+        "What each referenced record must satisfy.", "被引用记录须满足的条件。", default=None
+    )
     inverse: Text | None = doc("Name of the way back, or none.", "反向名称,或 none。", default=None)
     min: Whole | None = doc("At least so many.", "最少个数。", default=None, ge=0)
     max: Whole | None = doc("At most so many.", "最多个数。", default=None, ge=1)
@@ -152,8 +163,12 @@ class ManySpec(FieldSpec):
 
 class LinesSpec(FieldSpec):
     type: Literal["lines"]
-    of: Name | None = doc("The line entity (with part_of).", "明细实体(带 part_of)。", default=None,
-                          json_schema_extra={"x-clew": "entity"})
+    of: Name | None = doc(
+        "The line entity (with part_of).",
+        "明细实体(带 part_of)。",
+        default=None,
+        json_schema_extra={"x-clew": "entity"},
+    )
     fields: dict[Name, AnyField] | None = doc("The fields of each line, inline.", "内联明细字段。", default=None)
     min: Whole | None = doc("At least so many.", "最少行数。", default=None, ge=0)
     max: Whole | None = doc("At most so many.", "最多行数。", default=None, ge=1)
@@ -172,16 +187,49 @@ class FilesSpec(FieldSpec):
 
 
 AnyField = Annotated[
-    TextSpec | LongTextSpec | TranslatedSpec | IntegerSpec | DecimalSpec | MoneySpec | BooleanSpec | DateSpec
-    | DatetimeSpec | DurationSpec | ChoiceSpec | ChoicesSpec | JsonSpec | NumberSpec | RefSpec | ManySpec | LinesSpec
-    | AnySpec | FilesSpec,
+    TextSpec
+    | LongTextSpec
+    | TranslatedSpec
+    | IntegerSpec
+    | DecimalSpec
+    | MoneySpec
+    | BooleanSpec
+    | DateSpec
+    | DatetimeSpec
+    | DurationSpec
+    | ChoiceSpec
+    | ChoicesSpec
+    | JsonSpec
+    | NumberSpec
+    | RefSpec
+    | ManySpec
+    | LinesSpec
+    | AnySpec
+    | FilesSpec,
     Field(discriminator="type"),
 ]
 LinesSpec.model_rebuild()
 
 FIELD_TYPES = (
-    "text", "long_text", "translated", "integer", "decimal", "money", "boolean", "date", "datetime", "duration",
-    "choice", "choices", "json", "number", "ref", "many", "lines", "any", "files",
+    "text",
+    "long_text",
+    "translated",
+    "integer",
+    "decimal",
+    "money",
+    "boolean",
+    "date",
+    "datetime",
+    "duration",
+    "choice",
+    "choices",
+    "json",
+    "number",
+    "ref",
+    "many",
+    "lines",
+    "any",
+    "files",
 )
 
 
