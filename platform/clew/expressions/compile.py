@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from clew.expressions.tree import (
     Unary,
     claim,
     walk,
+    widened,
 )
 from clew.kernel.context import Person
 
@@ -45,7 +47,7 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class Exhausted(Exception):
-    """The budget ran out. Not an Undecidable, so that && and || and lists cannot swallow it; `Program.run` makes it one."""
+    """The budget ran out. Not an Undecidable, so that && and || cannot swallow it; `Program.run` makes it one."""
 
 
 class Moment:
@@ -122,17 +124,31 @@ class Compiler:
             case Binary() as binary:
                 return self._binary(binary)
             case Conditional(condition=condition, then=then, otherwise=otherwise):
-                test, yes, no = self.closure(condition), self.closure(then), self.closure(otherwise)
+                test = self.closure(condition)
+                yes, no = self._widened(then, node.type), self._widened(otherwise, node.type)
                 return lambda moment: yes(moment) if test(moment) else no(moment)
             case ListOf(items=items):
                 parts = tuple(self.closure(item) for item in items)
                 return lambda moment: [part(moment) for part in parts]
             case Call(function="coalesce") as call:
-                return _coalesce([self.closure(arg) for arg in call.args])
+                return _coalesce([self._widened(arg, call.type) for arg in call.args])
             case Call() as call:
                 return self._call(call)
             case Macro() as macro:
                 return self._macro(macro)
+
+    def _widened(self, node: Node, to: Type) -> Closure:
+        """A number with the decimal places of `to`, checked to have at most 18 digits."""
+        run = self.closure(node)
+        if not widened(node, to):
+            return run
+        scale = to.scale
+
+        def fit(moment: Moment) -> Any:
+            value = run(moment)
+            return None if value is None else numbers.exact(Decimal(value), scale)
+
+        return fit
 
     # Names
 
@@ -217,7 +233,8 @@ class Compiler:
     # Functions and lists
 
     def _call(self, node: Call) -> Closure:
-        args = tuple(self.closure(arg) for arg in node.args)
+        extreme = node.function in ("min", "max")
+        args = tuple(self._widened(arg, node.type) if extreme else self.closure(arg) for arg in node.args)
         if node.function in ("was", "entered"):
             state = cast(Literal, node.args[1]).value
             return _state(node.function, args[0], str(state))

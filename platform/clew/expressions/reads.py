@@ -93,11 +93,25 @@ def runs_in(root: Node, functions: Functions) -> frozenset[str]:
     for node in walk(root):
         if isinstance(node, Call) and node.function != "coalesce":
             places &= functions.by_id[node.overload].runs_in
-    if not _sql(root):
+    if not _sql(root) or _doubling(root) > MAX_DOUBLING:
         places -= {SQL}
     if not all(_browser(node) for node in walk(root)):
         places -= {BROWSER}
     return places
+
+
+MAX_DOUBLING = 8
+"""In SQL a value that may be both missing and undecidable is written out twice; so many times at most."""
+
+
+def _doubling(root: Node) -> int:
+    return sum(
+        1 for node in walk(root) if fallible(node) and (node.type.nullable or isinstance(node, Macro) or _chooses(node))
+    )
+
+
+def _chooses(node: Node) -> bool:
+    return isinstance(node, Conditional) and fallible(node.condition)
 
 
 def _sql(node: Node) -> bool:
@@ -110,6 +124,8 @@ def _sql(node: Node) -> bool:
             return _json_path(member)
         case Macro(kind="filter" | "map"):
             return False
+        case Macro(kind="min" | "max", over=over, body=body):
+            return _relation(over) and _sql(body) and not fallible(body)
         case Macro(over=over, body=body):
             return _relation(over) and _sql(body)
         case Member(of=of, type=type_):
@@ -136,7 +152,7 @@ def _json_path(node: Node) -> bool:
 def _sql_list(node: Node) -> bool:
     match cast(AnyNode, node):
         case ListOf(items=items):
-            return all(_sql(item) for item in items)
+            return all(_sql(item) and not fallible(item) for item in items)
         case Member(of=Name(name="user")):
             return True
         case Member(of=of, type=type_) if type_.element is not None and type_.element.base is Base.TEXT:
@@ -151,7 +167,7 @@ def _relation(node: Node) -> bool:
     """A list the database can range over: of records, reached from a record it has, filtered by sure conditions."""
     match cast(AnyNode, node):
         case Member(of=of, type=type_):
-            return _of_records(type_) and _sql(of) and not _from_old(of)
+            return _of_records(type_) and len(of.type.entities) == 1 and _sql(of) and not _from_old(of)
         case Macro(kind="filter", over=over, body=body):
             return _relation(over) and _sql(body) and not fallible(body)
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -203,13 +204,30 @@ def fallible(node: Node) -> bool:
     Where a type is not nullable, a missing SQL value means exactly that: undecided.
     """
     match cast(AnyNode, node):
-        case Binary(op=op, type=type_) if op in ARITHMETIC and type_.base is not Base.TEXT:
+        case Binary(op=op) if op in ARITHMETIC:
+            return True
+        case Conditional(then=then, otherwise=otherwise, type=type_) if widened(then, type_) or widened(
+            otherwise, type_
+        ):
+            return True
+        case Call(function="coalesce" | "min" | "max", args=args, type=type_) if any(
+            widened(each, type_) for each in args
+        ):
             return True
         case Unary(op="-"):
             return True
         case Call(fallible=True) | Macro(kind="sum"):
             return True
     return any(fallible(child) for child in children(node))
+
+
+def widened(node: Node, to: Type) -> bool:
+    """True when a number gets more decimal places than it has and might then have more than 18 digits."""
+    if to.base is not Base.DECIMAL or not node.type.numeric or node.type.scale >= to.scale:
+        return False
+    if isinstance(node, Literal) and isinstance(node.value, int | Decimal):
+        return bool(abs(node.value) >= 10 ** (18 - to.scale))
+    return True
 
 
 @dataclass(frozen=True, slots=True)

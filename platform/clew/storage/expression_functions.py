@@ -1,0 +1,147 @@
+"""The functions of the language in SQL, by signature. A test holds this table equal to what the registry promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+
+from clew.expressions.builtin import BLANKS
+from clew.expressions.tree import Base, Call, Literal
+from clew.storage.formula import Sql, formula, let
+from clew.storage.types import Day, Integer, Text
+
+if TYPE_CHECKING:
+    from clew.storage.expression_translator import Translator
+
+Builder = Callable[["Translator", Call], Sql]
+
+_TRUTH = sa.Boolean()
+
+
+def call_sql(up: Translator, node: Call) -> Sql:
+    """A call of a declared function. NULL when an argument is, or when it fails."""
+    return BUILDERS[node.function](up, node)
+
+
+def _template(pg: str, type_: Any, sqlite: str | None = None) -> Builder:
+    return lambda up, node: formula(pg, *(up.value(each) for each in node.args), type_=type_, sqlite=sqlite)
+
+
+def _size(up: Translator, node: Call) -> Sql:
+    over = node.args[0]
+    if over.type.base is Base.LIST:
+        return up.relations.size(over)
+    return formula("length({0})", up.value(over), type_=Integer())
+
+
+def _state(up: Translator, node: Call) -> Sql:
+    first = up.relations.entered(node.args[0], str(cast(Literal, node.args[1]).value))
+    return first.is_not(None) if node.function == "was" else first
+
+
+def _round(up: Translator, node: Call) -> Sql:
+    return up.numbers.round(up.value(node.args[0]), node.args[0].type.scale, node.type.scale)
+
+
+def _whole(mode: str) -> Builder:
+    return lambda up, node: up.numbers.whole(up.value(node.args[0]), node.args[0].type.scale, mode)
+
+
+def _text(up: Translator, node: Call) -> Sql:
+    value, type_ = node.args[0], node.args[0].type
+    if type_.base is Base.JSON:
+        return up.relations.json_text(value)
+    if type_.base is Base.DATE:
+        return formula("to_char({0}, 'YYYY-MM-DD')", up.value(value), type_=Text(), sqlite="{0}")
+    return formula(up.numbers.text(up.value(value), type_), up.value(value), type_=Text())
+
+
+def _extreme(up: Translator, node: Call) -> Sql:
+    """Of two values. LEAST and GREATEST skip NULL, which here means undecided."""
+    first, second = (up.aligned(each, node.type) for each in node.args)
+    op = "<=" if node.function == "min" else ">="
+    collate = ' COLLATE "C"' if node.type.base is Base.TEXT else ""
+    pg = let("a b", f"CASE WHEN a{collate} {op} b{collate} THEN a WHEN b{collate} {op} a{collate} THEN b END")
+    sqlite = let("a b", f"CASE WHEN a {op} b THEN a WHEN b {op} a THEN b END")
+    return formula(pg, first, second, type_=first.type, sqlite=sqlite)
+
+
+def _add_days(up: Translator, node: Call) -> Sql:
+    pg = let("d n", "CASE WHEN (d - date '0001-01-01') + n BETWEEN 0 AND 3652058 THEN d + CAST(n AS integer) END")
+    sqlite = let(
+        "d n",
+        "CASE WHEN n BETWEEN -4000000 AND 4000000 AND julianday(d) + n BETWEEN 1721425.5 AND 5373483.5"
+        " THEN date(julianday(d) + n) END",
+    )
+    return formula(pg, *(up.value(each) for each in node.args), type_=Day(), sqlite=sqlite)
+
+
+_MONTH_START = "printf('%04d-%02d-01', m / 12, m % 12 + 1)"
+_MONTHS = {
+    "postgresql": "SELECT CASE WHEN m BETWEEN 12 AND 119999 THEN CAST(d + make_interval(months =>"
+    " CAST(n AS integer)) AS date) END FROM"
+    " (SELECT d, n, extract(year FROM d) * 12 + extract(month FROM d) - 1 + n AS m"
+    " FROM (SELECT {0} AS d, {1} AS n OFFSET 0) AS a OFFSET 0) AS b",
+    "sqlite": f"SELECT CASE WHEN m BETWEEN 12 AND 119999 THEN date({_MONTH_START}, '+' ||"
+    " (min(CAST(substr(d, 9, 2) AS INTEGER),"
+    f" coalesce(CAST(strftime('%d', {_MONTH_START}, '+1 month', '-1 day') AS INTEGER), 31)) - 1) || ' days') END"
+    " FROM (SELECT d, CAST(substr(d, 1, 4) AS INTEGER) * 12 + CAST(substr(d, 6, 2) AS INTEGER) - 1 + n AS m"
+    " FROM (SELECT {0} AS d, {1} AS n LIMIT 1 OFFSET 0) AS a) AS b",
+}
+
+
+def _add_months(up: Translator, node: Call) -> Sql:
+    values = (up.value(each) for each in node.args)
+    return formula(_MONTHS["postgresql"], *values, type_=Day(), sqlite=_MONTHS["sqlite"])
+
+
+def _part(field: str, start: int, length: int) -> Builder:
+    sqlite = f"CAST(substr({{0}}, {start}, {length}) AS INTEGER)"
+    return _template(f"CAST(extract({field} FROM {{0}}) AS bigint)", Integer(), sqlite)
+
+
+def _decimal(up: Translator, node: Call) -> Sql:
+    return up.value(node.args[0])
+
+
+_BLANKS = "".join(f" || {{}}({ord(blank)})" for blank in BLANKS)[4:]
+_CUT = "SELECT substr(s, CAST(f AS {0}) + 1, CAST({1}(t - f, 0) AS {0}))"
+
+BUILDERS: Mapping[str, Builder] = {
+    "size": _size,
+    "startsWith": _template("substr({0}, 1, length({1})) = {1}", _TRUTH),
+    "endsWith": _template(let("s e", "length(s) >= length(e) AND substr(s, length(s) - length(e) + 1) = e"), _TRUTH),
+    "contains": _template("strpos({0}, {1}) > 0", _TRUTH, "instr({0}, {1}) > 0"),
+    "lower": _template('lower({0} COLLATE "C")', Text(), "lower({0})"),
+    "upper": _template('upper({0} COLLATE "C")', Text(), "upper({0})"),
+    "trim": _template(
+        "btrim({0}, " + _BLANKS.replace("{}", "chr") + ")", Text(), "trim({0}, " + _BLANKS.replace("{}", "char") + ")"
+    ),
+    "substring": _template(
+        _CUT.replace("{0}", "integer").replace("{1}", "greatest")
+        + " FROM (SELECT {0} AS s, least(greatest({1}, 0), 1000000) AS f,"
+        + " least(greatest({2}, 0), 1000000) AS t OFFSET 0) AS a",
+        Text(),
+        _CUT.replace("{0}", "INTEGER").replace("{1}", "max")
+        + " FROM (SELECT {0} AS s, max({1}, 0) AS f, max({2}, 0) AS t LIMIT 1 OFFSET 0) AS a",
+    ),
+    "days": _template("CAST({1} - {0} AS bigint)", Integer(), "CAST(julianday({1}) - julianday({0}) AS INTEGER)"),
+    "addDays": _add_days,
+    "addMonths": _add_months,
+    "year": _part("year", 1, 4),
+    "month": _part("month", 6, 2),
+    "day": _part("day", 9, 2),
+    "abs": lambda up, node: up.numbers.absolute(up.value(node.args[0]), node.type),
+    "round": _round,
+    "floor": _whole("floor"),
+    "ceil": _whole("ceil"),
+    "integer": _whole("cut"),
+    "decimal": _decimal,
+    "text": _text,
+    "min": _extreme,
+    "max": _extreme,
+    "was": _state,
+    "entered": _state,
+}

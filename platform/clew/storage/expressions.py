@@ -1,0 +1,65 @@
+"""Checked expressions as SQL, with the answers that evaluation in memory gives, on both engines.
+
+What cannot be decided is NULL. Where the checker says that a value cannot be missing, NULL means undecided and spreads
+as SQL spreads it; where it may be missing, comparisons are made null-safe here. Binds: `user.<fact>`, `now`, `today`,
+and `old.<field>` for the record before the change.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from clew.expressions.functions import SQL
+from clew.expressions.tree import Checked
+from clew.kernel.errors import ClewError
+from clew.storage.expression_rows import Mask, Rows, Visible
+from clew.storage.expression_translator import Translator
+from clew.storage.formula import Sql
+
+__all__ = [
+    "Mask",
+    "NotInSql",
+    "Rows",
+    "Visible",
+    "condition_sql",
+    "decided_sql",
+    "translate",
+    "value_sql",
+]
+
+
+class NotInSql(ClewError):
+    """The expression uses something that only memory can do."""
+
+    code, status = "EXPRESSION_NOT_IN_SQL", 400
+    en = "The expression {source} cannot run in the database: it uses something only the platform can evaluate."
+    zh = "表达式 {source} 不能在数据库中执行:其中有仅平台内存可计算的内容。"
+    hint_en = "See docs/expressions.md for where each function runs."
+    hint_zh = "各函数可执行的位置见 docs/expressions.zh.md。"
+
+
+def value_sql(checked: Checked, rows: Rows) -> Sql:
+    """The expression's value; NULL when it is missing or cannot be decided. Raises NotInSql."""
+    return _translator(checked, rows).result(checked.root)
+
+
+def condition_sql(checked: Checked, rows: Rows) -> Sql:
+    """For WHERE and for what allows: true where the condition holds; false or NULL where not. Raises NotInSql."""
+    return _translator(checked, rows).condition(checked.root, loose=True)
+
+
+def decided_sql(checked: Checked, rows: Rows, *, on_error: bool) -> Sql:
+    """True or false, never NULL: an undecidable condition counts as `on_error`, as in `interpret.holds`."""
+    exact = _translator(checked, rows).condition(checked.root, loose=False)
+    return sa.func.coalesce(exact, sa.true() if on_error else sa.false(), type_=sa.Boolean())
+
+
+def translate(checked: Checked, rows: Rows) -> Sql:
+    """The expression as a column element: for a boolean its exact value (NULL = undecided), otherwise the value."""
+    return value_sql(checked, rows)
+
+
+def _translator(checked: Checked, rows: Rows) -> Translator:
+    if SQL not in checked.runs_in:
+        raise NotInSql(source=checked.source)
+    return Translator(rows)

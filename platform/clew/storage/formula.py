@@ -1,0 +1,53 @@
+"""SQL text that differs by engine, as an expression: `{0}` is the first argument, and may stand more than once.
+
+An argument that is repeated should be small. Where it may be large, name it once with `let`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.types import TypeEngine
+
+Sql = sa.ColumnElement[Any]
+
+
+class Formula(sa.ColumnElement[Any]):
+    """A template per engine over SQL arguments. Templates are constants of the program, never data."""
+
+    inherit_cache = True
+    _traverse_internals = [
+        ("postgresql", InternalTraversal.dp_string),
+        ("sqlite", InternalTraversal.dp_string),
+        ("arguments", InternalTraversal.dp_clauseelement_tuple),
+        ("type", InternalTraversal.dp_type),
+    ]
+
+    def __init__(self, postgresql: str, sqlite: str, arguments: tuple[Sql, ...], type_: TypeEngine[Any]) -> None:
+        self.postgresql, self.sqlite, self.arguments, self.type = postgresql, sqlite, arguments, type_
+
+    def self_group(self, against: Any = None) -> Formula:
+        """Its text is always closed in itself."""
+        return self
+
+
+@compiles(Formula)
+def _compile(element: Formula, compiler: Any, **options: Any) -> str:
+    template = element.postgresql if compiler.dialect.name == "postgresql" else element.sqlite
+    options = {**options, "within_columns_clause": False}
+    return template.format(*(f"({compiler.process(each, **options)})" for each in element.arguments))
+
+
+def formula(template: str, *arguments: Sql, type_: TypeEngine[Any], sqlite: str | None = None) -> Formula:
+    """`template` for both engines, or for PostgreSQL when `sqlite` is given. Literal braces do not occur."""
+    return Formula(f"({template})", f"({sqlite or template})", arguments, type_)
+
+
+def let(names: str, body: str) -> str:
+    """A template that names its arguments once: `let("x y", "x + y * x")` is over {0} and {1}."""
+    bound = ", ".join(f"{{{at}}} AS {name}" for at, name in enumerate(names.split()))
+    # OFFSET 0 keeps PostgreSQL from writing the arguments out again
+    return f"SELECT {body} FROM (SELECT {bound} LIMIT 1 OFFSET 0) AS let_"
