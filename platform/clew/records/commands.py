@@ -1,0 +1,348 @@
+"""THE write path. Each command is one transaction: all of it happens, or nothing.
+
+idempotency key → authorize → lock → validate → row and version → participants → audit leaf → outbox event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from clew.access.decision import Decision
+from clew.kernel.context import Context
+from clew.kernel.errors import ClewError, Unavailable
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint
+from clew.records import idempotency, verbs
+from clew.records.bulk import Mode, RowReport, run_rows
+from clew.records.numbers import NumbersNeeded, NumberTaken
+from clew.records.participants import Participant, Signer
+from clew.records.rows import Record
+from clew.records.unit import Engine, TooEarly, Unit, Warned
+from clew.storage.engine import Connection, Database
+from clew.storage.errors import DatabaseBusy, IntegrityFault
+from clew.storage.system import idempotency as ledger
+from clew.storage.tables import Tables
+
+T = TypeVar("T")
+_RESTARTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who commands, with which permissions, why; and how a repetition is recognised."""
+
+    context: Context
+    decision: Decision
+    reason: str | None = None
+    idempotency_key: str | None = None
+    foreign: bool = False
+    """An import or connector: may give numbers and external ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command did. `answer` is what `read_back` made of it, inside the same transaction."""
+
+    entity: str
+    id: UUID
+    row_version: int
+    created: bool = False
+    warnings: tuple[Warned, ...] = ()
+    answer: Any = None
+    replayed: bool = False
+    """True when an idempotency key was seen before and nothing was done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkOutcome:
+    """What became of each row, in order."""
+
+    rows: tuple[RowReport, ...]
+    committed: bool
+    warnings: tuple[Warned, ...] = ()
+    answer: Any = None
+    replayed: bool = False
+
+    @property
+    def failed(self) -> tuple[RowReport, ...]:
+        return tuple(each for each in self.rows if each.error is not None)
+
+
+ReadBack = Callable[[Connection, Sequence[UUID]], Awaitable[Any]]
+"""Reads what the client selected of the written records, on the writing connection, before the commit."""
+
+
+class Commands:
+    """The commands of one release on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        blueprint: Blueprint,
+        tables: Tables,
+        *,
+        release: str = "",
+        participants: Sequence[Participant] = (),
+        signer: Signer | None = None,
+    ) -> None:
+        self.database = database
+        self.engine = Engine(blueprint, tables, release or blueprint.digest, participants, signer)
+
+    # ── one record ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def create(
+        self, call: Call, entity: str, given: Mapping[str, Any], *, read_back: ReadBack | None = None
+    ) -> Outcome:
+        """A new record, with lines (`[{…}]`) and links (`[id, …]`)."""
+
+        async def work(unit: Unit) -> tuple[Record, bool]:
+            return await verbs.create(unit, entity, given), True
+
+        return await self._one(call, entity, ("create", entity, given), work, read_back)
+
+    async def update(
+        self,
+        call: Call,
+        entity: str,
+        record_id: UUID,
+        row_version: int,
+        given: Mapping[str, Any],
+        *,
+        read_back: ReadBack | None = None,
+    ) -> Outcome:
+        """The next version. Links: a list or `{add, remove}`; lines: the whole list or `{add, update, remove}`."""
+
+        async def work(unit: Unit) -> tuple[Record, bool]:
+            return await verbs.update(unit, entity, record_id, row_version, given), False
+
+        return await self._one(call, entity, ("update", entity, record_id, row_version, given), work, read_back)
+
+    async def void(
+        self, call: Call, entity: str, record_id: UUID, row_version: int, *, read_back: ReadBack | None = None
+    ) -> Outcome:
+        async def work(unit: Unit) -> tuple[Record, bool]:
+            return await verbs.void(unit, entity, record_id, row_version), False
+
+        return await self._one(call, entity, ("void", entity, record_id, row_version), work, read_back)
+
+    async def transition(
+        self,
+        call: Call,
+        entity: str,
+        record_id: UUID,
+        transition: str,
+        row_version: int,
+        *,
+        read_back: ReadBack | None = None,
+    ) -> Outcome:
+        async def work(unit: Unit) -> tuple[Record, bool]:
+            return await verbs.transition(unit, entity, record_id, transition, row_version), False
+
+        asked = ("transition", entity, record_id, transition, row_version)
+        return await self._one(call, entity, asked, work, read_back)
+
+    async def correct(
+        self,
+        call: Call,
+        entity: str,
+        record_id: UUID,
+        row_version: int,
+        given: Mapping[str, Any],
+        *,
+        read_back: ReadBack | None = None,
+    ) -> Outcome:
+        """A new record that corrects a frozen one."""
+
+        async def work(unit: Unit) -> tuple[Record, bool]:
+            return await verbs.correct(unit, entity, record_id, row_version, given), True
+
+        return await self._one(call, entity, ("correct", entity, record_id, row_version, given), work, read_back)
+
+    async def upsert(
+        self, call: Call, entity: str, given: Mapping[str, Any], *, read_back: ReadBack | None = None
+    ) -> Outcome:
+        """Create, or update the record with the same business key."""
+
+        async def work(unit: Unit) -> tuple[Record, bool]:
+            return await verbs.upsert(unit, entity, given)
+
+        return await self._one(call, entity, ("upsert", entity, given), work, read_back)
+
+    # ── many ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def bulk(
+        self,
+        call: Call,
+        entity: str,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        verb: str = "create",
+        mode: Mode = "all",
+        read_back: ReadBack | None = None,
+    ) -> BulkOutcome:
+        """Many rows in one transaction. `verb` is `create`, `upsert`, `update` or `void` (rows `{id, rowVersion, …}`).
+
+        `mode`: `all` writes every row or none; `good` leaves out the rows that are refused; `dry` writes none.
+        """
+        asked = idempotency.request_digest("bulk", verb, mode, entity, list(rows))
+
+        async def work(unit: Unit) -> BulkOutcome:
+            reports = await run_rows(unit, entity, rows, verb, mode)
+            good = mode == "good" or (mode == "all" and all(each.error is None for each in reports))
+            if not good:
+                raise _Undo(BulkOutcome(tuple(reports), committed=False, warnings=tuple(unit.warnings)))
+            ids = [each.id for each in reports if each.id is not None]
+            answer = await read_back(unit.connection, ids) if read_back else None
+            return BulkOutcome(tuple(reports), True, tuple(unit.warnings), answer)
+
+        async def replay(connection: Connection, kept: Any) -> BulkOutcome:
+            reports = tuple(RowReport.from_json(each) for each in kept["rows"])
+            ids = [each.id for each in reports if each.id is not None]
+            answer = await read_back(connection, ids) if read_back else None
+            return BulkOutcome(reports, True, (), answer, replayed=True)
+
+        try:
+            return await self._run(call, asked, work, replay, lambda done: {"rows": [e.to_json() for e in done.rows]})
+        except _Undo as undone:
+            return undone.outcome
+
+    # ── any work ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, call: Call, work: Callable[[Unit], Awaitable[T]], *, elevated: bool = False) -> T:
+        """Several commands in one transaction: `records.verbs` on the unit given. For rooms above."""
+        return await self._run(replace(call, idempotency_key=None), "", work, None, None, elevated=elevated)
+
+    async def _one(
+        self,
+        call: Call,
+        entity: str,
+        asked: Sequence[Any],
+        work: Callable[[Unit], Awaitable[tuple[Record, bool]]],
+        read_back: ReadBack | None,
+    ) -> Outcome:
+        async def done(unit: Unit) -> Outcome:
+            record, created = await work(unit)
+            answer = await read_back(unit.connection, [record["id"]]) if read_back else None
+            return Outcome(entity, record["id"], record["row_version"], created, tuple(unit.warnings), answer)
+
+        async def replay(connection: Connection, kept: Any) -> Outcome:
+            record_id = UUID(kept["id"])
+            answer = await read_back(connection, [record_id]) if read_back else None
+            warnings = tuple(
+                Warned(each["rule"], each["entity"], UUID(each["id"]), Bilingual(each["zh"], each["en"]))
+                for each in kept["warnings"]
+            )
+            return Outcome(entity, record_id, kept["row_version"], kept["created"], warnings, answer, replayed=True)
+
+        digest = ""
+        if call.idempotency_key is not None:
+            digest = idempotency.request_digest(asked[0], *asked[1:], call.reason)
+        return await self._run(call, digest, done, replay, _kept)
+
+    async def _run(
+        self,
+        call: Call,
+        asked: str,
+        work: Callable[[Unit], Awaitable[T]],
+        replay: Callable[[Connection, Any], Awaitable[T]] | None,
+        keep: Callable[[T], Any] | None,
+        *,
+        elevated: bool = False,
+    ) -> T:
+        """Begin, work, flush, commit; begin again when numbers have to be fetched or a rival came first."""
+        run = _Run(self, call, asked, work, replay, keep, elevated)
+        if call.idempotency_key is not None:
+            idempotency.check_key(call.idempotency_key)
+        for _ in range(_RESTARTS):
+            try:
+                return await self.database.run_write(run.attempt)
+            except NumbersNeeded as needed:
+                run.give_back()
+                await self.engine.numbers.fetch_block(self.database, needed.rule, needed.scope)
+            except NumberTaken:
+                run.forget()
+            except TooEarly as early:
+                run.give_back()
+                run.floor = early.floor
+            except IntegrityFault as fault:
+                run.give_back()
+                if fault.table != ledger.name:
+                    raise
+            except (ClewError, _Undo) as error:
+                # Whether a commit that could not be acknowledged has happened is unknown: its numbers are not reused.
+                if not isinstance(error, Unavailable) or isinstance(error, DatabaseBusy):
+                    run.give_back()
+                raise
+        raise DatabaseBusy(what="restarts")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One command over however many attempts it takes."""
+
+    commands: Commands
+    call: Call
+    asked: str
+    work: Callable[[Unit], Awaitable[Any]]
+    replay: Callable[[Connection, Any], Awaitable[Any]] | None
+    keep: Callable[[Any], Any] | None
+    elevated: bool
+    floor: datetime | None = None
+    unit: Unit | None = field(default=None)
+
+    async def attempt(self, connection: Connection) -> Any:
+        self.give_back()
+        person, key = self.call.context.person.id, self.call.idempotency_key
+        if key is not None and self.replay is not None:
+            kept = await idempotency.known_answer(connection, person, key, self.asked)
+            if kept is not None:
+                return await self.replay(connection, kept)
+        now = await connection.now()
+        at = max(now, self.floor) if self.floor else now
+        call = self.call
+        unit = Unit(
+            self.commands.engine, connection, call.context, call.decision, at, call.reason, call.foreign, self.elevated
+        )
+        self.unit = unit
+        done = await self.work(unit)
+        await unit.flush()
+        if key is not None and self.keep is not None:
+            answer = json.dumps(self.keep(done), ensure_ascii=False, separators=(",", ":"))
+            await idempotency.keep_answer(connection, person, key, self.asked, answer, at)
+        return done
+
+    def give_back(self) -> None:
+        """The last attempt certainly failed: its numbers are free again."""
+        if self.unit is not None:
+            for taken in self.unit.taken:
+                self.commands.engine.numbers.give_back(taken)
+        self.unit = None
+
+    def forget(self) -> None:
+        """As `give_back`, but without the number that is in use elsewhere."""
+        if self.unit is not None and self.unit.taken:
+            self.unit.taken.pop()
+        self.give_back()
+
+
+class _Undo(Exception):
+    def __init__(self, outcome: BulkOutcome) -> None:
+        self.outcome = outcome
+        super().__init__()
+
+
+def _kept(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "id": str(outcome.id),
+        "row_version": outcome.row_version,
+        "created": outcome.created,
+        "warnings": [
+            {"rule": each.rule, "entity": each.entity, "id": str(each.record_id), "zh": each.say.zh, "en": each.say.en}
+            for each in outcome.warnings
+        ],
+    }

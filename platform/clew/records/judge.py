@@ -1,0 +1,161 @@
+"""Decides conditions and computes values over one record: in memory when it reads only its own row, else in SQL.
+
+SQL sees the record as the transaction has written it; both answer the same (a property test of `expressions` holds
+them together). What cannot be decided counts as not allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from clew.access.decision import Grant
+from clew.expressions.interpret import evaluate, holds
+from clew.expressions.problems import Undecidable
+from clew.expressions.tree import Checked
+from clew.kernel.context import Person
+from clew.metadata.blueprint import Entity
+from clew.records.values import AnyRef, Money
+from clew.storage.engine import Connection
+from clew.storage.expressions import Rows, condition_sql, value_sql
+
+if TYPE_CHECKING:
+    from clew.records.unit import Engine
+
+Facts = Mapping[str, Any]
+
+
+class Judge:
+    """Judges for one person at one moment, on one connection."""
+
+    def __init__(self, engine: Engine, connection: Connection, person: Person, now: datetime, today: date) -> None:
+        self._engine, self._connection, self._person, self._now, self._today = engine, connection, person, now, today
+        self.person_args: Mapping[str, Any] = {
+            "user.id": person.id,
+            "user.login": person.login,
+            "user.name": person.name,
+            "user.roles": list(person.roles),
+            "user.sites": list(person.sites),
+            "user.site": person.site,
+            "user.department": person.department,
+            "user.employee": person.employee,
+            "now": now,
+            "today": today,
+        }
+
+    async def granted(self, grant: Grant, entity: Entity, record: Facts) -> bool:
+        """Whether a conditional grant holds on a stored record."""
+        if grant.always:
+            return True
+        if not grant.allowed:
+            return False
+        answers = await self.conditions(grant.conditions, entity, record)
+        return any(answers)
+
+    async def holds(self, condition: Checked, entity: Entity, record: Facts, old: Facts | None = None) -> bool:
+        return (await self.conditions((condition,), entity, record, old))[0]
+
+    async def conditions(
+        self, conditions: Sequence[Checked], entity: Entity, record: Facts, old: Facts | None = None
+    ) -> list[bool]:
+        """Each condition's truth. Those that need other rows are asked in one statement; the record must be stored."""
+        answers = [self.decide(each, entity, record, old) for each in conditions]
+        asked = [each for each, answer in zip(conditions, answers, strict=True) if answer is None]
+        if asked:
+            found = iter(await self._ask(asked, entity, record, old))
+            return [next(found) if answer is None else answer for answer in answers]
+        return [bool(answer) for answer in answers]
+
+    def decide(self, condition: Checked, entity: Entity, record: Facts, old: Facts | None = None) -> bool | None:
+        """The truth of a condition over its own row; None when it needs more than that."""
+        if not in_memory(condition, entity):
+            return None
+        return holds(
+            condition,
+            facts(record),
+            on_error=False,
+            now=self._now,
+            today=self._today,
+            old=facts(old) if old is not None else None,
+            person=self._person,
+        )
+
+    async def value(self, expression: Checked, entity: Entity, record: Facts, old: Facts | None = None) -> Any:
+        """An expression's value; raises Undecidable. One that reads other rows needs the record stored."""
+        if in_memory(expression, entity):
+            return self.value_in_memory(expression, record, old)
+        return (await self.values((expression,), entity, record, old))[0]
+
+    def value_in_memory(self, expression: Checked, record: Facts, old: Facts | None = None) -> Any:
+        return evaluate(
+            expression,
+            facts(record),
+            now=self._now,
+            today=self._today,
+            old=facts(old) if old is not None else None,
+            person=self._person,
+        )
+
+    async def values(
+        self, expressions: Sequence[Checked], entity: Entity, record: Facts, old: Facts | None = None
+    ) -> list[Any]:
+        """Values computed by the database over the stored record."""
+        if all(in_memory(each, entity) for each in expressions):
+            return [self.value_in_memory(each, record, old) for each in expressions]
+        key = ("values", entity.name, tuple(id(each) for each in expressions))
+        statement = self._engine.remember(key, lambda: self._select(value_sql, expressions, entity), tuple(expressions))
+        row = await self._connection.fetch_one(statement, self._args(record, old))
+        if row is None:
+            raise Undecidable(why="the record is not stored")
+        return list(row)
+
+    async def _ask(self, conditions: Sequence[Checked], entity: Entity, record: Facts, old: Facts | None) -> list[bool]:
+        key = ("conditions", entity.name, tuple(id(each) for each in conditions))
+        statement = self._engine.remember(
+            key, lambda: self._select(condition_sql, conditions, entity), tuple(conditions)
+        )
+        row = await self._connection.fetch_one(statement, self._args(record, old))
+        return [bool(each) for each in row] if row is not None else [False] * len(conditions)
+
+    def _select(self, translate: Any, expressions: Sequence[Checked], entity: Entity) -> sa.Select[Any]:
+        tables = self._engine.tables
+        this = tables.current(entity.name).alias("this")
+        rows = Rows(tables, self._engine.blueprint, entity.name, this, tables.dialect, None)
+        columns = [translate(each, rows).label(f"c{at}") for at, each in enumerate(expressions)]
+        return sa.select(*columns).select_from(this).where(this.c.id == sa.bindparam("this_id", type_=this.c.id.type))
+
+    def _args(self, record: Facts, old: Facts | None) -> dict[str, Any]:
+        args = {**self.person_args, "this_id": record["id"]}
+        known = facts(old) if old is not None else dict.fromkeys(record)
+        args.update((f"old.{name}", value) for name, value in known.items())
+        return args
+
+
+def in_memory(expression: Checked, entity: Entity) -> bool:
+    """Whether the record's own stored fields decide the expression."""
+    known = expression.memo.get("own_row")
+    if known is None:
+        known = "memory" in expression.runs_in and all(
+            len(path) == 1 and (field := entity.fields.get(path[0])) is not None and field.stored
+            for path in expression.reads
+        )
+        known = expression.memo["own_row"] = known and not _old_relations(expression)
+    return bool(known)
+
+
+def _old_relations(expression: Checked) -> bool:
+    return any(path[0] == "@old" for path in expression.reads)
+
+
+def facts(record: Facts) -> dict[str, Any]:
+    """A record as expressions see it: money is its amount, a reference its id."""
+    return {name: _fact(value) for name, value in record.items()}
+
+
+def _fact(value: Any) -> Any:
+    if isinstance(value, Money):
+        return value.amount
+    return value.id if isinstance(value, AnyRef) else value

@@ -1,0 +1,131 @@
+"""Lines: records that live in their owner, written with it, locked by it, each with versions and a leaf of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.access.decision import EntityAccess
+from clew.kernel.errors import NotFound
+from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.records import store
+from clew.records.errors import UnknownInput
+from clew.records.intake import Intake, LineChange, LineInput, LinkChange, Reader
+from clew.records.participants import Change
+from clew.records.put import Written, need_reason, put_change, put_new
+from clew.records.rows import Record, changes
+
+if TYPE_CHECKING:
+    from clew.records.unit import Unit
+
+
+async def apply_lines(
+    unit: Unit, owner: Written, known: Field, change: LineChange, *, new: bool
+) -> tuple[int, dict[str, list[UUID]]]:
+    """Bring a `lines` field to what was asked: how many lines there are now, and which came, changed and went.
+
+    Lines that go are taken out first, so that a number they carried is free for another.
+    """
+    entity = unit.engine.blueprint.entities[known.target]
+    present = {} if new else await present_lines(unit, entity, owner.record["id"])
+    matched = _match(entity, present, change)
+    kept = {line_id for _, line_id in matched if line_id is not None}
+    gone = set(present) - kept if change.whole else set(change.remove)
+    moved: dict[str, list[UUID]] = {}
+    for line_id in sorted(gone):
+        if line_id not in present:
+            raise NotFound(path=[*owner.path, known.name, "remove"], what=entity.label)
+        if entity.fields and any(each.regulated for each in entity.fields.values()):
+            need_reason(unit, next(each for each in entity.fields.values() if each.regulated))
+        owner.lines.append(await _remove(unit, entity, present[line_id], (*owner.path, known.name)))
+        moved.setdefault("removed", []).append(line_id)
+    reader = Reader(unit.engine.blueprint, unit.today, foreign=unit.foreign)
+    access = line_access(unit, entity)
+    for line, meant in matched:
+        if meant is None:
+            intake = reader.read(entity, access, line.values, line.path, creating=True)
+            written: Written | None = await put_new(unit, entity, intake, line.path, base={"owner": owner.record["id"]})
+            kind = "added"
+        else:
+            if meant not in present or meant in gone:
+                raise NotFound(path=[*line.path, "id"], what=entity.label)
+            intake = reader.read(entity, access, line.values, line.path, creating=False)
+            written = await put_change(unit, entity, unit.locked(present[meant]), intake, line.path)
+            kind = "changed"
+        if written is not None:
+            owner.lines.append(written)
+            moved.setdefault(kind, []).append(written.record["id"])
+    count = len(present) - len(gone) + len(moved.get("added", ()))
+    return count, {kind: sorted(ids) for kind, ids in moved.items()}
+
+
+def line_access(unit: Unit, entity: Entity) -> EntityAccess:
+    """Lines are permitted as their owner: fields by their own entry, the rest was asked of the owner."""
+    return unit.decision.on(entity.name)
+
+
+async def present_lines(unit: Unit, entity: Entity, owner: UUID) -> dict[UUID, Record]:
+    """The lines of an owner, locked."""
+    statements = unit.engine.statements.of(entity.name)
+
+    def build() -> Any:
+        table = statements.current
+        mine = statements.select.where(table.c.owner == sa.bindparam("of_owner", type_=table.c.owner.type))
+        return statements.locking(mine.order_by(table.c.id))
+
+    statement = unit.engine.remember(("lines", entity.name), build)
+    rows = await unit.connection.fetch(statement, {"of_owner": owner})
+    records = (statements.shape.record(row) for row in rows)
+    return {record["id"]: record for record in records}
+
+
+def _match(entity: Entity, present: Mapping[UUID, Record], change: LineChange) -> list[tuple[LineInput, UUID | None]]:
+    """Each line as given with the existing line it means: by id, or by key when the whole list is given."""
+    key = [name for name in entity.key if name != "owner"]
+    by_key = {tuple(str(record[name]) for name in key): line_id for line_id, record in present.items()} if key else {}
+    matched: list[tuple[LineInput, UUID | None]] = []
+    used: set[UUID] = set()
+    for line in change.put:
+        line_id = line.id
+        if line_id is None and change.whole and key and all(line.values.get(name) is not None for name in key):
+            line_id = by_key.get(tuple(str(line.values[name]) for name in key))
+        if line_id is not None and line_id in used:
+            raise UnknownInput(path=[*line.path, "id"], field="id", nearest="")
+        if line_id is not None:
+            used.add(line_id)
+        matched.append((line, line_id))
+    return matched
+
+
+async def _remove(unit: Unit, entity: Entity, old: Record, path: tuple[str | int, ...]) -> Written:
+    for known in entity.fields.values():
+        if known.kind is FieldKind.MANY and known.computed is None:
+            present = await store.link_targets(unit, entity, known.name, old["id"])
+            await store.link(unit, entity, old["id"], known.name, present, LinkChange(whole=frozenset()), path)
+    for participant in unit.engine.participants(entity.name):
+        await participant.check(Change(entity, "remove", old["id"], old, None), unit)
+    await store.remove(unit, entity, unit.locked(old), path)
+    record = {**old, "row_version": old["row_version"] + 1}
+    return Written(Change(entity, "remove", old["id"], old, None), record, changes(old, None), path)
+
+
+async def copy_of_lines(unit: Unit, entity: Entity, known: Field, owner: UUID) -> LineChange:
+    """The lines of a record as inputs for a copy of it."""
+    line = unit.engine.blueprint.entities[known.target]
+    present = await present_lines(unit, line, owner)
+    names = [
+        each.name
+        for each in line.fields.values()
+        if each.stored and each.name != "owner" and each.origin == "declared" and each.kind is not FieldKind.NUMBER
+    ]
+    inputs = (
+        LineInput(None, {name: record[name] for name in names}, (known.name, at))
+        for at, record in enumerate(present.values())
+    )
+    return LineChange(whole=True, put=tuple(inputs))
+
+
+__all__ = ["Intake", "apply_lines", "copy_of_lines", "present_lines"]

@@ -1,0 +1,81 @@
+"""A record in memory and its row in the database: one mapping from field to canonical value, one from column to value.
+
+A record holds every stored field of its entity, envelope included, keyed by field name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.records.search import sort_key
+from clew.records.values import AnyRef, Money
+from clew.storage.layout import entity_slots
+
+Record = dict[str, Any]
+
+BOOKKEEPING = frozenset({"id", "row_version", "created_at", "created_by", "updated_at", "updated_by"})
+"""Envelope fields the platform keeps itself; the audit leaf has them in its header."""
+
+
+class Shape:
+    """How records of one entity and its rows translate into each other."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.entity = entity
+        self.fields: tuple[Field, ...] = tuple(each for each in entity.fields.values() if each.stored)
+        self.keys: tuple[str, ...] = tuple(slot.key for slot in entity_slots(entity))
+        self._at = {key: at for at, key in enumerate(self.keys)}
+        self._special = tuple(each for each in self.fields if each.sort or each.kind in _WIDE)
+        self._simple = tuple(each.name for each in self.fields if each.kind not in _WIDE)
+
+    def empty(self) -> Record:
+        return {field.name: None for field in self.fields}
+
+    def columns(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Column key → value, for binding."""
+        columns = {name: record[name] for name in self._simple}
+        for field in self._special:
+            value = record[field.name]
+            if field.kind is FieldKind.MONEY:
+                columns[field.name], columns[f"{field.name}_currency"] = value or (None, None)
+            elif field.kind is FieldKind.ANY:
+                columns[f"{field.name}_entity"], columns[f"{field.name}_id"] = value or (None, None)
+            if field.sort:
+                columns[f"{field.name}__sort"] = None if value is None else sort_key(value)
+        return columns
+
+    def record(self, row: Sequence[Any]) -> Record:
+        """The record of a row whose columns are `keys`, in that order."""
+        record: Record = {}
+        for field in self.fields:
+            if field.kind is FieldKind.MONEY:
+                amount = row[self._at[field.name]]
+                currency = row[self._at[f"{field.name}_currency"]]
+                record[field.name] = None if amount is None else Money(amount, currency)
+            elif field.kind is FieldKind.ANY:
+                target = row[self._at[f"{field.name}_id"]]
+                record[field.name] = None if target is None else AnyRef(row[self._at[f"{field.name}_entity"]], target)
+            else:
+                value = row[self._at[field.name]]
+                record[field.name] = tuple(value) if field.kind in _TUPLES and value is not None else value
+        return record
+
+
+def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, tuple[Any, Any]]:
+    """The fields that differ, with (old, new); bookkeeping left out."""
+    names = new if new is not None else old or {}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name in names:
+        if name in BOOKKEEPING:
+            continue
+        was = old.get(name) if old is not None else None
+        becomes = new.get(name) if new is not None else None
+        if was != becomes:
+            found[name] = (was, becomes)
+    return found
+
+
+_WIDE = frozenset({FieldKind.MONEY, FieldKind.ANY})
+_TUPLES = frozenset({FieldKind.CHOICES, FieldKind.FILES})

@@ -1,0 +1,228 @@
+"""The write path's SQL, built once per entity and compiled once per database.
+
+On PostgreSQL everything that belongs to one step travels as one statement with several data-modifying parts; SQLite
+runs the parts one after the other, in process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import ClauseElement
+
+from clew.kernel.scalars import FAR_FUTURE
+from clew.metadata.blueprint import Entity
+from clew.records.rows import Shape
+from clew.storage import system
+from clew.storage.engine import Connection, DialectName
+from clew.storage.tables import Tables
+from clew.storage.types import Instant
+
+
+class Step:
+    """Statements that belong together; one round trip on PostgreSQL. Their bind names are shared."""
+
+    def __init__(self, dialect: DialectName, parts: Sequence[Any], counted: int | None = None) -> None:
+        """`counted` is the part whose number of touched rows `run` answers."""
+        self._parts: tuple[Any, ...] = tuple(parts)
+        self._counted = counted
+        self._whole = self._together() if dialect == "postgresql" else None
+
+    def _together(self) -> ClauseElement:
+        parts = list(self._parts)
+        if self._counted is not None:
+            parts[self._counted] = parts[self._counted].returning(sa.literal_column("1").label("one"))
+        named = [part.cte(f"step_{at}") for at, part in enumerate(parts)]
+        answer: Any = sa.literal_column("1")
+        if self._counted is not None:
+            answer = sa.select(sa.func.count()).select_from(named[self._counted]).scalar_subquery()
+        return sa.select(answer).add_cte(*named)
+
+    async def run(self, connection: Connection, args: Mapping[str, Any]) -> int:
+        if self._whole is not None:
+            return int(await connection.fetch_value(self._whole, args))
+        touched = 1
+        for at, part in enumerate(self._parts):
+            count = await connection.execute(part, args)
+            touched = count if at == self._counted else touched
+        return touched
+
+    async def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        if len(rows) == 1:
+            await self.run(connection, rows[0])
+        elif self._whole is not None:
+            await connection.execute_many(self._whole, rows)
+        else:
+            for part in self._parts:
+                await connection.execute_many(part, rows)
+
+
+class EntityStatements:
+    """What is said to the tables of one entity."""
+
+    def __init__(self, entity: Entity, tables: Tables) -> None:
+        self.shape = Shape(entity)
+        self._entity, self._tables = entity, tables
+        self.current = tables.current(entity.name)
+        self.history = tables.history(entity.name)
+        dialect = tables.dialect
+        self.insert = Step(dialect, [_insert(self.current, self.shape.keys), self._new_version()])
+        self.update = Step(dialect, [self._change_current(), self._close_version(), self._new_version()], counted=1)
+        self.amend = Step(dialect, [self._change_current(), self._change_version()], counted=1)
+        self.remove = Step(dialect, [self._delete_current(), self._close_version()], counted=1)
+        self.close_late = (
+            sa.update(self.history)
+            .where(self.history.c.id == sa.bindparam("id"), self.history.c.tx_to == FAR_FUTURE)
+            .where(self.history.c.tx_from < sa.bindparam("at", type_=Instant()))
+            .values(tx_to=sa.bindparam("at", type_=Instant()))
+        )
+        locked = sa.select(*(self.current.c[key] for key in self.shape.keys))
+        self.select = locked
+        by_id = locked.where(self.current.c.id == sa.bindparam("id"))
+        self.lock = self.locking(by_id)
+        self.grams = Grams(tables, entity) if entity.searchable else None
+
+    def locking(self, select: sa.Select[Any]) -> sa.Select[Any]:
+        """Rows read to be written."""
+        return select.with_for_update() if self._tables.dialect == "postgresql" else select
+
+    def _new_version(self) -> Any:
+        keys = (*self.shape.keys, "tx_from", "tx_to")
+        values = {key: sa.bindparam(_bind(key), type_=self.history.c[key].type) for key in self.shape.keys}
+        at = sa.bindparam("at", type_=Instant())
+        return sa.insert(self.history).values(
+            _named(self.history, keys, {**values, "tx_from": at, "tx_to": FAR_FUTURE})
+        )
+
+    def _close_version(self) -> Any:
+        history = self.history.c
+        return (
+            sa.update(self.history)
+            .where(history.id == sa.bindparam(_bind("id"), type_=history.id.type))
+            .where(history.tx_from == sa.bindparam("was_at", type_=Instant()), history.tx_to == FAR_FUTURE)
+            .values(tx_to=sa.bindparam("at", type_=Instant()))
+        )
+
+    def _change_version(self) -> Any:
+        history = self.history.c
+        return (
+            sa.update(self.history)
+            .where(history.id == sa.bindparam(_bind("id"), type_=history.id.type))
+            .where(history.tx_from == sa.bindparam("at", type_=Instant()))
+            .values(self._changed(self.history))
+        )
+
+    def _change_current(self) -> Any:
+        key = sa.bindparam(_bind("id"), type_=self.current.c.id.type)
+        return sa.update(self.current).where(self.current.c.id == key).values(self._changed(self.current))
+
+    def _delete_current(self) -> Any:
+        key = sa.bindparam(_bind("id"), type_=self.current.c.id.type)
+        return sa.delete(self.current).where(self.current.c.id == key)
+
+    def _changed(self, table: sa.Table) -> dict[Any, Any]:
+        keys = [key for key in self.shape.keys if key not in ("id", "created_at", "created_by")]
+        return _named(table, keys, {key: sa.bindparam(_bind(key), type_=table.c[key].type) for key in keys})
+
+
+class Grams:
+    """The search rows of one entity."""
+
+    def __init__(self, tables: Tables, entity: Entity) -> None:
+        table = tables.grams(entity.name)
+        self.forget = sa.delete(table).where(
+            table.c.id == sa.bindparam("of", type_=table.c.id.type),
+            table.c.field == sa.bindparam("in_field", type_=table.c.field.type),
+        )
+        row = {column.key: sa.bindparam(column.key, type_=column.type) for column in table.c}
+        self.add = sa.insert(table).values(row)
+
+
+class LinkStatements:
+    """What is said to the tables of one `many` field."""
+
+    def __init__(self, entity: str, field: str, tables: Tables) -> None:
+        link, history = tables.link(entity, field), tables.link_history(entity, field)
+        at, dialect = sa.bindparam("at", type_=Instant()), tables.dialect
+        pair = {key: sa.bindparam(_bind(key), type_=link.c[key].type) for key in ("owner", "target")}
+        of_owner = link.c.owner == pair["owner"]
+        self.targets = sa.select(link.c.target).where(of_owner)
+        self.add = Step(
+            dialect,
+            [sa.insert(link).values(**pair), sa.insert(history).values(**pair, tx_from=at, tx_to=FAR_FUTURE)],
+        )
+        self.remove = Step(
+            dialect,
+            [
+                sa.delete(link).where(of_owner, link.c.target == pair["target"]),
+                sa.update(history)
+                .where(history.c.owner == pair["owner"], history.c.target == pair["target"])
+                .where(history.c.tx_to == FAR_FUTURE)
+                .values(tx_to=at),
+            ],
+        )
+
+
+class Statements:
+    """All statements of one release, built when first needed."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self._entities: dict[str, EntityStatements] = {}
+        self._links: dict[tuple[str, str], LinkStatements] = {}
+        self.trail = Step(
+            tables.dialect,
+            [_plain_insert(each, "leaf") for each in (system.leaf, system.leaf_pending)],
+        )
+        self.events = Step(
+            tables.dialect,
+            [_plain_insert(each, "event") for each in (system.outbox, system.outbox_pending)],
+        )
+        self.both = Step(
+            tables.dialect,
+            [
+                _plain_insert(system.leaf, "leaf"),
+                _plain_insert(system.leaf_pending, "leaf"),
+                _plain_insert(system.outbox, "event"),
+                _plain_insert(system.outbox_pending, "event"),
+            ],
+        )
+
+    def of(self, entity: str) -> EntityStatements:
+        known = self._entities.get(entity)
+        if known is None:
+            known = self._entities[entity] = EntityStatements(self.tables.blueprint.entities[entity], self.tables)
+        return known
+
+    def link(self, entity: str, field: str) -> LinkStatements:
+        known = self._links.get((entity, field))
+        if known is None:
+            known = self._links[entity, field] = LinkStatements(entity, field, self.tables)
+        return known
+
+
+def bound(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Column values under the bind names the statements use."""
+    return {_bind(key): value for key, value in columns.items()}
+
+
+def _bind(key: str) -> str:
+    # Not the bare column name: SQLAlchemy keeps those for itself in UPDATE and INSERT.
+    return f"v_{key}"
+
+
+def _insert(table: sa.Table, keys: Sequence[str]) -> Any:
+    values = {key: sa.bindparam(_bind(key), type_=table.c[key].type) for key in keys}
+    return sa.insert(table).values(_named(table, keys, values))
+
+
+def _plain_insert(table: sa.Table, prefix: str) -> Any:
+    return sa.insert(table).values(
+        {column.key: sa.bindparam(f"{prefix}_{column.key}", type_=column.type) for column in table.c}
+    )
+
+
+def _named(table: sa.Table, keys: Sequence[str], values: Mapping[str, Any]) -> dict[Any, Any]:
+    return {table.c[key]: values[key] for key in keys}

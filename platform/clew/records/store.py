@@ -1,0 +1,171 @@
+"""Rows in and out: the present row with its version, links with theirs, search rows; database refusals in words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity, Field
+from clew.records.errors import BadReference, Duplicate, Missing, Referenced
+from clew.records.intake import LinkChange
+from clew.records.rows import Record
+from clew.records.search import grams
+from clew.records.statements import bound
+from clew.records.values import Path
+from clew.storage.errors import IntegrityFault
+from clew.storage.schema import current_shape
+
+if TYPE_CHECKING:
+    from clew.records.unit import Unit
+
+NO_PATH: Path = ("input",)
+
+
+async def insert(unit: Unit, entity: Entity, record: Record, path: Path) -> None:
+    """A new record with its first version."""
+    statements = unit.engine.statements.of(entity.name)
+    args = bound(statements.shape.columns(record))
+    args["at"] = unit.at
+    async with in_words(unit, entity, path):
+        await statements.insert.run(unit.connection, args)
+    if statements.grams:
+        await _add_grams(unit, entity, record, entity.searchable)
+
+
+async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Path) -> None:
+    """The next version of a record; a record this transaction has already written keeps the version it has."""
+    statements = unit.engine.statements.of(entity.name)
+    mine = unit.written_here(entity, old["id"])
+    new["row_version"] = old["row_version"] + (0 if mine else 1)
+    new["updated_at"], new["updated_by"] = unit.at, unit.context.person.id
+    args = bound(statements.shape.columns(new))
+    args["at"], args["was_at"] = unit.at, old["updated_at"]
+    async with in_words(unit, entity, path):
+        step = statements.amend if mine else statements.update
+        touched = await step.run(unit.connection, args)
+    if not touched:
+        await _close_late(unit, entity, old["id"])
+    if statements.grams:
+        changed = [field for field in entity.searchable if old[field.name] != new[field.name]]
+        for field in changed:
+            await unit.connection.execute(statements.grams.forget, {"of": old["id"], "in_field": field.name})
+        await _add_grams(unit, entity, new, changed)
+
+
+async def remove(unit: Unit, entity: Entity, old: Record, path: Path) -> None:
+    """Take a line out of its owner. Its versions stay."""
+    statements = unit.engine.statements.of(entity.name)
+    if statements.grams:
+        for field in entity.searchable:
+            await unit.connection.execute(statements.grams.forget, {"of": old["id"], "in_field": field.name})
+    args = {"v_id": old["id"], "at": unit.at, "was_at": old["updated_at"]}
+    async with in_words(unit, entity, path, removing=True):
+        touched = await statements.remove.run(unit.connection, args)
+    if not touched:
+        await _close_late(unit, entity, old["id"])
+
+
+async def _close_late(unit: Unit, entity: Entity, record_id: UUID) -> None:
+    """A version that was not written by a command (a change of the model) began at another time than `updated_at`."""
+    statements = unit.engine.statements.of(entity.name)
+    await unit.connection.execute(statements.close_late, {"id": record_id, "at": unit.at})
+
+
+async def _add_grams(unit: Unit, entity: Entity, record: Record, fields: Sequence[Field]) -> None:
+    statements = unit.engine.statements.of(entity.name)
+    assert statements.grams is not None
+    rows = [
+        {"gram": gram, "field": field.name, "id": record["id"]}
+        for field in fields
+        if record[field.name]
+        for gram in sorted(_grams_of(record[field.name]))
+    ]
+    if rows:
+        await unit.connection.execute_many(statements.grams.add, rows)
+
+
+def _grams_of(value: Any) -> frozenset[str]:
+    if isinstance(value, Mapping):
+        return frozenset().union(*(grams(each) for each in value.values() if isinstance(each, str)))
+    return grams(value)
+
+
+async def link_targets(unit: Unit, entity: Entity, field: str, owner: UUID) -> frozenset[UUID]:
+    statements = unit.engine.statements.link(entity.name, field)
+    rows = await unit.connection.fetch(statements.targets, {"v_owner": owner})
+    return frozenset(row[0] for row in rows)
+
+
+async def link(
+    unit: Unit, entity: Entity, owner: UUID, field: str, present: frozenset[UUID], change: LinkChange, path: Path
+) -> tuple[frozenset[UUID], dict[str, list[UUID]]]:
+    """Bring a `many` field to its new set; the set, and what came and went."""
+    wanted = change.whole if change.whole is not None else (present | change.add) - change.remove
+    added, removed = sorted(wanted - present), sorted(present - wanted)
+    statements = unit.engine.statements.link(entity.name, field)
+    async with in_words(unit, entity, [*path, field]):
+        for step, targets in ((statements.remove, removed), (statements.add, added)):
+            rows = [{"v_owner": owner, "v_target": target, "at": unit.at} for target in targets]
+            if rows:
+                await step.run_many(unit.connection, rows)
+    moved = {name: ids for name, ids in (("added", added), ("removed", removed)) if ids}
+    return wanted, moved
+
+
+@asynccontextmanager
+async def in_words(unit: Unit, entity: Entity, path: Path, *, removing: bool = False) -> AsyncIterator[None]:
+    """What the database refuses, said in the analyst's words."""
+    try:
+        yield
+    except IntegrityFault as fault:
+        raise _in_words(unit, entity, path, fault, removing) from fault
+
+
+def _in_words(unit: Unit, entity: Entity, path: Path, fault: IntegrityFault, removing: bool) -> Exception:
+    if fault.kind == "reference":
+        return Referenced(what=entity.label) if removing else _bad_reference(unit, entity, path, fault)
+    if fault.kind == "unique":
+        fields = unique_fields(unit, entity, fault)
+        if fields:
+            labels = [entity.fields[name].label for name in fields if name in entity.fields]
+            named = Bilingual("、".join(each.to("zh") for each in labels), ", ".join(each.to("en") for each in labels))
+            return Duplicate(path=[*path, fields[-1]], what=entity.label, fields=named, names=list(fields))
+    if fault.kind == "required" and fault.columns:
+        name = _key_of(unit, entity, fault.columns[0])
+        if name in entity.fields:
+            return Missing(path=[*path, name], field=entity.fields[name].label)
+    return fault
+
+
+def _bad_reference(unit: Unit, entity: Entity, path: Path, fault: IntegrityFault) -> Exception:
+    shape = current_shape(unit.engine.blueprint, unit.engine.tables.catalog, unit.engine.tables.dialect, entity.name)
+    for column in shape.columns:
+        if column.references and fault.constraint.endswith(f"__{column.name}"):
+            field = entity.fields[column.key]
+            target = unit.engine.blueprint.entities[field.target].label
+            return BadReference(path=[*path, field.name], field=field.label, target=target)
+    return BadReference(path=path, field=entity.label, target=entity.label)
+
+
+def unique_fields(unit: Unit, entity: Entity, fault: IntegrityFault) -> tuple[str, ...]:
+    """The fields of the unique constraint that was hit; empty when it is not one of this entity."""
+    shape = current_shape(unit.engine.blueprint, unit.engine.tables.catalog, unit.engine.tables.dialect, entity.name)
+    for index in shape.indexes:
+        if index.unique and (
+            index.name == fault.constraint or (fault.columns and set(index.columns) == set(fault.columns))
+        ):
+            return tuple(_key_of(unit, entity, column) for column in index.columns)
+    return ()
+
+
+def _key_of(unit: Unit, entity: Entity, column: str) -> str:
+    """The field a physical column belongs to."""
+    columns = unit.engine.tables.catalog.entities[entity.name].columns
+    key = next((key for key, physical in columns.items() if physical == column), column)
+    for suffix in ("_entity", "_id", "_currency", "__sort"):
+        if key not in entity.fields and key.endswith(suffix):
+            return key.removesuffix(suffix)
+    return key

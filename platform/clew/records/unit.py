@@ -1,0 +1,352 @@
+"""The unit of work: everything one transaction writes, in the one order that is safe.
+
+Per record: intake → authorize → derive → references → check → row and version → links and lines → rules → postings →
+effects. Trail and events are kept until the end, so that a record written twice by one transaction is one version with
+one leaf. Nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from clew.access.decision import Decision, EntityAccess, Grant
+from clew.audit.leaf import Circumstances, make_leaf
+from clew.kernel.context import Context
+from clew.kernel.errors import Forbidden, NotFound
+from clew.kernel.ids import uuid7
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint, Entity, EntityClass
+from clew.records import outbox
+from clew.records.judge import Judge
+from clew.records.numbers import Numbers, Restart, Taken
+from clew.records.participants import Change, Participant, Signer
+from clew.records.rows import Record
+from clew.records.statements import Statements
+from clew.records.values import plain
+from clew.storage.engine import Connection
+from clew.storage.tables import Tables
+
+T = TypeVar("T")
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Engine:
+    """What all units of one release share. Immutable but for caches and number blocks."""
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        tables: Tables,
+        release: str,
+        participants: Sequence[Participant] = (),
+        signer: Signer | None = None,
+    ) -> None:
+        self.blueprint, self.tables, self.release, self.signer = blueprint, tables, release, signer
+        self.statements = Statements(tables)
+        self.numbers = Numbers()
+        self.zone = ZoneInfo(blueprint.project.time_zone)
+        self._participants = {
+            name: tuple(each for each in participants if each.wants(entity))
+            for name, entity in blueprint.entities.items()
+        }
+        self._statements: dict[Any, Any] = {}
+
+    def participants(self, entity: str) -> tuple[Participant, ...]:
+        return self._participants[entity]
+
+    def remember(self, key: Any, build: Callable[[], T], keep: Any = None) -> T:
+        """A statement built once; the cache is bounded because its keys hold the caller's grants.
+
+        `keep` holds on to objects whose identity is part of the key.
+        """
+        found = self._statements.get(key)
+        if found is None:
+            if len(self._statements) > 5_000:
+                self._statements.clear()
+            found = self._statements[key] = (build(), keep)
+        built: T = found[0]
+        return built
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A rule with `warn: true` that does not hold; reported, not refused."""
+
+    rule: str
+    entity: str
+    record_id: UUID
+    say: Bilingual
+
+
+class TooEarly(Restart):
+    """A row carries a later time than this transaction (a clock was set back): begin again no earlier than `floor`."""
+
+    def __init__(self, floor: datetime) -> None:
+        self.floor = floor
+        super().__init__(floor)
+
+
+@dataclass(slots=True)
+class Version:
+    """One version this unit has written: the leaf it will get."""
+
+    action: str
+    entity: str
+    record_id: UUID
+    row_version: int
+    changes: dict[str, tuple[Any, Any]]
+
+    def merge(self, more: Mapping[str, tuple[Any, Any]]) -> None:
+        """A second write of the same record in the same transaction."""
+        for name, (old, new) in more.items():
+            was = self.changes[name][0] if name in self.changes else old
+            self.changes[name] = (was, new)
+
+
+@dataclass(slots=True)
+class Mark:
+    """Where a unit stood, to go back to when one row of many is refused."""
+
+    versions: dict[tuple[str, UUID], Version]
+    removed: int
+    events: int
+    warnings: int
+    postings: int
+    seen: set[tuple[str, UUID]]
+
+
+@dataclass(slots=True)
+class Unit:
+    """One transaction's work. `at` is its database time."""
+
+    engine: Engine
+    connection: Connection
+    context: Context
+    decision: Decision
+    at: datetime
+    reason: str | None = None
+    foreign: bool = False
+    """The input comes from another system (import, connector): it may give numbers and external ids."""
+    elevated: bool = False
+    """Set by rooms above for effects the process makes itself; grants are not asked then."""
+    warnings: list[Warned] = field(default_factory=list)
+    taken: list[Taken] = field(default_factory=list)
+    postings: list[Any] = field(default_factory=list)
+    _versions: dict[tuple[str, UUID], Version] = field(default_factory=dict)
+    _removed: list[Version] = field(default_factory=list)
+    _events: list[outbox.Event] = field(default_factory=list)
+    _seen: set[tuple[str, UUID]] = field(default_factory=set)
+    _judge: Judge | None = None
+
+    # ── circumstances ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def judge(self) -> Judge:
+        if self._judge is None:
+            self._judge = Judge(self.engine, self.connection, self.context.person, self.at, self.today)
+        return self._judge
+
+    @property
+    def person_args(self) -> Mapping[str, Any]:
+        return self.judge.person_args
+
+    @property
+    def local_now(self) -> datetime:
+        return self.at.astimezone(self.engine.zone)
+
+    @property
+    def today(self) -> date:
+        return self.local_now.date()
+
+    def entity(self, name: str) -> Entity:
+        """An entity the caller knows of; for one that is hidden the answer is as for one that does not exist."""
+        found = self.engine.blueprint.entities.get(name)
+        if found is None:
+            raise NotFound(what=name)
+        return found
+
+    def access(self, entity: Entity) -> EntityAccess:
+        return self.decision.on(entity.name)
+
+    async def authorize(self, entity: Entity, grant: Grant, verb: Bilingual, *records: Record) -> None:
+        """The grant holds on every one of the records."""
+        if self.elevated or grant.always:
+            return
+        if grant.allowed:
+            for record in records:
+                if not await self.judge.granted(grant, entity, record):
+                    break
+            else:
+                return
+        raise Forbidden(action=verb, what=entity.label)
+
+    async def visible(self, entity: Entity, record: Record) -> bool:
+        if self.elevated:
+            return True
+        read = self.access(entity).read
+        return read.always or (read.allowed and await self.judge.granted(read, entity, record))
+
+    # ── what this unit knows ──────────────────────────────────────────────────────────────────────────────────────
+
+    def knows(self, entity: str, ids: Sequence[UUID]) -> bool:
+        return all((entity, each) in self._seen for each in ids)
+
+    def note_seen(self, entity: str, ids: Sequence[UUID]) -> None:
+        self._seen.update((entity, each) for each in ids)
+
+    def mark(self) -> Mark:
+        copies = {
+            key: Version(each.action, each.entity, each.record_id, each.row_version, dict(each.changes))
+            for key, each in self._versions.items()
+        }
+        return Mark(
+            copies, len(self._removed), len(self._events), len(self.warnings), len(self.postings), set(self._seen)
+        )
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what was written since; the caller has rolled the database back to the same point."""
+        self._versions, self._seen = mark.versions, mark.seen
+        del self._removed[mark.removed :]
+        del self._events[mark.events :]
+        del self.warnings[mark.warnings :]
+        del self.postings[mark.postings :]
+
+    # ── rows and versions ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def lock(self, entity: Entity, record_id: UUID) -> Record | None:
+        """The present row, held until the end of the transaction."""
+        statements = self.engine.statements.of(entity.name)
+        row = await self.connection.fetch_one(statements.lock, {"id": record_id})
+        return self.locked(statements.shape.record(row)) if row else None
+
+    def locked(self, record: Record) -> Record:
+        """A row read for writing; its time must lie before this transaction's."""
+        if record["updated_at"] > self.at:
+            raise TooEarly(record["updated_at"] + _MICROSECOND)
+        if record["updated_at"] == self.at and not self._is_mine(record["id"]):
+            raise TooEarly(self.at + _MICROSECOND)
+        return record
+
+    def _is_mine(self, record_id: UUID) -> bool:
+        return any(key[1] == record_id for key in self._versions)
+
+    def written_here(self, entity: Entity, record_id: UUID) -> Version | None:
+        return self._versions.get((entity.name, record_id))
+
+    def new_envelope(self, entity: Entity) -> Record:
+        """A record with nothing but its envelope."""
+        record = self.engine.statements.of(entity.name).shape.empty()
+        person = self.context.person.id
+        record.update(id=uuid7(), row_version=1, created_at=self.at, updated_at=self.at)
+        record.update(created_by=person, updated_by=person)
+        if entity.initial is not None and "state" in entity.fields:
+            record["state"] = entity.initial
+        return record
+
+    # ── trail and events ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def note(self, change: Change, row_version: int, changed: Mapping[str, tuple[Any, Any]]) -> None:
+        """Remember what the trail and the outbox will say about a written version."""
+        key = (change.entity.name, change.id)
+        known = self._versions.get(key)
+        exact = {name: (plain(old), plain(new)) for name, (old, new) in changed.items()}
+        if change.verb == "remove":
+            self._removed.append(Version(change.action, change.entity.name, change.id, row_version, exact))
+        elif known is None:
+            self._versions[key] = Version(change.action, change.entity.name, change.id, row_version, exact)
+        else:
+            known.merge(exact)
+        record = change.new if change.new is not None else change.old
+        assert record is not None
+        self._events.append(self._event(change, row_version, sorted(changed), record))
+
+    def _event(self, change: Change, row_version: int, changed: list[str], record: Mapping[str, Any]) -> outbox.Event:
+        verb = change.transition.name if change.transition else change.verb
+        data = {
+            "entity": change.entity.name,
+            "id": change.id,
+            "row_version": row_version,
+            "action": change.action,
+            "changed": changed,
+            "actor": self.context.person.id,
+            "request_id": self.context.request_id,
+            "state": record.get("state"),
+        }
+        if change.entity.part_of:
+            data["owner"] = record.get("owner")
+        source = self.engine.blueprint.project.name
+        site = record.get("site")
+        return outbox.make_event(
+            source,
+            self.at,
+            change.entity.name,
+            verb,
+            change.id,
+            row_version,
+            site if isinstance(site, UUID) else None,
+            data,
+        )
+
+    async def flush(self) -> None:
+        """Store trail and events; the last thing a unit does before its commit."""
+        circumstances = Circumstances(self.at, self.context, self.engine.release, self.reason)
+        versions = [*self._versions.values(), *self._removed]
+        leaves = [
+            make_leaf(circumstances, each.action, each.entity, each.record_id, each.row_version, each.changes)
+            for each in versions
+        ]
+        actor = self.context.person.id
+        trail = [
+            {
+                "leaf_leaf_id": leaf.leaf_id,
+                "leaf_at": leaf.at,
+                "leaf_action": leaf.action,
+                "leaf_entity": leaf.entity,
+                "leaf_record_id": leaf.record_id,
+                "leaf_row_version": leaf.row_version,
+                "leaf_actor": actor,
+                "leaf_header": leaf.header,
+                "leaf_fields": leaf.fields,
+                "leaf_digest": leaf.digest,
+            }
+            for leaf in leaves
+        ]
+        events = [
+            {
+                "event_event_id": event.event_id,
+                "event_at": event.at,
+                "event_type": event.type,
+                "event_entity": event.entity,
+                "event_record_id": event.record_id,
+                "event_row_version": event.row_version,
+                "event_site": event.site,
+                "event_lane": event.lane,
+                "event_payload": event.payload,
+            }
+            for event in self._events
+        ]
+        statements = self.engine.statements
+        if len(trail) == len(events):
+            if trail:
+                rows = [{**leaf, **event} for leaf, event in zip(trail, events, strict=True)]
+                await statements.both.run_many(self.connection, rows)
+        else:
+            if trail:
+                await statements.trail.run_many(self.connection, trail)
+            await statements.events.run_many(self.connection, events)
+        self._versions, self._removed, self._events = {}, [], []
+
+
+def frozen(entity: Entity, state: str | None) -> bool:
+    """Whether a record of this entity in this state can only be corrected."""
+    if entity.cls is not EntityClass.RECORD:
+        return False
+    if entity.frozen_from is None:
+        return True
+    order = list(entity.states)
+    return state in order and order.index(state) >= order.index(entity.frozen_from)

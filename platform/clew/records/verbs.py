@@ -1,0 +1,274 @@
+"""What can be done to records inside a unit of work. `commands` opens the unit; participants and processes use these.
+
+`row_version` may be None only where the caller holds the record by other means (upsert by key, a process).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.access.decision import NEVER, Grant
+from clew.kernel.errors import NotFound
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity, FieldKind, Origin
+from clew.records import store
+from clew.records.errors import (
+    AlreadyCorrected,
+    DerivedOnly,
+    Frozen,
+    GuardFailed,
+    Missing,
+    NotFrozen,
+    PostedOnly,
+    ReasonRequired,
+    SignatureRequired,
+    Stale,
+    UnknownInput,
+    Voided,
+    WrongState,
+)
+from clew.records.intake import Intake, LinkChange, Reader
+from clew.records.lines import copy_of_lines
+from clew.records.participants import Change
+from clew.records.postings import settle_postings
+from clew.records.put import Written, put_change, put_new, settle
+from clew.records.rows import Record
+from clew.records.unit import frozen
+from clew.records.values import AnyRef, Path, coerce
+
+if TYPE_CHECKING:
+    from clew.records.unit import Unit
+
+INPUT: Path = ("input",)
+CREATE, UPDATE, VOID, CORRECT = (
+    Bilingual("新建", "create"),
+    Bilingual("修改", "update"),
+    Bilingual("作废", "void"),
+    Bilingual("更正", "correct"),
+)
+
+
+async def create(unit: Unit, name: str, given: Mapping[str, Any], path: Path = INPUT) -> Record:
+    """A new record, with its lines and links."""
+    entity = _own(unit, name)
+    access = unit.access(entity)
+    await _may(unit, entity, access.create, CREATE)
+    intake = _reader(unit).read(entity, access, given, path, creating=True)
+    return await _finish(unit, await put_new(unit, entity, intake, path, grant=access.create))
+
+
+async def update(
+    unit: Unit, name: str, record_id: UUID, row_version: int | None, given: Mapping[str, Any], path: Path = INPUT
+) -> Record:
+    """The next version of a record. Fields that are not given stay; an input that changes nothing writes nothing."""
+    entity = _own(unit, name)
+    old = await _locked(unit, entity, record_id, row_version)
+    return await _update(unit, entity, old, given, path)
+
+
+async def void(unit: Unit, name: str, record_id: UUID, row_version: int | None) -> Record:
+    """Declare a record void, with a reason. It stays, with all its versions."""
+    entity = _own(unit, name)
+    old = await _locked(unit, entity, record_id, row_version)
+    await unit.authorize(entity, unit.access(entity).void, VOID, old)
+    if not unit.reason:
+        raise ReasonRequired(path=["reason"], why=Bilingual("作废", "voiding"))
+    if entity.postings:
+        raise PostedOnly(what=entity.label)
+    values = {"voided_at": unit.at, "void_reason": unit.reason}
+    written = await put_change(unit, entity, old, Intake(values=values), (), "void")
+    assert written is not None
+    return await _finish(unit, written)
+
+
+async def transition(unit: Unit, name: str, record_id: UUID, move: str, row_version: int | None) -> Record:
+    """Move a record from state to state."""
+    entity = _own(unit, name)
+    known = entity.transitions.get(move)
+    if known is None:
+        raise NotFound(what=f"{name}.{move}")
+    old = await _locked(unit, entity, record_id, row_version)
+    await unit.authorize(entity, unit.access(entity).transitions.get(move, NEVER), known.label, old)
+    if old["state"] not in known.sources:
+        states = entity.states
+        raise WrongState(
+            what=entity.label,
+            transition=known.label,
+            sources=_labels([states[each].label for each in known.sources if each in states]),
+            state=states[old["state"]].label if old["state"] in states else old["state"],
+            current=old["state"],
+        )
+    if known.reason and not unit.reason:
+        raise ReasonRequired(path=["reason"], why=known.label)
+    if known.when is not None and not await unit.judge.holds(known.when, entity, old):
+        raise GuardFailed(
+            say=known.say
+            or Bilingual(f"不满足条件:{known.when.source}", f"The guard does not hold: {known.when.source}")
+        )
+    values: dict[str, Any] = {"state": known.target}
+    for field, expression in known.sets:
+        value = await unit.judge.value(expression, entity, old)
+        values[field] = coerce(entity.fields[field], value, [field], unit.engine.blueprint, unit.today)
+    if known.sign is not None:
+        if unit.engine.signer is None:
+            raise SignatureRequired(transition=known.label, meaning=known.sign)
+        change = Change(entity, "transition", old["id"], old, {**old, **values}, known)
+        await unit.engine.signer.sign(change, known.sign, unit)
+    written = await put_change(unit, entity, old, Intake(values=values), (), "transition", transition=known)
+    assert written is not None
+    return await _finish(unit, written)
+
+
+async def correct(
+    unit: Unit, name: str, record_id: UUID, row_version: int | None, given: Mapping[str, Any], path: Path = INPUT
+) -> Record:
+    """A new record that corrects a frozen one: its values, except those given, and a reference back to it."""
+    entity = _own(unit, name)
+    old = await _locked(unit, entity, record_id, row_version)
+    access = unit.access(entity)
+    await unit.authorize(entity, access.correct, CORRECT, old)
+    if "corrects" not in entity.fields or not frozen(entity, old.get("state")):
+        raise NotFrozen(what=entity.label)
+    if not unit.reason:
+        raise ReasonRequired(path=["reason"], why=Bilingual("更正", "correcting"))
+    if await _is_corrected(unit, entity, record_id):
+        raise AlreadyCorrected(what=entity.label)
+    intake = _reader(unit).read(entity, access, given, path, creating=True)
+    base = {
+        field.name: old[field.name]
+        for field in entity.fields.values()
+        if field.stored and field.origin is Origin.DECLARED and field.kind is not FieldKind.NUMBER
+    }
+    base.update(corrects=record_id)
+    if "site" in entity.fields:
+        base["site"] = old["site"]
+    for field in entity.fields.values():
+        if field.kind is FieldKind.LINES and field.name not in intake.lines:
+            intake.lines[field.name] = await copy_of_lines(unit, entity, field, record_id)
+        elif field.kind is FieldKind.MANY and field.computed is None and field.name not in intake.links:
+            intake.links[field.name] = LinkChange(whole=await store.link_targets(unit, entity, field.name, record_id))
+    written = await put_new(unit, entity, intake, path, "correct", base=base, grant=access.correct)
+    return await _finish(unit, written)
+
+
+async def upsert(unit: Unit, name: str, given: Mapping[str, Any], path: Path = INPUT) -> tuple[Record, bool]:
+    """Create the record, or update the one with the same business key; the record and whether it is new."""
+    entity = _own(unit, name)
+    if not entity.key:
+        raise NotFound(what=name)
+    key: dict[str, Any] = {}
+    for each in entity.key:
+        known = entity.fields[each]
+        if given.get(each) is None and known.required and known.kind is not FieldKind.NUMBER:
+            raise Missing(path=[*path, each], field=known.label)
+        key[each] = coerce(known, given.get(each), (*path, each), unit.engine.blueprint, unit.today)
+    if not all(value is None for value in key.values()):
+        old = await by_key(unit, entity, key)
+        if old is not None:
+            if not await unit.visible(entity, old):
+                raise NotFound(what=entity.label)
+            rest = {each: value for each, value in given.items() if each not in key}
+            return await _update(unit, entity, unit.locked(old), rest, path), False
+    return await create(unit, name, given, path), True
+
+
+async def by_key(unit: Unit, entity: Entity, key: Mapping[str, Any]) -> Record | None:
+    """The record with a business key, locked. A missing part matches a missing part."""
+    statements = unit.engine.statements.of(entity.name)
+    columns: dict[str, Any] = {}
+    for name, value in key.items():
+        known = entity.fields[name]
+        if known.kind is FieldKind.ANY:
+            target = value if value is not None else AnyRef("", UUID(int=0))
+            columns[f"{name}_entity"], columns[f"{name}_id"] = target if value is not None else (None, None)
+        else:
+            columns[name] = value
+    absent = frozenset(each for each, value in columns.items() if value is None)
+
+    def build() -> Any:
+        table = statements.current
+        conditions = [
+            table.c[each].is_(None)
+            if each in absent
+            else table.c[each] == sa.bindparam(f"k_{each}", type_=table.c[each].type)
+            for each in columns
+        ]
+        return statements.locking(statements.select.where(*conditions))
+
+    statement = unit.engine.remember(("by_key", entity.name, tuple(columns), absent), build)
+    row = await unit.connection.fetch_one(statement, {f"k_{each}": value for each, value in columns.items()})
+    return statements.shape.record(row) if row is not None else None
+
+
+# ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _reader(unit: Unit) -> Reader:
+    return Reader(unit.engine.blueprint, unit.today, foreign=unit.foreign)
+
+
+def _own(unit: Unit, name: str) -> Entity:
+    """An entity that may be written directly: not a line, not a balance."""
+    entity = unit.entity(name)
+    if not unit.elevated and not unit.access(entity).read.allowed and not unit.access(entity).create.allowed:
+        raise NotFound(what=name)
+    if entity.derived:
+        raise DerivedOnly(what=entity.label)
+    if entity.part_of is not None:
+        raise UnknownInput(field=name, nearest="")
+    return entity
+
+
+async def _may(unit: Unit, entity: Entity, grant: Grant, verb: Bilingual) -> None:
+    """A first look before anything is done: is the action allowed on any record at all?"""
+    if not grant.allowed:
+        await unit.authorize(entity, grant, verb)
+
+
+async def _locked(unit: Unit, entity: Entity, record_id: UUID, row_version: int | None) -> Record:
+    """The record to be written, locked: visible to the caller, not void, and as the caller last saw it."""
+    old = await unit.lock(entity, record_id)
+    if old is None or not await unit.visible(entity, old):
+        raise NotFound(path=["id"], what=entity.label)
+    if row_version is not None and old["row_version"] != row_version:
+        raise Stale(path=["rowVersion"], what=entity.label, current=old["row_version"], given=row_version)
+    if old.get("voided_at") is not None:
+        raise Voided(what=entity.label)
+    return old
+
+
+async def _update(unit: Unit, entity: Entity, old: Record, given: Mapping[str, Any], path: Path) -> Record:
+    access = unit.access(entity)
+    await unit.authorize(entity, access.update, UPDATE, old)
+    if old.get("voided_at") is not None:
+        raise Voided(what=entity.label)
+    if frozen(entity, old.get("state")):
+        raise Frozen(what=entity.label)
+    intake = _reader(unit).read(entity, access, given, path, creating=False)
+    written = await put_change(unit, entity, old, intake, path, grant=access.update)
+    return old if written is None else await _finish(unit, written)
+
+
+async def _finish(unit: Unit, written: Written) -> Record:
+    record = await settle(unit, written)
+    await settle_postings(unit)
+    return record
+
+
+async def _is_corrected(unit: Unit, entity: Entity, record_id: UUID) -> bool:
+    table = unit.engine.tables.current(entity.name)
+    statement = unit.engine.remember(
+        ("corrected", entity.name),
+        lambda: sa.select(sa.func.count()).where(
+            table.c.corrects == sa.bindparam("of_id", type_=table.c.id.type), table.c.voided_at.is_(None)
+        ),
+    )
+    return bool(await unit.connection.fetch_value(statement, {"of_id": record_id}))
+
+
+def _labels(labels: Sequence[Bilingual]) -> Bilingual:
+    return Bilingual("、".join(each.to("zh") for each in labels), ", ".join(each.to("en") for each in labels))

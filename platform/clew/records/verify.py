@@ -1,0 +1,174 @@
+"""What must hold of a written record: rules, conditional requirements, ranges, chains, the caller's grant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from clew.kernel.errors import Forbidden
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Acyclic, Entity, NoOverlap
+from clew.records.errors import Cycle, Missing, Overlap, RuleBroken
+from clew.records.judge import in_memory
+from clew.records.participants import Change
+from clew.records.rows import Record
+from clew.records.values import Path
+from clew.storage.expressions import Rows, condition_sql
+
+if TYPE_CHECKING:
+    from clew.records.unit import Unit
+
+
+async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path: Path) -> None:
+    """Rules that the record alone decides, before anything is written: the cheap refusals first."""
+    entity = change.entity
+    for field in entity.fields.values():
+        condition = field.required_when
+        needed = condition is not None and field.stored and record.get(field.name) is None
+        if needed and condition is not None and unit.judge.decide(condition, entity, record, change.old):
+            raise Missing(path=[*path, field.name], field=field.label)
+    for rule in entity.rules:
+        if in_memory(rule.condition, entity):
+            _judge_rule(unit, change, rule, unit.judge.decide(rule.condition, entity, record, change.old), path)
+
+
+async def check_rules_in_database(unit: Unit, change: Change, record: Record, path: Path) -> None:
+    """Rules that read other rows, all in one statement over what this transaction has written."""
+    entity = change.entity
+    rules = [rule for rule in entity.rules if not in_memory(rule.condition, entity)]
+    fields = [
+        field
+        for field in entity.fields.values()
+        if field.required_when is not None
+        and record.get(field.name) is None
+        and field.stored
+        and not in_memory(field.required_when, entity)
+    ]
+    conditions = [rule.condition for rule in rules] + [each.required_when for each in fields if each.required_when]
+    if not conditions:
+        return
+    answers = await unit.judge.conditions(conditions, entity, record, change.old)
+    for field, answer in zip(fields, answers[len(rules) :], strict=True):
+        if answer:
+            raise Missing(path=[*path, field.name], field=field.label)
+    for rule, answer in zip(rules, answers, strict=False):
+        _judge_rule(unit, change, rule, answer, path)
+
+
+def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path: Path) -> None:
+    if answer:
+        return
+    if rule.warn:
+        from clew.records.unit import Warned
+
+        unit.warnings.append(Warned(rule.name, change.entity.name, change.id, rule.say))
+        return
+    at = [*path, rule.fields[0]] if rule.fields else path
+    raise RuleBroken(path=at, say=rule.say, rule=rule.name, fields=list(rule.fields))
+
+
+async def check_structure(unit: Unit, entity: Entity, record: Record, changed: Sequence[str], path: Path) -> None:
+    """Ranges that must not overlap and chains that must not close, when what they are made of has changed."""
+    for overlap in entity.no_overlaps:
+        used = {overlap.start, overlap.end, *overlap.per, "state", "voided_at"}
+        if used & set(changed) or overlap.while_ is not None:
+            await _no_overlap(unit, entity, overlap, record, path)
+    for acyclic in entity.acyclics:
+        target = acyclic.target.split(".")[0]
+        if {target, acyclic.source.split(".")[0]} & set(changed):
+            await _acyclic(unit, entity, acyclic, record, path)
+
+
+async def _no_overlap(unit: Unit, entity: Entity, rule: NoOverlap, record: Record, path: Path) -> None:
+    if record.get("voided_at") is not None:
+        return
+    statement = unit.engine.remember(("overlap", entity.name, id(rule)), lambda: _overlap_statement(unit, entity, rule))
+    if await unit.connection.fetch_value(statement, {**unit.person_args, "this_id": record["id"]}):
+        labels = [entity.fields[name].label for name in rule.per]
+        raise Overlap(
+            path=[*path, rule.start],
+            start=record.get(rule.start) or Bilingual("起始", "the beginning"),
+            end=record.get(rule.end) or Bilingual("永久", "the end"),
+            what=entity.label,
+            per=Bilingual("、".join(each.to("zh") for each in labels), ", ".join(each.to("en") for each in labels)),
+        )
+
+
+def _overlap_statement(unit: Unit, entity: Entity, rule: NoOverlap) -> sa.Select[Any]:
+    tables = unit.engine.tables
+    one, other = tables.current(entity.name).alias("one"), tables.current(entity.name).alias("other")
+    conditions: list[Any] = [
+        one.c.id == sa.bindparam("this_id", type_=one.c.id.type),
+        other.c.id != one.c.id,
+        other.c.voided_at.is_(None) if "voided_at" in other.c else sa.true(),
+    ]
+    for name in rule.per:
+        for key in _keys(one, name):
+            conditions.append(sa.or_(one.c[key] == other.c[key], sa.and_(one.c[key].is_(None), other.c[key].is_(None))))
+    for start, end in ((one, other), (other, one)):
+        low, high = start.c[rule.start], end.c[rule.end]
+        conditions.append(sa.or_(low.is_(None), high.is_(None), low <= high))
+    if rule.while_ is not None:
+        for side in (one, other):
+            rows = Rows(tables, unit.engine.blueprint, entity.name, side, tables.dialect, None)
+            conditions.append(condition_sql(rule.while_, rows))
+    return sa.select(sa.func.count()).select_from(one.join(other, sa.true())).where(*conditions)
+
+
+def _keys(table: Any, name: str) -> tuple[str, ...]:
+    return (name,) if name in table.c else (f"{name}_entity", f"{name}_id")
+
+
+async def _acyclic(unit: Unit, entity: Entity, rule: Acyclic, record: Record, path: Path) -> None:
+    statement = unit.engine.remember(("acyclic", entity.name, id(rule)), lambda: _acyclic_statement(unit, entity, rule))
+    if await unit.connection.fetch_value(statement, {**unit.person_args, "this_id": record["id"]}):
+        name = rule.target.split(".")[0]
+        raise Cycle(path=[*path, name], field=entity.fields[name].label, what=entity.label)
+
+
+def _acyclic_statement(unit: Unit, entity: Entity, rule: Acyclic) -> sa.Select[Any]:
+    """Is the written row's source reachable from its target? UNION (not ALL) ends even on a cycle that exists."""
+    start = _edges(unit, entity, rule, "start")
+    walk = sa.select(start.c.target.label("node")).where(start.c.row == sa.bindparam("this_id", type_=start.c.row.type))
+    reached = walk.cte("reached", recursive=True)
+    step = _edges(unit, entity, rule, "step")
+    reached = reached.union(sa.select(step.c.target).where(step.c.source == reached.c.node, step.c.target.is_not(None)))
+    origin = _edges(unit, entity, rule, "origin")
+    return (
+        sa.select(sa.func.count())
+        .select_from(reached.join(origin, origin.c.source == reached.c.node))
+        .where(origin.c.row == sa.bindparam("this_id", type_=origin.c.row.type))
+    )
+
+
+def _edges(unit: Unit, entity: Entity, rule: Acyclic, name: str) -> Any:
+    """(row, source, target) of every record that takes part."""
+    tables = unit.engine.tables
+    table = tables.current(entity.name).alias(f"{name}_rows")
+    source, target = _path(unit, entity, table, rule.source), _path(unit, entity, table, rule.target)
+    conditions: list[Any] = [table.c.voided_at.is_(None)] if "voided_at" in table.c else []
+    if rule.while_ is not None:
+        rows = Rows(tables, unit.engine.blueprint, entity.name, table, tables.dialect, None)
+        conditions.append(condition_sql(rule.while_, rows))
+    return (
+        sa.select(table.c.id.label("row"), source.label("source"), target.label("target"))
+        .where(*conditions)
+        .subquery(name)
+    )
+
+
+def _path(unit: Unit, entity: Entity, table: Any, path: str) -> Any:
+    """A path over references as a column or nested scalar subqueries."""
+    first, _, rest = path.partition(".")
+    column = table.c[first]
+    if not rest:
+        return column
+    target = unit.engine.blueprint.entities[entity.fields[first].target]
+    far = unit.engine.tables.current(target.name).alias()
+    return sa.select(_path(unit, target, far, rest)).where(far.c.id == column).scalar_subquery()
+
+
+def forbid(entity: Entity, zh: str, en: str) -> Forbidden:
+    return Forbidden(action=Bilingual(zh, en), what=entity.label)
