@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from clew.expressions.builtin import BLANKS
 from clew.expressions.tree import Base, Call, Literal
 from clew.storage.formula import Sql, formula, let
-from clew.storage.types import Day, Integer, Text
+from clew.storage.types import Day, Instant, Integer, Text
 
 if TYPE_CHECKING:
     from clew.storage.expression_translator import Translator
@@ -69,6 +69,8 @@ def _extreme(up: Translator, node: Call) -> Sql:
 
 
 def _add_days(up: Translator, node: Call) -> Sql:
+    if node.args[0].type.base is Base.DATETIME:
+        return _add_days_to_instant(up, node)
     pg = let("d n", "CASE WHEN (d - date '0001-01-01') + n BETWEEN 0 AND 3652058 THEN d + CAST(n AS integer) END")
     sqlite = let(
         "d n",
@@ -76,6 +78,21 @@ def _add_days(up: Translator, node: Call) -> Sql:
         " THEN date(julianday(d) + n) END",
     )
     return formula(pg, *(up.value(each) for each in node.args), type_=Day(), sqlite=sqlite)
+
+
+def _add_days_to_instant(up: Translator, node: Call) -> Sql:
+    """Days of 24 hours: in UTC, where every stored moment is, the time of day stays."""
+    pg = let(
+        "d n",
+        "CASE WHEN (CAST(d AT TIME ZONE 'UTC' AS date) - date '0001-01-01') + n BETWEEN 0 AND 3652058"
+        " THEN d + CAST(n AS integer) * interval '24 hours' END",
+    )
+    sqlite = let(
+        "d n",
+        "CASE WHEN n BETWEEN -4000000 AND 4000000 AND julianday(substr(d, 1, 10)) + n BETWEEN 1721425.5 AND 5373483.5"
+        " THEN date(julianday(substr(d, 1, 10)) + n) || substr(d, 11) END",
+    )
+    return formula(pg, *(up.value(each) for each in node.args), type_=Instant(), sqlite=sqlite)
 
 
 _MONTH_START = "printf('%04d-%02d-01', m / 12, m % 12 + 1)"
@@ -127,6 +144,7 @@ BUILDERS: Mapping[str, Builder] = {
         _CUT.replace("{0}", "INTEGER").replace("{1}", "max")
         + " FROM (SELECT {0} AS s, max({1}, 0) AS f, max({2}, 0) AS t LIMIT 1 OFFSET 0) AS a",
     ),
+    "date": _template("CAST({0} AT TIME ZONE 'UTC' AS date)", Day(), "substr({0}, 1, 10)"),
     "days": _template("CAST({1} - {0} AS bigint)", Integer(), "CAST(julianday({1}) - julianday({0}) AS INTEGER)"),
     "addDays": _add_days,
     "addMonths": _add_months,
