@@ -47,7 +47,7 @@ async def apply_lines(
     for line, meant in matched:
         if meant is None:
             intake = reader.read(entity, access, line.values, line.path, creating=True)
-            written: Written | None = await put_new(unit, entity, intake, line.path, base={"owner": owner.record["id"]})
+            written: Written | None = await put_new(unit, entity, intake, line.path, base=_from_owner(owner.record))
             kind = "added"
         else:
             if meant not in present or meant in gone:
@@ -60,6 +60,10 @@ async def apply_lines(
             moved.setdefault(kind, []).append(written.record["id"])
     count = len(present) - len(gone) + len(moved.get("added", ()))
     return count, {kind: sorted(ids) for kind, ids in moved.items()}
+
+
+def _from_owner(owner: Record) -> dict[str, Any]:
+    return {"owner": owner["id"], "thread_id": owner["thread_id"]}
 
 
 def line_access(unit: Unit, entity: Entity) -> EntityAccess:

@@ -244,6 +244,8 @@ class Unit:
         person = self.context.person.id
         record.update(id=uuid7(), row_version=1, created_at=self.at, updated_at=self.at)
         record.update(created_by=person, updated_by=person)
+        if "thread_id" in record:
+            record["thread_id"] = record["id"]
         if entity.initial is not None and "state" in entity.fields:
             record["state"] = entity.initial
         return record

@@ -143,7 +143,7 @@ async def correct(
         for field in entity.fields.values()
         if field.stored and field.origin is Origin.DECLARED and field.kind is not FieldKind.NUMBER
     }
-    base.update(corrects=record_id)
+    base.update(corrects=record_id, thread_id=old["thread_id"])
     if "site" in entity.fields:
         base["site"] = old["site"]
     for field in entity.fields.values():
