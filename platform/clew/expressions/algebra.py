@@ -41,9 +41,11 @@ def unify(left: Type, right: Type) -> Type | None:
 
 def equatable(left: Type, right: Type) -> bool:
     """True when `==` makes sense between the two."""
+    if Base.LIST in (left.base, right.base):
+        return False
     if Base.NULL in (left.base, right.base):
         return True
-    if Base.LIST in (left.base, right.base) or Base.JSON in (left.base, right.base):
+    if Base.JSON in (left.base, right.base):
         return False
     if left.base is Base.RECORD and right.base is Base.RECORD:
         return bool(set(left.entities) & set(right.entities))

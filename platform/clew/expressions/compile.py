@@ -117,6 +117,9 @@ class Compiler:
                 return lambda moment: value
             case Name(name=name):
                 return _root(name)
+            case Member(type=Type(base=Base.LIST)) as reached:
+                elements = self._member(reached)
+                return lambda moment: elements(moment) or ()
             case Member() as reached:
                 return self._member(reached)
             case Unary() as unary:

@@ -111,6 +111,8 @@ def _doubling(root: Node) -> int:
 
 
 def _chooses(node: Node) -> bool:
+    if isinstance(node, Call):
+        return node.function == "coalesce"
     return isinstance(node, Conditional) and fallible(node.condition)
 
 

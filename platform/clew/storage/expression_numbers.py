@@ -115,13 +115,13 @@ class Numbers:
         return pg if self._scaled else self.checked(pg, Type(Base.INTEGER))
 
     def total(self, value: Sql, type_: Type) -> Sql:
-        """The sum over rows; zero over none. Summed in two halves on SQLite, which fails on an overflow."""
+        """The sum over rows, unchecked; zero over none. In two halves on SQLite, which fails on an overflow."""
         target = number_type(type_)
         if not self._scaled:
-            return self.checked(sa.func.coalesce(sa.func.sum(value), 0, type_=target), type_)
+            return sa.func.coalesce(sa.func.sum(value), 0, type_=target)
         half = 10**9
         halves = f"coalesce(sum({{0}} / {half}), 0) * {half} + coalesce(sum({{0}} % {half}), 0)"
-        return self.checked(formula(halves, value, type_=target), type_)
+        return formula(halves, value, type_=target)
 
     def text(self, value: Sql, type_: Type) -> str:
         """A template for the number as text with exactly its decimal places."""

@@ -289,7 +289,8 @@ class Relations:
         value = inner.value(node.body)
         if node.kind == "sum":
             result = self._up.numbers.total(value, node.type)
-            return self._whole(found, value, result) if fallible(node.body) else found.select(result).scalar_subquery()
+            total = self._whole(found, value, result) if fallible(node.body) else found.select(result).scalar_subquery()
+            return self._up.numbers.checked(total, node.type)
         if node.type.base is Base.TEXT and self._rows.dialect == "postgresql":
             value = sa.collate(value, "C")
         extreme = sa.func.min(value) if node.kind == "min" else sa.func.max(value)

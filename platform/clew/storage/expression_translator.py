@@ -94,7 +94,7 @@ class Translator:
             case Conditional() as conditional:
                 return self._conditional(conditional)
             case Call(function="coalesce", args=args):
-                return sa.func.coalesce(*(self.aligned(each, node.type) for each in args), type_=sql_type(node.type))
+                return self._coalesce(args, node.type)
             case Call() as call if node.type.base is not Base.BOOLEAN:
                 return call_sql(self, call)
             case Macro(kind="count" | "sum" | "min" | "max") as macro:
@@ -133,6 +133,18 @@ class Translator:
         test = self.condition(node.condition, loose=False)
         then, otherwise = self.aligned(node.then, node.type), self.aligned(node.otherwise, node.type)
         return _choose(test, fallible(node.condition), then, otherwise)
+
+    def _coalesce(self, args: Sequence[Node], type_: Type) -> Sql:
+        """The first value that is there. An undecided one before it leaves the whole undecided."""
+        if not any(fallible(each) or widened(each, type_) for each in args[:-1]):
+            return sa.func.coalesce(*(self.aligned(each, type_) for each in args), type_=sql_type(type_))
+        cases: list[tuple[Sql, Sql]] = []
+        for arg in args[:-1]:
+            undecided = self.undecided(arg)
+            cases.append((self.value(arg).is_not(None), self.aligned(arg, type_)))
+            if undecided is not None:
+                cases.append((undecided, sa.null()))
+        return sa.case(*cases, else_=self.aligned(args[-1], type_))
 
     # ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -194,19 +206,26 @@ class Translator:
         match cast(AnyNode, node):
             case Conditional(condition=condition, then=then, otherwise=otherwise):
                 test = self.condition(condition, loose=False)
-                one, other = (self.undecided(each) for each in (then, otherwise))
-                no = sa.false()
-                chosen = sa.case((test, no if one is None else one), else_=no if other is None else other)
+                one, other = (self._lost(each, node.type) for each in (then, otherwise))
+                chosen = sa.case((test, one), else_=other)
                 return sa.or_(test.is_(None), chosen) if fallible(condition) else chosen
             case Call(function="coalesce", args=args):
                 found: Sql = sa.false()
                 for arg in reversed(args):
-                    here = self.undecided(arg)
-                    found = sa.case((self.value(arg).is_not(None), sa.false()), else_=found)
-                    found = found if here is None else sa.or_(here, found)
+                    found = sa.case(
+                        (self._lost(arg, node.type), sa.true()), (self.value(arg).is_not(None), sa.false()), else_=found
+                    )
                 return found
             case _:
                 return sa.false()
+
+    def _lost(self, node: Node, to: Type) -> Sql:
+        """True where the node is undecided, or has too many digits for the decimal places of `to`."""
+        undecided = self.undecided(node)
+        found = sa.false() if undecided is None else undecided
+        if not widened(node, to):
+            return found
+        return sa.or_(found, sa.and_(self.value(node).is_not(None), self.aligned(node, to).is_(None)))
 
     def _equality(self, node: Binary, loose: bool) -> Sql:
         left, right = node.left, node.right
@@ -299,4 +318,5 @@ def moments(node: Binary, left: Sql, right: Sql, numbers: Numbers) -> Sql:
 
 def micros(argument: str) -> str:
     """SQLite: microseconds since 1970 of a stored moment."""
-    return f"(CAST(strftime('%s', {argument}) AS INTEGER) * 1000000 + CAST(substr({argument}, 21, 6) AS INTEGER))"
+    seconds = f"CAST(strftime('%s', substr({argument}, 1, 19)) AS INTEGER)"
+    return f"({seconds} * 1000000 + CAST(substr({argument}, 21, 6) AS INTEGER))"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 _NO_ARGS: Mapping[str, Any] = MappingProxyType({})
 _MIGRATION_LOCK = 0x636C_6577
 """Advisory lock key: one schema change at a time."""
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _FAULTS: Mapping[str, FaultKind] = {"23505": "unique", "23503": "reference", "23502": "required"}
 
 
@@ -155,6 +157,7 @@ async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabas
             url,
             min_size=1,
             max_size=size,
+            init=_prepare,
             reset=_keep,
             statement_cache_size=2000,
             max_cached_statement_lifetime=0,
@@ -171,6 +174,25 @@ async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabas
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseUnreachable(reason=str(error)) from error
     return PostgresDatabase(url, pool)
+
+
+async def _prepare(raw: Any) -> None:
+    """The driver's own codec turns the largest and the smallest instant into infinity, and that into a naive datetime."""
+    await raw.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda instant: ((instant - _EPOCH) // _MICROSECOND,),
+        decoder=lambda ticks: _EPOCH + timedelta(microseconds=ticks[0]),
+    )
+    # 9999-12-31 is how people write "no expiry": as infinity PostgreSQL could not compute with it.
+    await raw.set_type_codec(
+        "date",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda day: (day.toordinal() - _EPOCH.toordinal(),),
+        decoder=lambda days: date.fromordinal(days[0] + _EPOCH.toordinal()),
+    )
 
 
 async def _keep(_connection: Any) -> None:
