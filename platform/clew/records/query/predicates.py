@@ -34,7 +34,7 @@ def condition(scope: Scope, predicate: Predicate) -> Sql:
     if isinstance(predicate, Search):
         return matches(scope, predicate)
     assert isinstance(predicate, Holds)
-    return scope.holds(predicate.condition)
+    return scope.holds_as_seen(predicate.condition)
 
 
 def untrue(value: Sql) -> Sql:

@@ -7,7 +7,7 @@ filter, order, group, search and cursor all go through here, so there is no seco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -20,6 +20,7 @@ from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
 from clew.records.query.json_text import Sql
 from clew.storage.engine import DialectName
+from clew.storage.expressions import Rows, condition_sql, value_sql
 from clew.storage.tables import Tables
 from clew.storage.types import Instant
 
@@ -132,18 +133,36 @@ class Scope:
         """The stored or computed value, without a mask."""
         known = self.entity.fields[name]
         if known.computed is not None and not self.bare:
-            from clew.storage.expressions import value_sql
-
-            return value_sql(known.computed, self)
+            return value_sql(known.computed, self._expression_rows())
         column: Sql = self.rows.c[name + _SUFFIX[part]] if part else self.rows.c[_main_column(known)]
         return column
 
     # ── expressions ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def holds(self, condition: Checked) -> Sql:
-        from clew.storage.expressions import condition_sql
+        """A policy's condition: over the values as they are, because the policy decides what is hidden."""
+        return condition_sql(condition, self._expression_rows())
 
-        return condition_sql(condition, self)
+    def holds_as_seen(self, condition: Checked) -> Sql:
+        """A condition asked on the caller's behalf: hidden values are missing, hidden records are not there."""
+
+        def mask(entity: str, rows: Any, name: str, value: Sql) -> Sql:
+            return self._beside(entity, rows).masked(name, value)
+
+        def visible(entity: str, rows: Any) -> list[Sql]:
+            scope = self._beside(entity, rows)
+            return scope.granted(scope.access.read)
+
+        return condition_sql(condition, replace(self._expression_rows(), mask=mask, visible=visible))
+
+    def _beside(self, entity: str, rows: Any) -> Scope:
+        return Scope(self.build, self.build.blueprint.entities[entity], rows, self.as_of)
+
+    def _expression_rows(self) -> Rows:
+        build = self.build
+        return Rows(
+            build.tables, build.blueprint, self.entity.name, self.rows, build.dialect, self.as_of, numbers=build.numbers
+        )
 
 
 _SUFFIX = {"currency": "_currency", "entity": "_entity", "id": "_id", "sort": "__sort"}

@@ -1,0 +1,111 @@
+"""Running compiled plans: arguments and the caller's facts in, JSON text or plain values out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from clew.access.decision import Decision
+from clew.kernel.context import Context
+from clew.kernel.errors import BadInput, ClewError
+from clew.metadata.blueprint import Blueprint
+from clew.records.query.compile import EPOCH, NOW, SESSION, Statement, compile_plan
+from clew.records.query.plan import Plan
+from clew.storage.engine import Connection, DialectName, Row
+from clew.storage.tables import Tables
+
+Fact = Callable[[Context, datetime], Any]
+_FACTS: Mapping[str, Fact] = {
+    "user.id": lambda context, now: context.person.id,
+    "user.login": lambda context, now: context.person.login,
+    "user.name": lambda context, now: context.person.name,
+    "user.roles": lambda context, now: list(context.person.roles),
+    "user.sites": lambda context, now: list(context.person.sites),
+    "user.site": lambda context, now: context.person.site,
+    "user.department": lambda context, now: context.person.department,
+    "user.employee": lambda context, now: context.person.employee,
+    SESSION: lambda context, now: context.session,
+    EPOCH: lambda context, now: context.epoch,
+    NOW: lambda context, now: now,
+}
+
+
+class SessionEnded(ClewError):
+    """The session the request came with is no longer valid; nothing it read is shown."""
+
+    code, status = "UNAUTHENTICATED", 401
+    en = "Your session has ended. Sign in again."
+    zh = "会话已结束,请重新登录。"
+
+
+class BadValue(BadInput):
+    """A value of the right kind that the column cannot hold or compare with."""
+
+    code = "BAD_INPUT"
+    en, zh = "A value cannot be used here: {why}", "该值不能用于此处:{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A compiled plan with what it needs to know about the caller, and work left on the arguments."""
+
+    statement: Statement
+    facts: tuple[tuple[str, Fact], ...]
+    late: tuple[Callable[[dict[str, Any]], None], ...] = ()
+
+    async def fetch(self, connection: Connection, args: dict[str, Any], context: Context, now: datetime) -> str:
+        """The answer as JSON text. `args` belongs to this call and is completed here."""
+        for work in self.late:
+            work(args)
+        for name, fact in self.facts:
+            args[name] = fact(context, now)
+        try:
+            row: Row = (await connection.fetch_text(self.statement.compiled, args))[0]
+        except (ValueError, TypeError, OverflowError) as error:
+            raise BadValue(why=str(error)[:200]) from error
+        if self.statement.checks_session and not row[1]:
+            raise SessionEnded()
+        text: str = row[0]
+        return text
+
+
+def prepare(
+    plan: Plan,
+    blueprint: Blueprint,
+    tables: Tables,
+    decision: Decision,
+    dialect: DialectName,
+    *,
+    session: bool = False,
+    late: tuple[Callable[[dict[str, Any]], None], ...] = (),
+) -> Prepared:
+    """Compile a plan for callers with this decision."""
+    statement = compile_plan(plan, blueprint, tables, decision, dialect, session=session)
+    zone = ZoneInfo(blueprint.project.time_zone)
+    known = {**_FACTS, "today": lambda context, now: _today(now, zone)}
+    needed = dict.fromkeys(statement.compiled.slots)
+    return Prepared(statement, tuple((name, known[name]) for name in needed if name in known), late)
+
+
+def _today(now: datetime, zone: ZoneInfo) -> date:
+    return now.replace(tzinfo=now.tzinfo or UTC).astimezone(zone).date()
+
+
+async def fetch_records(
+    plan: Plan,
+    blueprint: Blueprint,
+    tables: Tables,
+    decision: Decision,
+    connection: Connection,
+    context: Context,
+    now: datetime,
+    args: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Run a plan once and give its roots as plain values, scalars in their wire form: for exports and commands."""
+    prepared = prepare(plan, blueprint, tables, decision, connection.dialect)
+    found: dict[str, Any] = json.loads(await prepared.fetch(connection, dict(args or {}), context, now))
+    return found
