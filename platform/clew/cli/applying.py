@@ -1,0 +1,105 @@
+"""From a folder to a release: what plan, apply, dev and demo have in common."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from clew.cli.check import show_findings
+from clew.cli.terminal import Terminal
+from clew.kernel.clock import SystemClock
+from clew.kernel.errors import ClewError
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.load import load_folder
+from clew.records.search import grams, sort_key
+from clew.runtime import ProjectInvalid, stored_blueprint
+from clew.settings import Settings
+from clew.storage.change import Plan, Signer, TextForms, apply, plan
+from clew.storage.engine import Database
+from clew.storage.open import open_database
+from clew.storage.releases import Release
+
+TEXTS = TextForms(sort_key, grams)
+
+
+@asynccontextmanager
+async def owner_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database under the role that may change tables; without a statement limit."""
+    make_room(settings)
+    database = await open_database(settings.owner_database, clock=SystemClock(), connections=2, statement_timeout=0)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def make_room(settings: Settings) -> None:
+    """The state folder of an embedded database, invisible to version control."""
+    if not settings.database_url:
+        settings.state_folder.mkdir(parents=True, exist_ok=True)
+        ignore = settings.state_folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+
+
+def checked_project(folder: Path, terminal: Terminal) -> Blueprint:
+    """The project's Blueprint. Findings are shown; raises ProjectInvalid when one of them is an error."""
+    loaded = load_folder(folder)
+    if not terminal.as_json:
+        show_findings(terminal, loaded.diagnostics)
+    if loaded.blueprint is None:
+        raise ProjectInvalid(loaded.diagnostics)
+    return loaded.blueprint
+
+
+async def plan_for(database: Database, blueprint: Blueprint) -> Plan:
+    return await plan(database, blueprint, load=stored_blueprint)
+
+
+async def carry_out(
+    database: Database,
+    chosen: Plan,
+    *,
+    consents: frozenset[str] = frozenset(),
+    by: str = "",
+    note: str = "",
+    on_step: Callable[[str], None] | None = None,
+) -> Release:
+    signer = Signer(by=by, note=note, node=socket.gethostname())
+    if on_step is None:
+        return await apply(database, chosen, load=stored_blueprint, consents=consents, texts=TEXTS, signer=signer)
+    return await apply(
+        database, chosen, load=stored_blueprint, consents=consents, texts=TEXTS, signer=signer, on_step=on_step
+    )
+
+
+async def bring_up(settings: Settings, terminal: Terminal) -> Release | None:
+    """Apply the folder's project if that needs nobody's word. None when the database has it already.
+
+    Raises ProjectInvalid for a bad project and NotSafe for a change that a person must review.
+    """
+    blueprint = checked_project(settings.project, terminal)
+    async with owner_database(settings) as database:
+        found = await plan_for(database, blueprint)
+        if found.empty and found.base:
+            return None
+        if not found.safe:
+            raise NotSafe(plan=Bilingual(zh=found.text("zh"), en=found.text("en")))
+        release = await carry_out(database, found, by="clew")
+    count = len(blueprint.entities)
+    terminal.say(
+        f"Release {release.number} applied: {count} entities.", f"已应用发布 {release.number}:{count} 个实体。"
+    )
+    return release
+
+
+class NotSafe(ClewError):
+    """The change would lose or tighten data, so a person reviews it first."""
+
+    code, status = "CHANGE_NEEDS_REVIEW", 409
+    en, zh = "This change is not applied by itself:\n{plan}", "该变更不会自动应用:\n{plan}"
+    hint_en = "Review it: clew plan --out plan.json, then clew apply plan.json --consent …"
+    hint_zh = "请先复核:clew plan --out plan.json,再执行 clew apply plan.json --consent …"

@@ -1,0 +1,152 @@
+"""`clew init` and `clew new`: a project, and further files in it, that pass the check as they are."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clew.cli.options import AsJson, Lang, Project, situation
+from clew.cli.words import t
+from clew.kernel.errors import BadInput, Conflict
+from clew.kernel.text import Bilingual
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+_PROJECT = """\
+# yaml-language-server: $schema=.clew/schemas/project.json
+project: {name}
+label: {{zh: {zh}, en: {en}}}
+version: 0.1.0
+locale: zh
+time_zone: Asia/Shanghai
+"""
+_ENTITY = """\
+# yaml-language-server: $schema={up}.clew/schemas/entity.json
+entity: {name}
+label: {{zh: {zh}, en: {en}}}
+class: master
+key: [code]
+title: "code + ' ' + name"
+fields:
+  code: {{type: text, required: true, max_length: 40, search: true, label: {{zh: 编码, en: Code}}}}
+  name: {{type: text, required: true, search: true, label: {{zh: 名称, en: Name}}}}
+unique:
+  - [code]
+"""
+_CODE_LIST = """\
+# yaml-language-server: $schema={up}.clew/schemas/code_list.json
+code_list: {name}
+label: {{zh: {zh}, en: {en}}}
+values:
+  low: {{zh: 低, en: Low}}
+  high: {{zh: 高, en: High}}
+"""
+_CODING_RULE = """\
+# yaml-language-server: $schema={up}.clew/schemas/coding_rule.json
+coding_rule: {name}
+label: {{zh: {zh}, en: {en}}}
+pattern: "{upper}-{{yyyy}}-{{seq:6}}"
+gap_free: false
+"""
+
+
+class Kind(StrEnum):
+    entity = "entity"
+    code_list = "code_list"
+    coding_rule = "coding_rule"
+
+
+_TEMPLATES = {Kind.entity: _ENTITY, Kind.code_list: _CODE_LIST, Kind.coding_rule: _CODING_RULE}
+
+
+class FileExists(Conflict):
+    """A command would have overwritten a file."""
+
+    code = "FILE_EXISTS"
+    en, zh = "{file} exists already; nothing was written.", "{file} 已存在,未写入任何内容。"
+
+
+class BadName(BadInput):
+    """A name of the project that is not snake_case."""
+
+    code = "BAD_NAME"
+    en = "{name} is not a name: use small letters, digits and _, at most 48, a letter first."
+    zh = "{name} 不是有效名称:只用小写字母、数字与 _,以字母开头,最多 48 个字符。"
+
+
+def register(app: typer.Typer) -> None:
+    @app.command(help=t("Begin a project in a folder.", "在目录中新建项目。"))
+    def init(
+        folder: Annotated[
+            Path, typer.Argument(help=t("The folder; made when missing.", "目录,不存在则创建。"))
+        ] = Path(),
+        name: Annotated[
+            str | None, typer.Option("--name", help=t("Its snake_case name.", "项目名(snake_case)。"))
+        ] = None,
+        lang: Lang = None,
+        as_json: AsJson = False,
+    ) -> None:
+        given = situation(folder, None, None, lang, as_json)
+        name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower()).strip("_") or "project"
+        _named(name)
+        files = {
+            folder / "clew.yaml": _PROJECT.format(name=name, zh=name, en=_words(name)),
+            folder / "models" / "thing.yaml": _ENTITY.format(name="thing", zh="物件", en="Thing", up="../"),
+        }
+        for file in files:
+            if file.exists():
+                raise FileExists(file=file)
+        for file, text in files.items():
+            _write(file, text)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            _write(ignore, ".clew/\n")
+        given.terminal.say(
+            f"A project was made in {folder}. Next: clew schema, then clew dev",
+            f"已在 {folder} 新建项目。下一步:clew schema,再 clew dev",
+        )
+        given.terminal.emit(ok=True, files=[str(file) for file in files])
+
+    @app.command(help=t("Add a file to the project.", "为项目新增一个文件。"))
+    def new(
+        kind: Annotated[Kind, typer.Argument(help=t("What to add.", "新增内容的类型。"))],
+        name: Annotated[str, typer.Argument(help=t("Its snake_case name.", "名称(snake_case)。"))],
+        zh: Annotated[str | None, typer.Option("--zh", help=t("Chinese label.", "中文名称。"))] = None,
+        en: Annotated[str | None, typer.Option("--en", help=t("English label.", "英文名称。"))] = None,
+        project: Project = None,
+        lang: Lang = None,
+        as_json: AsJson = False,
+    ) -> None:
+        given = situation(project, None, None, lang, as_json)
+        _named(name)
+        folder = Path("models") if kind is Kind.entity else Path("models") / f"{kind.value}s"
+        file = given.settings.project / folder / f"{name}.yaml"
+        if file.exists():
+            raise FileExists(file=file)
+        up = "../" * len(folder.parts)
+        labels = Bilingual(zh=zh or "", en=en or ("" if zh else _words(name)))
+        text = _TEMPLATES[kind].format(
+            name=name, zh=labels.to("zh"), en=labels.to("en"), up=up, upper=name.upper().replace("_", "")[:6]
+        )
+        _write(file, text)
+        given.terminal.say(f"Wrote {file}", f"已写入 {file}")
+        given.terminal.emit(ok=True, files=[str(file)])
+
+
+def _named(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise BadName(name=name)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("x", encoding="utf-8") as stream:
+        stream.write(text)

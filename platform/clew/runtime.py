@@ -1,0 +1,225 @@
+"""The composition root: one frozen Runtime per release, and the host that swaps it for a newer one.
+
+Nothing else in the platform builds these parts, and none of them finds another by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from clew.access.decision import Decision, permit_all
+from clew.api.engine import GraphQLEngine, Options
+from clew.api.exchange import Caller, GraphQL
+from clew.kernel.clock import Clock, SystemClock
+from clew.kernel.context import Context, Person
+from clew.kernel.diagnostics import Diagnostic, Severity
+from clew.kernel.errors import ClewError
+from clew.kernel.ids import uuid7
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.load import load_sources
+from clew.records.commands import Commands
+from clew.records.query.compile import compile_plan
+from clew.records.query.plan import Plan
+from clew.settings import Settings
+from clew.storage import nodes, releases
+from clew.storage.blobs import Blobs
+from clew.storage.catalog import Catalog
+from clew.storage.engine import Database
+from clew.storage.open import open_database
+from clew.storage.releases import Release
+from clew.storage.tables import Tables
+
+OPERATOR = Person(
+    id=UUID("00000000-0000-7000-8000-000000000001"), login="operator", name="Operator", roles=("operator",)
+)
+"""Who acts while a project declares no policies: the person at this machine."""
+
+HEARTBEAT_SECONDS = 10.0
+
+
+class ProjectInvalid(ClewError):
+    """The project's files have errors; `diagnostics` are all of them."""
+
+    code, status = "PROJECT_INVALID", 400
+    en, zh = "The project has {count} errors; the first: {first}", "项目有 {count} 处错误,首个为:{first}"
+    hint_en, hint_zh = "See all of them: clew check", "查看全部:clew check"
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        errors = [each for each in diagnostics if each.severity is Severity.ERROR]
+        first = errors[0]
+        shown = Bilingual(zh=f"{first.place}: {first.message('zh')}", en=f"{first.place}: {first.message('en')}")
+        super().__init__(count=len(errors), first=shown)
+
+
+def stored_blueprint(sources: Mapping[str, str]) -> Blueprint:
+    """Compile a stored source bundle. Raises ProjectInvalid."""
+    loaded = load_sources(sources)
+    if loaded.blueprint is None:
+        raise ProjectInvalid(loaded.diagnostics)
+    return loaded.blueprint
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything one release needs to answer. Immutable: a newer release is another Runtime."""
+
+    number: int
+    blueprint: Blueprint
+    catalog: Catalog
+    tables: Tables
+    database: Database
+    commands: Commands
+    graphql: GraphQL
+    decide: Callable[[Context], Decision]
+    clock: Clock
+    operator: Person = OPERATOR
+
+    async def read(self, plan: Plan, caller: Caller, args: Mapping[str, Any]) -> bytes:
+        """Run one relational plan for a caller; its answer as JSON text."""
+        statement = compile_plan(plan, self.blueprint, self.tables, caller.decision, self.database.dialect)
+        async with self.database.read() as connection:
+            rows = await connection.fetch_text(statement.compiled, args)
+        text = rows[0][0]
+        return text if isinstance(text, bytes) else str(text).encode()
+
+
+Assemble = Callable[[Release], Runtime]
+
+
+class RuntimeHost:
+    """Holds the Runtime being served. A request takes `current` once and keeps it, so a swap drops nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        blobs: Blobs,
+        clock: Clock,
+        assemble: Assemble,
+        first: Runtime,
+    ) -> None:
+        self.settings = settings
+        self.database = database
+        self.blobs = blobs
+        self.clock = clock
+        self.node = f"{socket.gethostname()}-{os.getpid()}-{str(uuid7())[-6:]}"
+        self.trouble: BaseException | None = None
+        """Why the newest release could not be taken; the one before it goes on being served."""
+        self._assemble = assemble
+        self._current = first
+        self._on_change: list[Callable[[Runtime], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._last_beat = 0.0
+
+    @property
+    def current(self) -> Runtime:
+        return self._current
+
+    def on_change(self, act: Callable[[Runtime], None]) -> None:
+        """Be told of every Runtime served from now on, and of the present one at once."""
+        self._on_change.append(act)
+        act(self._current)
+
+    async def start(self) -> None:
+        await self._beat()
+        self._tasks.append(asyncio.create_task(self._watch()))
+
+    async def refresh(self) -> bool:
+        """Take the newest release if there is one; True when it changed. A release that cannot be taken is remembered
+        in `trouble` and the present one stays."""
+        async with self.database.read() as connection:
+            newest = await releases.current_number(connection)
+        if newest <= self._current.number:
+            return False
+        try:
+            found = await releases.numbered(self.database, newest)
+            # Compiling takes a moment; requests go on meanwhile.
+            fresh = await asyncio.to_thread(self._assemble, found)
+        except Exception as problem:
+            self.trouble = problem
+            return False
+        self._current, self.trouble = fresh, None
+        for act in self._on_change:
+            act(fresh)
+        await self._beat()
+        return True
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(ClewError):
+            await nodes.leave(self.database, self.node)
+        await self.database.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.release_poll)
+            # The database may be away for a while; what is in memory goes on answering what it can.
+            with suppress(ClewError):
+                await self.refresh()
+                if self.clock.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
+                    await self._beat()
+
+    async def _beat(self) -> None:
+        self._last_beat = self.clock.monotonic()
+        await nodes.beat(self.database, self.node, self._current.number)
+
+
+async def open_runtime(settings: Settings, clock: Clock | None = None) -> RuntimeHost:
+    """Open the database, load its newest release and start watching for the next.
+
+    Raises DatabaseUnreachable, NoRelease, ProjectInvalid.
+    """
+    clock = clock or SystemClock()
+    database = await open_database(settings.database, clock=clock, statement_timeout=settings.statement_timeout)
+    try:
+        blobs = Blobs(settings.blob_folder)
+
+        options = graphql_options(settings)
+
+        def build(found: Release) -> Runtime:
+            return assemble(found, stored_blueprint(found.sources), database, clock, options)
+
+        first = await asyncio.to_thread(build, await releases.current(database))
+        host = RuntimeHost(settings, database, blobs, clock, build, first)
+        await host.start()
+    except BaseException:
+        await database.close()
+        raise
+    return host
+
+
+def assemble(
+    found: Release, blueprint: Blueprint, database: Database, clock: Clock, options: Options | None = None
+) -> Runtime:
+    """Every part of one release, put together."""
+    tables = Tables(blueprint, found.catalog, database.dialect)
+    decision = permit_all(blueprint)
+    commands = Commands(database, blueprint, tables, release=str(found.number))
+    graphql = GraphQLEngine(blueprint, tables, database, clock, options)
+    return Runtime(
+        found.number, blueprint, found.catalog, tables, database, commands, graphql, lambda context: decision, clock
+    )
+
+
+def graphql_options(settings: Settings) -> Options:
+    """What the settings say about documents. Persisted ones are known by their SHA-256, as clients send it."""
+    documents: dict[str, str] = {}
+    if settings.persisted is not None:
+        for file in sorted(settings.persisted.glob("**/*.graphql")):
+            text = file.read_text(encoding="utf-8")
+            documents[hashlib.sha256(text.encode()).hexdigest()] = text
+    if settings.production:
+        return Options.production(documents, only_known=settings.persisted_only)
+    return Options(documents=documents, only_known=settings.persisted_only)

@@ -1,0 +1,138 @@
+"""The GraphQL door over HTTP, after the GraphQL-over-HTTP specification, straight on ASGI.
+
+Nothing sits between the server and this file: no routing, no middleware, no request object.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from clew.api.exchange import Question
+from clew.kernel.errors import ClewError
+from clew.kernel.text import Locale
+from clew.web.entrance import Entrance
+from clew.web.errors import (
+    MalformedRequest,
+    MethodNotAllowed,
+    NotAcceptable,
+    UnsupportedMediaType,
+    error_body,
+)
+from clew.web.requests import (
+    Headers,
+    headers_of,
+    language_of,
+    media_type,
+    negotiate,
+    read_body,
+    request_id_of,
+    respond,
+)
+from clew.web.stream import stream_events
+
+RESPONSE, JSON, EVENTS = "application/graphql-response+json", "application/json", "text/event-stream"
+OFFERS = (RESPONSE, JSON, EVENTS)
+_CONTENT_TYPE = {RESPONSE: f"{RESPONSE}; charset=utf-8".encode(), JSON: f"{JSON}; charset=utf-8".encode()}
+
+
+class RequestBody(msgspec.Struct):
+    """The JSON a client sends, over HTTP and inside a WebSocket message."""
+
+    query: str | None = None
+    operationName: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class GraphQLDoor:
+    """ASGI callable for `/graphql`."""
+
+    def __init__(self, entrance: Entrance) -> None:
+        self._entrance = entrance
+        self._decode = msgspec.json.Decoder(RequestBody).decode
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        entrance = self._entrance
+        headers = headers_of(scope)
+        request_id = request_id_of(headers)
+        wanted: str | None = RESPONSE
+        try:
+            entrance.doorkeeper.check(scope, headers)
+            if scope["method"] == "OPTIONS":
+                return await respond(send, 204, b"", b"text/plain", request_id, entrance.preflight(headers))
+            wanted = negotiate(headers.get(b"accept"), OFFERS)
+            if wanted is None:
+                raise NotAcceptable(types=", ".join(OFFERS))
+            question = await self._question(scope, headers, receive)
+            runtime = entrance.host.current
+            caller = entrance.caller(runtime, headers, request_id)
+            if wanted == EVENTS:
+                with entrance.live("sse"):
+                    source = runtime.graphql.stream(question, caller)
+                    apology = partial(entrance.apology, headers=headers, request_id=request_id, where="sse")
+                    return await stream_events(source, receive, send, request_id, apology, entrance.cors(headers))
+            answer = await runtime.graphql.execute(question, caller, queries_only=scope["method"] == "GET")
+        except ClewError as problem:
+            return await self._refuse(send, problem, headers, request_id, wanted)
+        except Exception as problem:
+            entrance.failed(problem, request_id, "graphql")
+            return await self._refuse(send, ClewError(), headers, request_id, wanted)
+        metrics = entrance.metrics
+        (metrics.answered if answer.executed else metrics.request_errors).observe(perf_counter() - started)
+        # A request error answered as application/json is still 200: that is what its clients expect.
+        status = 200 if answer.executed or wanted == JSON else 400
+        await respond(send, status, answer.body, _CONTENT_TYPE[wanted], request_id, entrance.cors(headers))
+        return None
+
+    async def _question(self, scope: Scope, headers: Headers, receive: Receive) -> Question:
+        method = scope["method"]
+        if method == "GET" and self._entrance.settings.get_queries:
+            return self._from_address(scope["query_string"])
+        if method != "POST":
+            raise MethodNotAllowed(allowed="POST")
+        if media_type(headers) != (JSON, "utf-8"):
+            raise UnsupportedMediaType(types=JSON)
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise UnsupportedMediaType(types="identity")
+        settings = self._entrance.settings
+        return self._decoded(await read_body(headers, receive, settings.body_limit, settings.body_timeout))
+
+    def _decoded(self, body: bytes) -> Question:
+        try:
+            given = self._decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+            raise MalformedRequest(what=str(problem)[:200]) from None
+        return Question(given.query, given.operationName, given.variables, given.extensions)
+
+    def _from_address(self, query_string: bytes) -> Question:
+        try:
+            given = parse_qs(query_string.decode("ascii"), strict_parsing=True, max_num_fields=8, errors="strict")
+            members: dict[str, Any] = {name: values[0] for name, values in given.items() if len(values) == 1}
+            for name in ("variables", "extensions"):
+                if name in members:
+                    members[name] = msgspec.json.decode(members[name], type=dict[str, Any])
+        except (ValueError, msgspec.DecodeError, RecursionError) as problem:
+            raise MalformedRequest(what=str(problem)[:200]) from None
+        return Question(
+            members.get("query"), members.get("operationName"), members.get("variables"), members.get("extensions")
+        )
+
+    async def _refuse(
+        self, send: Send, problem: ClewError, headers: Headers, request_id: str, wanted: str | None
+    ) -> None:
+        self._entrance.refused(problem)
+        locale: Locale = language_of(headers, self._entrance.settings)
+        content_type = _CONTENT_TYPE.get(wanted or RESPONSE, _CONTENT_TYPE[RESPONSE])
+        more: tuple[tuple[bytes, bytes], ...] = self._entrance.cors(headers)
+        if problem.status in (408, 413):
+            more = (*more, (b"connection", b"close"))
+        if problem.status == 405:
+            more = (*more, (b"allow", b"POST"))
+        await respond(send, problem.status, error_body(problem, locale, request_id), content_type, request_id, more)

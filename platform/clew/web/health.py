@@ -1,0 +1,45 @@
+"""What a supervisor asks: alive, ready, and the figures."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from clew.kernel.errors import ClewError
+from clew.storage import releases
+from clew.web.entrance import Entrance
+
+READY_SECONDS = 2.0
+
+
+class Health:
+    """Handlers of `/healthz`, `/readyz` and `/metrics`."""
+
+    def __init__(self, entrance: Entrance) -> None:
+        self._entrance = entrance
+
+    async def alive(self, request: Request) -> Response:
+        """The process runs its loop. Says nothing about the database, so that a database outage restarts nobody."""
+        return JSONResponse({"status": "alive"})
+
+    async def ready(self, request: Request) -> Response:
+        """The database answers and a release is being served. 503 otherwise."""
+        host = self._entrance.host
+        found: dict[str, Any] = {"release": host.current.number, "node": host.node}
+        if host.trouble is not None:
+            trouble = host.trouble
+            found["newerReleaseRefused"] = trouble.code if isinstance(trouble, ClewError) else type(trouble).__name__
+        try:
+            async with asyncio.timeout(READY_SECONDS), host.database.read() as connection:
+                await releases.current_number(connection)
+        except (ClewError, TimeoutError, OSError) as problem:
+            code = problem.code if isinstance(problem, ClewError) else "UNAVAILABLE"
+            return JSONResponse({"status": "unready", "code": code, **found}, status_code=503)
+        return JSONResponse({"status": "ready", **found})
+
+    async def metrics(self, request: Request) -> Response:
+        body, content_type = self._entrance.metrics.text()
+        return Response(body, media_type=content_type)
