@@ -20,6 +20,7 @@ class Ddl:
     def __init__(self, dialect: DialectName) -> None:
         self.dialect: DialectName = dialect
         self._sa = sa_dialect(dialect)
+        self._forms: dict[str, str] = {}
 
     def quote(self, name: str) -> str:
         """A name as it stands in SQL; always quoted, so that no word is reserved."""
@@ -27,7 +28,10 @@ class Ddl:
 
     def form(self, form: str) -> str:
         """The column type of a stored form."""
-        return str(column_type(form).compile(dialect=self._sa))
+        known = self._forms.get(form)
+        if known is None:
+            known = self._forms[form] = str(column_type(form).compile(dialect=self._sa))
+        return known
 
     def column(self, column: ColumnShape, *, required: bool) -> str:
         return f"{self.quote(column.name)} {self.form(column.form)}{' NOT NULL' if required else ''}"

@@ -73,6 +73,16 @@ class NoRelease(ClewError):
     hint_en, hint_zh = "Run: clew plan, then clew apply", "请先运行 clew plan,再运行 clew apply"
 
 
+class ReleaseUnreadable(ClewError):
+    """A stored release does not compile with this version of the platform."""
+
+    code, status = "RELEASE_UNREADABLE", 500
+    en = "The stored release cannot be compiled: {reason}"
+    zh = "无法编译已存储的发布:{reason}"
+    hint_en = "Run the platform version that applied it, or plan the corrected project with this one."
+    hint_zh = "请使用当初应用它的平台版本,或用当前版本重新制定计划。"
+
+
 class PlanStale(Conflict):
     """The database is not in the state the plan was made for."""
 
@@ -130,11 +140,25 @@ class NodesBehind(Unavailable):
     hint_zh = "请停止这些节点,然后运行 clew apply --resume"
 
 
+class TextFormsMissing(ClewError):
+    """A fill needs sort keys or search grams and its caller did not say how they are made."""
+
+    code = "TEXT_FORMS_MISSING"
+    en = "Sort keys or search grams of {object} cannot be made here."
+    zh = "此处无法生成 {object} 的排序键或检索词。"
+
+
 class BlobMissing(BadInput):
     code = "BLOB_MISSING"
     en = "There is no uploaded file {sha256}."
     zh = "没有已上传的文件 {sha256}。"
     hint_en, hint_zh = "Upload the file again.", "请重新上传该文件。"
+
+
+class BlobTooLarge(BadInput):
+    code, status = "BLOB_TOO_LARGE", 413
+    en = "The file is larger than {limit} bytes."
+    zh = "文件超过 {limit} 字节。"
 
 
 class BlobCorrupt(ClewError):

@@ -12,10 +12,11 @@ from typing import Any
 
 from clew.expressions.tree import Base, Binary, Checked, ListOf, Literal, Member, Name, Node, Unary
 from clew.kernel.errors import BadInput
+from clew.storage.dialects import literal_text
 from clew.storage.engine import DialectName
 from clew.storage.types import Day, Exact, Id, Instant, Integer, Text, Truth
 
-_COMPARE = {"==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_COMPARE = {"==": "=", "!=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 class IndexCondition(BadInput):
@@ -49,7 +50,9 @@ class _Writer:
         for one, other in ((node.left, node.right), (node.right, node.left)):
             if isinstance(one, Literal) and one.value is None and node.op in ("==", "!="):
                 return f"({self._scalar(other)} IS {'NOT ' if node.op == '!=' else ''}NULL)"
-        return f"(({self._scalar(node.left)} {_COMPARE[node.op]} {self._scalar(node.right)}) IS TRUE)"
+        negated = node.op == "!="  # also true where one side is missing, as in memory
+        compared = f"(({self._scalar(node.left)} {_COMPARE[node.op]} {self._scalar(node.right)}) IS TRUE)"
+        return f"(NOT {compared})" if negated else compared
 
     def _scalar(self, node: Node) -> str:
         if isinstance(node, Literal):
@@ -66,9 +69,6 @@ class _Writer:
         return '"' + self._columns[name] + '"'
 
     def _literal(self, value: Any, node: Node) -> str:
-        from clew.storage.dialects import sa_dialect
-
-        dialect = sa_dialect(self._dialect)
         if isinstance(value, bool):
             kind: Any = Truth()
         elif isinstance(value, int):
@@ -81,7 +81,4 @@ class _Writer:
             kind = Day()
         else:
             kind = Id() if node.type.base is Base.ID else Text()
-        written = kind.literal_processor(dialect)
-        if written is None:
-            raise IndexCondition(source=self._source)
-        return str(written(value))
+        return literal_text(kind, value, self._dialect)

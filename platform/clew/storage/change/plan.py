@@ -21,7 +21,7 @@ from clew.storage.change.survey import Consequence, survey
 from clew.storage.ddl import Ddl
 from clew.storage.engine import Connection, Database, DialectName
 from clew.storage.errors import Drift
-from clew.storage.releases import Loader, Release, current_in
+from clew.storage.releases import Loader, Release, current_in, stored_blueprint
 from clew.storage.schema import schema_of
 from clew.storage.system import platform, release
 
@@ -130,10 +130,10 @@ class Plan:
         )
 
 
-async def plan(database: Database, blueprint: Blueprint, *, load: Loader) -> Plan:
+async def plan(database: Database, blueprint: Blueprint, *, load: Loader = stored_blueprint) -> Plan:
     """What applying `blueprint` would do to `database`. Raises Drift when the tables are not what its release says.
 
-    `load` compiles a stored source bundle (`clew.metadata.load.load_sources`): the other side of the comparison.
+    `load` compiles a stored source bundle: the other side of the comparison.
     """
     async with database.read() as connection:
         return await plan_in(connection, blueprint, load=load)
