@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from tests.integration import expression_world as world
 
 from clew.expressions.check import check
 from clew.expressions.interpret import evaluate, holds
-from clew.expressions.problems import Undecidable
+from clew.expressions.problems import ExpressionError, Undecidable
+from clew.expressions.tree import Checked
 from clew.testing.databases import TestDatabase
+from clew.testing.plugin import Tier
 
 LOTS = world.facts()
 SCHEMA = world.schema()
@@ -250,3 +256,138 @@ def test_every_construct_agrees(both: Both) -> None:
             except Exception as error:
                 failures.append(f"{source}: {type(error).__name__}: {str(error)[:300]}")
     assert not failures, "\n".join(failures)
+
+
+# Random typed expressions. A generator writes source text for a wanted type; most of it passes the checker, and what
+# does not (a missing null guard) is left out.
+
+INTEGERS = [
+    "pieces",
+    "size(number)",
+    "0",
+    "7",
+    "-3",
+    "999999999999999999",
+    "year(made_on)",
+    "size(parents)",
+    "coalesce(count, 1)",
+]
+DECIMALS = ["qty", "coalesce(price, 0.5)", "coalesce(rate, 2.25)", "0.1", "12.50", "99999999.99", "-0.000000005"]
+TEXTS = [
+    "number",
+    "coalesce(note, '')",
+    "item.name",
+    "'不合格'",
+    "'L-001'",
+    "''",
+    "user.name",
+    "item.maker.name",
+    "text(data.color)",
+]
+DATES = ["made_on", "today", "coalesce(exp_on, today)", "date('2024-02-29')", "exp_on", "date('9999-12-31')"]
+MOMENTS = ["made_at", "now", "tested_at", "datetime('2026-01-31T00:00:00.000001Z')", "entered('held')"]
+SPANS = ["duration('PT8H')", "coalesce(took, duration('PT1S'))", "took", "duration('PT0.000001S')"]
+FLAGS = [
+    "ok",
+    "flag",
+    "true",
+    "false",
+    "was('released')",
+    "grade == 'A'",
+    "'A' in marks",
+    "item.id in user.sites",
+    "note == null",
+]
+NULLABLE = ["price", "rate", "count", "item.weight", "null"]
+LEAVES = {
+    "integer": INTEGERS, "decimal": DECIMALS, "text": TEXTS, "date": DATES,
+    "moment": MOMENTS, "span": SPANS, "truth": FLAGS,
+}  # fmt: skip
+GROWN: dict[str, list[str]] = {
+    "integer": [
+        "{integer} + {integer}", "{integer} - {integer}", "{integer} * {integer}", "{integer} % {integer}",
+        "-({integer})", "integer({decimal})", "floor({decimal})", "ceil({decimal})", "size({text})",
+        "days({date}, {date})", "({truth} ? {integer} : {integer})", "min({integer}, {integer})", "abs({integer})",
+        "parents.sum(p, {integer})", "item.lots.count(l, {truth})", "parents.sum(p, p.pieces * {integer})",
+        "coalesce(count, {integer})",
+    ],
+    "decimal": [
+        "{decimal} + {decimal}", "{decimal} - {integer}", "{decimal} * {decimal}", "{decimal} / {decimal}",
+        "{integer} / {integer}", "round({decimal}, 2)", "abs({decimal})", "max({decimal}, {integer})",
+        "({truth} ? {decimal} : {integer})", "children.sum(c, {decimal})", "coalesce(price, {decimal})",
+        "coalesce({nullable}, {nullable}, {decimal})", "parents.sum(p, p.qty / {integer})",
+    ],
+    "text": [
+        "{text} + {text}", "lower({text})", "upper({text})", "trim({text})", "text({decimal})", "text({date})",
+        "({text}).substring({integer}, {integer})", "({truth} ? {text} : {text})", "min({text}, {text})",
+        "coalesce(note, {text})",
+    ],
+    "date": [
+        "addDays({date}, {integer})", "addMonths({date}, {integer})", "({truth} ? {date} : {date})",
+        "max({date}, {date})",
+    ],
+    "moment": ["{moment} + {span}", "{moment} - {span}", "({truth} ? {moment} : null)"],
+    "span": ["{moment} - {moment}", "{span} + {span}", "{span} - {span}"],
+    "truth": [
+        "({truth} && {truth})", "({truth} || {truth})", "!({truth})", "{integer} {compare} {decimal}",
+        "{decimal} {compare} {decimal}", "{nullable} {compare} {decimal}", "{nullable} {same} {nullable}",
+        "{text} {compare} {text}", "{date} {compare} {date}", "{moment} {compare} {moment}", "{span} {compare} {span}",
+        "{truth} {same} {truth}", "note {same} {text}", "({text}).contains({text})", "({text}).startsWith({text})",
+        "note.endsWith({text})", "{text} in [{text}, {text}]", "{decimal} in [{integer}, {decimal}]",
+        "parents.exists(p, {truth})", "parents.exists(p, p.qty {compare} {decimal})", "children.all(c, {truth})",
+        "parents.all(p, p.note {same} {text} || {truth})", "item.lots.exists_one(l, l.qty {compare} {decimal})",
+        "({truth} ? {truth} : {truth})", "({truth} ? null : {decimal}) {same} {nullable}",
+        "{integer} in parents.map(p, p.pieces)", "coalesce(flag, {truth})", "item.maker {same} user.site",
+        "parents.exists(p, p.parents.exists(q, q.qty {compare} p.qty && {truth}))",
+    ],
+}  # fmt: skip
+GUARDED = {"EXPR_NULL_GUARD", "EXPR_NUMBER", "EXPR_OPERANDS", "EXPR_TOO_DEEP", "EXPR_ARGUMENTS"}
+NO_SHRINK = (Phase.explicit, Phase.generate)
+_HOLE = re.compile(r"\{(\w+)\}")
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> str:
+    """The text of an expression of any type."""
+
+    def fill(kind: str, depth: int) -> str:
+        if kind == "compare":
+            return draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
+        if kind == "same":
+            return draw(st.sampled_from(["==", "!="]))
+        if kind == "nullable":
+            return draw(st.sampled_from(NULLABLE))
+        grown = depth > 0 and draw(st.integers(0, 3)) > 0
+        template = draw(st.sampled_from(GROWN[kind] if grown else LEAVES[kind]))
+        text = _HOLE.sub(lambda hole: fill(hole[1], depth - 1), template)
+        return f"({text})" if grown else text
+
+    return fill(draw(st.sampled_from(["truth", "truth", "truth", "decimal", "integer", "text", "date", "moment"])), 3)
+
+
+def accepted(source: str) -> Checked | None:
+    """The expression, or None when a null guard is missing or it grew too deep: nothing else may be wrong with it."""
+    try:
+        return check(source, SCHEMA, "lot")
+    except ExpressionError as error:
+        unexpected = {each.code for each in error.problems} - GUARDED
+    if unexpected:
+        raise AssertionError(f"{source}: {unexpected}")
+    return None
+
+
+def test_random_expressions_agree(both: Both, tier: Tier) -> None:
+    compared: Counter[bool] = Counter()
+
+    @settings(max_examples=tier.count(150, 5000), database=None, derandomize=not tier.full, phases=NO_SHRINK)
+    @given(sources())
+    def run(source: str) -> None:
+        checked = accepted(source)
+        if checked is None:
+            return
+        compared["sql" in checked.runs_in] += 1
+        if "sql" in checked.runs_in:
+            both.compare(source)
+
+    run()
+    assert compared[True] > compared[False]

@@ -124,7 +124,12 @@ def _decimal(up: Translator, node: Call) -> Sql:
 
 
 _BLANKS = "".join(f" || {{}}({ord(blank)})" for blank in BLANKS)[4:]
-_CUT = "SELECT substr(s, CAST(f AS {0}) + 1, CAST({1}(t - f, 0) AS {0}))"
+_CLAMP = "CASE WHEN {0} < 0 THEN 0 WHEN {0} > 1000000 THEN 1000000 ELSE CAST({0} AS integer) END AS {0}"
+_SUBSTRING = (
+    "SELECT CASE WHEN t < f THEN '' ELSE substr(s, f + 1, t - f) END FROM"
+    f" (SELECT s, {_CLAMP.replace('{0}', 'f')}, {_CLAMP.replace('{0}', 't')}"
+    " FROM (SELECT {0} AS s, {1} AS f, {2} AS t LIMIT 1 OFFSET 0) AS a LIMIT 1 OFFSET 0) AS b"
+)
 
 BUILDERS: Mapping[str, Builder] = {
     "size": _size,
@@ -136,15 +141,7 @@ BUILDERS: Mapping[str, Builder] = {
     "trim": _template(
         "btrim({0}, " + _BLANKS.replace("{}", "chr") + ")", Text(), "trim({0}, " + _BLANKS.replace("{}", "char") + ")"
     ),
-    "substring": _template(
-        _CUT.replace("{0}", "integer").replace("{1}", "greatest")
-        + " FROM (SELECT {0} AS s, least(greatest({1}, 0), 1000000) AS f,"
-        + " least(greatest({2}, 0), 1000000) AS t OFFSET 0) AS a",
-        Text(),
-        _CUT.replace("{0}", "INTEGER").replace("{1}", "max")
-        + " FROM (SELECT {0} AS s, max({1}, 0) AS f, max({2}, 0) AS t LIMIT 1 OFFSET 0) AS a",
-    ),
-    "date": _template("CAST({0} AT TIME ZONE 'UTC' AS date)", Day(), "substr({0}, 1, 10)"),
+    "substring": _template(_SUBSTRING, Text()),
     "days": _template("CAST({1} - {0} AS bigint)", Integer(), "CAST(julianday({1}) - julianday({0}) AS INTEGER)"),
     "addDays": _add_days,
     "addMonths": _add_months,

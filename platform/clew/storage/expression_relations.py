@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -46,6 +47,13 @@ class Elements:
         """Everything else the statement mentions belongs to the enclosing ones."""
         chosen = sa.select(*columns).select_from(self.source).where(*self.conditions, *where)
         return chosen.correlate_except(*self.own)
+
+
+    def gather(self, value: Sql, build: Callable[[Sql], Sql]) -> Sql:
+        """An aggregate of a value over the elements. The values are selected first: an aggregate whose argument names
+        only columns of the enclosing statement would belong to that statement."""
+        values = self.select(value.label("v")).subquery()
+        return sa.select(build(values.c.v)).select_from(values).correlate_except(values).scalar_subquery()
 
 
 class Relations:
@@ -266,13 +274,16 @@ class Relations:
                 return sa.exists(found.select(_ONE, where=[inner.condition(node.body, loose=True)]))
             failing = sa.not_(inner.condition(node.body, loose=False).self_group())
             return sa.not_(sa.exists(found.select(_ONE, where=[failing])))
-        grade = formula("CASE {0} WHEN true THEN 2 WHEN false THEN 0 ELSE 1 END",
-                        inner.condition(node.body, loose=False), type_=sa.Integer())  # fmt: skip
+        grade = formula(
+            "CASE {0} WHEN true THEN 2 WHEN false THEN 0 ELSE 1 END",
+            inner.condition(node.body, loose=False),
+            type_=sa.Integer(),
+        )
         if node.kind == "exists":
             verdict = "CASE max({0}) WHEN 2 THEN true WHEN 1 THEN NULL ELSE false END"
         else:
             verdict = "CASE min({0}) WHEN 0 THEN false WHEN 1 THEN NULL ELSE true END"
-        return found.select(formula(verdict, grade, type_=sa.Boolean())).scalar_subquery()
+        return found.gather(grade, lambda values: formula(verdict, values, type_=sa.Boolean()))
 
     def aggregate(self, node: Macro) -> Sql:
         """count (and exists_one), sum, min, max. NULL when the body is undecided for any element."""
@@ -282,24 +293,22 @@ class Relations:
             if not fallible(node.body):
                 counted = found.select(sa.func.count(), where=[inner.condition(node.body, loose=True)])
                 return counted.scalar_subquery()
-            one = formula("CASE {0} WHEN true THEN 1 WHEN false THEN 0 END",
-                          inner.condition(node.body, loose=False), type_=Integer())  # fmt: skip
-            result: Sql = sa.func.coalesce(sa.func.sum(one), 0, type_=Integer())
-            return self._whole(found, one, result)
+            one = formula(
+                "CASE {0} WHEN true THEN 1 WHEN false THEN 0 END",
+                inner.condition(node.body, loose=False),
+                type_=Integer(),
+            )
+            return found.gather(one, lambda ones: _whole(ones, sa.func.coalesce(sa.func.sum(ones), 0, type_=Integer())))
         value = inner.value(node.body)
+        numbers = self._up.numbers
         if node.kind == "sum":
-            result = self._up.numbers.total(value, node.type)
-            total = self._whole(found, value, result) if fallible(node.body) else found.select(result).scalar_subquery()
-            return self._up.numbers.checked(total, node.type)
-        if node.type.base is Base.TEXT and self._rows.dialect == "postgresql":
-            value = sa.collate(value, "C")
-        extreme = sa.func.min(value) if node.kind == "min" else sa.func.max(value)
-        return found.select(sa.type_coerce(extreme, value.type)).scalar_subquery()
-
-    def _whole(self, found: Elements, each: Sql, result: Sql) -> Sql:
-        """The aggregate, or NULL when some element had no value."""
-        complete = sa.func.count() == sa.func.count(each)
-        return found.select(sa.case((complete, result), else_=sa.null())).scalar_subquery()
+            total = found.gather(value, lambda values: _whole(values, numbers.total(values, node.type)))
+            return numbers.checked(total, node.type)
+        choose = sa.func.min if node.kind == "min" else sa.func.max
+        collated = node.type.base is Base.TEXT and self._rows.dialect == "postgresql"
+        return found.gather(
+            value, lambda values: sa.type_coerce(choose(sa.collate(values, "C") if collated else values), value.type)
+        )
 
     # ── history ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,6 +334,11 @@ def _elements(source: Any, own: tuple[Any, ...], conditions: list[Sql], entity: 
     rows = source if rows is None else rows
     alive = [rows.c.voided_at.is_(None)] if "voided_at" in rows.c else []
     return Elements(source, own, [*conditions, *alive], Record((entity,), rows.c.id, rows))
+
+
+def _whole(each: Sql, result: Sql) -> Sql:
+    """The aggregate, or NULL when some element had no value."""
+    return sa.case((sa.func.count() == sa.func.count(each), result), else_=sa.null())
 
 
 def _kind(record: Record) -> Sql:
