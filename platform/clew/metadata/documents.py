@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,9 +13,11 @@ from pydantic_core import ErrorDetails
 from clew.kernel.diagnostics import Diagnostic, Findings, Place, nearest
 from clew.metadata import rules
 from clew.metadata.kinds import Kind, Kinds
-from clew.metadata.source import AnyNode, ListNode, MapNode, ScalarNode, parse, place_of, plain
+from clew.metadata.source import MAX_BYTES, AnyNode, ListNode, MapNode, ScalarNode, parse, place_of, plain
 from clew.metadata.spec.words import Spec
 
+_DECLARED = re.compile(r"^[a-z_]+: *([a-z][a-z0-9_]*)", re.MULTILINE)
+"""What a file that cannot be read seems to declare."""
 _ROUNDS = 12
 """Each round removes what is wrong and validates again, so that one mistake does not hide the next."""
 
@@ -52,7 +55,10 @@ def read(file: str, text: str, kinds: Kinds) -> Read:
     findings = Findings()
     documents: list[Document] = []
     holes: set[str] = set()
-    for node in parse(file, text, findings):
+    nodes = parse(file, text, findings)
+    if not nodes and len(findings):
+        holes.update(_DECLARED.findall(text[:MAX_BYTES]))
+    for node in nodes:
         document = _document(file, node, kinds, findings, holes)
         if document:
             documents.append(document)
@@ -143,9 +149,12 @@ def _report(detail: ErrorDetails, root: MapNode, findings: Findings) -> None:
     elif type_ in ("bad_name", "bad_code"):
         rule = rules.BAD_NAME if type_ == "bad_name" else rules.BAD_CODE
         place = _key_place(root, path) if loc[-1] == "[key]" else node.place
+        if _suspect(root, path, key=loc[-1] == "[key]"):
+            return
         findings.add(rule, place, path=dotted, name=context["name"])
     elif type_ in ("literal_error", "union_tag_invalid"):
         known = str(context.get("expected") or context.get("expected_tags", "")).replace(" or ", ", ").replace("'", "")
+        known = known.lower() if known in ("True", "False") else known
         if type_ == "union_tag_invalid" and isinstance(node, MapNode) and "type" in node.values:
             node, dotted = node.values["type"], f"{dotted}.type"
         value = _shown(node)
@@ -157,8 +166,17 @@ def _report(detail: ErrorDetails, root: MapNode, findings: Findings) -> None:
             known=known,
             nearest=nearest(value, known.split(", ")),
         )
-    else:
+    elif not _suspect(root, path):
         _wrong_type(findings, node.place, dotted, _shown(node), type_, context)
+
+
+def _suspect(root: MapNode, path: tuple[str | int, ...], *, key: bool = False) -> bool:
+    """True when the scalar there has been reported as it was read."""
+    if key:
+        parent, _ = _walk(root, path[:-1])
+        return isinstance(parent, MapNode) and parent.keys[str(path[-1])].suspect
+    node, _ = _walk(root, path)
+    return isinstance(node, ScalarNode) and node.suspect
 
 
 def _key_place(root: MapNode, path: tuple[str | int, ...]) -> Place:
@@ -222,10 +240,19 @@ def _cut(detail: ErrorDetails, root: MapNode) -> tuple[str | int, ...]:
     """The smallest part to leave out so that the rest can be read on."""
     node, path = _walk(root, detail["loc"])
     if detail["type"] == "unknown_keys" and isinstance(node, MapNode):
+        _rename(node, detail["ctx"]["keys"], detail["ctx"]["known"])
         return (*path, "?", *detail["ctx"]["keys"])
     if len(path) >= 2 and path[0] in _CONTAINERS:
         return path[:2]
     return path[:1]
+
+
+def _rename(node: MapNode, unknown: list[str], known: list[str]) -> None:
+    """Read a misspelt key on as what it was meant to be, so that its absence is not reported as well."""
+    for name in unknown:
+        meant = nearest(name, known)
+        if meant and meant not in node.values and name in node.values:
+            node.keys[meant], node.values[meant] = node.keys[name], node.values[name]
 
 
 def _prune(root: MapNode, path: tuple[str | int, ...], holes: set[str]) -> None:

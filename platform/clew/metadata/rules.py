@@ -133,7 +133,7 @@ BAD_VALUE = Rule("BAD_VALUE", "`{value}` cannot be used here: {reason}.", "`{val
 NO_LABEL = Rule("NO_LABEL", "A label needs at least one of `zh` and `en`.", "标签至少要有 `zh` 或 `en`。")
 
 # Names: what they refer to and what they clash with
-DUPLICATE_NAME = Rule("DUPLICATE_NAME", "There are two of {kind} `{name}`.", "{kind} `{name}` 重复定义。")
+DUPLICATE_NAME = Rule("DUPLICATE_NAME", "There are two {kind} named `{name}`.", "名为 `{name}` 的{kind_zh}有两个。")
 RESERVED_NAME = Rule(
     "RESERVED_NAME", "`{name}` is a name of the platform's own.", "`{name}` 是平台保留名称。", "{reason}", "{reason_zh}"
 )
@@ -186,8 +186,8 @@ LINE_UNLISTED = Rule(
     "LINE_UNLISTED",
     "`{owner}` has no field of type lines for `{line}`.",
     "`{owner}` 没有对应 `{line}` 的明细(lines)字段。",
-    "Add to {owner}: {plural}: {{type: lines, of: {line}}}",
-    "请在 {owner} 中添加 lines 字段,of: {line}",
+    "Add to {owner}: {plural}: {type: lines, of: {line}}",
+    "请在 {owner} 中添加 {plural}: {type: lines, of: {line}}",
 )
 LINE_LISTED_TWICE = Rule(
     "LINE_LISTED_TWICE", "The lines of `{line}` are listed by two fields.", "`{line}` 的明细被两个字段列出。"
@@ -222,11 +222,11 @@ STATE_NO_LABEL = Rule(
 )
 REQUIRED_CYCLE = Rule(
     "REQUIRED_CYCLE",
-    "These required references form a circle, so no record can be the first: {path}.",
-    "这些必填引用构成循环,无法创建第一条记录:{path}。",
+    "These required references form a circle, so no record can be the first: {circle}.",
+    "这些必填引用构成循环,无法创建第一条记录:{circle}。",
 )
 COMPUTED_CYCLE = Rule(
-    "COMPUTED_CYCLE", "These computed fields need each other: {path}.", "这些计算字段互相依赖:{path}。"
+    "COMPUTED_CYCLE", "These computed fields need each other: {circle}.", "这些计算字段互相依赖:{circle}。"
 )
 RANGE_TYPES = Rule(
     "RANGE_TYPES", "The ends of the range must both be dates or both be instants.", "区间两端必须同为日期或同为时刻。"
@@ -261,6 +261,14 @@ NOT_SAME_ROW = Rule(
     "NOT_SAME_ROW",
     "`while` may only use fields of the same row; `{read}` is not one.",
     "`while` 只能使用同一行的字段;`{read}` 不是。",
+)
+
+DEFAULT_TEXT = Rule(
+    "DEFAULT_TEXT",
+    "`{text}` is read as an expression here, and there is no such name.",
+    "此处 `{text}` 被当作表达式,而没有这个名称。",
+    "For the text itself write: \"'{text}'\"",
+    "若指文字本身,请写:\"'{text}'\"",
 )
 
 # Overlays

@@ -21,7 +21,7 @@ from clew.metadata.syntax import PROBLEMS_ZH
 
 MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 64
-MAX_NODES = 100_000
+MAX_NODES = 40_000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INVISIBLE = re.compile("[\u0085\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -31,7 +31,7 @@ _TRAPS = re.compile(
     r"(?i:yes|no|on|off|true|false|null)"
     r"|[-+]?(?:0[0-9_]+|0[xX][0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+|[0-9][0-9]*_[0-9_]*)"
     r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)?"
-    r"|[-+]?(?:[0-9][0-9_]*)?\.?[0-9]*[eE][-+]?[0-9]+"
+    r"|[-+]?\.?[0-9][0-9_]*\.?[0-9]*[eE][-+]?[0-9]+"
     r"|\+[0-9.]+|[-+]?\.[0-9]+|[-+]?[0-9]+\."
     r"|[-+]?\.?(?i:inf|infinity|nan)"
     r"|<<|="
@@ -68,6 +68,8 @@ class ScalarNode(Node):
     style: str
     start: int
     end: int
+    suspect: bool = False
+    """Reported already: what it means is not to be reported again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -217,8 +219,12 @@ class _Builder:
         if isinstance(event, yaml.SequenceStartEvent):
             return ListNode(self.source, line, column)
         style = "" if event.style in (None, ":") else event.style
+        before = len(self.findings)
         value: object = event.value if style else self.read_plain(event.value, Place(self.source.name, line, column))
-        return ScalarNode(self.source, line, column, event.value, value, style, mark.index, event.end_mark.index)
+        suspect = len(self.findings) > before
+        return ScalarNode(
+            self.source, line, column, event.value, value, style, mark.index, event.end_mark.index, suspect
+        )
 
     def read_plain(self, text: str, place: Place) -> object:
         """The meaning of an unquoted scalar: null, true, false, a whole number, a decimal, or else text."""
@@ -255,6 +261,7 @@ class _Builder:
             return
         if isinstance(node, ScalarNode) and node.value is None and node.text == "":
             self.findings.add(rules.EMPTY_VALUE, key.place, key=key.text)
+            node.suspect = True
         parent.keys[key.text] = key
         parent.values[key.text] = node
 

@@ -142,7 +142,8 @@ def _transitions(
             moved_by=move.moved_by or spec.moved_by,
             sets=tuple(sets),
         )
-    _reachable(linking, draft, entity, found)
+    if all(state in entity.states for move in found.values() for state in (*move.sources, move.target)):
+        _reachable(linking, draft, entity, found)
     return found
 
 
@@ -183,7 +184,8 @@ def _rules(linking: Linking, expressions: Expressions, draft: EntityDraft) -> tu
                 rules.DUPLICATE_NAME,
                 each.at("name"),
                 path=each.path,
-                kind="rule",
+                kind="rules",
+                kind_zh="规则",
                 name=name,
                 related=[names[name].place],
             )

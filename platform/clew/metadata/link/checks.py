@@ -64,7 +64,7 @@ def computed_cycles(linking: Linking) -> None:
     for circle in _circles({member: [each for each in after if each in needs] for member, after in needs.items()}):
         entity_name, field_name = circle[0]
         place = linking.entities[entity_name].fields[field_name].place
-        linking.findings.add(rules.COMPUTED_CYCLE, place, path=_shown(circle))
+        linking.findings.add(rules.COMPUTED_CYCLE, place, circle=_shown(circle))
 
 
 def _steps(entities: Mapping[str, Entity], entity: str, path: tuple[str, ...]) -> Iterable[Member]:
@@ -99,7 +99,7 @@ def required_cycles(linking: Linking) -> None:
     for circle in _circles(needs):
         entity_name, field_name = circle[0]
         place = linking.entities[entity_name].fields[field_name].place
-        linking.findings.add(rules.REQUIRED_CYCLE, place, path=_shown(circle))
+        linking.findings.add(rules.REQUIRED_CYCLE, place, circle=_shown(circle))
 
 
 def _needed(field: Field) -> bool:

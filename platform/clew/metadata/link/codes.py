@@ -98,7 +98,9 @@ def _states(linking: Linking, draft: EntityDraft) -> None:
             linking.findings.add(rules.STATE_NO_LABEL, draft.at("states", step), path=f"states.{step}", name=value)
             label = _human(value)
         if value in codes:
-            linking.findings.add(rules.DUPLICATE_NAME, draft.at("states", step), kind="state", name=value)
+            linking.findings.add(
+                rules.DUPLICATE_NAME, draft.at("states", step), kind="states", kind_zh="状态", name=value
+            )
         codes[value] = Code(value, label)
     _add_list(linking, f"{draft.name}_state", Bilingual("状态", "State"), codes, draft.at("states", key=True))
 
@@ -106,7 +108,9 @@ def _states(linking: Linking, draft: EntityDraft) -> None:
 def _add_list(linking: Linking, name: str, label: Bilingual, codes: dict[str, Code], place: Place) -> None:
     earlier = linking.code_lists.get(name)
     if earlier is not None:
-        linking.findings.add(rules.DUPLICATE_NAME, place, kind="code list", name=name, related=[earlier.place])
+        linking.findings.add(
+            rules.DUPLICATE_NAME, place, kind="code lists", kind_zh="代码表", name=name, related=[earlier.place]
+        )
         return
     linking.code_lists[name] = CodeList(name, label, MappingProxyType(codes), place)
 
@@ -116,7 +120,9 @@ def _add_rule(
 ) -> None:
     earlier = linking.coding_rules.get(name)
     if earlier is not None:
-        linking.findings.add(rules.DUPLICATE_NAME, place, kind="coding rule", name=name, related=[earlier.place])
+        linking.findings.add(
+            rules.DUPLICATE_NAME, place, kind="coding rules", kind_zh="编码规则", name=name, related=[earlier.place]
+        )
         return
     linking.coding_rules[name] = CodingRule(name, label, _segments(linking, pattern, at), gap_free, place)
 
@@ -161,7 +167,7 @@ def check_patterns(linking: Linking) -> None:
         elif isinstance(draft.spec.number, NumberRule):
             uses.append((draft.spec.number.rule, draft.at("number", "rule")))
         for field in draft.fields.values():
-            if isinstance(field.spec, NumberSpec):
+            if isinstance(field.spec, NumberSpec) and (field.spec.rule or field.spec.pattern):
                 uses.append(
                     (field.spec.rule or f"{name}_{field.name}", field.at("rule" if field.spec.rule else "pattern"))
                 )

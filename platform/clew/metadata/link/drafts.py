@@ -104,7 +104,9 @@ def collect(documents: Iterable[Document], findings: Findings) -> dict[str, Enti
 def _add(drafts: dict[str, EntityDraft], draft: EntityDraft, findings: Findings) -> bool:
     earlier = drafts.get(draft.name)
     if earlier is not None:
-        findings.add(rules.DUPLICATE_NAME, draft.place, kind="entity", name=draft.name, related=[earlier.place])
+        findings.add(
+            rules.DUPLICATE_NAME, draft.place, kind="entities", kind_zh="实体", name=draft.name, related=[earlier.place]
+        )
         return False
     drafts[draft.name] = draft
     return True
@@ -163,7 +165,12 @@ def _per_site(owner: EntityDraft, findings: Findings) -> EntityDraft:
     lines = LinesSpec(type="lines", of=spec.entity, label=Label(zh="按工厂", en="Per site"))
     if "per_site" in owner.fields:
         findings.add(
-            rules.DUPLICATE_NAME, owner.fields["per_site"].key_place, kind="field", name="per_site", related=[place]
+            rules.DUPLICATE_NAME,
+            owner.fields["per_site"].key_place,
+            kind="fields",
+            kind_zh="字段",
+            name="per_site",
+            related=[place],
         )
     owner.fields["per_site"] = FieldDraft("per_site", lines, find(owner.node, "per_site"), place)
     return draft
@@ -181,7 +188,14 @@ def _overlay(drafts: dict[str, EntityDraft], document: Document, findings: Findi
         known = draft.fields.get(name)
         if isinstance(each, TightenedField):
             if known is None:
-                findings.add(rules.MISSING_KEY, place_of(node, name, key=True), path=f"fields.{name}", key="type")
+                findings.add(
+                    rules.UNKNOWN_FIELD,
+                    place_of(node, name, key=True),
+                    path=f"fields.{name}",
+                    name=name,
+                    entity=draft.name,
+                    nearest=nearest(name, draft.fields),
+                )
             else:
                 known.tightened.append((each, find(node, name)))
         elif known is not None:

@@ -9,14 +9,18 @@ from typing import Any
 from clew.expressions.check import check
 from clew.expressions.problems import ExpressionError
 from clew.expressions.tree import Base, Checked, Schema, Type
+from clew.metadata import rules
 from clew.metadata.blueprint import Field, FieldKind
 from clew.metadata.link.project import Linking
 from clew.metadata.positions import place_in
 from clew.metadata.schema import field_type
-from clew.metadata.source import AnyNode
+from clew.metadata.source import AnyNode, ScalarNode
 
 CONDITION = Type(Base.BOOLEAN)
 TITLE = Type(Base.TEXT, nullable=True)
+_TEXTS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT})
+_WORD = re.compile(r"[A-Za-z]\w*")
+_ROOTS = ("now", "today", "user", "old", "true", "false", "null")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -31,6 +35,8 @@ class Expressions:
         self, text: str, node: AnyNode, entity: str, expect: Type, path: str = "", *, old: bool = False, shift: int = 0
     ) -> Checked | None:
         """Check one expression. `shift` is how many characters stand in `text` before what is written in `node`."""
+        if isinstance(node, ScalarNode) and node.suspect:
+            return None
         try:
             return check(text, self.schema, entity, expect=expect, old=old)
         except ExpressionError as error:
@@ -70,6 +76,9 @@ class Expressions:
         if not must and not wanted.nullable and wanted.base is not Base.LIST:
             wanted = Type(wanted.base, True, wanted.entities, wanted.element, wanted.scale, wanted.codes)
         text, shift = source_of(given, field, wanted)
+        if field.kind in _TEXTS and _WORD.fullmatch(text) and text not in (*self.schema.members(entity), *_ROOTS):
+            self.linking.findings.add(rules.DEFAULT_TEXT, node.place, path=path, text=text)
+            return None
         return self.check(text, node, entity, wanted, path, old=old, shift=shift)
 
 

@@ -100,7 +100,7 @@ def _bounds(linking: Linking, draft: FieldDraft) -> tuple[Decimal | None, Decima
         linking.findings.add(rules.BOUNDS_CROSSED, draft.at("min"), path=draft.name, low=low, high=high)
     shortest, longest = getattr(spec, "min_length", None), getattr(spec, "max_length", None)
     if shortest is not None and longest is not None and shortest > longest:
-        linking.findings.add(rules.BOUNDS_CROSSED, draft.at("min_length"), low=shortest, high=longest)
+        linking.findings.add(rules.BOUNDS_CROSSED, draft.at("min_length"), path=draft.name, low=shortest, high=longest)
     return low, high
 
 
@@ -151,7 +151,7 @@ def _targets(linking: Linking, entity: EntityDraft, draft: FieldDraft) -> tuple[
         names = spec.of
     elif isinstance(spec, RefSpec | ManySpec):
         names = (spec.of,)
-    elif isinstance(spec, LinesSpec):
+    elif isinstance(spec, LinesSpec) and (spec.of or (spec.fields and not entity.generated_by)):
         names = (spec.of or f"{entity.name}_{draft.name}",)
     else:
         return ()
@@ -160,6 +160,8 @@ def _targets(linking: Linking, entity: EntityDraft, draft: FieldDraft) -> tuple[
         place = draft.at("of", index) if isinstance(spec, AnySpec) else draft.at("of")
         if linking.known_entity(name, place, f"fields.{draft.name}.of"):
             found.append(name)
+    if not found:
+        linking.holes.add(draft.name)
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ def link(
     documents: Mapping[str, tuple[Document, ...]], findings: Findings, holes: frozenset[str], kinds: Kinds
 ) -> tuple[Linking, dict[str, Any]]:
     """Link everything; what is wrong is in the findings, what can be linked is linked all the same."""
-    linking = Linking(documents, findings, holes)
+    linking = Linking(documents, findings, set(holes))
     linking.texts = read_labels(documents.get("labels", ()))
     linking.project = _project(linking)
     linking.drafts = collect(documents.get("entity", ()), findings)
@@ -60,7 +60,12 @@ def _project(linking: Linking) -> Project | None:
     found = linking.documents.get("project", ())
     for extra in found[1:]:
         linking.findings.add(
-            rules.DUPLICATE_NAME, extra.place, kind="project", name=extra.name, related=[found[0].place]
+            rules.DUPLICATE_NAME,
+            extra.place,
+            kind="projects",
+            kind_zh="项目",
+            name=extra.name,
+            related=[found[0].place],
         )
     if not found:
         return None

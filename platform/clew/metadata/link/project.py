@@ -22,7 +22,7 @@ class Linking:
 
     documents: Mapping[str, tuple[Document, ...]]
     findings: Findings
-    holes: frozenset[str]
+    holes: set[str]
     texts: Mapping[str, Bilingual] = field(default_factory=dict)
     """Labels from i18n/ by the name of the thing."""
     used_texts: set[str] = field(default_factory=set)
