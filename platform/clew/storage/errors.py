@@ -30,6 +30,14 @@ class IntegrityFault(Conflict):
         super().__init__(kind=kind, constraint=constraint or ", ".join(columns))
 
 
+class InsertOnly(ClewError):
+    """Somebody tried to change or delete what may only be added to: the trail, the outbox."""
+
+    code, status = "INSERT_ONLY", 500
+    en = "Rows of the trail can only be added: {what}."
+    zh = "审计轨迹只能追加:{what}。"
+
+
 class DatabaseBusy(Unavailable):
     """Too many writers wanted the same rows, or the lock could not be had in time."""
 

@@ -15,7 +15,14 @@ from sqlalchemy.sql import ClauseElement
 
 from clew.storage.dialects import POSTGRESQL, StatementCache
 from clew.storage.engine import Compiled, Connection, DialectName, Row
-from clew.storage.errors import DatabaseBusy, DatabaseUnreachable, FaultKind, IntegrityFault, StatementTimeout
+from clew.storage.errors import (
+    DatabaseBusy,
+    DatabaseUnreachable,
+    FaultKind,
+    InsertOnly,
+    IntegrityFault,
+    StatementTimeout,
+)
 from clew.storage.retry import retry_write, uninterrupted
 
 T = TypeVar("T")
@@ -201,6 +208,8 @@ async def _keep(_connection: Any) -> None:
 
 def _raise(error: asyncpg.PostgresError) -> NoReturn:
     state = error.sqlstate or ""
+    if state == "23001":
+        raise InsertOnly(what=str(error)) from error
     if state.startswith("23"):
         column = getattr(error, "column_name", None)
         raise IntegrityFault(

@@ -19,7 +19,14 @@ from sqlalchemy.sql import ClauseElement
 from clew.kernel.clock import Clock
 from clew.storage.dialects import SQLITE, StatementCache
 from clew.storage.engine import Compiled, Connection, DialectName, Row
-from clew.storage.errors import DatabaseBusy, DatabaseUnreachable, FaultKind, IntegrityFault, StatementTimeout
+from clew.storage.errors import (
+    DatabaseBusy,
+    DatabaseUnreachable,
+    FaultKind,
+    InsertOnly,
+    IntegrityFault,
+    StatementTimeout,
+)
 from clew.storage.retry import retry_write, uninterrupted
 from clew.storage.sqlite_functions import FUNCTIONS
 
@@ -248,6 +255,8 @@ class SqliteDatabase:
 def _raise(error: sqlite3.Error) -> NoReturn:
     name = getattr(error, "sqlite_errorname", "") or ""
     text = str(error)
+    if name == "SQLITE_CONSTRAINT_TRIGGER":
+        raise InsertOnly(what=text) from error
     if name.startswith("SQLITE_CONSTRAINT"):
         listed = text.partition("failed: ")[2]
         if listed.startswith("index "):

@@ -99,6 +99,7 @@ class Truth(StoredType):
     """A boolean; 0/1 on SQLite."""
 
     impl = sa.Boolean
+    coerce_to_is_types = (type(None), bool)  # `column.is_(False)` and `column == True` become IS, on both engines
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(sa.Boolean() if dialect.name == "postgresql" else sa.Integer())
