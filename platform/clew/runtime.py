@@ -18,6 +18,8 @@ from uuid import UUID
 from clew.access.decision import Decision, permit_all
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
+from clew.api.subscriptions import Subscriptions
+from clew.api.view import READ_FEATURES
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
@@ -27,8 +29,9 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
 from clew.records.commands import Commands
-from clew.records.query.compile import compile_plan
+from clew.records.feed import Feed
 from clew.records.query.plan import Plan
+from clew.records.query.run import prepare
 from clew.settings import Settings
 from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
@@ -84,13 +87,12 @@ class Runtime:
     clock: Clock
     operator: Person = OPERATOR
 
-    async def read(self, plan: Plan, caller: Caller, args: Mapping[str, Any]) -> bytes:
+    async def read(self, plan: Plan, caller: Caller, args: Mapping[str, Any]) -> str:
         """Run one relational plan for a caller; its answer as JSON text."""
-        statement = compile_plan(plan, self.blueprint, self.tables, caller.decision, self.database.dialect)
+        dialect = self.database.dialect
+        prepared = prepare(plan, self.blueprint, self.tables, caller.decision, dialect)
         async with self.database.read() as connection:
-            rows = await connection.fetch_text(statement.compiled, args)
-        text = rows[0][0]
-        return text if isinstance(text, bytes) else str(text).encode()
+            return await prepared.fetch(connection, dict(args), caller.context, self.clock.now())
 
 
 Assemble = Callable[[Release], Runtime]
@@ -186,10 +188,10 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
     try:
         blobs = Blobs(settings.blob_folder)
 
-        options = graphql_options(settings)
+        feed, options = Feed(database, clock), graphql_options(settings)
 
         def build(found: Release) -> Runtime:
-            return assemble(found, stored_blueprint(found.sources), database, clock, options)
+            return assemble(found, stored_blueprint(found.sources), database, clock, feed, options)
 
         first = await asyncio.to_thread(build, await releases.current(database))
         host = RuntimeHost(settings, database, blobs, clock, build, first)
@@ -201,13 +203,19 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
 
 
 def assemble(
-    found: Release, blueprint: Blueprint, database: Database, clock: Clock, options: Options | None = None
+    found: Release,
+    blueprint: Blueprint,
+    database: Database,
+    clock: Clock,
+    feed: Feed,
+    options: Options | None = None,
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
     decision = permit_all(blueprint)
     commands = Commands(database, blueprint, tables, release=str(found.number))
-    graphql = GraphQLEngine(blueprint, tables, database, clock, options)
+    features = (*READ_FEATURES, Subscriptions(feed, database))
+    graphql = GraphQLEngine(blueprint, tables, database, clock, options, features)
     return Runtime(
         found.number, blueprint, found.catalog, tables, database, commands, graphql, lambda context: decision, clock
     )

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from clew.api.cost import Limits
 from clew.api.documents import Invalid, make_operation
 from clew.api.errors import BadRequestBody, NoOperation, UnknownDocument
 from clew.api.exchange import Answer, Caller, Question
-from clew.api.operations import READ_ID, Call, Operation, ReadBack, arguments_of, plan_record_selection
+from clew.api.operations import READ_ID, Call, Operation, ReadBack, Reading, arguments_of, plan_record_selection
 from clew.api.planner import DISCOVERY, Planner, Selected
 from clew.api.trees import Shape
 from clew.api.view import READ_FEATURES, Views
@@ -200,8 +199,7 @@ class GraphQLEngine:
         fields = tuple(node for each in chosen if each.name in DISCOVERY for node in each.nodes)
         if not fields:
             return answers.data(text)
-        asked = copy(operation.node)
-        asked.selection_set = SelectionSetNode(selections=fields)
+        asked = replace(operation.node, selection_set=SelectionSetNode(selections=fields))
         document = DocumentNode(definitions=(asked, *operation.fragments.values()))
         result = execute_sync(operation.view.whole(), document, variable_values=operation.plain(variables))
         found = msgspec.json.encode(result.data or {}).decode()
@@ -231,7 +229,7 @@ class GraphQLEngine:
         return answers.members(parts, errors)
 
     def _calls(self, operation: Operation, variables: Mapping[str, Any], caller: Caller) -> list[Call]:
-        _, shape = operation.coerce(variables)
+        args, shape = operation.coerce(variables)
         planner = operation.planner(shape, self.options.limits.paging)
         plain = operation.plain(variables)
         calls: list[Call] = []
@@ -242,8 +240,21 @@ class GraphQLEngine:
             def reader(inner: Selected, entity: str) -> ReadBack:
                 return self._reader(operation, variables, caller, planner, inner, entity)
 
-            calls.append(Call(caller, selected, arguments_of(selected, plain), planner, reader))
+            def read(plan: p.Plan) -> Reading:
+                return self._reading(plan, planner, args, caller)
+
+            calls.append(Call(caller, selected, arguments_of(selected, plain), planner, reader, read))
         return calls
+
+    def _reading(self, plan: p.Plan, planner: Planner, args: Mapping[str, Any], caller: Caller) -> Reading:
+        prepared = prepare(
+            plan, self.blueprint, self.tables, caller.decision, self.database.dialect, late=tuple(planner.late)
+        )
+
+        async def run(connection: Connection, slots: Mapping[str, Any]) -> str:
+            return await prepared.fetch(connection, {**args, **slots}, caller.context, self.clock.now())
+
+        return run
 
     def _reader(
         self,

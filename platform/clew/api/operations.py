@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -117,6 +117,10 @@ class ReadBack(Protocol):
         ...
 
 
+Reading = Callable[[Connection, Mapping[str, Any]], Awaitable[str]]
+"""Runs a compiled plan with further slots; its roots as JSON text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One mutation or subscription field of one request."""
@@ -129,6 +133,8 @@ class Call:
     planner: Planner
     reader: Callable[[Selected, str], ReadBack]
     """`reader(selected, entity)`: how to read back what a payload's record field selects."""
+    read: Callable[[p.Plan], Reading]
+    """`read(plan)`: compile a plan made with `planner`, to be run many times with the request's variables."""
 
 
 class MutationSpec(Protocol):

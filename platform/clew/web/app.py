@@ -80,7 +80,8 @@ def _others(entrance: Entrance) -> ASGIApp:
         else:
             entrance.failed(problem, request_id, request.url.path.split("/")[1][:20])
             shown = ClewError()
-        entrance.refused(shown)
+        if shown.status < 500:
+            entrance.refused(shown)
         body = error_body(shown, language_of(headers, entrance.settings), request_id)
         return Response(body, shown.status, media_type="application/json", headers={"x-request-id": request_id})
 

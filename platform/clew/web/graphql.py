@@ -80,10 +80,11 @@ class GraphQLDoor:
                     return await stream_events(source, receive, send, request_id, apology, entrance.cors(headers))
             answer = await runtime.graphql.execute(question, caller, queries_only=scope["method"] == "GET")
         except ClewError as problem:
-            return await self._refuse(send, problem, headers, request_id, wanted)
+            entrance.refused(problem)
+            return await self._explain(send, problem, headers, request_id, wanted)
         except Exception as problem:
             entrance.failed(problem, request_id, "graphql")
-            return await self._refuse(send, ClewError(), headers, request_id, wanted)
+            return await self._explain(send, ClewError(), headers, request_id, wanted)
         metrics = entrance.metrics
         (metrics.answered if answer.executed else metrics.request_errors).observe(perf_counter() - started)
         # A request error answered as application/json is still 200: that is what its clients expect.
@@ -124,10 +125,9 @@ class GraphQLDoor:
             members.get("query"), members.get("operationName"), members.get("variables"), members.get("extensions")
         )
 
-    async def _refuse(
+    async def _explain(
         self, send: Send, problem: ClewError, headers: Headers, request_id: str, wanted: str | None
     ) -> None:
-        self._entrance.refused(problem)
         locale: Locale = language_of(headers, self._entrance.settings)
         content_type = _CONTENT_TYPE.get(wanted or RESPONSE, _CONTENT_TYPE[RESPONSE])
         more: tuple[tuple[bytes, bytes], ...] = self._entrance.cors(headers)

@@ -111,7 +111,7 @@ def negotiate(accept: bytes | None, offers: tuple[str, ...]) -> str | None:
 
 
 def _decoded(header: bytes) -> str:
-    return _decoded(header)
+    return header.decode("latin-1").lower()
 
 
 def _quality(parameters: str) -> float:
