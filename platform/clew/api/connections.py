@@ -196,8 +196,7 @@ def _groups(planner: Planner, selected: Selected, entity: str) -> p.Groups:
 
 def _check_group_key(planner: Planner, selected: Selected, by: tuple[str, ...]) -> None:
     for each in planner.children(selected):
-        member = None if each.name == "__typename" else each.spec.relation if hasattr(each.spec, "relation") else each.spec.field
-        if member is not None and member not in by:
+        if each.name != "__typename" and each.spec.member not in by:
             raise planner.refuse(f"groups.key.{each.name}", "must be one of the fields grouped by")
 
 
@@ -266,7 +265,7 @@ def _cursor_parser(build: Build, entity: str, order: p.Order) -> scalars.Parse:
 def _search(planner: Planner, tree: Tree, key: str) -> p.Search:
     """A search text as grams: computed now for a literal, at every request for a variable."""
     if isinstance(tree, p.Const):
-        found = _grams(tree.value)
+        found = _grams(str(tree.value))
         return p.Search(tuple((p.Const(list(each)), p.Const(len(each))) for each in found))
     slot = tree.name
     names = [(f"{slot}.grams{at}", f"{slot}.size{at}") for at in range(_SEARCH_ALTERNATIVES)]

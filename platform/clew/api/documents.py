@@ -25,7 +25,7 @@ from clew.api.planner import DISCOVERY
 from clew.api.view import View
 from clew.api.visible import NAME, leave_out_hidden
 
-_RELAXED = [rule for rule in specified_rules if rule not in (NoUnusedVariablesRule, NoUnusedFragmentsRule)]
+_RELAXED = tuple(rule for rule in specified_rules if rule not in (NoUnusedVariablesRule, NoUnusedFragmentsRule))
 MAX_ERRORS = 20
 
 
@@ -57,7 +57,8 @@ def make_operation(
     def weigh(given: Mapping[str, Any]) -> object:
         return Meter(document, limits, given).weigh(node)
 
-    return Operation(view, node, fragments, declared(view, node), weight.priced, weigh, any(name in text for name in DISCOVERY))
+    discovers = any(each in text for each in DISCOVERY)
+    return Operation(view, node, fragments, declared(view, node), weight.priced, weigh, discovers)
 
 
 def _parsed(text: str, limits: Limits) -> DocumentNode:

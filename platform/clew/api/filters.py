@@ -83,7 +83,8 @@ class ValueSpec:
         for key, value in tree.items():
             path = f"{where}.{key}"
             if key in parts:
-                found.append(And(tuple(_operators(planner, self.field, _object(planner, value, path), path, parts[key]))))
+                inner = _object(planner, value, path)
+                found.append(And(tuple(_operators(planner, self.field, inner, path, parts[key]))))
             else:
                 found += _operators(planner, self.field, {key: value}, path, "")
         return And(tuple(found))
@@ -114,8 +115,9 @@ class AnySpec:
                 present = Or(tuple(Through(self.relation, "one", None, each) for each in entities.values()))
                 found.append(Not(present) if _flag(planner, value, f"{where}.isNull") else present)
             else:
-                inner = _object(planner, value, f"{where}.{key}")
-                found.append(_related(planner, type_.fields[key].type, self.relation, inner, f"{where}.{key}", entities[key]))
+                path, branch = f"{where}.{key}", type_.fields[key].type
+                inner = _object(planner, value, path)
+                found.append(_related(planner, branch, self.relation, inner, path, entities[key]))
         return And(tuple(found))
 
 
@@ -229,10 +231,12 @@ def _any_name(entity: Entity, field: Field) -> str:
 
 def _enum_filters(build: Build, name: str) -> Iterable[tuple[str, Factory]]:
     def one() -> GraphQLInputObjectType:
-        return _operator_type(build, f"{name}Filter", build.type(name), _EQUAL)()
+        found: GraphQLInputObjectType = _operator_type(build, f"{name}Filter", build.type(name), _EQUAL)()
+        return found
 
     def many() -> GraphQLInputObjectType:
-        return _operator_type(build, f"{name}sFilter", build.type(name), ("has",))()
+        found: GraphQLInputObjectType = _operator_type(build, f"{name}sFilter", build.type(name), ("has",))()
+        return found
 
     yield f"{name}Filter", one
     yield f"{name}sFilter", many
@@ -289,7 +293,8 @@ def _some_type(build: Build, entity: Entity) -> Any:
 def _any_type(build: Build, entity: Entity, field: Field) -> Any:
     def fields() -> dict[str, GraphQLInputField]:
         found = {
-            naming.field_name(name): build.input(build.type(entity_type(name, "Where"))) for name in build.targets(field)
+            naming.field_name(name): build.input(build.type(entity_type(name, "Where")))
+            for name in build.targets(field)
         }
         found["isNull"] = build.input(GraphQLBoolean)
         return found
@@ -311,7 +316,8 @@ def _member(build: Build, entity: Entity, member: str) -> GraphQLInputField | No
         return build.input(build.type(_any_name(entity, known)), AnySpec(member, entities), description)
     if known.kind in (FieldKind.MANY, FieldKind.LINES):
         return build.input(build.type(entity_type(known.target, "Some")), ManySpec(member), description)
-    return build.input(build.type(filter_name(build, entity, known)), ValueSpec(member, _PARTS.get(known.kind, ())), description)
+    values = ValueSpec(member, _PARTS.get(known.kind, ()))
+    return build.input(build.type(filter_name(build, entity, known)), values, description)
 
 
 _PARTS: Mapping[FieldKind, tuple[tuple[str, str], ...]] = {

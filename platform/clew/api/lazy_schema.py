@@ -88,7 +88,8 @@ class LazySchema(GraphQLSchema):
         self.mutation_type = build.type("Mutation") if build.has("Mutation") else None
         self.subscription_type = build.type("Subscription") if build.has("Subscription") else None
         self.directives = DIRECTIVES
-        self.type_map = LazyTypes(build)
+        self._lazy = LazyTypes(build)
+        self.type_map = self._lazy
         self._implementations_map, self._sub_type_map = {}, {}
 
     def get_implementations(self, interface_type: GraphQLInterfaceType) -> InterfaceImplementations:
@@ -98,7 +99,7 @@ class LazySchema(GraphQLSchema):
 
     def whole(self) -> GraphQLSchema:
         """An ordinary schema with all the types, for printing and for introspection."""
-        self.type_map.complete()
+        self._lazy.complete()
         return GraphQLSchema(
             self.query_type, self.mutation_type, self.subscription_type, directives=DIRECTIVES, assume_valid=True
         )

@@ -39,6 +39,10 @@ class LeafSpec:
     field: str
     part: str = ""
 
+    @property
+    def member(self) -> str:
+        return self.field
+
     def item(self, planner: Planner, selected: Selected) -> Item:
         return Leaf(selected.key, self.field, self.part)
 
@@ -85,7 +89,8 @@ def code_type(build: Build, entity: Entity, field: Field) -> GraphQLEnumType | N
     if field.name == "state" and entity.states:
         found: GraphQLEnumType = build.type(entity_type(entity.name, "State"))
         return found
-    return build.type(naming.enum_name(field.code_list)) if field.code_list in build.blueprint.code_lists else None
+    listed = field.code_list is not None and field.code_list in build.blueprint.code_lists
+    return build.type(naming.enum_name(field.code_list or "")) if listed else None
 
 
 def scalar_type(build: Build, entity: Entity, field: Field) -> Any:
@@ -142,7 +147,8 @@ def _object(build: Build, name: str, members: dict[str, scalars.Scalar]) -> Grap
 def _code_enum(build: Build, codes: CodeList) -> Callable[[], GraphQLEnumType]:
     def make() -> GraphQLEnumType:
         values = {
-            code.value: GraphQLEnumValue(code.value, description=build.text(code.label)) for code in codes.codes.values()
+            code.value: GraphQLEnumValue(code.value, description=build.text(code.label))
+            for code in codes.codes.values()
         }
         return GraphQLEnumType(naming.enum_name(codes.name), values, description=build.text(codes.label))
 

@@ -11,14 +11,16 @@ from clew.metadata.blueprint import Blueprint, Entity
 
 SHARED_TYPES = (
     "Query", "Mutation", "Subscription", "Node", "PageInfo", "Money", "File", "Translated", "AuditEntry", "AuditChange",
-    "SortDirection", "Voided", "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
+    "SortDirection", "Voided", "MoneyInput", "TranslatedInput", "FileInput", "LinksInput", "RuleWarning", "BulkRow",
+    "BulkMode", "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
     "DateTimeFilter", "DurationFilter", "BooleanFilter", "MoneyFilter", "TranslatedFilter", "PresenceFilter",
     "String", "Int", "Float", "Boolean", "ID", "Decimal", "Date", "DateTime", "Duration", "BigInt", "JSON", "Cursor",
 )  # fmt: skip
 
 ENTITY_TYPES = (
     "", "Connection", "Edge", "Where", "Some", "Order", "Aggregate", "Min", "Max", "Sum", "Avg", "Distinct",
-    "Group", "GroupKey", "GroupField", "Version",
+    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "LineUpdateInput", "LinesInput", "Payload",
+    "BulkPayload",
 )  # fmt: skip
 """Suffixes of the types each entity may bring."""
 

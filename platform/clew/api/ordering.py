@@ -51,10 +51,11 @@ def orders(planner: Planner, entity: str, tree: Tree, where: str) -> tuple[Order
     if tree is None:
         return ()
     found: list[Order] = []
+    type_ = planner.build.type(entity_type(entity, "Order"))
     for at, each in enumerate(tree if isinstance(tree, list) else [tree]):
         if not isinstance(each, Mapping) or len(each) != 1:
             raise planner.refuse(f"{where}.{at}", "must name exactly one field")
-        found.append(_order(planner, planner.build.type(entity_type(entity, "Order")), entity, each, (), f"{where}.{at}"))
+        found.append(_order(planner, type_, entity, each, (), f"{where}.{at}"))
     if len(found) > MAX_TERMS:
         raise planner.refuse(where, f"must have at most {MAX_TERMS} terms")
     return tuple(found)

@@ -59,7 +59,11 @@ class Paging:
     most: int = 500
 
 
-_META = {"__typename": TypeNameMetaFieldDef, "__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+_META: Mapping[str, GraphQLField] = {
+    "__typename": TypeNameMetaFieldDef,
+    "__schema": SchemaMetaFieldDef,
+    "__type": TypeMetaFieldDef,
+}
 DISCOVERY = ("__schema", "__type")
 
 
@@ -113,7 +117,8 @@ class Planner:
         if name.startswith("__"):
             return _META[name]
         assert isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
-        return type_.fields[name]
+        found: GraphQLField = type_.fields[name]
+        return found
 
     def _applies(self, type_: GraphQLNamedType, condition: str) -> bool:
         if condition == type_.name:

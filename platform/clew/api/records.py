@@ -32,6 +32,10 @@ class OneSpec:
 
     relation: str
 
+    @property
+    def member(self) -> str:
+        return self.relation
+
     def item(self, planner: Planner, selected: Selected) -> p.Item:
         return p.One(selected.key, self.relation, planner.items(selected))
 
@@ -42,6 +46,10 @@ class OneOfSpec:
 
     relation: str
     entities: tuple[str, ...]
+
+    @property
+    def member(self) -> str:
+        return self.relation
 
     def item(self, planner: Planner, selected: Selected) -> p.Item:
         return p.OneOf(selected.key, self.relation, branches(planner, selected, self.entities))

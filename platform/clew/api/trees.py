@@ -22,8 +22,8 @@ from graphql import (
     ListValueNode,
     NullValueNode,
     ObjectValueNode,
-    ValueNode,
     Undefined,
+    ValueNode,
     VariableNode,
     value_from_ast_untyped,
 )
@@ -202,10 +202,10 @@ def from_literal(type_: Any, node: ValueNode, variable: Callable[[str], Tree], n
         return None
     if isinstance(type_, GraphQLInputObjectType):
         assert isinstance(node, ObjectValueNode)
-        found = {
-            each.name.value: from_literal(type_.fields[each.name.value].type, each.value, variable, f"{name}.{each.name.value}")
-            for each in node.fields
-        }
+        found: dict[str, Tree] = {}
+        for each in node.fields:
+            key = each.name.value
+            found[key] = from_literal(type_.fields[key].type, each.value, variable, f"{name}.{key}")
         return {key: value for key, value in found.items() if value is not ABSENT}
     if isinstance(type_, GraphQLList):
         return _literal_list(type_, node, variable, name)

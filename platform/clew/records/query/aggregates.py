@@ -171,8 +171,8 @@ def _average(value: Sql, known: Field, dialect: DialectName) -> Sql:
     """The exact mean, rounded half away from zero, as decimal text."""
     scale = known.scale + AVERAGE_DIGITS
     if dialect == "postgresql":
-        total = sa.cast(sa.func.sum(value), sa.Numeric(60, 30))
-        return as_text(sa.func.round(total / sa.func.count(value), scale))
+        exact = sa.cast(sa.func.sum(value), sa.Numeric(60, 30))
+        return as_text(sa.func.round(exact / sa.func.count(value), scale))
     # Whole units and remainder apart, so that nothing leaves 64 bits.
     digits = sa.literal_column(str(10**AVERAGE_DIGITS), sa.Integer())
     total = sa.func.sum(value, type_=sa.Integer())

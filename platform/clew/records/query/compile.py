@@ -11,7 +11,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.records.query.items import record_json
 from clew.records.query.json_text import Sql, constant, json_object, or_null
 from clew.records.query.listing import Source, connection_json
-from clew.records.query.plan import Const, ListRoot, NodeRoot, Plan, RecordRoot, Root, Slot, Value
+from clew.records.query.plan import ListRoot, NodeRoot, Plan, RecordRoot, Root, Value
 from clew.records.query.predicates import inner_text
 from clew.records.query.scope import Build, Scope, select_from
 from clew.records.query.values import bound, type_of
@@ -107,5 +107,3 @@ def _session_holds() -> Sql:
         )
     )
 
-
-__all__ = ["Const", "EPOCH", "NOW", "SESSION", "Slot", "Statement", "compile_plan", "root_json"]

@@ -124,7 +124,8 @@ def _leaf_text(scope: Scope, leaf: Any, what: str) -> Sql:
         return quoted(leaf.c.action)
     if scope.build.dialect == "postgresql":
         header = sa.cast(leaf.c.header, sa.dialects.postgresql.JSONB())
-        return escaped(sa.func.jsonb_extract_path_text(header, sa.literal_column(f"'{what}'"), type_=Text()), "postgresql")
+        text = sa.func.jsonb_extract_path_text(header, sa.literal_column(f"'{what}'"), type_=Text())
+        return escaped(text, "postgresql")
     return escaped(sa.func.json_extract(leaf.c.header, sa.literal_column(f"'$.{what}'")), "sqlite")
 
 

@@ -118,7 +118,7 @@ class _PageQuery:
             text.add(("," if at else "") + constant(item.key) + ":")
             if isinstance(item, Edges | Nodes):
                 value = aggregated(rows.c[labels[item.key]], self.dialect)
-                shown = value if kept is None or not self.extra else value.filter(kept)  # type: ignore[attr-defined]
+                shown = value if kept is None or not self.extra else value.filter(kept)
                 text.add("[").add(sa.func.coalesce(shown, piece(""), type_=sa.Text())).add("]")
             elif isinstance(item, PageInfo):
                 text.add(self._page_info(item, rows, None if cursor is None else rows.c[cursor], kept))

@@ -116,7 +116,7 @@ def _farther(term: Term, value: Sql, missing: bool, up: bool) -> Sql | None:
 
 
 def cursor_text(order: list[Term], digest: str, scope: Scope) -> Sql:
-    """The row's cursor: hexadecimal of `["<digest>",value…,"<id>"]`. Opaque to callers; says nothing they cannot read."""
+    """The row's cursor: hexadecimal of `["<digest>",value…,"<id>"]`. It says nothing that its caller cannot read."""
     parts: list[Sql] = [piece(f'["{digest}"')]
     for term in order:
         parts.append(piece(","))

@@ -36,7 +36,7 @@ def _in_fields(scope: Scope, search: Search, fields: list[str]) -> list[Sql]:
     found: list[Sql] = []
     for grams, size in search.alternatives:
         table = scope.build.alias(scope.build.tables.grams(scope.entity.name))
-        names = [sa.literal_column(f"'{name}'") for name in fields]
+        names: list[Sql] = [sa.literal_column(f"'{name}'") for name in fields]
         hits = (
             sa.select(table.c.id)
             .select_from(table)

@@ -31,7 +31,8 @@ def type_of(field: Field, part: str = "") -> TypeEngine[Any]:
         return Text()
     if field.kind in (FieldKind.DECIMAL, FieldKind.MONEY):
         return Exact(field.scale)
-    return _TYPES.get(field.kind, Text)()
+    found: TypeEngine[Any] = _TYPES.get(field.kind, Text)()
+    return found
 
 
 def bound(value: Value, type_: TypeEngine[Any]) -> Sql:
