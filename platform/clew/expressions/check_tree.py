@@ -104,7 +104,8 @@ class TreeChecker:
         if name in around.variables:
             return Name(name, around.variables[name], span)
         if name == "user":
-            return Name(name, _USER, span)
+            self.problem(found.PERSON, span, facts=", ".join(f"user.{each}" for each in USER_MEMBERS))
+            return None
         if name in _MOMENTS:
             return Name(name, _MOMENTS[name], span)
         if name in ("this", "old"):
@@ -139,7 +140,7 @@ class TreeChecker:
         return of.type.nullable and path_of(of) not in around.known
 
     def _member(self, tree: Select, around: Surroundings) -> Node | None:
-        of = self.expression(tree.of, around)
+        of = self._person(tree.of, around) or self.expression(tree.of, around)
         if of is None:
             return None
         name, type_ = tree.name, of.type
@@ -156,6 +157,11 @@ class TreeChecker:
             self.problem(found.UNKNOWN_MEMBER, tree.name_span, nearest(name, members), name=name, of=type_)
             return None
         return self._reach(of, name, members[name], tree.span, around)
+
+    def _person(self, tree: Syntax, around: Surroundings) -> Node | None:
+        if isinstance(tree, Identifier) and tree.name == "user" and "user" not in around.variables:
+            return Name("user", _USER, tree.span)
+        return None
 
     def _members(self, of: Node) -> Mapping[str, Type]:
         if of.type is _USER:

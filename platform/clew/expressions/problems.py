@@ -85,6 +85,13 @@ UNKNOWN_CODE = Rule(
     hint_en="Values: {values}", hint_zh="取值:{values}",
 )  # fmt: skip
 MIXED = Rule("EXPR_MIXED", "{left} and {right} do not go together here.", "{left} 与 {right} 不能同时出现在此处。")
+PERSON = Rule(
+    "EXPR_PERSON",
+    "user is not a value by itself; name one of its facts.",
+    "user 本身不是一个值,请写明其中一项。",
+    hint_en="Facts: {facts}",
+    hint_zh="可用:{facts}",
+)
 NO_RECORD = Rule("EXPR_NO_RECORD", "{name} needs a record, there is none here.", "{name} 需要一条记录,此处没有记录。")
 NO_OLD = Rule("EXPR_NO_OLD", "There is no earlier version of the record here.", "此处没有变更前的记录,不能使用 old。")
 VARIABLE = Rule("EXPR_VARIABLE", "{name} cannot be the name of a list element.", "{name} 不能作为列表元素的名称。")

@@ -131,7 +131,8 @@ class Numbers:
             return "CAST({0} AS TEXT)"
         unit = 10**type_.scale
         digits = f"printf('%d.%0{type_.scale}d', abs(v) / {unit}, abs(v) % {unit})"
-        return let("v", f"CASE WHEN v < 0 THEN '-' ELSE '' END || {digits}")
+        # printf writes NULL as 0
+        return let("v", f"CASE WHEN v < 0 THEN '-' || {digits} WHEN v >= 0 THEN {digits} END")
 
 
 def _unit(places: int) -> str:
