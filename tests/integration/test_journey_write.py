@@ -43,7 +43,7 @@ from clew.storage import system
 from clew.testing.databases import TestDatabase
 
 sys.path.insert(0, str(Path(__file__).parent))
-from write_journey import Plant, Quiet, a_lot, plant  # noqa: E402
+from write_journey import Plant, Quiet, a_lot, plant
 
 pytestmark = pytest.mark.anyio
 
@@ -331,8 +331,8 @@ async def test_balances_come_from_postings_only(mini: Plant) -> None:
     with pytest.raises(BadInput):
         await mini.commands.create(mini.call, "movement", {**given, "qty": "-5"})
     assert len(await mini.current("movement")) == 2
+    (first, *_) = (await mini.current("movement")).keys()
     with pytest.raises(Conflict):
-        (first, *_) = (await mini.current("movement")).keys()
         await mini.commands.void(mini.why("oops"), "movement", first, 1)
     report = await mini.commands.bulk(mini.call, "movement", [{**given, "qty": "1"} for _ in range(5)])
     assert report.committed

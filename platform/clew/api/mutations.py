@@ -1,4 +1,4 @@
-"""Feature: mutations. Each is one command in one transaction; the payload is read back in it, under the caller's view."""
+"""Feature: mutations. Each is one command in one transaction; its payload is read back inside it."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def _command(call: Call) -> Command:
     )
 
 
-class _api_paths:  # noqa: N801 - used as a statement
+class _api_paths:
     """Paths of errors in the API's names."""
 
     def __enter__(self) -> None:

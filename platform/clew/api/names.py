@@ -19,8 +19,8 @@ SHARED_TYPES = (
 
 ENTITY_TYPES = (
     "", "Connection", "Edge", "Where", "Some", "Order", "Aggregate", "Min", "Max", "Sum", "Avg", "Distinct",
-    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "LineUpdateInput", "LinesInput", "Payload",
-    "BulkPayload",
+    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "LineUpdateInput", "LinesInput",
+    "Payload", "BulkPayload",
 )  # fmt: skip
 """Suffixes of the types each entity may bring."""
 
