@@ -46,6 +46,7 @@ FIELDS = {
     "routing": "item site rev bom change_order",
     "operation": "owner seq work_center setup_time run_time special_process validation equipment_class sop "
     "required_courses second_person",
+    "operation_parameter": "owner seq name uom lsl target usl critical source",
     "change_request": "number type origin reason urgency class impacts reg_impact",
     "change_order": "change_request effective_on effective_lot effective_serial effective_sites effective_markets "
     "effectiveness_due affected_items",

@@ -91,7 +91,8 @@ async def put_change(
     transition: Transition | None = None,
     grant: Grant | None = None,
 ) -> Written | None:
-    """Write the next version of a locked record; None when nothing changes."""
+    """Write the next version of a locked record; None when nothing changes. A transition is always a version of its
+    own: a review leads back to its state, and still is signed and on the trail."""
     new = {**old, **intake.values}
     change = Change(entity, verb, old["id"], old, new, transition)
     await _derive(unit, change, new)
@@ -107,7 +108,7 @@ async def put_change(
     written = Written(change, new, changed, path, grant)
     await put_links(unit, written, intake, new=False)
     await put_lines(unit, written, intake, new=False)
-    if not written.changed:
+    if not written.changed and transition is None:
         return None
     await store.update(unit, entity, old, new, path)
     return written
