@@ -190,11 +190,11 @@ async def _supersede(connection: Connection, which: sa.ColumnElement[bool]) -> N
 
 async def _run(database: Database, number: int, signer: Signer, on_step: OnStep, filler: Filler) -> Release:
     """Do the waiting steps in order, each under the migration lock, until none is left or one has to wait."""
-    blocked: set[int] = set()
+    waiting = 0  # the last step that has to wait; those after it are looked at all the same
     while True:
         label = ""
         async with database.migrate() as connection:
-            row = await _next_step(connection, number, blocked)
+            row = await _next_step(connection, number, waiting)
             if row is None:
                 break
             step = Step(row[1], row[2], row[3], row[4])
@@ -204,20 +204,20 @@ async def _run(database: Database, number: int, signer: Signer, on_step: OnStep,
             if outcome.waiting and step.phase != "contract":
                 raise NodesBehind(nodes=", ".join(outcome.waits_for))
             if outcome.waiting:
-                blocked.add(row[0])
+                waiting = row[0]
             if step.kind == "swap":
                 await _go_live(watched, number)
             await _write_down(watched, number, row[0], outcome, signer)
         on_step(f"{label} committed")
-    if not blocked:
+    if not waiting:
         await _settle(database, number)
     return await releases.numbered(database, number)
 
 
-async def _next_step(connection: Connection, number: int, blocked: set[int]) -> Sequence[Any] | None:
+async def _next_step(connection: Connection, number: int, after: int) -> Sequence[Any] | None:
     columns = [change.c[name] for name in ("step", "phase", "kind", "object", "work", "progress")]
-    query = sa.select(*columns).where(change.c.release == number, change.c.state == "waiting").order_by(change.c.step)
-    return next((row for row in await connection.fetch(query) if row[0] not in blocked), None)
+    query = sa.select(*columns).where(change.c.release == number, change.c.state == "waiting", change.c.step > after)
+    return await connection.fetch_one(query.order_by(change.c.step).limit(1))
 
 
 async def _write_down(connection: Connection, number: int, step: int, outcome: Outcome, signer: Signer) -> None:

@@ -11,15 +11,19 @@ from typing import Any, Literal
 from clew.expressions.tree import Literal as LiteralNode
 from clew.kernel.scalars import to_wire
 from clew.metadata.blueprint import Blueprint, Entity, Field
-from clew.storage.catalog import Catalog, fit
+from clew.storage.catalog import Catalog, EntityNames, fit
 from clew.storage.change.reflect import Found
 from clew.storage.ddl import Ddl
 from clew.storage.engine import DialectName
 from clew.storage.layout import earlier_entity, earlier_field, slots_of
-from clew.storage.schema import ColumnShape, IndexShape, Schema, TableShape, schema_of
+from clew.storage.schema import IndexShape, Schema, TableShape, schema_of
 
 Phase = Literal["expand", "fill", "swap", "contract"]
-StepKind = Literal["sql", "rebuild", "fill", "swap", "require"]
+StepKind = Literal["sql", "rebuild", "fill", "swap", "carry", "require"]
+
+
+TABLES_PER_STEP = 24
+"""New tables made in one transaction: few enough for PostgreSQL's lock table, many enough to be quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,13 @@ class _Builder:
 
     def _create(self, created: list[TableShape]) -> Iterator[Step]:
         embedded = self._dialect == "sqlite"
-        for shape in created:
-            statements = self._ddl.create_table(shape, self._at, references=embedded)
-            yield Step("expand", "sql", shape.name, {"sql": statements})
-        for shape in () if embedded else created:
-            statements = self._ddl.foreign_keys(shape)
-            if statements:
-                yield Step("expand", "sql", shape.name, {"sql": statements})
+        for at in range(0, len(created), TABLES_PER_STEP):
+            some = created[at : at + TABLES_PER_STEP]
+            statements = [one for shape in some for one in self._ddl.create_table(shape, self._at, references=embedded)]
+            yield Step("expand", "sql", ", ".join(shape.name for shape in some), {"sql": statements})
+        references = [one for shape in ([] if embedded else created) for one in self._ddl.foreign_keys(shape)]
+        if references:
+            yield Step("expand", "sql", "references", {"sql": references})
 
     def _expand(self, shape: TableShape) -> Iterator[Step]:
         present = self._found.tables[shape.name]
@@ -148,38 +152,60 @@ class _Builder:
         names, old_names = self._new.catalog.entities[entity.name], self._old.catalog.entities[was.name]
         before = earlier_field(field, was, entity)
         old_slots = slots_of(before) if before else ()
-        base = {"table": names.table, "history": names.history, "id": names.columns["id"]}
         place = f"{entity.name}.{field.name}"
+        base = {
+            "table": names.table, "history": names.history, "id": names.columns["id"],
+            "entity": entity.name, "field": field.name, "sources": {},
+        }
+
+        def fill(target: str, form: str, mode: str, **more: Any) -> Step:
+            return Step("fill", "fill", place, {**base, "target": target, "form": form, "mode": mode, **more})
+
         for at, slot in enumerate(slots_of(field)):
-            if slot.key.endswith("__sort"):
-                continue
-            target = {**base, "target": names.columns[slot.key], "form": slot.form}
+            column = names.columns[slot.key]
             source = old_slots[at] if at < len(old_slots) else None
-            if source and source.form != slot.form:
-                yield Step("fill", "fill", place, {
-                    **target, "mode": "convert", "source": old_names.columns[source.key], "source_form": source.form,
-                })
+            if slot.key == f"{field.name}__sort":
+                if source is None or old_names.columns.get(source.key) != column:
+                    yield fill(column, "text", "sort", sources={"from": [names.columns[field.name], "text"]})
+            elif source and source.form != slot.form:
+                yield fill(column, slot.form, "convert", sources={"from": [old_names.columns[source.key], source.form]})
             elif at == 0 and field.required and (before is None or not before.required):
                 constant = constant_default(field)
                 if constant is not None:
-                    yield Step("fill", "fill", place, {**target, "mode": "constant", "value": to_wire(constant)})
+                    yield fill(column, slot.form, "constant", value=to_wire(constant))
+                elif computable_default(field, entity):
+                    yield fill(column, slot.form, "expression", sources=_facts(field, entity, names))
+        if field.search and not (before and before.search):
+            text = [names.columns[field.name], "text"]
+            yield fill(names.gram, "text", "grams", sources={"from": text})
 
     # -- contract
 
     def _contract(self, shape: TableShape, fills: list[Step]) -> Iterator[Step]:
         present = self._found.tables[shape.name]
         if shape.kind == "current":
+            fresh = [each.name for each in shape.columns if each.name not in present]
             loose = [each.name for each in shape.columns if each.required and not _required(present.get(each.name))]
+            if loose or fresh:
+                yield self._carry(shape, fresh, [name for name in loose if name in fresh])
             if loose:
                 work = {
                     "table": shape.name,
                     "columns": loose,
-                    "fills": [dict(each.work) for each in fills if each.work["table"] == shape.name],
+                    "fills": [dict(each.work) for each in fills if each.work["table"] == shape.name and _refills(each)],
                 }
                 yield Step("contract", "require", shape.name, work)
         for index in self._gone_indexes():
             if index.table == shape.name and not index.unique:
                 yield Step("contract", "sql", index.name, {"sql": [self._ddl.drop_index(index.name)]})
+
+    def _carry(self, shape: TableShape, fresh: list[str], never_empty: list[str]) -> Step:
+        names = self._new.catalog.entities[shape.entity]
+        work = {
+            "table": names.table, "history": names.history, "id": names.columns["id"],
+            "columns": fresh, "never_empty": never_empty,
+        }
+        return Step("contract", "carry", shape.name, work)
 
     def _set_aside(self) -> Iterator[Step]:
         taken = set(self._found.tables)
@@ -197,13 +223,31 @@ def constant_default(field: Field) -> Any:
     return None
 
 
+def computable_default(field: Field, entity: Entity) -> bool:
+    """True when the default can be worked out for a row that exists, from that row alone."""
+    default = field.default
+    return (
+        default is not None
+        and default.local
+        and default.uses <= {"now", "today"}
+        and all(path[0] in entity.fields and entity.fields[path[0]].stored for path in default.reads)
+    )
+
+
+def _facts(field: Field, entity: Entity, names: EntityNames) -> dict[str, list[str]]:
+    assert field.default is not None
+    read = sorted({path[0] for path in field.default.reads} - {"id"})
+    slots = {slot.key: slot for name in read for slot in slots_of(entity.fields[name])}
+    return {name: [names.columns[name], slots[name].form] for name in read if name in slots}
+
+
+def _refills(step: Step) -> bool:
+    return step.work["mode"] in ("constant", "expression", "convert")
+
+
 def _required(found: Any) -> bool:
     return found is not None and bool(found.required)
 
 
 def _converts(step: Step) -> bool:
     return step.work.get("mode") == "convert"
-
-
-def new_column(found: Found, table: str, column: ColumnShape) -> bool:
-    return column.name not in found.tables.get(table, {})
