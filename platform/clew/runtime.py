@@ -106,6 +106,7 @@ class RuntimeHost:
         settings: Settings,
         database: Database,
         blobs: Blobs,
+        feed: Feed,
         clock: Clock,
         assemble: Assemble,
         first: Runtime,
@@ -113,6 +114,7 @@ class RuntimeHost:
         self.settings = settings
         self.database = database
         self.blobs = blobs
+        self.feed = feed
         self.clock = clock
         self.node = f"{socket.gethostname()}-{os.getpid()}-{str(uuid7())[-6:]}"
         self.trouble: BaseException | None = None
@@ -194,7 +196,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
             return assemble(found, stored_blueprint(found.sources), database, clock, feed, options)
 
         first = await asyncio.to_thread(build, await releases.current(database))
-        host = RuntimeHost(settings, database, blobs, clock, build, first)
+        host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
         await host.start()
     except BaseException:
         await database.close()

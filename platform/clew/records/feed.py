@@ -69,7 +69,7 @@ class Feed:
         self._database = database
         self._clock = clock
         self._poll = poll
-        self._listeners: set[Listener] = set()
+        self.listeners: set[Listener] = set()
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -82,12 +82,12 @@ class Feed:
             self._ready.clear()
             self._task = asyncio.create_task(self._follow())
         await self._ready.wait()
-        self._listeners.add(listener)
+        self.listeners.add(listener)
         try:
             yield listener
         finally:
-            self._listeners.discard(listener)
-            if not self._listeners and self._task is not None:
+            self.listeners.discard(listener)
+            if not self.listeners and self._task is not None:
                 self._task.cancel()
                 self._task = None
 
@@ -114,13 +114,13 @@ class Feed:
                 self._seen[each] = None
             while len(self._seen) > _SEEN:
                 self._seen.popitem(last=False)
-            if not fresh or not self._listeners:
+            if not fresh or not self.listeners:
                 return []
             return [Event(*row) for row in await connection.fetch(_THESE, {"ids": fresh})]
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:
-            for listener in self._listeners:
+            for listener in self.listeners:
                 if listener.entity == event.entity:
                     listener.offer(event)
 

@@ -47,7 +47,7 @@ async def serve(
     host: RuntimeHost, settings: Settings, listening: socket.socket, ready: Callable[[], None] = lambda: None
 ) -> None:
     """Serve until a signal asks to stop; running requests get their grace. `ready` runs once the port answers."""
-    await _Server(_config(Application(host, settings), settings), ready).serve(sockets=[listening])
+    await _Server(configuration(Application(host, settings), settings), ready).serve(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
@@ -64,7 +64,7 @@ def serve_workers(settings: Settings, listening: socket.socket) -> None:
     """Several processes on one socket. Each opens its own runtime; settings reach them through `worker`."""
     from uvicorn.supervisors import Multiprocess
 
-    config = _config(_Worker(settings), settings)
+    config = configuration(_Worker(settings), settings)
     config.workers = settings.workers
     Multiprocess(config, sockets=[listening]).run()
 
@@ -97,7 +97,8 @@ class _Worker:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How the HTTP server runs: no access log, no server header, guarded heads, bounded messages."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -116,4 +117,4 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     )
 
 
-__all__ = ["address_of", "bind", "refuse_strangers", "serve", "serve_workers"]
+__all__ = ["address_of", "bind", "configuration", "refuse_strangers", "serve", "serve_workers"]
