@@ -163,7 +163,9 @@ class Installed:
     async def _furnish(self, group: Group) -> None:
         """People and places of this story alone, so that stories do not meet."""
         tale = chr(ord("A") + next(self.serial))
-        company = await group.create("legal_entity", code=f"LE{tale}", name="公司", country="DE", roles=["manufacturer"])
+        company = await group.create(
+            "legal_entity", code=f"LE{tale}", name="公司", country="DE", roles=["manufacturer"]
+        )
         group.ids["site"] = await group.create(
             "site", code=f"S{tale}", name="苏州工厂", legal_entity=company, country="DE", tz="Europe/Berlin"
         )

@@ -50,8 +50,7 @@ FIELDS = {
     "change_request": "number type origin reason urgency class impacts reg_impact",
     "change_order": "change_request effective_on effective_lot effective_serial effective_sites effective_markets "
     "effectiveness_due affected_items",
-    "affected_item": "change_order object from_rev to_rev action stock_disposition wip_disposition "
-    "open_po_disposition",
+    "affected_item": "change_order object from_rev to_rev action stock_disposition wip_disposition open_po_disposition",
     "design_project": "number family leader phase risk_file",
     "requirement": "number source text priority project",
     "design_input": "number requirements text criterion category",
@@ -224,18 +223,20 @@ def test_each_entity_has_the_class_of_the_domain(pack: Blueprint, name: str) -> 
 def test_everything_speaks_both_languages(pack: Blueprint, name: str) -> None:
     entity = pack.entity(name)
     texts = [entity.label, *(each.label for each in entity.fields.values() if each.origin is Origin.DECLARED)]
-    texts += [each.label for each in (*entity.states.values(), *entity.transitions.values())]
-    texts += [each.say for each in (*entity.rules, *(move for move in entity.transitions.values() if move.when))]
+    texts += [state.label for state in entity.states.values()] + [move.label for move in entity.transitions.values()]
+    texts += [rule.say for rule in entity.rules] + [move.say for move in entity.transitions.values() if move.when]
     assert all(text.zh and text.en for text in texts)
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_each_entity_has_help_system_steward_and_retention(pack: Blueprint, name: str) -> None:
     entity = pack.entity(name)
-    assert entity.help.zh and entity.help.en
+    assert entity.help.zh
+    assert entity.help.en
     assert entity.system in pack.code_lists["system"].codes
     assert entity.steward in pack.code_lists["job_role"].codes
-    assert entity.retention is not None and entity.retention.basis
+    assert entity.retention is not None
+    assert entity.retention.basis
 
 
 def test_personal_data_is_marked(pack: Blueprint) -> None:
@@ -257,10 +258,13 @@ def test_business_keys_are_unique(pack: Blueprint, name: str) -> None:
 def test_choices_of_the_domain_are_complete(pack: Blueprint) -> None:
     def codes(entity: str, field: str) -> str:
         found = pack.entity(entity).fields[field]
-        assert found.kind in (FieldKind.CHOICE, FieldKind.CHOICES) and found.code_list
+        assert found.kind in (FieldKind.CHOICE, FieldKind.CHOICES)
+        assert found.code_list
         return " ".join(pack.code_lists[found.code_list].codes)
 
-    assert codes("department", "function") == "rd ra qa qc prod process plan purchase wh sales service finance it clinical"
+    assert (
+        codes("department", "function") == "rd ra qa qc prod process plan purchase wh sales service finance it clinical"
+    )
     assert codes("item", "type") == "raw component semi finished packaging label consumable spare software"
     assert codes("item", "class_eu") == "NA I Is Im Ir IIa IIb III"
     assert codes("udi_device", "issuer") == "GS1 HIBCC ICCBBA CN_MIIT ALIHEALTH"
