@@ -136,6 +136,8 @@ class Loader:
         record.update(values)
         if record["id"] is None:
             record["id"] = uuid7()
+        if record.get("thread_id") is None:
+            record["thread_id"] = record.get("owner") or record["id"]
         return record
 
     def _check(self, entity: Entity, record: Mapping[str, Any], links: Mapping[str, Sequence[UUID]]) -> None:
