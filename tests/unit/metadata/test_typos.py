@@ -47,11 +47,15 @@ def identifiers(node: AnyNode, path: tuple[str, ...] = ()) -> Iterator[tuple[int
 
 def in_scalar(node: ScalarNode, path: tuple[str, ...]) -> Iterator[tuple[int, str]]:
     raw = node.source.text[node.start : node.end]
-    if path[-1] == "states" or path[-1] in ("from", "to") and "values" in path or path in (("entity",), ("code_list",)):
+    if (
+        path[-1] == "states"
+        or (path[-1] in ("from", "to") and "values" in path)
+        or path in (("entity",), ("code_list",))
+    ):
         return  # a definition; an entity that nobody refers to may be called anything
     if path[-1] in ("unit", "number") or (path[-1] == "default" and node.text == "raw"):
         return  # free unit codes and number patterns: tests of their own
-    is_expression = path[-1] in EXPRESSIONS or {"sets", "add"} & set(path) or "posts" in path and "key" in path
+    is_expression = path[-1] in EXPRESSIONS or {"sets", "add"} & set(path) or ("posts" in path and "key" in path)
     variables = set(re.findall(r"\((\w), ", raw)) if is_expression else set()
     for match in IDENTIFIER.finditer(raw):
         if not match[0].startswith("'") and match[0] not in variables:

@@ -33,12 +33,11 @@ class Linking:
     entities: dict[str, Entity] = field(default_factory=dict)
 
     def label(self, name: str, given: Bilingual, fallback: Bilingual = NO_TEXT) -> Bilingual:
-        """A label from the YAML, completed from i18n/, or else the fallback."""
-        extra = self.texts.get(name)
-        if extra is not None:
+        """A label from the YAML; a language it lacks comes from i18n/, or else from the fallback."""
+        extra = self.texts.get(name, NO_TEXT)
+        if extra:
             self.used_texts.add(name)
-            given = Bilingual(given.zh or extra.zh, given.en or extra.en)
-        return given or fallback
+        return Bilingual(given.zh or extra.zh or fallback.zh, given.en or extra.en or fallback.en)
 
     def unknown(self, rule: Rule, place: Place, name: str, known: Iterable[str], path: str = "", **more: Any) -> None:
         """Report a name that does not exist, with the nearest that does."""

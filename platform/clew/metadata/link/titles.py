@@ -26,7 +26,7 @@ def _parts(entities: Mapping[str, Entity], entity: Entity, prefix: str, depth: i
         if field.kind in TEXTUAL:
             found.append(f"coalesce({path}, '')" if optional else path)
         elif field.kind in _AS_TEXT:
-            found.append(f"coalesce(text({path}), '')" if optional else f"text({path})")
+            found.append(f"({path} == null ? '' : text({path}))" if optional else f"text({path})")
         elif field.kind is FieldKind.REF and field.targets and field.target in entities and depth < 2:
             found += _parts(entities, entities[field.target], f"{path}.", depth + 1)
     return found

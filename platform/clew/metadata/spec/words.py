@@ -87,8 +87,8 @@ def _one_or_many(value: Any) -> Any:
 Text = StrictStr
 Flag = StrictBool
 Whole = StrictInt
-Name = Annotated[str, BeforeValidator(_name), Field(pattern=f"^{NAME_PATTERN}$", json_schema_extra={"x-clew": "name"})]
-CodeName = Annotated[str, BeforeValidator(_code), Field(pattern=f"^{CODE_PATTERN}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", json_schema_extra={"x-clew": "name"}), BeforeValidator(_name)]
+CodeName = Annotated[str, Field(pattern=f"^{CODE_PATTERN}$"), BeforeValidator(_code)]
 Number = Annotated[Decimal, BeforeValidator(_number, json_schema_input_type=float)]
 Literal_ = Annotated[Any, BeforeValidator(_literal, json_schema_input_type=str | bool | int | float)]
 OneOrMany = Annotated[tuple[Name, ...], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
