@@ -249,8 +249,10 @@ def test_everything_speaks_both_languages(pack: Blueprint, name: str) -> None:
     entity = pack.entity(name)
     texts = [entity.label, *(each.label for each in entity.fields.values() if each.origin is Origin.DECLARED)]
     texts += [each.help for each in entity.fields.values() if each.help]
-    texts += [each.label for each in (*entity.states.values(), *entity.transitions.values())]
-    texts += [each.say for each in (*entity.rules, *(move for move in entity.transitions.values() if move.when))]
+    texts += [each.label for each in entity.states.values()]
+    texts += [each.label for each in entity.transitions.values()]
+    texts += [each.say for each in entity.rules]
+    texts += [each.say for each in entity.transitions.values() if each.when]
     assert [text for text in texts if not (text.zh and text.en)] == []
 
 
