@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from clew.kernel.canonical import canonical_json
+from clew.kernel.canonical import canonical_json, wire
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 
@@ -80,8 +80,8 @@ def make_leaf(
     entries: dict[str, dict[str, Any]] = {}
     for at, (name, (old, new)) in enumerate(sorted(changes.items())):
         salt = salts[at * width : (at + 1) * width]
-        sealed = canonical_json([salt, name, old, new])
-        _, _, was, becomes = json.loads(sealed)
+        was, becomes = wire(old), wire(new)
+        sealed = canonical_json([salt, name, was, becomes])
         entries[name] = {"c": hashlib.sha256(sealed).hexdigest(), "s": salt, "o": was, "n": becomes}
     context = circumstances.context
     header = {

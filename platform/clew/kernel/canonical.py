@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from clew.kernel.scalars import to_wire
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -14,9 +18,7 @@ def canonical_json(value: Any) -> bytes:
 
     Floats are refused: a number that is not an int must come as Decimal and is written as a string.
     """
-    return json.dumps(
-        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(wire(value)).encode()
 
 
 def digest(value: Any) -> str:
@@ -24,13 +26,17 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+def wire(value: Any) -> Any:
+    """A value as plain JSON data, scalars in their wire form."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is dict or isinstance(value, Mapping):
+        return {str(key): wire(item) for key, item in value.items()}
+    if kind is list or isinstance(value, list | tuple):
+        return [wire(item) for item in value]
     if isinstance(value, frozenset | set):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, float):
+        return sorted(wire(item) for item in value)
+    if kind is float:
         raise TypeError("canonical JSON takes no float: use Decimal")
     return to_wire(value)

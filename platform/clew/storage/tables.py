@@ -18,6 +18,7 @@ class Tables:
         self.blueprint, self.catalog, self.dialect = blueprint, catalog, dialect
         self.metadata = sa.MetaData()
         self._built: dict[tuple[str, ...], sa.Table] = {}
+        self._known: dict[str, list[tuple[str, str, StoredType]]] = {}
 
     def current(self, entity: str) -> sa.Table:
         """The present rows."""
@@ -46,11 +47,14 @@ class Tables:
         return self._table(("grams", entity), names.gram, _GRAM, ("gram", "field", "id"))
 
     def _columns(self, entity: str) -> list[tuple[str, str, StoredType]]:
-        physical = self.catalog.entities[entity].columns
-        return [
-            (slot.key, physical[slot.key], column_type(slot.form))
-            for slot in entity_slots(self.blueprint.entities[entity])
-        ]
+        known = self._known.get(entity)
+        if known is None:
+            physical = self.catalog.entities[entity].columns
+            known = self._known[entity] = [
+                (slot.key, physical[slot.key], column_type(slot.form))
+                for slot in entity_slots(self.blueprint.entities[entity])
+            ]
+        return known
 
     def _table(
         self,
