@@ -12,6 +12,7 @@ from uuid import UUID
 from clew.expressions import numbers
 from clew.expressions.problems import Undecidable
 from clew.expressions.reads import ENTERED
+from clew.expressions.text import joined
 from clew.expressions.tree import (
     ARITHMETIC,
     AnyNode,
@@ -33,9 +34,6 @@ from clew.expressions.tree import (
     widened,
 )
 from clew.kernel.context import Person
-
-MAX_TEXT = 100_000
-"""Characters of a text made by `+`; a longer one is undecidable."""
 
 _IDENTITIES = frozenset({Base.RECORD, Base.ID})
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -479,19 +477,13 @@ def _work(op: str, type_: Type, left_type: Type) -> Callable[[Any, Any], Any]:
         exact, scale = _EXACT[op], type_.scale
         return lambda first, second: exact(first, second, scale)
     if type_.base is Base.TEXT:
-        return _joined
+        return joined
     if type_.base is Base.DATETIME:
         return lambda first, second: numbers.shift(first, second if op == "+" else -second)
     if left_type.base is Base.DATETIME:
         return operator.sub
     change = operator.add if op == "+" else operator.sub
     return lambda first, second: numbers.span(change(first, second))
-
-
-def _joined(first: str, second: str) -> str:
-    if len(first) + len(second) > MAX_TEXT:
-        raise Undecidable(why=f"a text of more than {MAX_TEXT} characters")
-    return first + second
 
 
 def _coalesce(parts: Sequence[Closure]) -> Closure:

@@ -93,7 +93,7 @@ def runs_in(root: Node, functions: Functions) -> frozenset[str]:
     for node in walk(root):
         if isinstance(node, Call) and node.function != "coalesce":
             places &= functions.by_id[node.overload].runs_in
-    if not _sql(root) or _doubling(root) > MAX_DOUBLING:
+    if not _sql(root) or _doubling(root) > MAX_DOUBLING or _nesting(root) > MAX_NESTING:
         places -= {SQL}
     if not all(_browser(node) for node in walk(root)):
         places -= {BROWSER}
@@ -102,6 +102,30 @@ def runs_in(root: Node, functions: Functions) -> frozenset[str]:
 
 MAX_DOUBLING = 8
 """In SQL a value that may be both missing and undecidable is written out twice; so many times at most."""
+
+
+MAX_NESTING = 60
+"""How deep the SQL may nest, in entries of SQLite's parser stack: it has 100, and the statement around needs some."""
+
+
+def _nesting(node: Node) -> int:
+    return _weight(node) + max((_nesting(child) for child in children(node)), default=0)
+
+
+def _weight(node: Node) -> int:
+    match cast(AnyNode, node):
+        case Macro(kind="exists" | "all" | "filter" | "map"):
+            return 14
+        case Macro() | Call(function="was" | "entered"):
+            return 20
+        case Member(of=Member()) | Member(type=Type(base=Base.LIST)):
+            return 10
+        case Binary(op="&&" | "||"):
+            return 2
+        case Literal() | Name() | Member():
+            return 1
+        case _:
+            return 5
 
 
 def _doubling(root: Node) -> int:

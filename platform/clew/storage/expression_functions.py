@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from clew.expressions.builtin import BLANKS
 from clew.expressions.tree import Base, Call, Literal
 from clew.storage.formula import Sql, formula, let
-from clew.storage.types import Day, Instant, Integer, Text
+from clew.storage.types import Day, Integer, Text
 
 if TYPE_CHECKING:
     from clew.storage.expression_translator import Translator
@@ -64,54 +64,15 @@ def _extreme(up: Translator, node: Call) -> Sql:
     op = "<=" if node.function == "min" else ">="
     collate = ' COLLATE "C"' if node.type.base is Base.TEXT else ""
     pg = let("a b", f"CASE WHEN a{collate} {op} b{collate} THEN a WHEN b{collate} {op} a{collate} THEN b END")
-    sqlite = let("a b", f"CASE WHEN a {op} b THEN a WHEN b {op} a THEN b END")
-    return formula(pg, first, second, type_=first.type, sqlite=sqlite)
+    return formula(pg, first, second, type_=first.type, sqlite=f"{node.function}({{0}}, {{1}})")
 
 
-def _add_days(up: Translator, node: Call) -> Sql:
-    if node.args[0].type.base is Base.DATETIME:
-        return _add_days_to_instant(up, node)
-    pg = let("d n", "CASE WHEN (d - date '0001-01-01') + n BETWEEN 0 AND 3652058 THEN d + CAST(n AS integer) END")
-    sqlite = let(
-        "d n",
-        "CASE WHEN n BETWEEN -4000000 AND 4000000 AND julianday(d) + n BETWEEN 1721425.5 AND 5373483.5"
-        " THEN date(julianday(d) + n) END",
-    )
-    return formula(pg, *(up.value(each) for each in node.args), type_=Day(), sqlite=sqlite)
-
-
-def _add_days_to_instant(up: Translator, node: Call) -> Sql:
-    """Days of 24 hours: in UTC, where every stored moment is, the time of day stays."""
-    pg = let(
-        "d n",
-        "CASE WHEN (CAST(d AT TIME ZONE 'UTC' AS date) - date '0001-01-01') + n BETWEEN 0 AND 3652058"
-        " THEN d + CAST(n AS integer) * interval '24 hours' END",
-    )
-    sqlite = let(
-        "d n",
-        "CASE WHEN n BETWEEN -4000000 AND 4000000 AND julianday(substr(d, 1, 10)) + n BETWEEN 1721425.5 AND 5373483.5"
-        " THEN date(julianday(substr(d, 1, 10)) + n) || substr(d, 11) END",
-    )
-    return formula(pg, *(up.value(each) for each in node.args), type_=Instant(), sqlite=sqlite)
-
-
-_MONTH_START = "printf('%04d-%02d-01', m / 12, m % 12 + 1)"
-_MONTHS = {
-    "postgresql": "SELECT CASE WHEN m BETWEEN 12 AND 119999 THEN CAST(d + make_interval(months =>"
-    " CAST(n AS integer)) AS date) END FROM"
-    " (SELECT d, n, extract(year FROM d) * 12 + extract(month FROM d) - 1 + n AS m"
-    " FROM (SELECT {0} AS d, {1} AS n OFFSET 0) AS a OFFSET 0) AS b",
-    "sqlite": f"SELECT CASE WHEN m BETWEEN 12 AND 119999 THEN date({_MONTH_START}, '+' ||"
-    " (min(CAST(substr(d, 9, 2) AS INTEGER),"
-    f" coalesce(CAST(strftime('%d', {_MONTH_START}, '+1 month', '-1 day') AS INTEGER), 31)) - 1) || ' days') END"
-    " FROM (SELECT d, CAST(substr(d, 1, 4) AS INTEGER) * 12 + CAST(substr(d, 6, 2) AS INTEGER) - 1 + n AS m"
-    " FROM (SELECT {0} AS d, {1} AS n LIMIT 1 OFFSET 0) AS a) AS b",
-}
-
-
-def _add_months(up: Translator, node: Call) -> Sql:
-    values = (up.value(each) for each in node.args)
-    return formula(_MONTHS["postgresql"], *values, type_=Day(), sqlite=_MONTHS["sqlite"])
+_ADD_DAYS = let("d n", "CASE WHEN (d - date '0001-01-01') + n BETWEEN 0 AND 3652058 THEN d + CAST(n AS integer) END")
+_ADD_MONTHS = (
+    "SELECT CASE WHEN m BETWEEN 12 AND 119999 THEN CAST(d + make_interval(months => CAST(n AS integer)) AS date) END"
+    " FROM (SELECT d, n, extract(year FROM d) * 12 + extract(month FROM d) - 1 + n AS m"
+    " FROM (SELECT {0} AS d, {1} AS n OFFSET 0) AS a OFFSET 0) AS b"
+)
 
 
 def _part(field: str, start: int, length: int) -> Builder:
@@ -133,7 +94,7 @@ _SUBSTRING = (
 
 BUILDERS: Mapping[str, Builder] = {
     "size": _size,
-    "startsWith": _template("substr({0}, 1, length({1})) = {1}", _TRUTH),
+    "startsWith": _template(let("s b", "substr(s, 1, length(b)) = b"), _TRUTH),
     "endsWith": _template(let("s e", "length(s) >= length(e) AND substr(s, length(s) - length(e) + 1) = e"), _TRUTH),
     "contains": _template("strpos({0}, {1}) > 0", _TRUTH, "instr({0}, {1}) > 0"),
     "lower": _template('lower({0} COLLATE "C")', Text(), "lower({0})"),
@@ -141,10 +102,10 @@ BUILDERS: Mapping[str, Builder] = {
     "trim": _template(
         "btrim({0}, " + _BLANKS.replace("{}", "chr") + ")", Text(), "trim({0}, " + _BLANKS.replace("{}", "char") + ")"
     ),
-    "substring": _template(_SUBSTRING, Text()),
+    "substring": _template(_SUBSTRING, Text(), "clew_substring({0}, {1}, {2})"),
     "days": _template("CAST({1} - {0} AS bigint)", Integer(), "CAST(julianday({1}) - julianday({0}) AS INTEGER)"),
-    "addDays": _add_days,
-    "addMonths": _add_months,
+    "addDays": _template(_ADD_DAYS, Day(), "clew_add_days({0}, {1})"),
+    "addMonths": _template(_ADD_MONTHS, Day(), "clew_add_months({0}, {1})"),
     "year": _part("year", 1, 4),
     "month": _part("month", 6, 2),
     "day": _part("day", 9, 2),

@@ -1,7 +1,8 @@
-"""Exact arithmetic in SQL: numeric on PostgreSQL, scaled 64-bit integers on SQLite, the same digits on both.
+"""Exact arithmetic in SQL: numeric on PostgreSQL, scaled 64-bit integers on SQLite, the same digits.
 
-Every result is checked to have at most 18 digits; otherwise it is NULL, and so is everything computed from it. SQLite
-turns an integer overflow into a float, which the same check refuses.
+Every result is checked to have at most 18 digits; otherwise it is NULL, and so is everything computed from it.
+On SQLite `storage.sqlite_functions` computes: its own operators turn an overflow into a float, and its parser gives up
+on deeply nested checks.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from clew.expressions.tree import Base, Type
 from clew.storage.engine import DialectName
 from clew.storage.formula import Sql, formula, let
 from clew.storage.types import Duration, Exact, Integer, StoredType
-
-_LAST = LIMIT - 1
 
 
 def number_type(type_: Type) -> StoredType:
@@ -50,32 +49,40 @@ class Numbers:
             return formula(pg, left, right, type_=target, sqlite="{0} % NULLIF({1}, 0)")
         if op == "*":
             drop = left_scale + right_scale - scale
-            if drop:
-                return self._multiply(left, right, drop, scale)
+            if drop or self._scaled:
+                return self._multiply(left, right, drop, type_)
         else:
             left, right = self.align(left, left_scale, scale), self.align(right, right_scale, scale)
-        pg = f"CAST({{0}} AS numeric) {op} CAST({{1}} AS numeric)"
-        return self.checked(formula(pg, left, right, type_=target, sqlite=f"{{0}} {op} {{1}}"), type_)
+        if self._scaled:
+            call = sa.func.clew_add if op == "+" else sa.func.clew_subtract
+            return call(left, right, type_=target)
+        return self.checked(
+            formula(f"CAST({{0}} AS numeric) {op} CAST({{1}} AS numeric)", left, right, type_=target), type_
+        )
 
     def checked(self, value: Sql, type_: Type) -> Sql:
         """The number when it has at most 18 digits, otherwise NULL."""
+        if self._scaled:
+            return sa.func.clew_fit(value, type_=number_type(type_))
         bound = 10 ** (18 - type_.scale)
         pg = let("v", f"CASE WHEN v > -{bound} AND v < {bound} THEN v END")
-        sqlite = let("v", f"CASE WHEN v BETWEEN -{_LAST} AND {_LAST} THEN v END")
-        return formula(pg, value, type_=number_type(type_), sqlite=sqlite)
+        return formula(pg, value, type_=number_type(type_))
 
     def negate(self, value: Sql, type_: Type) -> Sql:
-        return self.checked(
-            formula("0 - CAST({0} AS numeric)", value, type_=number_type(type_), sqlite="0 - {0}"), type_
-        )
+        if self._scaled:
+            return sa.func.clew_subtract(_constant(0), value, type_=number_type(type_))
+        return self.checked(formula("0 - CAST({0} AS numeric)", value, type_=number_type(type_)), type_)
 
     def absolute(self, value: Sql, type_: Type) -> Sql:
+        if self._scaled:
+            return sa.func.abs(sa.func.clew_fit(value), type_=number_type(type_))
         pg = let("v", f"CASE WHEN v > -{LIMIT} AND v < {LIMIT} THEN abs(v) END")
-        sqlite = let("v", f"CASE WHEN v BETWEEN -{_LAST} AND {_LAST} THEN abs(v) END")
-        return formula(pg, value, type_=number_type(type_), sqlite=sqlite)
+        return formula(pg, value, type_=number_type(type_))
 
     def _divide(self, left: Sql, left_scale: int, right: Sql, right_scale: int, scale: int) -> Sql:
         shift = scale - left_scale + right_scale
+        if self._scaled:
+            return sa.func.clew_divide(left, right, _constant(shift), type_=Exact(scale))
         rounded = (
             "(q + CASE WHEN 2 * abs(n - q * d) > abs(d) OR (2 * abs(n - q * d) = abs(d) AND mod(q, 2) <> 0)"
             f" THEN sign(n) * sign(d) ELSE 0 END) * {_unit(scale)}"
@@ -83,21 +90,19 @@ class Numbers:
         units = f"SELECT CAST({{0}} AS numeric) * {10 ** (left_scale + shift)} AS n, "
         units += f"NULLIF(CAST({{1}} AS numeric) * {10**right_scale}, 0) AS d OFFSET 0"
         pg = f"SELECT {rounded} FROM (SELECT n, d, div(n, d) AS q FROM ({units}) AS a OFFSET 0) AS b"
-        value = formula(pg, left, right, type_=Exact(scale), sqlite=f"clew_divide({{0}}, {{1}}, {shift})")
-        return value if self._scaled else self.checked(value, Type(Base.DECIMAL, scale=scale))
+        return self.checked(formula(pg, left, right, type_=Exact(scale)), Type(Base.DECIMAL, scale=scale))
 
-    def _multiply(self, left: Sql, right: Sql, drop: int, scale: int) -> Sql:
+    def _multiply(self, left: Sql, right: Sql, drop: int, type_: Type) -> Sql:
         if self._scaled:
-            call = f"clew_multiply({{0}}, {{1}}, {drop})"
-            return formula(call, left, right, type_=Exact(scale))
-        product = formula("{0} * {1}", left, right, type_=Exact(scale))
-        return self.round(product, scale + drop, scale)
+            return sa.func.clew_multiply(left, right, _constant(drop), type_=number_type(type_))
+        product = formula("{0} * {1}", left, right, type_=Exact(type_.scale))
+        return self.round(product, type_.scale + drop, type_.scale)
 
     def round(self, value: Sql, scale: int, places: int) -> Sql:
         """Half to even at `places` decimals."""
         type_ = Type(Base.DECIMAL, scale=places)
         if self._scaled:
-            return formula(f"clew_rescale({{0}}, {scale - places}, 'even')", value, type_=Exact(places))
+            return _rescaled(value, scale - places, "even", Exact(places))
         unit = _unit(places)
         body = (
             f"CASE WHEN abs(v - trunc(v, {places})) * 2 = {unit} AND mod(trunc(v, {places}) * {10**places}, 2) = 0"
@@ -110,9 +115,9 @@ class Numbers:
     def whole(self, value: Sql, scale: int, mode: str) -> Sql:
         """The integer below (`floor`), above (`ceil`) or toward zero (`cut`)."""
         function = {"floor": "floor", "ceil": "ceil", "cut": "trunc"}[mode]
-        sqlite = f"clew_rescale({{0}}, {scale}, '{mode}')"
-        pg = formula(f"{function}(CAST({{0}} AS numeric))", value, type_=Integer(), sqlite=sqlite)
-        return pg if self._scaled else self.checked(pg, Type(Base.INTEGER))
+        if self._scaled:
+            return _rescaled(value, scale, mode, Integer())
+        return self.checked(formula(f"{function}(CAST({{0}} AS numeric))", value, type_=Integer()), Type(Base.INTEGER))
 
     def total(self, value: Sql, type_: Type) -> Sql:
         """The sum over rows, unchecked; zero over none. In two halves on SQLite, which fails on an overflow."""
@@ -133,6 +138,14 @@ class Numbers:
         digits = f"printf('%d.%0{type_.scale}d', abs(v) / {unit}, abs(v) % {unit})"
         # printf writes NULL as 0
         return let("v", f"CASE WHEN v < 0 THEN '-' || {digits} WHEN v >= 0 THEN {digits} END")
+
+
+def _constant(value: int) -> Sql:
+    return sa.literal_column(str(value), sa.Integer())
+
+
+def _rescaled(value: Sql, drop: int, mode: str, type_: StoredType) -> Sql:
+    return sa.func.clew_rescale(value, _constant(drop), sa.literal_column(f"'{mode}'", sa.Text()), type_=type_)
 
 
 def _unit(places: int) -> str:

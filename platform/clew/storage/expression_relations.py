@@ -48,7 +48,6 @@ class Elements:
         chosen = sa.select(*columns).select_from(self.source).where(*self.conditions, *where)
         return chosen.correlate_except(*self.own)
 
-
     def gather(self, value: Sql, build: Callable[[Sql], Sql]) -> Sql:
         """An aggregate of a value over the elements. The values are selected first: an aggregate whose argument names
         only columns of the enclosing statement would belong to that statement."""

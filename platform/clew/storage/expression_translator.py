@@ -8,7 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
-from clew.expressions.compile import MAX_TEXT
+from clew.expressions.text import MAX_TEXT
 from clew.expressions.tree import (
     ARITHMETIC,
     AnyNode,
@@ -119,15 +119,34 @@ class Translator:
         left, right = self.value(node.left), self.value(node.right)
         if node.type.numeric:
             return self.numbers.operate(node.op, left, node.left.type.scale, right, node.right.type.scale, node.type)
+        if self.rows.dialect == "sqlite" and node.type.base is not Base.DURATION:
+            return self._on_sqlite(node, left, right)
         if node.type.base is Base.TEXT:
-            return formula(
-                f"SELECT CASE WHEN length(v) <= {MAX_TEXT} THEN v END"
-                " FROM (SELECT {0} || {1} AS v LIMIT 1 OFFSET 0) AS a",
-                left,
-                right,
-                type_=Text(),
-            )
-        return moments(node, left, right, self.numbers)
+            body = f"CASE WHEN length(v) <= {MAX_TEXT} THEN v END"
+            return formula(f"SELECT {body} FROM (SELECT {{0}} || {{1}} AS v OFFSET 0) AS a", left, right, type_=Text())
+        return self._moments(node, left, right)
+
+    def _on_sqlite(self, node: Binary, left: Sql, right: Sql) -> Sql:
+        if node.type.base is Base.TEXT:
+            return sa.func.clew_join(left, right, type_=Text())
+        by = right if node.op == "+" else self.numbers.negate(right, Type(Base.DURATION))
+        return sa.func.clew_shift(left, by, type_=Instant())
+
+    def _moments(self, node: Binary, left: Sql, right: Sql) -> Sql:
+        """Moments and durations: a duration is microseconds, a moment has microseconds since 1970."""
+        micros = "CAST(extract(epoch FROM {0}) * 1000000 AS numeric)"
+        if node.type.base is Base.DURATION and node.left.type.base is Base.DATETIME:
+            pg = f"{micros} - {micros.replace('{0}', '{1}')}"
+            return formula(pg, left, right, type_=Duration(), sqlite="clew_between({0}, {1})")
+        if node.type.base is Base.DURATION:
+            return self.numbers.operate(node.op, left, 0, right, 0, Type(Base.DURATION))
+        pg = (
+            "SELECT CASE WHEN v BETWEEN -62135596800000000 AND 253402300799999999 THEN"
+            " (timestamp '1970-01-01' + CAST(div(v - mod(v, 86400000000), 86400000000) AS integer) * interval '1 day'"
+            " + CAST(mod(v, 86400000000) AS bigint) * interval '1 microsecond') AT TIME ZONE 'UTC' END"
+            f" FROM (SELECT {micros} {node.op} CAST({{1}} AS numeric) AS v OFFSET 0) AS a"
+        )
+        return formula(pg, left, right, type_=Instant())
 
     def _conditional(self, node: Conditional) -> Sql:
         test = self.condition(node.condition, loose=False)
@@ -290,33 +309,3 @@ def _choose(test: Sql, may_fail: bool, then: Sql, otherwise: Sql) -> Sql:
     if not may_fail:
         return sa.case((test, then), else_=otherwise)
     return sa.case((sa.true(), then), (sa.false(), otherwise), value=test)
-
-
-def moments(node: Binary, left: Sql, right: Sql, numbers: Numbers) -> Sql:
-    """Moments and durations: a duration is microseconds, a moment has microseconds since 1970."""
-    pg_micros, lite_micros = "CAST(extract(epoch FROM {0}) * 1000000 AS numeric)", micros("{0}")
-    if node.type.base is Base.DURATION and node.left.type.base is Base.DATETIME:
-        pg = f"{pg_micros} - {pg_micros.replace('{0}', '{1}')}"
-        return formula(pg, left, right, type_=Duration(), sqlite=f"{lite_micros} - {micros('{1}')}")
-    if node.type.base is Base.DURATION:
-        return numbers.operate(node.op, left, 0, right, 0, Type(Base.DURATION))
-    total = f"{pg_micros} {node.op} CAST({{1}} AS numeric)"
-    pg = (
-        "SELECT CASE WHEN v BETWEEN -62135596800000000 AND 253402300799999999 THEN"
-        " (timestamp '1970-01-01' + CAST(div(v - mod(v, 86400000000), 86400000000) AS integer) * interval '1 day'"
-        " + CAST(mod(v, 86400000000) AS bigint) * interval '1 microsecond') AT TIME ZONE 'UTC' END"
-        f" FROM (SELECT {total} AS v OFFSET 0) AS a"
-    )
-    sqlite = (
-        "SELECT CASE WHEN v BETWEEN -62135596800000000 AND 253402300799999999 THEN"
-        " strftime('%Y-%m-%dT%H:%M:%S', (v - ((v % 1000000) + 1000000) % 1000000) / 1000000, 'unixepoch')"
-        " || printf('.%06dZ', ((v % 1000000) + 1000000) % 1000000) END"
-        f" FROM (SELECT {lite_micros} {node.op} {{1}} AS v LIMIT 1 OFFSET 0) AS a"
-    )
-    return formula(pg, left, right, type_=Instant(), sqlite=sqlite)
-
-
-def micros(argument: str) -> str:
-    """SQLite: microseconds since 1970 of a stored moment."""
-    seconds = f"CAST(strftime('%s', substr({argument}, 1, 19)) AS INTEGER)"
-    return f"({seconds} * 1000000 + CAST(substr({argument}, 21, 6) AS INTEGER))"

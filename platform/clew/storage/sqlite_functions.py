@@ -1,13 +1,20 @@
 """Functions the platform adds to SQLite so that it answers as PostgreSQL does: (name, number of arguments, function).
 
-They do what 64-bit integers cannot: exact multiplication, division and rounding of scaled decimals. A result of more
-than 18 digits is NULL, which means undecided (docs/expressions.md).
+They do what SQLite's own operators cannot: exact arithmetic over scaled decimals, where a result of more than 18 digits
+is NULL, which means undecided (docs/expressions.md), and not a rounded float. Dates and texts use the very functions of
+`expressions.builtin`. As calls they also nest deeper than SQL text could: SQLite's parser has a stack of 100.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from typing import Any
+
+from clew.expressions import builtin, numbers
+from clew.expressions.problems import Undecidable
+from clew.expressions.text import joined
+from clew.kernel.scalars import instant_text
 
 _LIMIT = 10**18
 
@@ -20,6 +27,23 @@ def _even(numerator: int, denominator: int) -> int | None:
     if twice > abs(denominator) or (twice == abs(denominator) and quotient % 2):
         quotient += 1
     return sign * quotient if quotient < _LIMIT else None
+
+
+def _fits(value: int) -> int | None:
+    return value if -_LIMIT < value < _LIMIT else None
+
+
+def add(left: Any, right: Any) -> int | None:
+    return _fits(left + right) if isinstance(left, int) and isinstance(right, int) else None
+
+
+def subtract(left: Any, right: Any) -> int | None:
+    return _fits(left - right) if isinstance(left, int) and isinstance(right, int) else None
+
+
+def fit(value: Any) -> int | None:
+    """The number itself when it has at most 18 digits."""
+    return _fits(value) if isinstance(value, int) else None
 
 
 def divide(left: Any, right: Any, shift: int) -> int | None:
@@ -54,8 +78,47 @@ def rescale(value: Any, drop: int, mode: str) -> int | None:
     return result if result is not None and -_LIMIT < result < _LIMIT else None
 
 
+def _given(work: Callable[..., Any]) -> Callable[..., Any]:
+    """NULL for a missing argument and for what cannot be decided."""
+
+    def run(*args: Any) -> Any:
+        if None in args:
+            return None
+        try:
+            return work(*args)
+        except Undecidable:
+            return None
+
+    return run
+
+
+def _add_days(day: str, count: int) -> str:
+    return builtin.add_days(date.fromisoformat(day), count).isoformat()
+
+
+def _add_months(day: str, count: int) -> str:
+    return builtin.add_months(date.fromisoformat(day), count).isoformat()
+
+
+def _shift(moment: str, microseconds: int) -> str:
+    return instant_text(numbers.shift(datetime.fromisoformat(moment), timedelta(microseconds=microseconds)))
+
+
+def _between(later: str, earlier: str) -> int:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)) // timedelta(microseconds=1)
+
+
 FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
+    ("clew_add", 2, add),
+    ("clew_subtract", 2, subtract),
+    ("clew_fit", 1, fit),
     ("clew_divide", 3, divide),
     ("clew_multiply", 3, multiply),
     ("clew_rescale", 3, rescale),
+    ("clew_add_days", 2, _given(_add_days)),
+    ("clew_add_months", 2, _given(_add_months)),
+    ("clew_shift", 2, _given(_shift)),
+    ("clew_between", 2, _given(_between)),
+    ("clew_join", 2, _given(joined)),
+    ("clew_substring", 3, _given(builtin.substring)),
 )

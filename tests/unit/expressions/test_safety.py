@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.expressions.shop import NOW, checked, codes, lot, value
 
-from clew.expressions.compile import MAX_TEXT
 from clew.expressions.interpret import evaluate
 from clew.expressions.parse import MAX_DEPTH, parse
 from clew.expressions.pattern import Pattern
 from clew.expressions.problems import ExpressionError, Undecidable
+from clew.expressions.text import MAX_TEXT
 from clew.testing.plugin import Tier
 
 ESCAPES = [
