@@ -185,7 +185,9 @@ def facts() -> list[dict[str, Any]]:
             kind, target = each["subject"]
             each["subject"] = (lots if kind == "lot" else items)[target]
         each["parents"] = [lots[parent] for parent in PARENTS.get(at, []) if parent not in VOID]
-        each["@entered"] = {state: BIRTH + timedelta(days=day) for day, state in enumerate(_past(at))}
+        each["@entered"] = {}
+        for day, state in enumerate(_past(at)):
+            each["@entered"].setdefault(state, BIRTH + timedelta(days=day))
     alive = [each for at, each in enumerate(lots) if at not in VOID]
     for each in (*items, *lots):
         each["lots_as_subject"] = [lot for lot in alive if lot["subject"] is each]

@@ -422,8 +422,8 @@ def test_sql_does_not_explode(both: Both) -> None:
 
 def test_what_only_memory_can_do_is_refused(both: Both) -> None:
     rows, _ = both.worlds["sqlite"].rows()
-    deep = "1" + " + 1" * 20
-    for source in ("number.matches('^L')", "gtin(number)", "parents.map(p, p.number)", "old.parents.exists(p, p.ok)", deep):
+    elsewhere = ["number.matches('^L')", "gtin(number)", "parents.map(p, p.number)", "old.parents.exists(p, p.ok)"]
+    for source in (*elsewhere, "1" + " + 1" * 20):
         with pytest.raises(NotInSql):
             condition_sql(check(source, SCHEMA, "lot"), rows)
 
