@@ -10,16 +10,29 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 from clew.storage.engine import Compiled, DialectName
 from clew.storage.types import ListOf, converter
 
-POSTGRESQL: Dialect = asyncpg.dialect()
+
+class _BoundText(sa.Text):
+    """Text is `text` on PostgreSQL, and its binds say so: a bind without a type cannot be compared or concatenated."""
+
+    render_bind_cast = True
+
+
+class _Postgres(PGDialect_asyncpg):
+    colspecs = {**PGDialect_asyncpg.colspecs, sa.String: _BoundText}
+    supports_statement_cache = True
+
+
+POSTGRESQL: Dialect = _Postgres()  # type: ignore[no-untyped-call]
 SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 _DIALECTS: Mapping[DialectName, Dialect] = {"postgresql": POSTGRESQL, "sqlite": SQLITE}
 
@@ -76,6 +89,14 @@ def compile_ddl(statement: Any, dialect: DialectName) -> str:
 def literal_sql(expression: ClauseElement, dialect: DialectName) -> str:
     """An expression with its constants written in place, for conditions inside DDL. Never for request data."""
     return str(expression.compile(dialect=sa_dialect(dialect), compile_kwargs={"literal_binds": True}))
+
+
+def literal_text(type_: TypeEngine[Any], value: Any, dialect: DialectName) -> str:
+    """One value as SQL text, for DDL and the platform's own statements. Never for request data."""
+    target = sa_dialect(dialect)
+    processor = type_.dialect_impl(target).literal_processor(target)
+    assert processor is not None, f"{type_!r} has no literal form"
+    return str(processor(value))
 
 
 def _compile(

@@ -100,7 +100,8 @@ class Database(Protocol):
     """A pool. `write` opens a unit of work: BEGIN IMMEDIATE on SQLite, SERIALIZABLE on PostgreSQL.
 
     `run_write(work)` opens one, runs `work(connection)`, commits, and retries the whole of it when the database reports
-    a serialization failure or deadlock (PostgreSQL 40001, 40P01; SQLite busy), up to a bound, then raises `Unavailable`.
+    a serialization failure or deadlock (PostgreSQL 40001, 40P01; SQLite busy), up to a bound, then raises
+    `DatabaseBusy`.
     """
 
     dialect: DialectName

@@ -2,8 +2,22 @@
 
 from clew.storage.change.apply import OnStep, Signer, abandon, apply, resume
 from clew.storage.change.differences import Change, diff
+from clew.storage.change.fill import TextForms
 from clew.storage.change.install import install
 from clew.storage.change.plan import Plan, plan
 from clew.storage.change.survey import Consequence
 
-__all__ = ["Change", "Consequence", "OnStep", "Plan", "Signer", "abandon", "apply", "diff", "install", "plan", "resume"]
+__all__ = [
+    "Change",
+    "Consequence",
+    "OnStep",
+    "Plan",
+    "Signer",
+    "TextForms",
+    "abandon",
+    "apply",
+    "diff",
+    "install",
+    "plan",
+    "resume",
+]

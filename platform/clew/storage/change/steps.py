@@ -66,6 +66,7 @@ class _Builder:
         self._ddl, self._at, self._number = Ddl(dialect), at, number
         self._before: Schema = schema_of(old.blueprint, old.catalog, dialect) if old else {}
         self._after: Schema = schema_of(new.blueprint, new.catalog, dialect)
+        self._gone = tuple(self._gone_indexes())
 
     def all(self) -> Iterator[Step]:
         created = [each for name, each in self._after.items() if name not in self._found.tables]
@@ -126,11 +127,12 @@ class _Builder:
 
     def _old_uniques(self) -> Iterator[Step]:
         """Uniqueness the new release no longer wants would refuse its first rows, so it goes just before the swap."""
-        for index in self._gone_indexes():
+        for index in self._gone:
             if index.unique:
                 yield Step("fill", "sql", index.name, {"sql": [self._ddl.drop_index(index.name)]})
 
     def _gone_indexes(self) -> Iterator[IndexShape]:
+        """Indexes of tables that stay, which the new release no longer wants."""
         for name, shape in self._before.items():
             after = self._after.get(name)
             kept = {each.name for each in after.indexes} if after else set()
@@ -195,7 +197,7 @@ class _Builder:
                     "fills": [dict(each.work) for each in fills if each.work["table"] == shape.name and _refills(each)],
                 }
                 yield Step("contract", "require", shape.name, work)
-        for index in self._gone_indexes():
+        for index in self._gone:
             if index.table == shape.name and not index.unique:
                 yield Step("contract", "sql", index.name, {"sql": [self._ddl.drop_index(index.name)]})
 

@@ -14,7 +14,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.storage.change.convert import convert
 from clew.storage.change.differences import Change
-from clew.storage.change.steps import Side, constant_default
+from clew.storage.change.steps import Side, computable_default, constant_default
 from clew.storage.engine import Connection
 from clew.storage.layout import earlier_entity, slots_of
 from clew.storage.schema import current_shape
@@ -93,6 +93,9 @@ class _Surveyor:
         if nulls == 0:
             return _counted(change, rows=rows, nulls=0, zh="没有空值", en="no row lacks it")
         constant = constant_default(now)
+        entity = self._new.blueprint.entities[change.entity]
+        if constant is None and computable_default(now, entity) and now.default is not None:
+            constant = now.default.source
         if constant is not None:
             return _counted(change, rows=rows, nulls=nulls, zh=f"{nulls} 行将填入 {constant}",
                             en=f"{nulls} rows will be filled with {constant}")
