@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -91,8 +91,7 @@ def _load(sources: Mapping[str, str], findings: Findings, kinds: Kinds) -> Loade
             documents[document.kind].append(document)
     if PROJECT_FILE not in sources:
         findings.add(rules.NO_PROJECT, Place(PROJECT_FILE))
-    by_kind = {name: tuple(found) for name, found in documents.items()}
-    by_kind["entity"] = _overlaid(by_kind, findings)
+    by_kind = _overlaid({name: tuple(found) for name, found in documents.items()}, findings)
     linking, extras = link(by_kind, findings, frozenset(holes), kinds)
     diagnostics = findings.sorted()
     if findings.failed or linking.project is None:
@@ -100,16 +99,25 @@ def _load(sources: Mapping[str, str], findings: Findings, kinds: Kinds) -> Loade
     return Loaded(freeze(linking, sources), diagnostics, MappingProxyType(extras))
 
 
-def _overlaid(by_kind: Mapping[str, tuple[Document, ...]], findings: Findings) -> tuple[Document, ...]:
-    """The entity documents: those of models/, then of each overlay that the project names, in its order."""
-    entities = by_kind["entity"]
-    found = [each for each in entities if not each.place.file.startswith("overlays/")]
+def _overlaid(by_kind: Mapping[str, tuple[Document, ...]], findings: Findings) -> dict[str, tuple[Document, ...]]:
+    """All documents outside overlays/, then those of each overlay that the project names, in its order."""
+    overlays: list[str] = []
     for project in by_kind["project"][:1]:
         assert isinstance(project.spec, ProjectSpec)
         for index, name in enumerate(project.spec.overlays):
             folder = f"overlays/{name.strip('/')}/"
-            chosen = [each for each in entities if each.place.file.startswith(folder)]
-            if not chosen:
+            if not any(each.place.file.startswith(folder) for found in by_kind.values() for each in found):
                 findings.add(rules.UNKNOWN_OVERLAY, project.at("overlays", index), name=name)
-            found += [each for each in chosen if each not in found]
-    return tuple(found)
+            overlays.append(folder)
+    return {kind: tuple(_chosen(found, overlays)) for kind, found in by_kind.items()}
+
+
+def _chosen(documents: tuple[Document, ...], overlays: list[str]) -> Iterator[Document]:
+    yield from (each for each in documents if not each.place.file.startswith("overlays/"))
+    for number, folder in enumerate(overlays):
+        yield from (
+            each
+            for each in documents
+            if each.place.file.startswith(folder)
+            and not any(each.place.file.startswith(earlier) for earlier in overlays[:number])
+        )

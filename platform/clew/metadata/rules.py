@@ -256,6 +256,12 @@ BAD_REGEX = Rule(
 )
 BAD_JSON_SCHEMA = Rule("BAD_JSON_SCHEMA", "This is not a JSON Schema: {reason}.", "不是有效的 JSON Schema:{reason}。")
 
+RENAMED_STILL_THERE = Rule(
+    "RENAMED_STILL_THERE",
+    "`{name}` cannot be renamed from `{old}`: that name is still in use.",
+    "`{name}` 不能由 `{old}` 改名而来:该名称仍在使用。",
+)
+
 # Expressions
 NOT_SAME_ROW = Rule(
     "NOT_SAME_ROW",

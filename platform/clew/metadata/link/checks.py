@@ -50,6 +50,25 @@ def retention_fields(linking: Linking) -> None:
             )
 
 
+def check_renames(linking: Linking) -> None:
+    """An earlier name must be free, and only one thing can have come from it."""
+    claimed: dict[str, str] = {}
+    for entity in linking.entities.values():
+        draft = linking.drafts[entity.name]
+        _earlier(linking, entity.name, entity.renamed_from, linking.entities, claimed, draft.at("renamed_from"))
+        fields: dict[str, str] = {}
+        for name, field in draft.fields.items():
+            _earlier(linking, name, field.spec.renamed_from, entity.fields, fields, field.at("renamed_from"))
+
+
+def _earlier(
+    linking: Linking, name: str, old: Iterable[str], used: Iterable[str], claimed: dict[str, str], place: Place
+) -> None:
+    for each in old:
+        if each in used or claimed.setdefault(each, name) != name:
+            linking.findings.add(rules.RENAMED_STILL_THERE, place, path="renamed_from", name=name, old=each)
+
+
 def computed_cycles(linking: Linking) -> None:
     """Computed fields that need each other, also through references."""
     needs: dict[Member, list[Member]] = {}

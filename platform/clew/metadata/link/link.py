@@ -13,7 +13,14 @@ from clew.metadata.blueprint import Project
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
 from clew.metadata.link.attach import attach
-from clew.metadata.link.checks import check_names, check_units, computed_cycles, required_cycles, retention_fields
+from clew.metadata.link.checks import (
+    check_names,
+    check_renames,
+    check_units,
+    computed_cycles,
+    required_cycles,
+    retention_fields,
+)
 from clew.metadata.link.codes import check_patterns, link_codes
 from clew.metadata.link.drafts import collect
 from clew.metadata.link.entities import link_entities
@@ -44,6 +51,7 @@ def link(
     check_patterns(linking)
     check_units(linking)
     retention_fields(linking)
+    check_renames(linking)
     computed_cycles(linking)
     required_cycles(linking)
     check_names(linking)
