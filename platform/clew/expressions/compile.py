@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, TypeAlias, cast
-from uuid import UUID
+from typing import Any, cast
 
 from clew.expressions import numbers
+from clew.expressions.closures import (
+    arithmetic,
+    both,
+    coalesce,
+    either,
+    equality,
+    json_member,
+    ordering,
+    person_fact,
+    root,
+    state_reached,
+    within,
+)
+from clew.expressions.loops import Loop, counted, exactly_one, extreme, filtered, summed
+from clew.expressions.moment import Closure, Moment, member, sure
 from clew.expressions.problems import Undecidable
-from clew.expressions.reads import ENTERED
-from clew.expressions.text import joined
 from clew.expressions.tree import (
     ARITHMETIC,
     AnyNode,
@@ -29,73 +40,16 @@ from clew.expressions.tree import (
     Node,
     Type,
     Unary,
-    claim,
     walk,
     widened,
 )
-from clew.kernel.context import Person
 
-_IDENTITIES = frozenset({Base.RECORD, Base.ID})
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
 }
-
-
-class Exhausted(Exception):
-    """The budget ran out. Not an Undecidable, so that && and || cannot swallow it; `Program.run` makes it one."""
-
-
-class Moment:
-    """One evaluation: its facts, list variables and what is left of the budget."""
-
-    __slots__ = ("left", "now", "old", "person", "record", "today", "variables")
-
-    def __init__(
-        self,
-        record: Mapping[str, Any],
-        old: Mapping[str, Any] | None,
-        person: Person | None,
-        now: datetime,
-        today: date,
-        budget: int,
-    ) -> None:
-        self.record: Any = record
-        self.old = old
-        self.person = person
-        self.now = now
-        self.today = today
-        self.left = budget
-        self.variables: dict[str, Any] = {}
-
-    def spend(self, steps: int) -> None:
-        self.left -= steps
-        if self.left < 0:
-            raise Exhausted
-
-
-Closure: TypeAlias = Callable[[Moment], Any]
-
-
-def identity(value: Any) -> Any:
-    """A record's id, given the record or the id."""
-    return value["id"] if isinstance(value, Mapping) else value
-
-
-def member(record: Any, name: str) -> Any:
-    """A named fact of a record; null of no record; undecidable when the fact was not given."""
-    if record is None:
-        return None
-    if isinstance(record, Mapping):
-        try:
-            return record[name]
-        except KeyError:
-            raise Undecidable(why=f"{name} is not among the facts") from None
-    if name == "id" and isinstance(record, UUID):
-        return record
-    raise Undecidable(why=f"{name} is not among the facts")
 
 
 class Compiler:
@@ -114,7 +68,7 @@ class Compiler:
             case Literal(value=value):
                 return lambda moment: value
             case Name(name=name):
-                return _root(name)
+                return root(name)
             case Member(type=Type(base=Base.LIST)) as reached:
                 elements = self._member(reached)
                 return lambda moment: elements(moment) or ()
@@ -132,7 +86,7 @@ class Compiler:
                 parts = tuple(self.closure(item) for item in items)
                 return lambda moment: [part(moment) for part in parts]
             case Call(function="coalesce") as call:
-                return _coalesce([self._widened(arg, call.type) for arg in call.args])
+                return coalesce([self._widened(arg, call.type) for arg in call.args])
             case Call() as call:
                 return self._call(call)
             case Macro() as macro:
@@ -156,10 +110,10 @@ class Compiler:
     def _member(self, node: Member) -> Closure:
         name = node.name
         if isinstance(node.of, Name) and node.of.name == "user":
-            return _user(name)
+            return person_fact(name)
         of = self.closure(node.of)
         if node.of.type.base is Base.JSON:
-            return lambda moment: _json_member(of(moment), name)
+            return lambda moment: json_member(of(moment), name)
         computed = self._expansion(node)
         if computed is not None:
             return computed
@@ -213,23 +167,23 @@ class Compiler:
         if node.op == "!":
             return lambda moment: not operand(moment)
         if node.type.base is Base.INTEGER:
-            return lambda moment: numbers.whole(-_sure(operand(moment)))
-        return lambda moment: -_sure(operand(moment))
+            return lambda moment: numbers.whole(-sure(operand(moment)))
+        return lambda moment: -sure(operand(moment))
 
     def _binary(self, node: Binary) -> Closure:
         left, right = self.closure(node.left), self.closure(node.right)
         if node.op == "&&":
-            return _both(left, right)
+            return both(left, right)
         if node.op == "||":
-            return _either(left, right)
+            return either(left, right)
         if node.op in ("==", "!="):
-            return _equality(node, left, right)
+            return equality(node, left, right)
         if node.op in _ORDER:
-            return _ordering(_ORDER[node.op], left, right)
+            return ordering(_ORDER[node.op], left, right)
         if node.op == "in":
-            return _within(left, right)
+            return within(left, right)
         assert node.op in ARITHMETIC  # the parser knows no other operator
-        return _arithmetic(node.op, node.type, node.left.type, left, right)
+        return arithmetic(node.op, node.type, node.left.type, left, right)
 
     # Functions and lists
 
@@ -238,7 +192,7 @@ class Compiler:
         args = tuple(self._widened(arg, node.type) if extreme else self.closure(arg) for arg in node.args)
         if node.function in ("was", "entered"):
             state = cast(Literal, node.args[1]).value
-            return _state(node.function, args[0], str(state))
+            return state_reached(node.function, args[0], str(state))
         signature = self._functions.by_id[node.overload]
         run = signature.prepare(node.args) if signature.prepare else signature.run
         absent = False if node.type.base is Base.BOOLEAN else None
@@ -258,255 +212,21 @@ class Compiler:
 
     def _macro(self, node: Macro) -> Closure:
         over, body = self.closure(node.over), self.closure(node.body)
-        loop = _Loop(over, node.variable, body, self.size(node.body) + 1)
+        loop = Loop(over, node.variable, body, self.size(node.body) + 1)
         match node.kind:
             case "exists":
                 return lambda moment: loop.any(moment, True)
             case "all":
                 return lambda moment: not loop.any(moment, False)
             case "exists_one":
-                return _one(loop)
+                return exactly_one(loop)
             case "count":
-                return _count(loop)
+                return counted(loop)
             case "filter":
-                return _filter(loop)
+                return filtered(loop)
             case "map":
                 return lambda moment: loop.values(moment)[1]
             case "sum":
-                return _sum(loop, node.type)
+                return summed(loop, node.type)
             case _:
-                return _extreme(loop, min if node.kind == "min" else max)
-
-
-class _Loop:
-    """Runs a macro's body for each element, charging the budget."""
-
-    __slots__ = ("body", "cost", "over", "variable")
-
-    def __init__(self, over: Closure, variable: str, body: Closure, cost: int) -> None:
-        self.over, self.variable, self.body, self.cost = over, variable, body, cost
-
-    def values(self, moment: Moment) -> tuple[Sequence[Any], list[Any]]:
-        """The elements, and the body's value on each."""
-        elements = self.over(moment) or ()
-        outer = moment.variables
-        found: list[Any] = []
-        try:
-            for element in elements:
-                moment.spend(self.cost)
-                moment.variables = {**outer, self.variable: element}
-                found.append(self.body(moment))
-        finally:
-            moment.variables = outer
-        return elements, found
-
-    def any(self, moment: Moment, wanted: bool) -> bool:
-        """True when the body is `wanted` for some element; undecidable when that hangs on an undecidable one."""
-        undecided: Undecidable | None = None
-        elements = self.over(moment) or ()
-        outer = moment.variables
-        try:
-            for element in elements:
-                moment.spend(self.cost)
-                moment.variables = {**outer, self.variable: element}
-                try:
-                    if bool(self.body(moment)) is wanted:
-                        return True
-                except Undecidable as error:
-                    undecided = error
-        finally:
-            moment.variables = outer
-        if undecided is not None:
-            raise undecided
-        return False
-
-
-def _count(loop: _Loop) -> Closure:
-    return lambda moment: sum(map(bool, loop.values(moment)[1]))
-
-
-def _one(loop: _Loop) -> Closure:
-    return lambda moment: sum(map(bool, loop.values(moment)[1])) == 1
-
-
-def _filter(loop: _Loop) -> Closure:
-    return lambda moment: [each for each, taken in zip(*loop.values(moment), strict=True) if taken]
-
-
-def _sum(loop: _Loop, type_: Type) -> Closure:
-    def run(moment: Moment) -> Any:
-        values = [_sure(value) for value in loop.values(moment)[1]]
-        if type_.base is Base.INTEGER:
-            return numbers.whole(sum(values))
-        if type_.base is Base.DECIMAL:
-            return numbers.total(values, type_.scale)
-        return numbers.span(sum(values, timedelta()))
-
-    return run
-
-
-def _extreme(loop: _Loop, choose: Callable[..., Any]) -> Closure:
-    return lambda moment: choose((value for value in loop.values(moment)[1] if value is not None), default=None)
-
-
-def _root(name: str) -> Closure:
-    match name:
-        case "this":
-            return lambda moment: moment.record
-        case "old":
-            return lambda moment: moment.old
-        case "now":
-            return lambda moment: moment.now
-        case "today":
-            return lambda moment: moment.today
-        case _:
-            return lambda moment: moment.variables[name]
-
-
-def _user(name: str) -> Closure:
-    def run(moment: Moment) -> Any:
-        if moment.person is None:
-            raise Undecidable(why="there is no person")
-        return getattr(moment.person, name)
-
-    if name not in Person.__dataclass_fields__:
-        raise ValueError(f"a person has no {name}")
-    return run
-
-
-def _json_member(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else None
-
-
-def _sure(value: Any) -> Any:
-    if value is None:
-        raise Undecidable(why="a missing value")
-    return value
-
-
-def _both(left: Closure, right: Closure) -> Closure:
-    def run(moment: Moment) -> bool:
-        try:
-            first = left(moment)
-        except Undecidable:
-            if right(moment):
-                raise
-            return False
-        return bool(first and right(moment))
-
-    return run
-
-
-def _either(left: Closure, right: Closure) -> Closure:
-    def run(moment: Moment) -> bool:
-        try:
-            first = left(moment)
-        except Undecidable:
-            if right(moment):
-                return True
-            raise
-        return bool(first or right(moment))
-
-    return run
-
-
-def _equality(node: Binary, left: Closure, right: Closure) -> Closure:
-    strict = claim(node.left) or claim(node.right)
-    written = any(isinstance(each, Literal) and each.value is None for each in (node.left, node.right))
-    records = node.left.type.base in _IDENTITIES or node.right.type.base in _IDENTITIES
-
-    def equal(moment: Moment) -> bool:
-        first, second = left(moment), right(moment)
-        if records:
-            first, second = identity(first), identity(second)
-        if first is None and second is None:
-            return written or not strict
-        return bool(first == second)
-
-    return equal if node.op == "==" else lambda moment: not equal(moment)
-
-
-def _ordering(compare: Callable[[Any, Any], bool], left: Closure, right: Closure) -> Closure:
-    def run(moment: Moment) -> bool:
-        first, second = left(moment), right(moment)
-        return first is not None and second is not None and compare(first, second)
-
-    return run
-
-
-def _within(left: Closure, right: Closure) -> Closure:
-    def run(moment: Moment) -> bool:
-        wanted, elements = identity(left(moment)), right(moment)
-        moment.spend(len(elements or ()))
-        return wanted is not None and any(identity(each) == wanted for each in elements or ())
-
-    return run
-
-
-def _arithmetic(op: str, type_: Type, left_type: Type, left: Closure, right: Closure) -> Closure:
-    work = _work(op, type_, left_type)
-
-    def run(moment: Moment) -> Any:
-        first, second = left(moment), right(moment)
-        if first is None or second is None:
-            raise Undecidable(why="a missing value")
-        return work(first, second)
-
-    return run
-
-
-_WHOLE: Mapping[str, Callable[[int, int], int]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "%": numbers.remainder,
-}
-_EXACT: Mapping[str, Callable[[Any, Any, int], Any]] = {
-    "+": numbers.add,
-    "-": numbers.subtract,
-    "*": numbers.multiply,
-    "/": numbers.divide,
-}
-
-
-def _work(op: str, type_: Type, left_type: Type) -> Callable[[Any, Any], Any]:
-    if type_.base is Base.INTEGER:
-        whole = _WHOLE[op]
-        return lambda first, second: numbers.whole(whole(first, second))
-    if type_.base is Base.DECIMAL:
-        exact, scale = _EXACT[op], type_.scale
-        return lambda first, second: exact(first, second, scale)
-    if type_.base is Base.TEXT:
-        return joined
-    if type_.base is Base.DATETIME:
-        return lambda first, second: numbers.shift(first, second if op == "+" else -second)
-    if left_type.base is Base.DATETIME:
-        return operator.sub
-    change = operator.add if op == "+" else operator.sub
-    return lambda first, second: numbers.span(change(first, second))
-
-
-def _coalesce(parts: Sequence[Closure]) -> Closure:
-    def run(moment: Moment) -> Any:
-        for part in parts:
-            value = part(moment)
-            if value is not None:
-                return value
-        return None
-
-    return run
-
-
-def _state(function: str, record: Closure, state: str) -> Closure:
-    def entered(moment: Moment) -> Any:
-        of = record(moment)
-        return None if of is None else member(of, ENTERED).get(state)
-
-    def was(moment: Moment) -> bool:
-        of = record(moment)
-        if of is None:
-            return False
-        # a state being written now is not history yet, but the record is in it
-        return (isinstance(of, Mapping) and of.get("state") == state) or state in member(of, ENTERED)
-
-    return was if function == "was" else entered
+                return extreme(loop, min if node.kind == "min" else max)

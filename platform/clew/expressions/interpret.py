@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from clew.expressions.compile import Closure, Compiler, Exhausted, Moment
+from clew.expressions.compile import Compiler
+from clew.expressions.moment import Closure, Exhausted, Moment
 from clew.expressions.numbers import exact
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Base, Checked
