@@ -93,7 +93,8 @@ def _given(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _add_days(day: str, count: int) -> str:
-    return builtin.add_days(date.fromisoformat(day), count).isoformat()
+    """Of a day, or of a stored moment: its time of day, in UTC, stays."""
+    return builtin.add_days(date.fromisoformat(day[:10]), count).isoformat() + day[10:]
 
 
 def _add_months(day: str, count: int) -> str:
