@@ -34,104 +34,108 @@ Consent = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    @app.command(
-        help=t("Show what applying the project would change, in real numbers.", "展示应用后的变化及其真实影响。")
+    app.command("plan", help=t("Show what applying would change, in real numbers.", "展示应用后的变化及其真实影响。"))(
+        plan_command
     )
-    def plan(
-        out: Out = None,
-        sql: Annotated[
-            bool, typer.Option("--sql", help=t("Print the SQL for a DBA.", "输出供 DBA 查看的 SQL。"))
-        ] = False,
-        release: Annotated[
-            int | None, typer.Option("--release", help=t("Plan the way back to a release.", "制定回到某发布的计划。"))
-        ] = None,
-        project: Project = None,
-        database_url: DatabaseUrl = None,
-        settings: SettingsFile = None,
-        lang: Lang = None,
-        as_json: AsJson = False,
-    ) -> None:
-        given = situation(project, database_url, settings, lang, as_json)
-        found = asyncio.run(_plan(given, release))
+    app.command("apply", help=t("Carry out a reviewed plan.", "执行已复核的计划。"))(apply_command)
+    app.command("releases", help=t("List what was applied to the database.", "列出数据库上的各次发布。"))(
+        releases_command
+    )
+
+
+def plan_command(
+    out: Out = None,
+    sql: Annotated[bool, typer.Option("--sql", help=t("Print the SQL for a DBA.", "输出供 DBA 查看的 SQL。"))] = False,
+    release: Annotated[
+        int | None, typer.Option("--release", help=t("Plan the way back to a release.", "制定回到某发布的计划。"))
+    ] = None,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_plan(given, release))
+    if out is not None:
+        out.write_text(json.dumps(found.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    terminal = given.terminal
+    if terminal.as_json:
+        terminal.emit(**found.to_json())
+    else:
+        terminal.raw(found.sql() if sql else found.text(terminal.locale))
         if out is not None:
-            out.write_text(json.dumps(found.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        terminal = given.terminal
-        if terminal.as_json:
-            terminal.emit(**found.to_json())
-        else:
-            terminal.raw(found.sql() if sql else found.text(terminal.locale))
-            if out is not None:
-                terminal.say(f"Written to {out}. Next: clew apply {out}", f"已写入 {out}。下一步:clew apply {out}")
-        if found.blocked:
-            raise typer.Exit(1)
+            terminal.say(f"Written to {out}. Next: clew apply {out}", f"已写入 {out}。下一步:clew apply {out}")
+    if found.blocked:
+        raise typer.Exit(1)
 
-    @app.command(help=t("Carry out a reviewed plan.", "执行已复核的计划。"))
-    def apply(
-        plan: Annotated[Path | None, typer.Argument(help=t("The plan's file.", "计划文件。"))] = None,
-        consent: Consent = None,
-        note: Annotated[str, typer.Option("--note", help=t("Why; kept with the release.", "说明,随发布保存。"))] = "",
-        by: Annotated[str, typer.Option("--by", help=t("Who applies.", "执行人。"))] = "",
-        resume: Annotated[
-            bool, typer.Option("--resume", help=t("Finish what was interrupted.", "继续未完成的变更。"))
-        ] = False,
-        abandon: Annotated[
-            bool, typer.Option("--abandon", help=t("Give up a change that is not live yet.", "放弃尚未生效的变更。"))
-        ] = False,
-        project: Project = None,
-        database_url: DatabaseUrl = None,
-        settings: SettingsFile = None,
-        lang: Lang = None,
-        as_json: AsJson = False,
-    ) -> None:
-        given = situation(project, database_url, settings, lang, as_json)
-        if [plan is not None, resume, abandon].count(True) != 1:
-            raise typer.BadParameter(
-                Bilingual("请给出计划文件,或 --resume,或 --abandon 之一", "give a plan, --resume or --abandon").to(
-                    given.terminal.locale
-                )
+
+def apply_command(
+    plan: Annotated[Path | None, typer.Argument(help=t("The plan's file.", "计划文件。"))] = None,
+    consent: Consent = None,
+    note: Annotated[str, typer.Option("--note", help=t("Why; kept with the release.", "说明,随发布保存。"))] = "",
+    by: Annotated[str, typer.Option("--by", help=t("Who applies.", "执行人。"))] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help=t("Finish what was interrupted.", "继续未完成的变更。"))
+    ] = False,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help=t("Give up a change that is not live yet.", "放弃尚未生效的变更。"))
+    ] = False,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    if [plan is not None, resume, abandon].count(True) != 1:
+        raise typer.BadParameter(
+            Bilingual("请给出计划文件,或 --resume,或 --abandon 之一", "give a plan, --resume or --abandon").to(
+                given.terminal.locale
             )
-        if abandon:
-            asyncio.run(_abandon(given))
-        else:
-            asyncio.run(_apply(given, plan, frozenset(consent or ()), note, by))
-
-    @app.command(help=t("List what was applied to the database.", "列出数据库上的各次发布。"))
-    def releases(
-        project: Project = None,
-        database_url: DatabaseUrl = None,
-        settings: SettingsFile = None,
-        lang: Lang = None,
-        as_json: AsJson = False,
-    ) -> None:
-        given = situation(project, database_url, settings, lang, as_json)
-        found = asyncio.run(_releases(given))
-        terminal = given.terminal
-        terminal.emit(releases=[_release_json(each) for each in found])
-        if not found:
-            terminal.say("Nothing has been applied yet.", "尚未应用任何发布。")
-            return
-        heads = [
-            Bilingual("发布", "Release"),
-            Bilingual("状态", "State"),
-            Bilingual("时间", "When"),
-            Bilingual("执行人", "By"),
-            Bilingual("摘要", "Digest"),
-            Bilingual("说明", "Note"),
-        ]
-        terminal.table(
-            heads,
-            [
-                [
-                    str(each.number),
-                    each.state,
-                    each.at.isoformat(timespec="seconds"),
-                    each.by,
-                    each.digest[:12],
-                    each.note,
-                ]
-                for each in found
-            ],
         )
+    if abandon:
+        asyncio.run(_abandon(given))
+    else:
+        asyncio.run(_apply(given, plan, frozenset(consent or ()), note, by))
+
+
+def releases_command(
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_releases(given))
+    terminal = given.terminal
+    terminal.emit(releases=[_release_json(each) for each in found])
+    if not found:
+        terminal.say("Nothing has been applied yet.", "尚未应用任何发布。")
+        return
+    heads = [
+        Bilingual("发布", "Release"),
+        Bilingual("状态", "State"),
+        Bilingual("时间", "When"),
+        Bilingual("执行人", "By"),
+        Bilingual("摘要", "Digest"),
+        Bilingual("说明", "Note"),
+    ]
+    terminal.table(
+        heads,
+        [
+            [
+                str(each.number),
+                each.state,
+                each.at.isoformat(timespec="seconds"),
+                each.by,
+                each.digest[:12],
+                each.note,
+            ]
+            for each in found
+        ],
+    )
 
 
 async def _plan(given: Situation, release: int | None) -> Plan:

@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
 def _serve(given: Situation, *, prepare: bool = False, watch: bool = False, seed: str = "") -> None:
     from clew.cli.applying import bring_up, make_room
     from clew.web.log import configure_logging
-    from clew.web.server import bind, refuse_strangers, serve_workers
+    from clew.web.server import address_of, bind, refuse_strangers, serve_workers
 
     settings = given.settings
     refuse_strangers(settings)
@@ -85,7 +85,7 @@ def _serve(given: Situation, *, prepare: bool = False, watch: bool = False, seed
         if prepare:
             asyncio.run(bring_up(settings, given.terminal))
         if settings.workers > 1 and not watch:
-            asyncio.run(_look(given))
+            asyncio.run(_look(given, address_of(listening)))
             serve_workers(settings, listening)
         else:
             _run(_one_process(given, listening, watch, seed))
@@ -97,11 +97,12 @@ def _run(work: object) -> None:
     uvloop.run(work)  # type: ignore[arg-type]
 
 
-async def _look(given: Situation) -> None:
+async def _look(given: Situation, address: str) -> None:
     """Open and close once, so that what is wrong is told by this process and not by each worker."""
     from clew.runtime import open_runtime
 
     host = await open_runtime(given.settings)
+    _announce(given, host, address)
     await host.close()
 
 

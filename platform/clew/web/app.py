@@ -23,7 +23,7 @@ from clew.web.health import Health
 from clew.web.log import RequestLog
 from clew.web.metrics import Metrics
 from clew.web.pages import STATIC, Pages
-from clew.web.requests import headers_of, language_of, request_id_of, respond
+from clew.web.requests import UNREAD, headers_of, language_of, request_id_of, respond
 from clew.web.socket import SocketDoor
 
 _ADDRESS = Bilingual("地址", "address")
@@ -83,7 +83,10 @@ def _others(entrance: Entrance) -> ASGIApp:
         if shown.status < 500:
             entrance.refused(shown)
         body = error_body(shown, language_of(headers, entrance.settings), request_id)
-        return Response(body, shown.status, media_type="application/json", headers={"x-request-id": request_id})
+        more = {"x-request-id": request_id}
+        if shown.status in UNREAD:
+            more["connection"] = "close"
+        return Response(body, shown.status, media_type="application/json", headers=more)
 
     handlers = {HTTPException: explain, ClewError: explain, Exception: explain}
     guard = Middleware(_Threshold, entrance=entrance)

@@ -25,6 +25,7 @@ from clew.web.errors import (
     error_body,
 )
 from clew.web.requests import (
+    UNREAD,
     Headers,
     headers_of,
     language_of,
@@ -131,7 +132,7 @@ class GraphQLDoor:
         locale: Locale = language_of(headers, self._entrance.settings)
         content_type = _CONTENT_TYPE.get(wanted or RESPONSE, _CONTENT_TYPE[RESPONSE])
         more: tuple[tuple[bytes, bytes], ...] = self._entrance.cors(headers)
-        if problem.status in (408, 413):
+        if problem.status in UNREAD:
             more = (*more, (b"connection", b"close"))
         if problem.status == 405:
             more = (*more, (b"allow", b"POST"))

@@ -1,0 +1,111 @@
+"""Files in and out: nothing escapes its folder, nothing active is shown, nobody reads past their permissions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from clew.access.decision import ALWAYS, Decision, FieldAccess
+from clew.testing import TestDatabase
+from tests.integration.http_case import Served, served
+
+pytestmark = pytest.mark.anyio
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+async def upload(house: Served, content: Any, name: str = "photo.png", **headers: str) -> Any:
+    given = {"content-type": "application/octet-stream", "x-clew-file-name": quote(name)}
+    given |= {key.replace("_", "-"): value for key, value in headers.items()}
+    return await house.client.post("/files", content=content, headers=given)
+
+
+async def item_with(house: Served, *files: dict[str, str]) -> str:
+    given = {"item_no": "A-1", "name": "Item", "drawings": list(files)}
+    made = await house.host.current.commands.create(house.call(), "item", given)
+    return str(made.id)
+
+
+def address(sha256: str, record: str, field: str = "drawings", entity: str = "item") -> str:
+    return f"/files/{sha256}?entity={entity}&id={record}&field={field}"
+
+
+async def test_a_file_goes_in_and_comes_out(database: TestDatabase, tmp_path: Path) -> None:
+    async with served(database.url, tmp_path) as house:
+        stored = await upload(house, PNG, "照片 1.png", content_type="text/html")
+        assert stored.status_code == 201
+        assert stored.json() == {
+            "sha256": hashlib.sha256(PNG).hexdigest(), "size": len(PNG), "type": "image/png", "name": "照片 1.png",
+        }
+        sha256 = stored.json()["sha256"]
+        record = await item_with(house, {"sha256": sha256, "name": "照片 1.png"})
+        answer = await house.client.get(address(sha256, record))
+        assert (answer.status_code, answer.content) == (200, PNG)
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.headers["content-disposition"].startswith("inline; filename*=UTF-8''%E7%85%A7")
+        again = await house.client.get(address(sha256, record), headers={"if-none-match": f'"{sha256}"'})
+        assert (again.status_code, again.content) == (304, b"")
+        part = await house.client.get(address(sha256, record), headers={"range": "bytes=" + "0-1," * 5000 + "2-3"})
+        assert (part.status_code, part.content) == (200, PNG), "ranges are not served"
+
+
+async def test_file_attacks(tmp_path: Path, new_database: Any) -> None:
+    blobs = tmp_path / "blobs"
+    async with served(new_database("sqlite").url, blobs, upload_limit=4096) as house:
+        for name in ("../../etc/passwd", "a/b.png", "..", "a\\b", "a\0b", "x" * 300):
+            assert (await upload(house, PNG, name)).status_code == 400, name
+        assert (await upload(house, b"x" * 5000)).status_code == 413
+        assert (await upload(house, PNG, content_encoding="gzip")).status_code == 415, "nothing is unpacked"
+        assert (await upload(house, PNG, content_type="multipart/form-data; boundary=x")).status_code == 415
+        assert (await upload(house, PNG, origin="https://evil.example")).status_code == 403
+        kept = [path for path in blobs.rglob("*") if path.is_file()]
+        assert not kept, "what was refused left nothing behind"
+
+        sha256 = (await upload(house, SVG, "drawing.svg", content_type="image/svg+xml")).json()["sha256"]
+        record = await item_with(house, {"sha256": sha256, "name": "drawing.svg"})
+        shown = await house.client.get(address(sha256, record))
+        assert shown.headers["content-type"] == "application/octet-stream"
+        assert shown.headers["content-disposition"].startswith("attachment")
+        assert "sandbox" in shown.headers["content-security-policy"]
+        assert shown.headers["x-content-type-options"] == "nosniff"
+
+        for path in ("..%2f..%2fclew.db", "%2e%2e", sha256.upper(), sha256[:-1], "0" * 64):
+            assert (await house.client.get(address(path, record))).status_code == 404, path
+
+
+async def test_a_file_is_seen_only_through_a_record_that_shows_it(tmp_path: Path, new_database: Any) -> None:
+    async with served(new_database("sqlite").url, tmp_path) as house:
+        sha256 = (await upload(house, PNG)).json()["sha256"]
+        other = (await upload(house, PNG + b"2")).json()["sha256"]
+        record = await item_with(house, {"sha256": sha256, "name": "a.png"})
+        bodies = set()
+        for path in (
+            f"/files/{sha256}",
+            address(other, record),
+            address(sha256, "00000000-0000-7000-8000-0000000000ff"),
+            address(sha256, record, field="name"),
+            address(sha256, record, entity="nothing"),
+            address(sha256, record + "x"),
+        ):
+            answer = await house.client.get(path, headers={"x-request-id": "the-same-id"})
+            assert answer.status_code == 404, path
+            bodies.add(answer.text)
+        assert len(bodies) == 1, "hidden and missing look alike"
+
+        current = house.host.current
+        whole = current.decide(house.call().context)
+        access = whole.entities["item"]
+        fields = MappingProxyType({**access.fields, "drawings": FieldAccess()})
+        narrowed = Decision("no drawings", MappingProxyType({**whole.entities, "item": replace(access, fields=fields)}))
+        object.__setattr__(current, "decide", lambda context: narrowed)
+        assert (await house.client.get(address(sha256, record))).status_code == 404
+        object.__setattr__(current, "decide", lambda context: whole)
+        assert whole.on("item").read is ALWAYS
+        assert (await house.client.get(address(sha256, record))).status_code == 200
