@@ -105,6 +105,10 @@ def _shift(moment: str, microseconds: int) -> str:
     return instant_text(numbers.shift(datetime.fromisoformat(moment), timedelta(microseconds=microseconds)))
 
 
+def _shift_days(moment: str, days: int) -> str:
+    return instant_text(builtin.add_days_to_instant(datetime.fromisoformat(moment), days))
+
+
 def _between(later: str, earlier: str) -> int:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)) // timedelta(microseconds=1)
 
@@ -119,6 +123,7 @@ FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("clew_add_days", 2, _given(_add_days)),
     ("clew_add_months", 2, _given(_add_months)),
     ("clew_shift", 2, _given(_shift)),
+    ("clew_shift_days", 2, _given(_shift_days)),
     ("clew_between", 2, _given(_between)),
     ("clew_join", 2, _given(joined)),
     ("clew_substring", 3, _given(builtin.substring)),

@@ -242,14 +242,3 @@ def insert_only(table: str, dialect: DialectName) -> list[str]:
         f"CREATE TRIGGER {table}__no_truncate BEFORE TRUNCATE ON {table}"
         " FOR EACH STATEMENT EXECUTE FUNCTION clew_insert_only()",
     ]
-
-
-def runtime_grants(role: str) -> list[str]:
-    """PostgreSQL: what the runtime role may do. It can neither change the schema nor touch leaves once written."""
-    name = Ddl("postgresql").quote(role)
-    return [
-        f"GRANT USAGE ON SCHEMA public TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
-        *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {name}" for table in INSERT_ONLY),
-        f"REVOKE INSERT, UPDATE, DELETE ON {release.name}, {change.name}, {platform.name} FROM {name}",
-    ]
