@@ -28,10 +28,9 @@ PIECES = [
 PIECES += ["null", "true", "12", "1.5", "'a'", "[]", "{}", "{a:", "1}", "''", "size(lots)", ","]
 WORDS = ["lot", "item", "text", "x y", "a.b", "{seq:3}", "'"]
 KEYS = "entity fields type of label en states unique from to range rules require posts key add index number rule years"
-SHAPES = [
-    *"label fields states transitions unique no_overlap acyclic index rules posts key number title".split(),
-    *"per_site retention part_of scope class renamed_from plural".split(),
-]
+BEHAVIOUR = "states transitions unique no_overlap acyclic index rules posts"
+TRAITS = "label fields key number title per_site retention part_of scope class renamed_from plural system"
+SHAPES = f"{BEHAVIOUR} {TRAITS}".split()
 SMALL = {"clew.yaml": "project: odd\n", "models/site.yaml": SOURCES["models/site.yaml"]}
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(WORDS),

@@ -30,6 +30,15 @@ def check_units(linking: Linking) -> None:
                 linking.unknown(rules.UNKNOWN_UNIT, place, unit, [*codes.codes, *entity.fields], path)
 
 
+def check_systems(linking: Linking) -> None:
+    """An entity's system is a code of the list `system`, where the project has one."""
+    codes = linking.code_lists.get("system")
+    for draft in linking.drafts.values():
+        system = draft.spec.system
+        if codes is not None and system and system not in codes.codes and not draft.generated_by:
+            linking.unknown(rules.UNKNOWN_CODE, draft.at("system"), system, codes.codes, "system", list="system")
+
+
 def retention_fields(linking: Linking) -> None:
     """The day a retention counts from is a date or an instant of the record."""
     for entity in linking.entities.values():

@@ -16,6 +16,7 @@ from clew.metadata.link.attach import attach
 from clew.metadata.link.checks import (
     check_names,
     check_renames,
+    check_systems,
     check_units,
     computed_cycles,
     required_cycles,
@@ -50,6 +51,7 @@ def link(
     linking.entities = finished
     check_patterns(linking)
     check_units(linking)
+    check_systems(linking)
     retention_fields(linking)
     check_renames(linking)
     computed_cycles(linking)
