@@ -145,6 +145,41 @@ def test_released_bills_of_materials_do_not_overlap(installed: Installed) -> Non
         rival = await submitted("B", "2026-06-30")
         assert (await refused(group.move("bom", rival, "release"))).code == "OVERLAP"
         await group.move("bom", await submitted("C", "2026-07-01"), "release")
+        assert (await refused(group.update("bom", first, effective_to="2026-12-31"))).code == "FROZEN"
+        assert (await refused(group.update("bom", first, lines=[]))).code == "FROZEN"
+
+    installed.tell(story)
+
+
+def test_a_released_bill_of_materials_makes_way_for_the_next(installed: Installed) -> None:
+    async def story(group: Group) -> None:
+        part, pump = await group.active_item("密封圈"), await group.active_item("泵")
+        boms = []
+        for rev, start in (("A", "2026-01-01"), ("B", "2026-07-01")):
+            bom = await group.bom(pump, part, rev=rev, effective_from=start)
+            await group.move("bom", bom, "submit")
+            await group.update("bom", bom, change_order=await group.change_order(("bom", bom)))
+            boms.append(bom)
+            if rev == "A":
+                await group.move("bom", bom, "release")
+                assert (await refused(group.move("bom", bom, "make_way"))).code == "GUARD"
+        first, second = boms
+        assert (await refused(group.move("bom", second, "release"))).code == "OVERLAP"
+        await group.move("bom", first, "make_way")
+        await group.move("bom", second, "release")
+        await group.move("bom", first, "supersede")
+
+    installed.tell(story)
+
+
+def test_the_design_of_an_item_in_use_changes_only_with_a_new_change_order(installed: Installed) -> None:
+    async def story(group: Group) -> None:
+        tube = await group.active_item("导管", trace_level="lot")
+        await group.update("item", tube, criticality="A")
+        unordered = group.update("item", tube, trace_level="serial")
+        assert await broken_rule(unordered) == "redesigned_by_change_order"
+        order = await group.change_order(("item", tube))
+        await group.update("item", tube, trace_level="serial", change_order=order)
 
     installed.tell(story)
 

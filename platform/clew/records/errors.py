@@ -110,8 +110,8 @@ class Stale(Conflict):
 
 class Frozen(Conflict):
     code = "FROZEN"
-    en = "This {what} is frozen and can only be corrected by a new one."
-    zh = "该{what}已冻结,只能以新记录更正。"
+    en = "This {what} is frozen and cannot be changed, only followed by a new one."
+    zh = "该{what}已冻结,不能修改,只能以新的记录更正或替代。"
 
 
 class NotFrozen(Conflict):

@@ -118,6 +118,7 @@ class Mark:
     warnings: int
     postings: int
     seen: set[tuple[str, UUID]]
+    found: dict[Any, Any]
 
 
 @dataclass(slots=True)
@@ -137,6 +138,8 @@ class Unit:
     warnings: list[Warned] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     postings: list[Any] = field(default_factory=list)
+    found: dict[Any, Any] = field(default_factory=dict)
+    """Ids looked up by key; forgotten when the rows they may come from are undone."""
     _versions: dict[tuple[str, UUID], Version] = field(default_factory=dict)
     _removed: list[Version] = field(default_factory=list)
     _events: list[outbox.Event] = field(default_factory=list)
@@ -205,12 +208,18 @@ class Unit:
             for key, each in self._versions.items()
         }
         return Mark(
-            copies, len(self._removed), len(self._events), len(self.warnings), len(self.postings), set(self._seen)
+            copies,
+            len(self._removed),
+            len(self._events),
+            len(self.warnings),
+            len(self.postings),
+            set(self._seen),
+            dict(self.found),
         )
 
     def back_to(self, mark: Mark) -> None:
         """Forget what was written since; the caller has rolled the database back to the same point."""
-        self._versions, self._seen = mark.versions, mark.seen
+        self._versions, self._seen, self.found = mark.versions, mark.seen, mark.found
         del self._removed[mark.removed :]
         del self._events[mark.events :]
         del self.warnings[mark.warnings :]
@@ -345,10 +354,8 @@ class Unit:
 
 
 def frozen(entity: Entity, state: str | None) -> bool:
-    """Whether a record of this entity in this state can only be corrected."""
-    if entity.cls is not EntityClass.RECORD:
-        return False
+    """Whether a record of this entity in this state stands as it is, moved on only by transitions."""
     if entity.frozen_from is None:
-        return True
+        return entity.cls is EntityClass.RECORD
     order = list(entity.states)
     return state in order and order.index(state) >= order.index(entity.frozen_from)
