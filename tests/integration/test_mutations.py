@@ -212,8 +212,7 @@ def test_mass_assignment() -> None:
                 entity, decision.on(entity.name), values, ("input",), creating=data.draw(st.booleans())
             )
         except ClewError as error:
-            assert error.code not in ("INTERNAL", "UNAVAILABLE")
-            assert error.path[0] == "input"
+            refused.append(error)
             return
         for name in (*intake.values, *intake.links, *intake.lines):
             field = entity.fields[name]

@@ -80,6 +80,7 @@ async def plant(
     decision: Decision | None = None,
     blueprint: Blueprint | None = None,
     fresh: bool = True,
+    furnish: bool = True,
 ) -> Plant:
     """The mini project on a database; with `fresh` installed and with a site, a second one and an item."""
     blueprint = blueprint or mini()
@@ -95,7 +96,7 @@ async def plant(
     )
     decision = decision or permit_all(blueprint)
     made = Plant(database, blueprint, tables, commands, decision, Call(context(), decision))
-    if fresh:
+    if fresh and furnish:
         await _furnish(made)
     return made
 

@@ -6,7 +6,7 @@ good data costs almost nothing and bad data is named exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from clew.records.unit import Unit
 
 Mode = Literal["all", "good", "dry"]
+Prepare = Callable[["Unit", Mapping[str, Any], Sequence[str | int]], Awaitable[Mapping[str, Any]]]
+"""Makes the input of a row when its turn comes, so that it may look up what rows before it have written."""
 CHUNK = 200
 
 
@@ -71,19 +73,19 @@ async def run_rows(
     entity: str,
     rows: Sequence[Mapping[str, Any]],
     verb: str,
-    mode: Mode,
     progress: Callable[[int], None] | None = None,
+    prepare: Prepare | None = None,
 ) -> list[RowReport]:
     """Run every row; refused ones are rolled back, each on its own, and reported.
 
-    In mode `all` the caller undoes the transaction when any row was refused.
+    Whether refused rows undo the others is the caller's business.
     """
     reports: list[RowReport] = []
     for start in range(0, len(rows), CHUNK):
         chunk = list(enumerate(rows[start : start + CHUNK], start))
-        done = await _chunk(unit, entity, chunk, verb)
+        done = await _chunk(unit, entity, chunk, verb, prepare)
         if done is None:
-            done = [await _row(unit, entity, at, row, verb) for at, row in chunk]
+            done = [await _row(unit, entity, at, row, verb, prepare) for at, row in chunk]
         reports.extend(done)
         if progress is not None:
             progress(len(reports))
@@ -91,13 +93,13 @@ async def run_rows(
 
 
 async def _chunk(
-    unit: Unit, entity: str, chunk: Sequence[tuple[int, Mapping[str, Any]]], verb: str
+    unit: Unit, entity: str, chunk: Sequence[tuple[int, Mapping[str, Any]]], verb: str, prepare: Prepare | None
 ) -> list[RowReport] | None:
     """All rows of a chunk, or None after undoing them because one was refused."""
     mark = unit.mark()
     await unit.connection.run_sql("SAVEPOINT rows")
     try:
-        reports = [await _apply(unit, entity, at, row, verb) for at, row in chunk]
+        reports = [await _apply(unit, entity, at, row, verb, prepare) for at, row in chunk]
     except (Restart, Unavailable):
         raise
     except ClewError:
@@ -109,11 +111,13 @@ async def _chunk(
     return reports
 
 
-async def _row(unit: Unit, entity: str, at: int, row: Mapping[str, Any], verb: str) -> RowReport:
+async def _row(
+    unit: Unit, entity: str, at: int, row: Mapping[str, Any], verb: str, prepare: Prepare | None
+) -> RowReport:
     mark = unit.mark()
     await unit.connection.run_sql("SAVEPOINT row")
     try:
-        report = await _apply(unit, entity, at, row, verb)
+        report = await _apply(unit, entity, at, row, verb, prepare)
     except (Restart, Unavailable):
         raise
     except ClewError as error:
@@ -125,8 +129,12 @@ async def _row(unit: Unit, entity: str, at: int, row: Mapping[str, Any], verb: s
     return report
 
 
-async def _apply(unit: Unit, entity: str, at: int, row: Mapping[str, Any], verb: str) -> RowReport:
+async def _apply(
+    unit: Unit, entity: str, at: int, row: Mapping[str, Any], verb: str, prepare: Prepare | None
+) -> RowReport:
     path = ("inputs", at)
+    if prepare is not None:
+        row = await prepare(unit, row, path)
     if verb == "create":
         record = await verbs.create(unit, entity, row, path)
         return RowReport(at, record["id"], record["row_version"], True)

@@ -18,7 +18,7 @@ from clew.kernel.errors import ClewError, Unavailable
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.records import idempotency, verbs
-from clew.records.bulk import Mode, RowReport, run_rows
+from clew.records.bulk import Mode, Prepare, RowReport, run_rows
 from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
@@ -184,15 +184,20 @@ class Commands:
         verb: str = "create",
         mode: Mode = "all",
         read_back: ReadBack | None = None,
+        prepare: Prepare | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> BulkOutcome:
         """Many rows in one transaction. `verb` is `create`, `upsert`, `update` or `void` (rows `{id, rowVersion, …}`).
 
         `mode`: `all` writes every row or none; `good` leaves out the rows that are refused; `dry` writes none.
+        `prepare` makes a row's input when its turn comes; `progress` is told how many rows are done.
         """
-        asked = idempotency.request_digest("bulk", verb, mode, entity, list(rows))
+        asked = ""
+        if call.idempotency_key is not None:
+            asked = idempotency.request_digest("bulk", verb, mode, entity, list(rows), call.reason)
 
         async def work(unit: Unit) -> BulkOutcome:
-            reports = await run_rows(unit, entity, rows, verb, mode)
+            reports = await run_rows(unit, entity, rows, verb, progress, prepare)
             good = mode == "good" or (mode == "all" and all(each.error is None for each in reports))
             if not good:
                 raise _Undo(BulkOutcome(tuple(reports), committed=False, warnings=tuple(unit.warnings)))

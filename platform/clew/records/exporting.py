@@ -1,0 +1,254 @@
+"""Export: records of an entity as CSV, Excel or JSON lines, read through `records.query` for the caller."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+
+from clew.access.decision import Decision
+from clew.kernel.clock import Clock
+from clew.kernel.context import Context
+from clew.kernel.errors import Forbidden, NotFound
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint, Entity, FieldKind
+from clew.records.files import safe_cell
+from clew.records.query import plan as p
+from clew.records.query.run import fetch_records
+from clew.records.sheet import SEPARATOR, Column, columns, line_fields
+from clew.storage.engine import Connection, Database
+from clew.storage.tables import Tables
+
+Format = Literal["csv", "xlsx", "jsonl"]
+PAGE = 500
+_TEXTUAL = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.NUMBER, FieldKind.TRANSLATED, FieldKind.JSON})
+_ALWAYS = ("id", "row_version", "number", "state")
+"""Read-only columns every export has; an import passes over them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an export reads, and for whom."""
+
+    database: Database
+    blueprint: Blueprint
+    tables: Tables
+    decision: Decision
+    context: Context
+    clock: Clock
+
+
+async def export_file(
+    source: Source, entity_name: str, path: Path, format_: Format, *, progress: Callable[[int], None] | None = None
+) -> int:
+    """Write all records the caller may export; their number. Lines go to further sheets (or `<name>.<lines>.csv`)."""
+    entity = source.blueprint.entities.get(entity_name)
+    if entity is None or not source.decision.on(entity_name).read.allowed:
+        raise NotFound(what=entity_name)
+    if not source.decision.on(entity_name).export.allowed:
+        raise Forbidden(action=Bilingual("导出", "export"), what=entity.label)
+    tables = [(entity.name, entity, export_columns(source, entity))]
+    for known in line_fields(entity):
+        line = source.blueprint.entities[known.target]
+        if source.decision.on(entity_name).sees(known.name) and source.decision.on(line.name).read.allowed:
+            tables.append((known.name, line, export_columns(source, line)))
+    writer = _WRITERS[format_](path, source)
+    count = 0
+    async with source.database.read() as connection:
+        for name, each, chosen in tables:
+            writer.begin(name, each, chosen)
+            async for row in _records(source, connection, each, chosen, entity):
+                writer.row(row)
+                count += each is entity
+                if progress is not None and each is entity:
+                    progress(count)
+    writer.finish()
+    return count
+
+
+def export_columns(source: Source, entity: Entity) -> tuple[Column, ...]:
+    """The columns of an entity the caller may see, read-only ones first."""
+    access = source.decision.on(entity.name)
+    writable = columns(source.blueprint, entity, of_lines=entity.part_of is not None)
+    kept = [entity.fields[name] for name in _ALWAYS if name in entity.fields]
+    first = [Column(field.name, field.label, field, (field.name,), field) for field in kept]
+    names = {column.name for column in first}
+    return tuple(
+        column
+        for column in (*first, *(each for each in writable if each.name not in names))
+        if column.field.name in ("id", "owner") or access.sees(column.field.name)
+    )
+
+
+async def _records(
+    source: Source, connection: Connection, entity: Entity, chosen: Sequence[Column], root: Entity
+) -> AsyncIterator[list[Any]]:
+    """Every record in the order of its id, page by page."""
+    after: str | None = None
+    while True:
+        found = await fetch_records(
+            _plan(source, entity, chosen, root, after is not None),
+            source.blueprint,
+            source.tables,
+            source.decision,
+            connection,
+            source.context,
+            source.clock.now(),
+            {"after": after} if after is not None else {},
+        )
+        nodes = found["rows"]["nodes"]
+        for node in nodes:
+            yield [_value(column, node[f"c{at}"]) for at, column in enumerate(chosen)]
+        if len(nodes) < PAGE:
+            return
+        after = nodes[-1]["id"]
+
+
+def _plan(source: Source, entity: Entity, chosen: Sequence[Column], root: Entity, follows: bool) -> p.Plan:
+    items: list[p.Item] = [p.Leaf("id", "id")]
+    items += [_item(source, entity, column, f"c{at}") for at, column in enumerate(chosen)]
+    conditions: list[p.Predicate] = []
+    if entity is not root:
+        conditions.append(p.Through("owner", "one"))
+    grant = source.decision.on(root.name).export
+    if grant.conditions and entity is root:
+        conditions.append(p.Or(tuple(p.Holds(each) for each in grant.conditions)))
+    elif grant.conditions:
+        held = p.Or(tuple(p.Holds(each) for each in grant.conditions))
+        conditions.append(p.Through("owner", "one", held))
+    bound = p.Bound((p.Slot("after"),), (False,)) if follows else None
+    where = p.And(tuple(conditions)) if conditions else None
+    listing = p.Listing(entity.name, (p.Nodes("nodes", tuple(items)),), p.Page(p.Const(PAGE), after=bound), where)
+    return p.Plan((p.ListRoot("rows", listing),))
+
+
+def _item(source: Source, entity: Entity, column: Column, key: str) -> p.Item:
+    field = column.field
+    if field.kind is FieldKind.ANY:
+        branches = tuple(
+            p.Branch(name, (p.Fixed("entity", name), p.Leaf("id", "id")))
+            for name in field.targets
+            if source.decision.on(name).read.allowed
+        )
+        return p.OneOf(key, field.name, branches)
+    if field.kind is FieldKind.MANY:
+        inner = p.Nodes("nodes", (p.Leaf("v", column.path[-1]),))
+        return p.Many(key, field.name, p.Listing(field.target, (inner,), p.Page(p.Const(10_000))))
+    if len(column.path) == 1:
+        return p.Leaf(key, field.name, column.part)
+    return _nested(column.path, key)
+
+
+def _nested(path: Sequence[str], key: str) -> p.Item:
+    first, *rest = path
+    return p.Leaf(key, first) if not rest else p.One(key, first, (_nested(rest, "v"),))
+
+
+def _value(column: Column, found: Any) -> Any:
+    """A cell's value: text, number text, list of texts, or None."""
+    if column.field.kind is FieldKind.ANY:
+        return found[column.part] if found else None
+    if column.field.kind is FieldKind.MANY:
+        return [each["v"] for each in found["nodes"]] if found else []
+    while isinstance(found, Mapping) and len(column.path) > 1:
+        found = found.get("v")
+    return found
+
+
+def _text(column: Column, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return SEPARATOR.join(str(each) for each in value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
+
+
+def _holds_text(column: Column) -> bool:
+    """Whether a person may have typed the value, so that it could pass for a formula."""
+    return column.leaf.kind in _TEXTUAL or column.field.kind is FieldKind.MANY
+
+
+class _Csv:
+    """UTF-8 with BOM, which spreadsheets recognise."""
+
+    def __init__(self, path: Path, source: Source) -> None:
+        self._path, self._locale = path, source.context.locale
+        self._open: Any = None
+        self._columns: Sequence[Column] = ()
+
+    def begin(self, name: str, entity: Entity, chosen: Sequence[Column]) -> None:
+        self.finish()
+        path = self._path if entity.part_of is None else self._path.with_suffix(f".{name}{self._path.suffix}")
+        self._open = path.open("w", encoding="utf-8-sig", newline="")
+        self._columns = chosen
+        self._writer = csv.writer(self._open)
+        self._writer.writerow([column.header(self._locale) for column in chosen])
+
+    def row(self, values: Sequence[Any]) -> None:
+        texts = ((column, _text(column, value)) for column, value in zip(self._columns, values, strict=True))
+        self._writer.writerow([safe_cell(text) if _holds_text(column) else text for column, text in texts])
+
+    def finish(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+class _Excel:
+    """Every cell is text, so nothing is computed and no digit is lost."""
+
+    def __init__(self, path: Path, source: Source) -> None:
+        self._path, self._locale = path, source.context.locale
+        self._book = Workbook(write_only=True)
+        self._sheet: Any = None
+        self._columns: Sequence[Column] = ()
+
+    def begin(self, name: str, entity: Entity, chosen: Sequence[Column]) -> None:
+        self._sheet, self._columns = self._book.create_sheet(name[:31]), chosen
+        self._sheet.append(list(self._cells(column.header(self._locale) for column in chosen)))
+
+    def row(self, values: Sequence[Any]) -> None:
+        self._sheet.append(
+            list(self._cells(_text(column, each) for column, each in zip(self._columns, values, strict=True)))
+        )
+
+    def _cells(self, texts: Iterator[str]) -> Iterator[Any]:
+        for text in texts:
+            cell = WriteOnlyCell(self._sheet, value=text)
+            cell.data_type = "s"
+            cell.number_format = "@"
+            yield cell
+
+    def finish(self) -> None:
+        self._book.save(self._path)
+
+
+class _JsonLines:
+    """One object a line, wire forms, `_entity` on lines."""
+
+    def __init__(self, path: Path, source: Source) -> None:
+        self._open = path.open("w", encoding="utf-8")
+        self._entity = ""
+        self._columns: Sequence[Column] = ()
+
+    def begin(self, name: str, entity: Entity, chosen: Sequence[Column]) -> None:
+        self._entity, self._columns = entity.name, chosen
+
+    def row(self, values: Sequence[Any]) -> None:
+        record = {column.name: value for column, value in zip(self._columns, values, strict=True)}
+        text = json.dumps({"_entity": self._entity, **record}, ensure_ascii=False, separators=(",", ":"))
+        self._open.write(text + "\n")
+
+    def finish(self) -> None:
+        self._open.close()
+
+
+_WRITERS: Mapping[str, Any] = {"csv": _Csv, "xlsx": _Excel, "jsonl": _JsonLines}
