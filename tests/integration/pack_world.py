@@ -71,6 +71,7 @@ class World:
         self.organisation()
         self.goods()
         self.purchase()
+        self.inspection()
         self.structure()
         self.sales()
         self.lots()
@@ -134,6 +135,16 @@ class World:
         self.add(
             "po_line", "purchase_order_line", site=site, po=order, line=1, item=steel, qty=Decimal(100),
             tolerance=Decimal(5), cert_required="en10204_3_1",
+        )  # fmt: skip
+
+    def inspection(self) -> None:
+        plan = self.add(
+            "plan", "inspection_plan", number="IP-1", rev="A", name="钢管进货检验", item=self.ids["steel"],
+            stage="IQC", sampling="c0", state="effective",
+        )  # fmt: skip
+        self.add(
+            "diameter", "inspection_characteristic", owner=plan, seq=1, name="外径", kind="variable", unit="mm",
+            decimals=2, lsl=Decimal("4.90"), usl=Decimal("5.10"), severity="critical",
         )  # fmt: skip
 
     def structure(self) -> None:

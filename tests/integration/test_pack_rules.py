@@ -14,7 +14,17 @@ import sqlalchemy as sa
 from tests.integration.pack_world import BORN, TODAY, Plant, pack_plant
 
 from clew.kernel.errors import ClewError
-from clew.records.errors import Duplicate, GuardFailed, OutOfBounds, ReasonRequired, RuleBroken
+from clew.records.errors import (
+    Duplicate,
+    GuardFailed,
+    OutOfBounds,
+    ReasonRequired,
+    RuleBroken,
+    Unchangeable,
+    WrongState,
+)
+from clew.records.judge import in_memory
+from clew.records.unit import Unit
 from clew.storage.expressions import Rows, value_sql
 from clew.testing.databases import TestDatabase
 
@@ -44,6 +54,11 @@ async def created(plant: Plant, entity: str, **given: Any) -> UUID:
 async def move(plant: Plant, entity: str, record: UUID, name: str) -> None:
     version = (await plant.current(entity))[record]["row_version"]
     await plant.commands.transition(plant.why("test"), entity, record, name, version)
+
+
+async def refused_move(plant: Plant, entity: str, record: UUID, name: str, error: type[ClewError]) -> None:
+    with pytest.raises(error):
+        await move(plant, entity, record, name)
 
 
 def raw_lot(plant: Plant, **changes: Any) -> dict[str, Any]:
@@ -297,3 +312,82 @@ async def test_critical_nonconformances_and_complaints(plant: Plant) -> None:
     made = await created(plant, "complaint", **complaint, aware_at=BORN.isoformat().replace("+00:00", "Z"))
     with pytest.raises(GuardFailed):
         await move(plant, "complaint", made, "triage")
+
+
+async def test_every_rule_and_guard_of_the_pack_can_be_decided(plant: Plant) -> None:
+    """What the memory cannot decide alone is one statement that the database takes, for every entity of the pack."""
+    nobody = UUID(int=0)
+
+    async def ask(unit: Unit) -> int:
+        asked = 0
+        for entity in plant.blueprint.entities.values():
+            record = {name: None for name, each in entity.fields.items() if each.stored} | {"id": nobody}
+            guards = [each.when for each in entity.transitions.values() if each.when is not None]
+            needed = [each.required_when for each in entity.fields.values() if each.required_when is not None]
+            conditions = [*(rule.condition for rule in entity.rules), *guards, *needed]
+            for condition in conditions:
+                if not in_memory(condition, entity):
+                    assert await unit.judge.holds(condition, entity, record) is False, condition.source
+                    asked += 1
+        return asked
+
+    assert await plant.commands.run(plant.call, ask) > 150
+
+
+async def test_an_incoming_lot_from_receipt_to_use(plant: Plant) -> None:
+    """Received, tested with a reading that is never re-typed, certified, decided, released, consumed."""
+    ids, call = plant.ids, plant.call
+    site = {"site": ids["site"]}
+    lot = await created(plant, "lot", **raw_lot(plant, supplier_lot="H-77"))
+    receipt = await created(
+        plant, "goods_receipt", **site, po_line=ids["po_line"], received_by=ids["li"], supplier_lot="H-77", qty="50",
+        lot=lot, licence_checked=True, label_checked=True,
+    )  # fmt: skip
+    await move(plant, "goods_receipt", receipt, "quarantine")
+
+    test = await created(plant, "inspection_lot", **site, lot=lot, plan=ids["plan"], lot_size=50, n=1)
+    await refused_move(plant, "inspection_lot", test, "judge", WrongState)
+    await move(plant, "inspection_lot", test, "start")
+    reading = {**site, "inspection_lot": test, "characteristic": ids["diameter"], "sample": 1, "inspector": ids["li"]}
+    await refused(plant, "inspection_result", "within_plan", **{**reading, "sample": 2}, value="5.00")
+    await refused(plant, "inspection_result", "decimals_as_plan", **reading, value="5.001")
+    bad = await created(plant, "inspection_result", **reading, value="5.20")
+    with pytest.raises(Unchangeable):
+        await plant.commands.update(plant.why("typing"), "inspection_result", bad, 1, {"value": "5.00"})
+    with pytest.raises(Duplicate):
+        await created(plant, "inspection_result", **reading, value="5.00")
+    again = {
+        **reading, "value": "5.00", "version": 2, "kind": "retest", "retest_of": bad, "retest_rule": ids["label"],
+        "explanation": "gauge dropped", "retest_approved_by": ids["li"],
+    }  # fmt: skip
+    await refused(plant, "inspection_result", "retest_of_failed_reading", **again)
+    await created(plant, "inspection_result", **{**again, "retest_approved_by": ids["zhao"]})
+    values = {"judgement": "accept", "judged_by": ids["li"]}
+    await plant.commands.update(plant.why("tested"), "inspection_lot", test, 2, values)
+    await move(plant, "inspection_lot", test, "judge")
+
+    decision = {
+        **site, "lot": lot, "kind": "incoming", "outcome": "release", "checklist": [{"item": "IQC", "ok": True}],
+    }  # fmt: skip
+    decided = await created(plant, "release_decision", **decision, decided_by=ids["zhao"])
+    await refused_move(plant, "release_decision", decided, "decide", RuleBroken)
+    file = {"name": "mtc.pdf", "sha256": "0" * 64, "size": 1, "media_type": "application/pdf"}
+    certificate = {
+        **site, "supplier": ids["supplier"], "cert_no": "M1", "lot": lot, "po_line": ids["po_line"], "file": [file],
+        "sha256": "0" * 64, "verified_by": ids["zhao"],
+    }  # fmt: skip
+    weak = await created(plant, "material_certificate", **certificate, kind="en10204_2_2")
+    await refused_move(plant, "material_certificate", weak, "verify", GuardFailed)
+    good = await created(plant, "material_certificate", **{**certificate, "cert_no": "M2"}, kind="en10204_3_1")
+    await move(plant, "material_certificate", good, "verify")
+    await refused_move(plant, "lot", lot, "release", GuardFailed)
+    await move(plant, "release_decision", decided, "decide")
+    second = await created(plant, "release_decision", **decision, decided_by=ids["zhao"])
+    await refused_move(plant, "release_decision", second, "decide", Duplicate)
+    with pytest.raises(RuleBroken):
+        await plant.commands.create(call, "release_decision", {**decision, "decided_by": ids["li"]})
+    await move(plant, "lot", lot, "release")
+    await created(
+        plant, "material_consumption", **site, execution=ids["execution"], work_order=ids["work"], component_lot=lot,
+        qty="1", bom_line=ids["bom_line"], consumed_by=ids["li"],
+    )  # fmt: skip
