@@ -15,10 +15,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.integration import expression_world as world
 
+from clew.expressions.builtin import BUILTIN
 from clew.expressions.check import check
+from clew.expressions.functions import SQL
 from clew.expressions.interpret import evaluate, holds
 from clew.expressions.problems import ExpressionError, Undecidable
-from clew.expressions.tree import Checked
+from clew.expressions.tree import Call, Checked, walk
 from clew.storage.dialects import compile_statement
 from clew.storage.expressions import NotInSql, Rows, condition_sql, value_sql
 from clew.storage.types import Instant
@@ -89,6 +91,12 @@ min(qty, pieces)
 max(coalesce(price, 0.0), qty)
 min(number, 'a')
 max(made_on, today)
+min(made_on, today)
+min(made_at, now)
+max(made_at, now)
+max(number, 'a')
+min(coalesce(took, duration('PT1S')), duration('PT2S'))
+max(coalesce(took, duration('PT1S')), duration('PT2S'))
 number + '-' + item.name
 size(number)
 size(item.name) + size(number)
@@ -112,6 +120,11 @@ days(made_on, today)
 addDays(made_on, pieces)
 addDays(made_on, 30)
 addDays(made_on, -400)
+addDays(made_at, pieces)
+addDays(made_at, -1)
+addDays(made_at, coalesce(count, 0))
+date(made_at)
+days(date(made_at), today)
 addMonths(made_on, 1)
 addMonths(made_on, -25)
 addMonths(made_on, pieces)
@@ -347,6 +360,7 @@ GROWN: dict[str, list[str]] = {
     ],
 }  # fmt: skip
 GUARDED = {"EXPR_NULL_GUARD", "EXPR_NUMBER", "EXPR_OPERANDS", "EXPR_TOO_DEEP", "EXPR_ARGUMENTS"}
+LITERALS = {"date(text)", "datetime(text)", "duration(text)"}
 NO_SHRINK = (Phase.explicit, Phase.generate)
 _HOLE = re.compile(r"\{(\w+)\}")
 
@@ -379,6 +393,14 @@ def accepted(source: str) -> Checked | None:
     if unexpected:
         raise AssertionError(f"{source}: {unexpected}")
     return None
+
+
+def test_the_constructs_cover_every_function_that_runs_in_sql() -> None:
+    covered = {
+        node.overload for source in CASES for node in walk(check(source, SCHEMA, "lot").root) if isinstance(node, Call)
+    }
+    promised = {each.id for each in BUILTIN.by_id.values() if SQL in each.runs_in and each.id not in LITERALS}
+    assert promised - covered == set()
 
 
 def test_random_expressions_agree(both: Both, tier: Tier) -> None:

@@ -104,7 +104,7 @@ MAX_DOUBLING = 8
 """In SQL a value that may be both missing and undecidable is written out twice; so many times at most."""
 
 
-MAX_NESTING = 60
+MAX_NESTING = 70
 """How deep the SQL may nest, in entries of SQLite's parser stack: it has 100, and the statement around needs some."""
 
 
@@ -118,6 +118,8 @@ def _weight(node: Node) -> int:
             return 14
         case Macro() | Call(function="was" | "entered"):
             return 20
+        case Member(name="id"):
+            return 1
         case Member(of=Member()) | Member(type=Type(base=Base.LIST)):
             return 10
         case Binary(op="&&" | "||"):

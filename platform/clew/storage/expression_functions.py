@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from clew.expressions.builtin import BLANKS
 from clew.expressions.tree import Base, Call, Literal
+from clew.storage.expression_moments import days_later
 from clew.storage.formula import Sql, formula, let
 from clew.storage.types import Day, Instant, Integer, Text
 
@@ -88,6 +89,13 @@ def _add_days(up: Translator, node: Call) -> Sql:
     return formula(template, *values, type_=type_, sqlite="clew_add_days({0}, {1})")
 
 
+def _add_days(up: Translator, node: Call) -> Sql:
+    start, count = (up.value(each) for each in node.args)
+    if node.type.base is Base.DATETIME:
+        return days_later(start, count)
+    return formula(_ADD_DAYS, start, count, type_=Day(), sqlite="clew_add_days({0}, {1})")
+
+
 def _part(field: str, start: int, length: int) -> Builder:
     sqlite = f"CAST(substr({{0}}, {start}, {length}) AS INTEGER)"
     return _template(f"CAST(extract({field} FROM {{0}}) AS bigint)", Integer(), sqlite)
@@ -116,8 +124,8 @@ BUILDERS: Mapping[str, Builder] = {
         "btrim({0}, " + _BLANKS.replace("{}", "chr") + ")", Text(), "trim({0}, " + _BLANKS.replace("{}", "char") + ")"
     ),
     "substring": _template(_SUBSTRING, Text(), "clew_substring({0}, {1}, {2})"),
-    "days": _template("CAST({1} - {0} AS bigint)", Integer(), "CAST(julianday({1}) - julianday({0}) AS INTEGER)"),
     "date": _template("CAST({0} AT TIME ZONE 'UTC' AS date)", Day(), "substr({0}, 1, 10)"),
+    "days": _template("CAST({1} - {0} AS bigint)", Integer(), "CAST(julianday({1}) - julianday({0}) AS INTEGER)"),
     "addDays": _add_days,
     "addMonths": _template(_ADD_MONTHS, Day(), "clew_add_months({0}, {1})"),
     "year": _part("year", 1, 4),

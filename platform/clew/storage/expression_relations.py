@@ -128,6 +128,8 @@ class Relations:
         """A field of a record: a column of its rows, or a scalar subquery by its id."""
         if of.rows is not None:
             return self._own(of.entities[0], of.rows, name, column)
+        if name == "id":
+            return of.id
         found = []
         for entity in of.entities:
             rows, limits = self._rows.open(entity)

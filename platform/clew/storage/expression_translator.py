@@ -29,6 +29,7 @@ from clew.expressions.tree import (
     widened,
 )
 from clew.storage.expression_functions import call_sql
+from clew.storage.expression_moments import between, shifted
 from clew.storage.expression_numbers import Numbers
 from clew.storage.expression_relations import Record, Relations
 from clew.storage.expression_rows import Rows
@@ -119,34 +120,17 @@ class Translator:
         left, right = self.value(node.left), self.value(node.right)
         if node.type.numeric:
             return self.numbers.operate(node.op, left, node.left.type.scale, right, node.right.type.scale, node.type)
-        if self.rows.dialect == "sqlite" and node.type.base is not Base.DURATION:
-            return self._on_sqlite(node, left, right)
         if node.type.base is Base.TEXT:
-            body = f"CASE WHEN length(v) <= {MAX_TEXT} THEN v END"
-            return formula(f"SELECT {body} FROM (SELECT {{0}} || {{1}} AS v OFFSET 0) AS a", left, right, type_=Text())
-        return self._moments(node, left, right)
+            return self._joined(left, right)
+        if node.type.base is Base.DATETIME:
+            return shifted(left, right if node.op == "+" else self.numbers.negate(right, Type(Base.DURATION)))
+        if node.left.type.base is Base.DATETIME:
+            return between(left, right)
+        return self.numbers.operate(node.op, left, 0, right, 0, Type(Base.DURATION))
 
-    def _on_sqlite(self, node: Binary, left: Sql, right: Sql) -> Sql:
-        if node.type.base is Base.TEXT:
-            return sa.func.clew_join(left, right, type_=Text())
-        by = right if node.op == "+" else self.numbers.negate(right, Type(Base.DURATION))
-        return sa.func.clew_shift(left, by, type_=Instant())
-
-    def _moments(self, node: Binary, left: Sql, right: Sql) -> Sql:
-        """Moments and durations: a duration is microseconds, a moment has microseconds since 1970."""
-        micros = "CAST(extract(epoch FROM {0}) * 1000000 AS numeric)"
-        if node.type.base is Base.DURATION and node.left.type.base is Base.DATETIME:
-            pg = f"{micros} - {micros.replace('{0}', '{1}')}"
-            return formula(pg, left, right, type_=Duration(), sqlite="clew_between({0}, {1})")
-        if node.type.base is Base.DURATION:
-            return self.numbers.operate(node.op, left, 0, right, 0, Type(Base.DURATION))
-        pg = (
-            "SELECT CASE WHEN v BETWEEN -62135596800000000 AND 253402300799999999 THEN"
-            " (timestamp '1970-01-01' + CAST(div(v - mod(v, 86400000000), 86400000000) AS integer) * interval '1 day'"
-            " + CAST(mod(v, 86400000000) AS bigint) * interval '1 microsecond') AT TIME ZONE 'UTC' END"
-            f" FROM (SELECT {micros} {node.op} CAST({{1}} AS numeric) AS v OFFSET 0) AS a"
-        )
-        return formula(pg, left, right, type_=Instant())
+    def _joined(self, left: Sql, right: Sql) -> Sql:
+        body = f"SELECT CASE WHEN length(v) <= {MAX_TEXT} THEN v END FROM (SELECT {{0}} || {{1}} AS v OFFSET 0) AS a"
+        return formula(body, left, right, type_=Text(), sqlite="clew_join({0}, {1})")
 
     def _conditional(self, node: Conditional) -> Sql:
         test = self.condition(node.condition, loose=False)
