@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
+import shutil
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from clew.kernel.clock import Clock, SystemClock
+from clew.metadata.blueprint import Blueprint
+from clew.storage.change import install
 from clew.storage.engine import Database, DialectName
 from clew.storage.open import open_database
 
@@ -27,15 +29,26 @@ class TestDatabase:
 
     __test__ = False
 
-    def __init__(self, dialect: DialectName, url: str) -> None:
+    def __init__(self, dialect: DialectName, url: str, templates: Templates | None = None) -> None:
         self.dialect: DialectName = dialect
         self.url = url
+        self._templates = templates
         self._opened: list[Database] = []
 
     async def open(self, *, clock: Clock | None = None, **options: Any) -> Database:
         """A handle of its own. Handles left open are closed after the test."""
         database = await open_database(self.url, clock=clock or SystemClock(), **options)
         self._opened.append(database)
+        return database
+
+    async def installed(self, blueprint: Blueprint, *, clock: Clock | None = None, **options: Any) -> Database:
+        """A handle on this database with `blueprint` installed. The second test of a run that asks for the same project
+        gets a copy, which is quicker than making its tables again. Call it before `open`."""
+        if self._templates is not None:
+            await self._templates.copy(self, blueprint)
+            return await self.open(clock=clock, **options)
+        database = await self.open(clock=clock, **options)
+        await install(database, blueprint)
         return database
 
     def close(self) -> None:
@@ -70,6 +83,15 @@ class PostgresServer:
         """The address of a new empty database, in C collation."""
         name = f"clew_test_{secrets.token_hex(6)}"
         self._admin(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' STRATEGY file_copy")
+        return self._url(name)
+
+    def replace(self, url: str, template: str) -> None:
+        """Make the database of `url` anew, as a copy of the one of `template`."""
+        self.drop(url)
+        names = urlsplit(url).path[1:], urlsplit(template).path[1:]
+        self._admin(f"CREATE DATABASE {names[0]} TEMPLATE {names[1]} STRATEGY file_copy")
+
+    def _url(self, name: str) -> str:
         parts = urlsplit(self._admin_url)
         return urlunsplit(parts._replace(path=f"/{name}"))
 
@@ -85,6 +107,39 @@ class PostgresServer:
                 await connection.close()
 
         in_thread(run)
+
+
+class Templates:
+    """Installed projects of one test run, to be copied."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: dict[str, PostgresServer] = {}
+        self._urls: dict[tuple[str, str], str] = {}
+
+    def know(self, url: str, server: PostgresServer) -> None:
+        """Remember which server a test database lies on."""
+        self._servers[url] = server
+
+    async def copy(self, database: TestDatabase, blueprint: Blueprint) -> None:
+        """Make `database` a copy of the installed `blueprint`."""
+        key = (database.dialect, blueprint.digest)
+        server = self._servers.get(database.url)
+        if key not in self._urls:
+            self._urls[key] = server.create() if server else f"sqlite:///{self._folder / f'{blueprint.digest}.db'}"
+            made = await open_database(self._urls[key], clock=SystemClock(), connections=2)
+            await install(made, blueprint)
+            await made.close()
+        if server:
+            server.replace(database.url, self._urls[key])
+        else:
+            shutil.copyfile(self._urls[key].removeprefix("sqlite:///"), database.url.removeprefix("sqlite:///"))
+
+    def close(self) -> None:
+        """Remove what was made on servers."""
+        for (dialect, _), url in self._urls.items():
+            if dialect == "postgresql":
+                next(iter(self._servers.values())).drop(url)
 
 
 def in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -104,9 +159,3 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if failure:
         raise failure[0]
     return result[0]
-
-
-def remove_sqlite(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").unlink()

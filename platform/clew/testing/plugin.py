@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clew.testing.databases import PostgresServer, TestDatabase
+from clew.testing.databases import PostgresServer, Templates, TestDatabase
 
 _FOLDER = pytest.StashKey[str]()
 
@@ -51,19 +51,29 @@ def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
     return PostgresServer.start(Path(_folder(request.config)))
 
 
+@pytest.fixture(scope="session")
+def database_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
+    """Installed projects, copied by `TestDatabase.installed`."""
+    templates = Templates(tmp_path_factory.mktemp("clew-templates"))
+    yield templates
+    templates.close()
+
+
 @pytest.fixture
 def new_database(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, database_templates: Templates
 ) -> Iterator[Callable[[str], TestDatabase]]:
     """Make further empty databases: `new_database("sqlite")`, `new_database("postgresql")`."""
     made: list[tuple[TestDatabase, PostgresServer | None]] = []
 
     def make(dialect: str) -> TestDatabase:
         if dialect == "sqlite":
-            made.append((TestDatabase("sqlite", f"sqlite:///{tmp_path / f'clew{len(made)}.db'}"), None))
+            url = f"sqlite:///{tmp_path / f'clew{len(made)}.db'}"
+            made.append((TestDatabase("sqlite", url, database_templates), None))
         else:
             server: PostgresServer = request.getfixturevalue("postgres_server")
-            made.append((TestDatabase("postgresql", server.create()), server))
+            made.append((TestDatabase("postgresql", server.create(), database_templates), server))
+            database_templates.know(made[-1][0].url, server)
         return made[-1][0]
 
     yield make
