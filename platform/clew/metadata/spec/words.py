@@ -39,14 +39,14 @@ class Spec(BaseModel):
     def _known_keys_only(cls, value: Any) -> Any:
         """Report unknown keys together with the known ones, so that the nearest can be suggested."""
         if isinstance(value, dict):
-            known = cls.keys()
+            known = cls.known_keys()
             unknown = [name for name in value if name not in known]
             if unknown:
                 raise PydanticCustomError("unknown_keys", "unknown keys", {"keys": unknown, "known": sorted(known)})
         return value
 
     @classmethod
-    def keys(cls) -> frozenset[str]:
+    def known_keys(cls) -> frozenset[str]:
         """The keys as written in YAML."""
         return frozenset(info.alias or name for name, info in cls.model_fields.items())
 
