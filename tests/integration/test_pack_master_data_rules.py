@@ -445,3 +445,23 @@ def test_working_hours_are_in_order_and_each_day_is_given_once(installed: Instal
         await group.create("working_calendar", week_pattern=[day], exceptions=holiday, **calendar)
 
     installed.tell(story)
+
+
+def test_a_passed_training_record_is_corrected_by_a_new_one_with_the_same_key(installed: Installed) -> None:
+    async def story(group: Group) -> None:
+        tale = str(group.ids["site"])[-4:].upper()
+        course = await group.create(
+            "training_course", code=f"TC{tale}", name="洁净室更衣", assess="quiz", pass_score="80"
+        )
+        given: dict[str, Any] = {"employee": group.ids["author"], "course": course, "attempt": 1}
+        record = await group.create("training_record", completed_at="2026-03-01T08:00:00Z", score="70", **given)
+        assert await broken_rule(group.move("training_record", record, "pass")) == "score_reaches_pass"
+        assert (await refused(group.create("training_record", **given))).code == "DUPLICATE"
+        await group.update("training_record", record, score="85")
+        await group.move("training_record", record, "pass")
+        assert (await refused(group.update("training_record", record, score="90"))).code == "FROZEN"
+        version = group.versions[record]
+        corrected = await group.commands.correct(group.call, "training_record", record, version, {"score": "90"})
+        assert corrected.created
+
+    installed.tell(story)
