@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any
 
@@ -163,9 +164,8 @@ _FIELDS = {"qty": "qty", "expOn": "exp_on", "state": "state", "number": "number"
 
 
 def _parse(key: str, value: Any) -> Any:
-    from datetime import date
-    from decimal import Decimal
-
+    if isinstance(value, list):
+        return [_parse(key, each) for each in value]
     if key == "qty" and isinstance(value, str):
         return Decimal(value)
     return date.fromisoformat(value) if key == "expOn" and isinstance(value, str) else value

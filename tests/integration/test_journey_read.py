@@ -184,7 +184,9 @@ def test_every_read_equals_the_oracle(reader: Reader, tier: Tier) -> None:
 def test_sqlite_pg_agree(new_database: Any, tier: Tier) -> None:
     readers = [Reader(new_database(dialect), 11) for dialect in ("sqlite", "postgresql")]
 
-    @settings(max_examples=tier.count(30, 2000), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=tier.count(30, 2000), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(questions())
     def check(asked: dict[str, Any]) -> None:
         role, person = asked["role"]
