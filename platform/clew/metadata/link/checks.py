@@ -173,10 +173,13 @@ def check_names(linking: Linking) -> None:
     """No two things may get the same name in GraphQL; a clash names both."""
     types: dict[str, tuple[str, Place]] = {}
     roots: dict[str, tuple[str, Place]] = {}
+    mutations: dict[str, tuple[str, Place]] = {}
     for entity in linking.entities.values():
         _claim(linking, types, naming.type_name(entity.name), entity.name, entity.place)
         _claim(linking, roots, naming.one_query(entity.name), entity.name, entity.place)
         _claim(linking, roots, naming.list_query(entity.plural), entity.plural, entity.place)
+        for generated, name, place in _mutations(entity):
+            _claim(linking, mutations, generated, name, place)
         members: dict[str, tuple[str, Place]] = {}
         for field in entity.fields.values():
             _claim(linking, members, naming.field_name(field.name), field.name, field.place)
@@ -186,6 +189,22 @@ def check_names(linking: Linking) -> None:
     enums: dict[str, tuple[str, Place]] = {}
     for code_list in linking.code_lists.values():
         _claim(linking, enums, naming.enum_name(code_list.name), code_list.name, code_list.place)
+
+
+def _mutations(entity: Entity) -> Iterable[tuple[str, str, Place]]:
+    """The mutations an entity brings: the name, what it comes from, where that stands."""
+    name, place = entity.name, entity.place
+    makers = (
+        naming.create_mutation,
+        naming.update_mutation,
+        naming.void_mutation,
+        naming.upsert_mutation,
+        naming.correct_mutation,
+    )
+    yield from ((make(name), name, place) for make in makers)
+    yield naming.bulk_mutation(entity.plural), entity.plural, place
+    for move in entity.transitions.values():
+        yield naming.transition_mutation(name, move.name), f"{name}.{move.name}", move.place
 
 
 def _claim(linking: Linking, taken: dict[str, tuple[str, Place]], generated: str, name: str, place: Place) -> None:
