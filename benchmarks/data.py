@@ -37,6 +37,7 @@ def identity(kind: int, number: int) -> UUID:
 def envelope(id_: UUID) -> dict[str, Any]:
     return {
         "id": id_,
+        "thread_id": id_,
         "row_version": 1,
         "created_at": BORN,
         "created_by": AUTHOR,

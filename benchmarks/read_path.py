@@ -51,8 +51,8 @@ NESTED = """query { lots(orderBy: [{number: ASC}], first: 20) { nodes { number
 INSTANT = "to_char(l.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 SESSION = "EXISTS (SELECT 1 FROM clew_session WHERE id = $1 AND epoch = $2 AND expires_at > now())"
 BARE = {
-    "by id": f"""SELECT {SESSION}, (SELECT row_to_json(x)::text FROM (SELECT l.id, l.number, l.qty::text AS qty, l.state,
-        l.exp_on AS "expOn", l.supplier_lot AS "supplierLot", {INSTANT} AS "createdAt",
+    "by id": f"""SELECT {SESSION}, (SELECT row_to_json(x)::text FROM (SELECT l.id, l.number, l.qty::text AS qty,
+        l.state, l.exp_on AS "expOn", l.supplier_lot AS "supplierLot", {INSTANT} AS "createdAt",
         (SELECT row_to_json(s) FROM (SELECT name FROM supplier WHERE id = l.supplier) s) AS supplier
         FROM lot l WHERE l.id = $3 AND l.site = ANY($4)) x)""",
     "50 rows": f"""SELECT {SESSION}, (SELECT json_agg(x)::text FROM (SELECT l.id, l.number, l.qty::text AS qty, l.state,

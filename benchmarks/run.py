@@ -164,7 +164,8 @@ def running(server: Server, database_url: str) -> Iterator[tuple[int, psutil.Pro
                 time.sleep(0.02)
         yield port, psutil.Process(process.pid), time.monotonic() - began
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=20)
 
 

@@ -49,9 +49,9 @@ SELECT json_agg(row_to_json(t))::text FROM (
 """
 
 INSERT = """
-INSERT INTO lot (id, row_version, created_at, created_by, updated_at, updated_by,
+INSERT INTO lot (id, thread_id, row_version, created_at, created_by, updated_at, updated_by,
                  lot_no, item, supplier, plant, qty, cost, mfg_on, exp_on, state)
-VALUES (gen_random_uuid(), 1, now(), $1, now(), $1, $2, $3, $4, $5, $6, $7, $8, $9, 'quarantine')
+VALUES (gen_random_uuid(), gen_random_uuid(), 1, now(), $1, now(), $1, $2, $3, $4, $5, $6, $7, $8, $9, 'quarantine')
 RETURNING id::text
 """
 

@@ -87,7 +87,7 @@ async def install(url: str) -> None:
 async def main(port: int) -> None:
     import uvicorn
 
-    settings = Settings(database=os.environ["BENCH_DATABASE_URL"], port=port, production=True)
+    settings = Settings(database_url=os.environ["BENCH_DATABASE_URL"], port=port, mode="production")
     listening = bind(settings)
     host = await open_runtime(settings)
     application = Application(host, settings)

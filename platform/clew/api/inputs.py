@@ -20,7 +20,7 @@ from clew.metadata import naming
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
 from clew.records.intake import writable
 
-CREATE, UPDATE, LINE_UPDATE, LINES = "CreateInput", "UpdateInput", "LineUpdateInput", "LinesInput"
+CREATE, UPDATE, LINE_UPDATE, LINES = "CreateInput", "UpdateInput", "ChangeInput", "ChangesInput"
 
 
 def input_fields(build: Build, entity: Entity, *, creating: bool) -> list[Field]:

@@ -19,7 +19,7 @@ SHARED_TYPES = (
 
 ENTITY_TYPES = (
     "", "Connection", "Edge", "Where", "Some", "Order", "Aggregate", "Min", "Max", "Sum", "Avg", "Distinct",
-    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "LineUpdateInput", "LinesInput",
+    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "ChangeInput", "ChangesInput",
     "Payload", "BulkPayload",
 )  # fmt: skip
 """Suffixes of the types each entity may bring."""
