@@ -16,8 +16,11 @@ from typing import Any
 from uuid import UUID
 
 from clew.access.decision import Decision, permit_all
+from clew.api.build import Feature
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
+from clew.api.inputs import Inputs
+from clew.api.mutations import Mutations
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.kernel.clock import Clock, SystemClock
@@ -25,10 +28,10 @@ from clew.kernel.context import Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
-from clew.records.commands import Commands
+from clew.records.commands import Call, Commands
 from clew.records.feed import Feed
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
@@ -86,6 +89,11 @@ class Runtime:
     decide: Callable[[Context], Decision]
     clock: Clock
     operator: Person = OPERATOR
+
+    def operator_call(self, locale: Locale, reason: str | None = None) -> Call:
+        """A command or read by the operator at this machine, from the command line."""
+        context = Context(self.operator, str(uuid7()), locale, channel="cli")
+        return Call(context, self.decide(context), reason)
 
     async def read(self, plan: Plan, caller: Caller, args: Mapping[str, Any]) -> str:
         """Run one relational plan for a caller; its answer as JSON text."""
@@ -216,11 +224,15 @@ def assemble(
     tables = Tables(blueprint, found.catalog, database.dialect)
     decision = permit_all(blueprint)
     commands = Commands(database, blueprint, tables, release=str(found.number))
-    features = (*READ_FEATURES, Subscriptions(feed, database))
-    graphql = GraphQLEngine(blueprint, tables, database, clock, options, features)
+    graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database))
     return Runtime(
         found.number, blueprint, found.catalog, tables, database, commands, graphql, lambda context: decision, clock
     )
+
+
+def api_features(commands: Commands, feed: Feed, database: Database) -> tuple[Feature, ...]:
+    """What the API consists of, one generated feature each."""
+    return (*READ_FEATURES, Inputs(), Mutations(commands), Subscriptions(feed, database))
 
 
 def graphql_options(settings: Settings) -> Options:

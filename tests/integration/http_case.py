@@ -104,6 +104,13 @@ def process(*arguments: str, cwd: Path, **environ: str) -> Iterator[tuple[subpro
             running.communicate()
 
 
+def _started(server: Any) -> Any:
+    async def started() -> bool:
+        return bool(server.started)
+
+    return started
+
+
 async def until(check: Any, seconds: float = 20.0) -> Any:
     """Wait until an async check gives something true; its result."""
     deadline = asyncio.get_running_loop().time() + seconds
@@ -126,8 +133,7 @@ async def listening(house: Served, **options: Any) -> AsyncIterator[int]:
     with bind(settings) as bound:
         server = uvicorn.Server(configuration(house.app, settings))
         running = asyncio.create_task(server._serve([bound]))
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await until(_started(server))
         try:
             yield int(bound.getsockname()[1])
         finally:

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.integration.http_case import Served, served
 
 from clew.testing import TestDatabase
-from tests.integration.http_case import Served, served
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tests.integration.http_case import Served, served
 
 from clew.access.decision import ALWAYS, Decision, FieldAccess
 from clew.testing import TestDatabase
-from tests.integration.http_case import Served, served
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,10 @@ async def test_a_file_goes_in_and_comes_out(database: TestDatabase, tmp_path: Pa
         stored = await upload(house, PNG, "照片 1.png", content_type="text/html")
         assert stored.status_code == 201
         assert stored.json() == {
-            "sha256": hashlib.sha256(PNG).hexdigest(), "size": len(PNG), "type": "image/png", "name": "照片 1.png",
+            "sha256": hashlib.sha256(PNG).hexdigest(),
+            "size": len(PNG),
+            "type": "image/png",
+            "name": "照片 1.png",
         }
         sha256 = stored.json()["sha256"]
         record = await item_with(house, {"sha256": sha256, "name": "照片 1.png"})

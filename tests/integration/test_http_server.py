@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.integration.http_case import listening, served
 
 pytestmark = pytest.mark.anyio

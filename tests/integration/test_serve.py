@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.integration.http_case import MINI, installed, process, until
 
 from clew.runtime import open_runtime
 from clew.settings import Settings
-from tests.integration.http_case import MINI, installed, process, until
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +99,7 @@ async def test_a_release_that_cannot_be_loaded_leaves_the_present_one(tmp_path: 
 
         with sqlite3.connect(tmp_path / "clew.db") as behind_the_back:
             behind_the_back.execute(
-                "INSERT INTO clew_release SELECT 2, 1, state, digest, blueprint_digest, plan_id, '{\"clew.yaml\": \"x\"}',"
+                'INSERT INTO clew_release SELECT 2, 1, state, digest, blueprint_digest, plan_id, \'{"clew.yaml": "x"}\','
                 " catalog, compiler, at, live_at, by, note, consents FROM clew_release WHERE number = 1"
             )
         assert await host.refresh() is False
@@ -137,7 +137,9 @@ async def test_workers_share_one_port(tmp_path: Path) -> None:
 
             async def answers() -> bool:
                 try:
-                    return await ask(client, "{ suppliers { totalCount } }") == {"data": {"suppliers": {"totalCount": 0}}}
+                    return await ask(client, "{ suppliers { totalCount } }") == {
+                        "data": {"suppliers": {"totalCount": 0}}
+                    }
                 except httpx2.TransportError:
                     return False
 

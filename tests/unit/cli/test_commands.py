@@ -1,0 +1,156 @@
+"""The commands as a person or a build server uses them: what they print, in which language, with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clew.cli.app import run
+
+MINI = Path(__file__).parents[2] / "projects" / "mini"
+
+
+@pytest.fixture(autouse=True)
+def _no_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("CLEW_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "CLEW_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_new_project_passes_its_own_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "group"]) == 0
+    assert run(["new", "entity", "machine", "--zh", "机器", "-p", "group"]) == 0
+    assert run(["new", "code_list", "grade", "-p", "group"]) == 0
+    assert run(["new", "coding_rule", "tag_numbers", "-p", "group"]) == 0
+    capsys.readouterr()
+    assert run(["check", "group"]) == 0
+    assert "All good: 2 entities." in capsys.readouterr().out
+    assert run(["init", "group"]) == 1
+    assert "FILE_EXISTS" in capsys.readouterr().err
+    assert run(["new", "entity", "Bad-Name", "-p", "group", "--lang", "zh"]) == 1
+    assert "不是有效名称" in capsys.readouterr().err
+    assert run(["schema", "-p", "group"]) == 0
+    assert json.loads(Path("group/.clew/schemas/entity.json").read_text(encoding="utf-8"))["$schema"]
+
+
+def test_check_reports_as_text_json_and_sarif(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["init", "group"])
+    file = Path("group/models/thing.yaml")
+    file.write_text(file.read_text(encoding="utf-8").replace("required", "requierd", 1), encoding="utf-8")
+    capsys.readouterr()
+    assert run(["check", "group", "--lang", "en"]) == 1
+    text = capsys.readouterr().out
+    assert "models/thing.yaml:8:" in text
+    assert "required" in text
+    assert run(["--lang", "zh", "check", "group"]) == 1
+    assert "错误" in capsys.readouterr().out
+    assert run(["check", "group", "--json"]) == 1
+    found = said(capsys)
+    assert found["ok"] is False
+    assert (found["findings"][0]["file"], found["findings"][0]["line"]) == ("models/thing.yaml", 8)
+    assert run(["check", "group", "--format", "sarif"]) == 1
+    result = said(capsys)["runs"][0]["results"][0]
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 8
+    assert result["level"] == "error"
+
+
+def test_wrong_usage_is_2_and_refusal_is_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(["nonsense"]) == 2
+    assert run(["apply"]) == 2
+    assert run(["check", "--no-such-option"]) == 2
+    assert run(["apply", "missing.json", "--json"]) == 1
+    capsys.readouterr()
+    monkeypatch.setenv("CLEW_PORT", "many")
+    assert run(["check", "--json"]) == 2
+    assert said(capsys)["error"]["code"] == "SETTINGS_INVALID"
+
+
+def test_plan_apply_change_and_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole change journey on an embedded database, ending with a rollback as a new release."""
+    run(["init", "group"])
+    assert run(["plan", "-p", "group", "--out", "one.json"]) == 0
+    assert run(["apply", "one.json", "-p", "group", "--by", "analyst", "--note", "first"]) == 0
+    assert run(["apply", "one.json", "-p", "group"]) == 0, "the same plan again changes nothing"
+    capsys.readouterr()
+    file = Path("group/models/thing.yaml")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("unique:", "  note: {type: text}\nunique:"), encoding="utf-8"
+    )
+    assert run(["plan", "-p", "group", "--out", "two.json"]) == 0
+    assert "thing.note" in capsys.readouterr().out
+    assert run(["plan", "-p", "group", "--sql"]) == 0
+    assert "ALTER TABLE" in capsys.readouterr().out
+    assert run(["apply", "two.json", "-p", "group"]) == 0
+    assert run(["apply", "one.json", "-p", "group"]) == 1
+    assert "PLAN_STALE" in capsys.readouterr().err
+    assert run(["plan", "-p", "group", "--release", "1", "--out", "back.json", "--json"]) in (0, 1)
+    capsys.readouterr()
+    consent = [part for name in json.loads(Path("back.json").read_text())["needs"] for part in ("--consent", name)]
+    assert run(["apply", "back.json", "-p", "group", *consent]) == 0
+    capsys.readouterr()
+    assert run(["releases", "-p", "group", "--json"]) == 0
+    listed = said(capsys)["releases"]
+    assert [each["number"] for each in listed] == [3, 2, 1]
+    assert listed[2]["by"] == "analyst"
+    assert listed[0]["blueprint_digest"] == listed[2]["blueprint_digest"]
+
+
+def test_import_and_export(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["init", "group"])
+    run(["plan", "-p", "group", "--out", "one.json"])
+    run(["apply", "one.json", "-p", "group"])
+    Path("in.csv").write_text("code,name\n007,螺钉\n008,螺母\n", encoding="utf-8")
+    capsys.readouterr()
+    assert run(["import", "thing", "in.csv", "-p", "group", "--dry-run", "--json"]) == 0
+    assert said(capsys)["committed"] is False
+    assert run(["import", "thing", "in.csv", "-p", "group", "--json"]) == 0
+    assert said(capsys)["created"] == 2
+    assert run(["export", "thing", "out.csv", "-p", "group"]) == 0
+    with Path("out.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert sorted(cell for row in rows for cell in row if cell in ("007", "008")) == ["007", "008"], rows
+    assert run(["export", "thing", "form.xlsx", "--template", "-p", "group"]) == 0
+    assert Path("form.xlsx").stat().st_size > 1000
+    Path("bad.csv").write_text("code,name\n009,\n", encoding="utf-8")
+    assert run(["import", "thing", "bad.csv", "-p", "group"]) == 1
+    assert "bad.csv:2" in capsys.readouterr().out
+    assert run(["export", "thing", "out.pdf", "-p", "group"]) == 1
+
+
+def test_the_dictionary_is_a_site_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["docs", "-p", str(MINI), "--out", "site", "--json"]) == 0
+    pages = {name: Path(name).read_text(encoding="utf-8") for name in said(capsys)["files"]}
+    assert "不合格品" in pages["site/zh/nonconformance.html"]
+    assert "Nonconformance" in pages["site/en/nonconformance.html"]
+    assert "<svg" in pages["site/en/lot.html"]
+    for name, text in pages.items():
+        assert "http://" not in text and "https://" not in text and "<script" not in text, name  # noqa: PT018
+
+
+def test_graphql_schema_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "--graphql", "-p", str(MINI), "--lang", "en"]) == 0
+    text = capsys.readouterr().out
+    assert "type Query {" in text
+    assert "createLot(" in text
+    assert "lotChanged(" in text
+
+
+def test_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    run(["init", "group"])
+    monkeypatch.setenv("CLEW_DATABSE_URL", "x")
+    capsys.readouterr()
+    assert run(["doctor", "-p", "group", "--json", "--lang", "en"]) == 0
+    found = {each["subject"]: each for each in said(capsys)["findings"]}
+    assert found["Environment"]["state"] == "warn"
+    assert "CLEW_DATABASE_URL" in found["Environment"]["found"]
+    assert found["Release"]["mend"]
+    assert run(["doctor", "-p", "group", "--database-url", "postgresql://nobody@127.0.0.1:1/none", "--lang", "en"]) == 1
+    assert "✗ Database" in capsys.readouterr().out
