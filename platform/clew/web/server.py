@@ -27,7 +27,8 @@ def refuse_strangers(settings: Settings) -> None:
 def bind(settings: Settings) -> socket.socket:
     """The listening socket, so that a taken port is told before anything else starts. Raises AddressInUse."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because event loops switch Nagle off only where they see it is TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
