@@ -39,6 +39,7 @@ class Crash(Exception):
     """A machine that stops."""
 
 
+@pytest.mark.timeout(7200)  # a million rows in the full tier; the small tier takes a second
 async def test_rename_and_required_field_with_two_nodes(database: TestDatabase, tier: Tier) -> None:
     count = tier.count(2_000, 1_000_000)
     db = await database.open(statement_timeout=0)
