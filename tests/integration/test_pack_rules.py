@@ -24,6 +24,7 @@ from clew.records.errors import (
     WrongState,
 )
 from clew.records.judge import in_memory
+from clew.records.survey import Violation, violations
 from clew.records.unit import Unit
 from clew.storage.expressions import Rows, value_sql
 from clew.testing.databases import TestDatabase
@@ -332,6 +333,18 @@ async def test_every_rule_and_guard_of_the_pack_can_be_decided(plant: Plant) -> 
         return asked
 
     assert await plant.commands.run(plant.call, ask) > 150
+
+
+TAKEN_AS_GIVEN = {"bom", "document_revision", "inspection_plan", "item", "routing", "site", "supplier"}
+"""Master data that the plant has without the change orders and papers that brought it there."""
+
+
+async def test_the_plant_of_these_tests_breaks_no_rule_itself(plant: Plant) -> None:
+    async def look(unit: Unit) -> list[Violation]:
+        return await violations(unit.connection, plant.tables, unit.judge.person_args)
+
+    found = await plant.commands.run(plant.call, look)
+    assert {each.entity for each in found} <= TAKEN_AS_GIVEN
 
 
 async def test_an_incoming_lot_from_receipt_to_use(plant: Plant) -> None:
