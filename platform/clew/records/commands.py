@@ -101,6 +101,7 @@ class Commands:
         """A new record, with lines (`[{…}]`) and links (`[id, …]`)."""
 
         async def work(unit: Unit) -> tuple[Record, bool]:
+            unit.alone = True
             return await verbs.create(unit, entity, given), True
 
         return await self._one(call, entity, ("create", entity, given), work, read_back)
@@ -201,6 +202,7 @@ class Commands:
             good = mode == "good" or (mode == "all" and all(each.error is None for each in reports))
             if not good:
                 raise _Undo(BulkOutcome(tuple(reports), committed=False, warnings=tuple(unit.warnings)))
+            await unit.flush()
             ids = [each.id for each in reports if each.id is not None]
             answer = await read_back(unit.connection, ids) if read_back else None
             return BulkOutcome(tuple(reports), True, tuple(unit.warnings), answer)
@@ -232,6 +234,7 @@ class Commands:
     ) -> Outcome:
         async def done(unit: Unit) -> Outcome:
             record, created = await work(unit)
+            await unit.flush()
             answer = await read_back(unit.connection, [record["id"]]) if read_back else None
             return Outcome(entity, record["id"], record["row_version"], created, tuple(unit.warnings), answer)
 

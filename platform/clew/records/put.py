@@ -17,13 +17,11 @@ from clew.metadata.blueprint import Entity, Field, FieldKind, Transition
 from clew.records import store
 from clew.records.errors import Missing, ReasonRequired, Unchangeable
 from clew.records.intake import Intake
-from clew.records.numbers import NumberTaken
 from clew.records.participants import Change, Verb
-from clew.records.references import check_references, wanted
+from clew.records.references import check_references, still_asked, wanted
 from clew.records.rows import Record, changes
 from clew.records.values import Path, check_count, coerce
 from clew.records.verify import check_rules_in_database, check_rules_in_memory, check_structure
-from clew.storage.errors import IntegrityFault
 
 if TYPE_CHECKING:
     from clew.records.unit import Unit
@@ -63,21 +61,35 @@ async def put_new(
     await _derive(unit, change, record)
     check_required(entity, record, path, numbers=False)
     references = {name: record[name] for name in record if name in entity.fields and name not in _NOT_CHECKED}
-    await check_references(unit, entity, wanted(entity, references, intake, path))
+    asked = wanted(entity, references, intake, path)
+    later = _may_wait(unit, entity, grant)
+    unit.alone = False
+    if not later:
+        await check_references(unit, entity, asked)
     made = await _number(unit, entity, record)
     await check_rules_in_memory(unit, change, record, path)
     for participant in unit.engine.participants(entity.name):
         await participant.check(change, unit)
+    if later:
+        await store.insert_later(unit, entity, record, path, still_asked(unit, asked), made)
+        return Written(change, record, changes(None, record), path, grant)
     try:
         await store.insert(unit, entity, record, path)
     except Exception as error:
-        _number_was_taken(unit, entity, made, error)
+        store.number_was_taken(unit, entity, made, error)
         raise
     unit.note_seen(entity.name, (record["id"],))
     written = Written(change, record, changes(None, record), path, grant)
     await put_links(unit, written, intake, new=True)
     await put_lines(unit, written, intake, new=True)
     return written
+
+
+def _may_wait(unit: Unit, entity: Entity, grant: Grant | None) -> bool:
+    """Whether a new record can be written in one statement with everything else: nothing reads it before that."""
+    if not unit.alone or unit.connection.dialect != "postgresql" or unit.engine.participants(entity.name):
+        return False
+    return (grant is None or grant.always) and unit.engine.plain(entity)
 
 
 async def put_change(
@@ -168,15 +180,6 @@ async def _number(unit: Unit, entity: Entity, record: Record) -> Field | None:
             unit.taken.append(taken)
         made = known
     return made
-
-
-def _number_was_taken(unit: Unit, entity: Entity, made: Field | None, error: Exception) -> None:
-    """A number of ours that somebody gave by hand before is left out: begin again with the next."""
-    fault = error.__cause__
-    if made is None or not isinstance(fault, IntegrityFault) or fault.kind != "unique":
-        return
-    if made.name in store.unique_fields(unit, entity, fault):
-        raise NumberTaken(made.name) from error
 
 
 def _check_changed(unit: Unit, entity: Entity, changed: Mapping[str, tuple[Any, Any]], path: Path, verb: Verb) -> None:

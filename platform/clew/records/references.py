@@ -52,28 +52,44 @@ def wanted(entity: Entity, values: Mapping[str, Any], intake: Intake, path: Path
 
 async def check_references(unit: Unit, entity: Entity, all_wanted: Sequence[Wanted]) -> None:
     """Raises BadReference for the first reference that cannot be used; the reasons are not told apart (threat 21)."""
-    asked = [each for each in all_wanted if not unit.knows(each.target, each.ids)]
+    asked = still_asked(unit, all_wanted)
     if not asked:
         return
-    key = (
-        entity.name,
-        unit.decision.digest,
-        tuple((each.field.name, each.target, len(each.ids) > 1) for each in asked),
-    )
-    statement = unit.engine.remember(key, lambda: _statement(unit, asked))
+    key = (entity.name, *shape_of(unit, asked))
+    statement = unit.engine.remember(key, lambda: counts_of(unit, asked))
+    row = await unit.connection.fetch_one(statement, arguments(unit, asked))
+    assert row is not None
+    judge_counts(unit, asked, row)
+
+
+def still_asked(unit: Unit, all_wanted: Sequence[Wanted]) -> list[Wanted]:
+    """The references this unit has not seen yet; a condition of its own is asked every time."""
+    return [each for each in all_wanted if each.field.where is not None or not unit.knows(each.target, each.ids)]
+
+
+def shape_of(unit: Unit, asked: Sequence[Wanted]) -> tuple[Any, ...]:
+    """What the statement depends on."""
+    return unit.decision.digest, tuple((each.field.name, each.target, len(each.ids) > 1) for each in asked)
+
+
+def arguments(unit: Unit, asked: Sequence[Wanted]) -> dict[str, Any]:
     args: dict[str, Any] = dict(unit.person_args)
     for at, each in enumerate(asked):
         args[f"ids_{at}"] = list(each.ids) if len(each.ids) > 1 else each.ids[0]
-    row = await unit.connection.fetch_one(statement, args)
-    assert row is not None
-    for each, count in zip(asked, row, strict=True):
+    return args
+
+
+def judge_counts(unit: Unit, asked: Sequence[Wanted], counts: Sequence[Any]) -> None:
+    """Raise for the first reference that was not found as often as it was named."""
+    for each, count in zip(asked, counts, strict=True):
         if count != len(each.ids):
             target = unit.engine.blueprint.entities[each.target].label
             raise BadReference(path=each.path, field=each.field.label, target=target)
         unit.note_seen(each.target, each.ids)
 
 
-def _statement(unit: Unit, asked: Sequence[Wanted]) -> sa.Select[Any]:
+def counts_of(unit: Unit, asked: Sequence[Wanted]) -> sa.Select[Any]:
+    """How many of each reference's records are there and usable, in the order asked."""
     tables, blueprint = unit.engine.tables, unit.engine.blueprint
     counts = []
     for at, each in enumerate(asked):
@@ -95,7 +111,7 @@ def _statement(unit: Unit, asked: Sequence[Wanted]) -> sa.Select[Any]:
         if each.field.where is not None:
             conditions.append(condition_sql(each.field.where, rows))
         counts.append(sa.select(sa.func.count()).select_from(target).where(*conditions).scalar_subquery())
-    return sa.select(*counts)
+    return sa.select(*counts) if counts else sa.select(sa.literal_column("1"))
 
 
 def _permitted_as(unit: Unit, entity: str) -> str:

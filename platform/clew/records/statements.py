@@ -30,6 +30,10 @@ class Step:
         self._counted = counted
         self._whole = self._together() if dialect == "postgresql" else None
 
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return self._parts
+
     def _together(self) -> ClauseElement:
         parts = list(self._parts)
         if self._counted is not None:
@@ -201,6 +205,12 @@ class Statements:
         if known is None:
             known = self._links[entity, field] = LinkStatements(entity, field, self.tables)
         return known
+
+
+def with_parts(select: sa.Select[Any], *steps: Step) -> sa.Select[Any]:
+    """One statement that does all the steps and answers `select`, which sees the rows as they were before."""
+    parts = [part for step in steps for part in step.parts]
+    return select.add_cte(*(part.cte(f"step_{at}") for at, part in enumerate(parts)))
 
 
 def bound(columns: Mapping[str, Any]) -> dict[str, Any]:

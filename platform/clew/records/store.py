@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,9 +12,11 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field
 from clew.records.errors import BadReference, Duplicate, Missing, Referenced
 from clew.records.intake import LinkChange
+from clew.records.numbers import NumberTaken
+from clew.records.references import Wanted, arguments, counts_of, judge_counts, shape_of
 from clew.records.rows import Record
 from clew.records.search import grams
-from clew.records.statements import bound
+from clew.records.statements import bound, with_parts
 from clew.records.values import Path
 from clew.storage.errors import IntegrityFault
 from clew.storage.schema import current_shape
@@ -33,6 +36,59 @@ async def insert(unit: Unit, entity: Entity, record: Record, path: Path) -> None
         await statements.insert.run(unit.connection, args)
     if statements.grams:
         await _add_grams(unit, entity, record, entity.searchable)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A new row that is written together with its leaf and event, in one statement with the check of its references."""
+
+    entity: Entity
+    args: dict[str, Any]
+    path: Path
+    asked: list[Wanted]
+    number: Field | None
+
+
+async def insert_later(
+    unit: Unit, entity: Entity, record: Record, path: Path, asked: list[Wanted], number: Field | None
+) -> None:
+    """As `insert`, but left to the end of the unit. Only for a record that nothing looks at in between."""
+    statements = unit.engine.statements.of(entity.name)
+    args = bound(statements.shape.columns(record))
+    args["at"] = unit.at
+    unit.waiting = Waiting(entity, args, path, asked, number)
+    if statements.grams:
+        await _add_grams(unit, entity, record, entity.searchable)
+
+
+async def insert_waiting(unit: Unit, row: Waiting, trail: Mapping[str, Any]) -> None:
+    """Row, version, leaf, event and their queues, and the count of every reference: one round trip."""
+    shape = shape_of(unit, row.asked)
+
+    def build() -> Any:
+        steps = (unit.engine.statements.of(row.entity.name).insert, unit.engine.statements.both)
+        return with_parts(counts_of(unit, row.asked), *steps)
+
+    statement = unit.engine.remember(("whole", row.entity.name, *shape), build)
+    args = {**arguments(unit, row.asked), **row.args, **trail}
+    try:
+        async with in_words(unit, row.entity, row.path):
+            counts = await unit.connection.fetch_one(statement, args)
+    except Exception as error:
+        number_was_taken(unit, row.entity, row.number, error)
+        raise
+    assert counts is not None
+    if row.asked:
+        judge_counts(unit, row.asked, counts)
+
+
+def number_was_taken(unit: Unit, entity: Entity, made: Field | None, error: Exception) -> None:
+    """A number of ours that somebody gave by hand before is left out: begin again with the next."""
+    fault = error.__cause__
+    if made is None or not isinstance(fault, IntegrityFault) or fault.kind != "unique":
+        return
+    if made.name in unique_fields(unit, entity, fault):
+        raise NumberTaken(made.name) from error
 
 
 async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Path) -> None:

@@ -21,8 +21,8 @@ from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, EntityClass
-from clew.records import outbox
-from clew.records.judge import Judge
+from clew.records import outbox, store
+from clew.records.judge import Judge, in_memory
 from clew.records.numbers import Numbers, Restart, Taken
 from clew.records.participants import Change, Participant, Signer
 from clew.records.rows import Record
@@ -55,6 +55,22 @@ class Engine:
             for name, entity in blueprint.entities.items()
         }
         self._statements: dict[Any, Any] = {}
+        self._plain: dict[str, bool] = {}
+
+    def plain(self, entity: Entity) -> bool:
+        """Whether a record of this entity is one row and decides all its rules by itself."""
+        found = self._plain.get(entity.name)
+        if found is None:
+            found = self._plain[entity.name] = (
+                not (entity.postings or entity.no_overlaps or entity.acyclics)
+                and all(each.stored or each.computed is not None for each in entity.fields.values())
+                and all(in_memory(rule.condition, entity) for rule in entity.rules)
+                and all(
+                    each.required_when is None or in_memory(each.required_when, entity)
+                    for each in entity.fields.values()
+                )
+            )
+        return found
 
     def participants(self, entity: str) -> tuple[Participant, ...]:
         return self._participants[entity]
@@ -135,6 +151,9 @@ class Unit:
     """The input comes from another system (import, connector): it may give numbers and external ids."""
     elevated: bool = False
     """Set by rooms above for effects the process makes itself; grants are not asked then."""
+    alone: bool = False
+    """The unit is one command and has written nothing: if its record is one row, that may wait for the end."""
+    waiting: store.Waiting | None = None
     warnings: list[Warned] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     postings: list[Any] = field(default_factory=list)
@@ -342,7 +361,10 @@ class Unit:
             for event in self._events
         ]
         statements = self.engine.statements
-        if len(trail) == len(events):
+        if self.waiting is not None:
+            assert len(trail) == len(events) == 1
+            await store.insert_waiting(self, self.waiting, {**trail[0], **events[0]})
+        elif len(trail) == len(events):
             if trail:
                 rows = [{**leaf, **event} for leaf, event in zip(trail, events, strict=True)]
                 await statements.both.run_many(self.connection, rows)
@@ -350,7 +372,7 @@ class Unit:
             if trail:
                 await statements.trail.run_many(self.connection, trail)
             await statements.events.run_many(self.connection, events)
-        self._versions, self._removed, self._events = {}, [], []
+        self._versions, self._removed, self._events, self.waiting = {}, [], [], None
 
 
 def frozen(entity: Entity, state: str | None) -> bool:

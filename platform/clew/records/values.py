@@ -7,6 +7,7 @@ characters are refused, because what a signatory sees must be what is stored.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -275,7 +276,8 @@ def check_count(field: Field, count: int, path: Path) -> None:
 def _json(field: Field, value: Any, path: Path, _b: Blueprint, _t: date) -> Any:
     exact = _exact_json(field, value, path, 0)
     if field.schema is not None:
-        error = next(iter(_validator(field).iter_errors(_loose(exact))), None)
+        validator = _validator(json.dumps(field.schema, sort_keys=True, default=dict))
+        error = next(iter(validator.iter_errors(_loose(exact))), None)
         if error is not None:
             where = "/".join(str(part) for part in error.absolute_path) or "/"
             raise BadJson(path=[*path, *error.absolute_path], field=_named(field), where=where, why=error.message[:200])
@@ -371,14 +373,9 @@ def _pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_validators: dict[int, tuple[object, Draft202012Validator]] = {}
-
-
-def _validator(field: Field) -> Draft202012Validator:
-    known = _validators.get(id(field))
-    if known is None or known[0] is not field.schema:
-        known = _validators[id(field)] = (field.schema, Draft202012Validator(dict(field.schema or {})))
-    return known[1]
+@lru_cache(maxsize=500)
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(json.loads(schema))
 
 
 def _named(field: Field) -> Bilingual:
