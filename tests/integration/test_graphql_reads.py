@@ -26,6 +26,7 @@ from clew.records.query.compile import compile_plan
 from clew.records.query.run import SessionEnded, fetch_records
 from clew.storage import system
 from clew.storage.engine import Database
+from clew.storage.errors import StatementTimeout
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -312,8 +313,10 @@ async def test_history_and_audit(api: Api) -> None:
         header = json.dumps({"reason": "wrong count", "channel": "api", "release": "r"})
         qty, lot_no = {"c": "x", "s": "y", "o": "1.0000", "n": "2.0000"}, {"c": "z", "s": "q", "o": "a", "n": "b"}
         fields = json.dumps({"qty": qty, "supplier_lot": lot_no})
-        values = {"leaf_id": uid(8, 1), "at": MOMENTS[1], "action": "update", "entity": "lot", "record_id": lot,
-                  "row_version": 2, "actor": uid(9, 1), "header": header, "fields": fields, "digest": "d" * 64}  # fmt: skip
+        values = {
+            "leaf_id": uid(8, 1), "at": MOMENTS[1], "action": "update", "entity": "lot", "record_id": lot,
+            "row_version": 2, "actor": uid(9, 1), "header": header, "fields": fields, "digest": "d" * 64,
+        }  # fmt: skip
         await connection.execute(sa.insert(system.leaf), values)
     document = """query($id: ID!) { lot(id: $id) {
       history(first: 10) { txFrom txTo rowVersion reason action record { qty item { name } } }
@@ -514,3 +517,46 @@ async def test_voided_records(api: Api) -> None:
     found = await api.data("{ a: lots(voided: ONLY) { nodes { number } } b: lots(voided: INCLUDE) { totalCount } }")
     assert {each["number"] for each in found["a"]["nodes"]} == voided
     assert found["b"]["totalCount"] == len(api.world.rows("lot", None))
+
+
+async def test_huge_filters_are_refused(api: Api) -> None:
+    document = "query($w: LotWhere) { lots(where: $w) { totalCount } }"
+    deep: dict[str, Any] = {"number": {"eq": "x"}}
+    for _ in range(70):
+        deep = {"not": deep}
+    assert await api.codes(document, w=deep) == ["BAD_INPUT"]
+    wide = {"or": [{"number": {"eq": "x"}}] * 400}
+    assert await api.codes(document, w=wide) == ["GRAPHQL_LIMIT"]
+    for _ in range(3000):
+        deep = {"and": [deep]}
+    assert set(await api.codes(document, w=deep)) <= {"BAD_INPUT", "GRAPHQL_LIMIT"}
+    assert await api.codes("{" + "lots(where:{not:" * 900 + "}") in (["GRAPHQL_SYNTAX"], ["GRAPHQL_LIMIT"])
+    assert await api.codes("#" + "x" * 300_000 + "\n{ __typename }") == ["GRAPHQL_LIMIT"]
+    reasonable: dict[str, Any] = {"number": {"eq": "x"}}
+    for _ in range(10):
+        reasonable = {"not": {"or": [reasonable, {"supplier": {"name": {"eq": "y"}}}]}}
+    assert "lots" in await api.data(document, w=reasonable)
+
+
+async def test_many_fields_and_aliases(api: Api) -> None:
+    """More members than SQLite's 63 or PostgreSQL's 50 JSON arguments, and names longer than an identifier."""
+    fields = " ".join(f"{'n' * 70}{at}: number" for at in range(150))
+    [node] = (await api.data(f"{{ lots(first: 1) {{ nodes {{ {fields} }} }} }}"))["lots"]["nodes"]
+    assert len(node) == 150
+    assert len(set(node.values())) == 1
+
+
+async def test_a_slow_statement_is_a_coded_error(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(*_: Any) -> Any:
+        raise StatementTimeout()
+
+    async with api.database.read() as connection:
+        monkeypatch.setattr(type(connection), "fetch_text", slow)
+    found = await api.ask("{ lots { totalCount } }")
+    assert found["data"] is None
+    assert found["errors"][0]["extensions"] == {
+        "code": "STATEMENT_TIMEOUT",
+        "hint": "Ask for less at once: narrow the filter or the page.",
+        "retryable": True,
+        "requestId": "req-1",
+    }

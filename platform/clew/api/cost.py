@@ -31,6 +31,7 @@ from clew.api.planner import Paging
 class Limits:
     """What a document may be."""
 
+    characters: int = 200_000
     tokens: int = 4000
     depth: int = 20
     fields: int = 5000
@@ -40,6 +41,8 @@ class Limits:
     """How often one response key may be written in one selection."""
     directives: int = 100
     definitions: int = 100
+    conditions: int = 300
+    """Conditions of all filters together."""
     cost: int = 50_000
     discovery: bool = True
     paging: Paging = Paging()

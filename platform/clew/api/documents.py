@@ -62,6 +62,8 @@ def make_operation(
 
 
 def _parsed(text: str, limits: Limits) -> DocumentNode:
+    if len(text) > limits.characters:
+        raise TooLarge(what="characters", count=len(text), limit=limits.characters)
     try:
         return parse(text, max_lexical_tokens=limits.tokens, max_tokens=limits.tokens)
     except GraphQLSyntaxError as error:

@@ -19,7 +19,7 @@ from clew.api import answers
 from clew.api.build import Feature
 from clew.api.cost import Limits
 from clew.api.documents import Invalid, make_operation
-from clew.api.errors import BadRequestBody, NoOperation, UnknownDocument
+from clew.api.errors import BadRequestBody, NoOperation, TooLarge, UnknownDocument
 from clew.api.exchange import Answer, Caller, Question
 from clew.api.operations import READ_ID, Call, Operation, ReadBack, Reading, arguments_of, plan_record_selection
 from clew.api.planner import DISCOVERY, Planner, Selected
@@ -45,6 +45,8 @@ class Options:
     documents: Mapping[str, str] = field(default_factory=dict)
     only_known: bool = False
     documents_kept: int = 500
+    longest_kept: int = 20_000
+    """Characters of the longest document that is kept ready."""
     shapes_kept: int = 50
 
     @classmethod
@@ -86,6 +88,9 @@ class GraphQLEngine:
             raise
         except ClewError as error:
             return answers.refused(error, context.locale, context.request_id)
+        except RecursionError:
+            deep = TooLarge(what="levels", count="too many", limit=self.options.limits.depth)
+            return answers.refused(deep, context.locale, context.request_id)
         return await self._mutation(operation, question.variables or _NONE, caller)
 
     async def stream(self, question: Question, caller: Caller) -> AsyncGenerator[Answer, None]:
@@ -129,7 +134,8 @@ class GraphQLEngine:
                 question.variables or _NONE,
                 suggestions=options.suggestions,
             )
-            _keep(view.documents, key, found, options.documents_kept)
+            if len(text) <= options.longest_kept:
+                _keep(view.documents, key, found, options.documents_kept)
         elif found.priced:
             found.weigh(question.variables or _NONE)
         return found
@@ -157,9 +163,7 @@ class GraphQLEngine:
         prepared = operation.reads.get(key)
         if prepared is None:
             prepared = self._prepare(operation, shape, caller)
-            if len(operation.reads) >= self.options.shapes_kept:
-                operation.reads.clear()
-            operation.reads[key] = prepared
+            self._remember(operation, key, prepared)
         try:
             async with self.database.read() as connection:
                 text = await prepared.fetch(connection, args, context, self.clock.now())
@@ -174,7 +178,7 @@ class GraphQLEngine:
         return answers.data(text)
 
     def _prepare(self, operation: Operation, shape: Shape, caller: Caller) -> Prepared:
-        planner = operation.planner(shape, self.options.limits.paging)
+        planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
         roots = tuple(
             planner.item(selected, operation.root)
             for selected in planner.collect(operation.root, [operation.node.selection_set])
@@ -190,11 +194,16 @@ class GraphQLEngine:
             late=tuple(planner.late),
         )
 
+    def _remember(self, operation: Operation, key: Any, prepared: Prepared) -> None:
+        if len(operation.reads) >= self.options.shapes_kept:
+            operation.reads.clear()
+        operation.reads[key] = prepared
+
     def _with_discovery(
         self, operation: Operation, shape: Shape, variables: Mapping[str, Any], text: str
     ) -> Answer:
         """Introspection is answered by graphql-core on the complete view and put beside what the database said."""
-        planner = operation.planner(shape, self.options.limits.paging)
+        planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
         chosen = planner.collect(operation.root, [operation.node.selection_set])
         fields = tuple(node for each in chosen if each.name in DISCOVERY for node in each.nodes)
         if not fields:
@@ -230,7 +239,7 @@ class GraphQLEngine:
 
     def _calls(self, operation: Operation, variables: Mapping[str, Any], caller: Caller) -> list[Call]:
         args, shape = operation.coerce(variables)
-        planner = operation.planner(shape, self.options.limits.paging)
+        planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
         plain = operation.plain(variables)
         calls: list[Call] = []
         for selected in planner.collect(operation.root, [operation.node.selection_set]):
@@ -272,9 +281,10 @@ class GraphQLEngine:
         if prepared is None:
             planner.late.clear()
             plan = plan_record_selection(planner, selected, entity)
-            prepared = operation.reads[key] = prepare(
+            prepared = prepare(
                 plan, self.blueprint, self.tables, caller.decision, self.database.dialect, late=tuple(planner.late)
             )
+            self._remember(operation, key, prepared)
 
         async def read(connection: Connection, id: UUID) -> str:
             now = self.clock.now()

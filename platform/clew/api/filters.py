@@ -140,6 +140,7 @@ def where_predicate(planner: Planner, type_: Any, tree: Mapping[str, Tree], wher
     """The condition of a where object: all its keys together."""
     found: list[Predicate] = []
     for key, value in tree.items():
+        planner.condition()
         path = f"{where}.{key}"
         if key in ("and", "or"):
             if not isinstance(value, list) or any(not isinstance(each, Mapping) for each in value):

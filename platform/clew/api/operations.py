@@ -19,7 +19,7 @@ from graphql import (
 
 from clew.api.build import entity_type
 from clew.api.exchange import Caller
-from clew.api.planner import Planner, Selected
+from clew.api.planner import Paging, Planner, Selected
 from clew.api.trees import ABSENT, Coercion, Shape, from_shape, plain_argument
 from clew.api.view import View
 from clew.records.query import plan as p
@@ -77,14 +77,14 @@ class Operation:
                 shape.append(take(variable.type, value, name))
         return args, tuple(shape)
 
-    def planner(self, shape: Shape, most: Any) -> Planner:
+    def planner(self, shape: Shape, paging: Paging, conditions: int) -> Planner:
         """A planner for one shape of the variables."""
         trees = {
             variable.name: from_shape(each, "$" + variable.name)
             for variable, each in zip(self.variables, shape, strict=True)
         }
         flags = {name: tree.value for name, tree in trees.items() if isinstance(tree, p.Const)}
-        return Planner(self.view.build, self.fragments, trees, flags, most)
+        return Planner(self.view.build, self.fragments, trees, flags, paging, conditions)
 
     def plain(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The request's variables with their defaults, as they came."""

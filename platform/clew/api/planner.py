@@ -24,7 +24,7 @@ from graphql import (
 )
 
 from clew.api.build import Build, spec_of
-from clew.api.errors import BadPage, BadVariable
+from clew.api.errors import BadPage, BadVariable, TooLarge
 from clew.api.trees import ABSENT, Tree, from_literal
 from clew.records.query import plan as p
 from clew.records.query.plan import Const, Slot, Value
@@ -77,10 +77,12 @@ class Planner:
         variables: Mapping[str, Tree],
         flags: Mapping[str, Any],
         paging: Paging,
+        conditions: int = 300,
     ) -> None:
         self.build, self.paging = build, paging
         self._fragments, self._variables, self._flags = fragments, variables, flags
         self.late: list[Late] = []
+        self._conditions, self._most_conditions = 0, conditions
 
     # ── selections ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -182,6 +184,12 @@ class Planner:
             slot = tree.name
             self.late.append(lambda args: check_size(args[slot], name, most))
         return tree if isinstance(tree, Const | Slot) else None
+
+    def condition(self) -> None:
+        """Count one more condition of a filter; a filter of thousands would only burden the database."""
+        self._conditions += 1
+        if self._conditions > self._most_conditions:
+            raise TooLarge(what="conditions", count=self._conditions, limit=self._most_conditions)
 
     def refuse(self, where: str, why: str) -> BadVariable:
         """An input that fits the schema but makes no sense."""

@@ -63,6 +63,8 @@ Tree = Any
 """dict | list | Slot | Const | Choice | CursorAt | None | ABSENT"""
 Shape = Any
 _VALUE = 1
+MAX_DEPTH = 60
+"""Levels of objects and lists inside one variable."""
 
 
 def _structural(type_: Any) -> bool:
@@ -115,6 +117,8 @@ class Coercion:
     def _object(self, type_: GraphQLInputObjectType, value: Any, name: str) -> Shape:
         if not isinstance(value, Mapping):
             raise _bad(name, "must be an object")
+        if name.count(".") > MAX_DEPTH:
+            raise _bad(name, "is nested too deeply")
         fields = type_.fields
         shape: list[Any] = ["{"]
         for key, inner in value.items():

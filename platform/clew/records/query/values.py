@@ -43,7 +43,13 @@ def bound(value: Value, type_: TypeEngine[Any]) -> Sql:
 
 
 def size_of(value: Value) -> Sql:
-    """A page size: an integer the caller has bounded already."""
+    """A page size: an integer the caller has bounded already.
+
+    One that is part of the plan is written out, so that PostgreSQL knows how few rows are wanted and can keep one plan
+    instead of planning at every execution.
+    """
+    if isinstance(value, Const):
+        return sa.literal_column(str(int(str(value.value))), sa.BigInteger())
     return bound(value, Integer())
 
 
