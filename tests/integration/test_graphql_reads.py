@@ -560,3 +560,15 @@ async def test_a_slow_statement_is_a_coded_error(api: Api, monkeypatch: pytest.M
         "retryable": True,
         "requestId": "req-1",
     }
+
+
+async def test_groups_by_a_polymorphic_reference(api: Api) -> None:
+    document = """{ nonconformances { groups(by: [subject], first: 500) { count
+      key { subject { __typename ... on Lot { number } ... on SerialUnit { serial } } } } } }"""
+    groups = (await api.data(document, api.inspector, INSPECTOR))["nonconformances"]["groups"]
+    rows = [row for row in api.world.rows("nonconformance", None) if row["site"] in INSPECTOR.sites]
+    subjects = {row["subject_id"] if row["severity"] != "minor" else None for row in rows}
+    assert len(groups) == len(subjects)
+    assert sum(each["count"] for each in groups) == len(rows)
+    refused = await api.codes("{ nonconformances { groups(by: [state]) { key { severity } } } }")
+    assert refused == ["BAD_INPUT"]

@@ -161,9 +161,10 @@ def walk(reader: Reader, asked: dict[str, Any]) -> list[dict[str, Any]]:
         variables[cursor] = page["pageInfo"][edge]
 
 
+@pytest.mark.timeout(3600)
 def test_every_read_equals_the_oracle(reader: Reader, tier: Tier) -> None:
     @settings(
-        max_examples=tier.count(60, 3000),
+        max_examples=tier.count(60, 1500),
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
@@ -181,11 +182,12 @@ def test_every_read_equals_the_oracle(reader: Reader, tier: Tier) -> None:
     check()
 
 
+@pytest.mark.timeout(3600)
 def test_sqlite_pg_agree(new_database: Any, tier: Tier) -> None:
     readers = [Reader(new_database(dialect), 11) for dialect in ("sqlite", "postgresql")]
 
     @settings(
-        max_examples=tier.count(30, 2000), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=tier.count(30, 1000), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     @given(questions())
     def check(asked: dict[str, Any]) -> None:
