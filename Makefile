@@ -67,7 +67,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit --quiet --recursive platform/clew --configfile pyproject.toml --severity-level medium
+	$(BIN)/bandit --quiet --recursive platform/clew --configfile pyproject.toml --severity-level medium --confidence-level medium
 
 test-python: $(READY) web
 	$(BIN)/pytest -n $(JOBS)

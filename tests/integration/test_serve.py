@@ -99,8 +99,9 @@ async def test_a_release_that_cannot_be_loaded_leaves_the_present_one(tmp_path: 
 
         with sqlite3.connect(tmp_path / "clew.db") as behind_the_back:
             behind_the_back.execute(
-                'INSERT INTO clew_release SELECT 2, 1, state, digest, blueprint_digest, plan_id, \'{"clew.yaml": "x"}\','
-                " catalog, compiler, at, live_at, by, note, consents FROM clew_release WHERE number = 1"
+                "INSERT INTO clew_release SELECT 2, 1, state, digest, blueprint_digest, plan_id, ?,"
+                " catalog, compiler, at, live_at, by, note, consents FROM clew_release WHERE number = 1",
+                ('{"clew.yaml": "x"}',),
             )
         assert await host.refresh() is False
         assert host.current.number == 1

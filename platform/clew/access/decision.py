@@ -81,7 +81,7 @@ class Decision:
 
 
 def permit_all(blueprint: Blueprint) -> Decision:
-    """The decision of the loopback-only server while a project declares no policies: everything, audited all the same."""
+    """The decision of the loopback-only server while a project declares no policies: everything, still audited."""
     open_field = FieldAccess(ALWAYS, ALWAYS)
     entities = {
         name: EntityAccess(
@@ -90,9 +90,9 @@ def permit_all(blueprint: Blueprint) -> Decision:
             update=ALWAYS,
             void=ALWAYS,
             correct=ALWAYS,
-            transitions=MappingProxyType({move: ALWAYS for move in entity.transitions}),
+            transitions=MappingProxyType(dict.fromkeys(entity.transitions, ALWAYS)),
             fields=MappingProxyType(
-                {each: open_field for each in (*entity.fields, *entity.inverses)}
+                dict.fromkeys((*entity.fields, *entity.inverses), open_field)
             ),
             audit=ALWAYS,
             export=ALWAYS,

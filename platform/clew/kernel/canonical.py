@@ -9,7 +9,6 @@ from typing import Any
 
 from clew.kernel.scalars import to_wire
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
