@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NoReturn
 
-import yaml
+from ruamel.yaml import events as yaml
+from ruamel.yaml.cyaml import CParser
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from clew.kernel.diagnostics import Findings, Place, Rule
 from clew.metadata import rules
@@ -23,7 +26,6 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 40_000
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INVISIBLE = re.compile("[\u0085\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
@@ -139,19 +141,29 @@ def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
     before = len(findings)
     builder = _Builder(SourceFile(name, text), findings)
     try:
-        documents = builder.documents(yaml.parse(text, Loader=_LOADER))
-    except yaml.MarkedYAMLError as error:
+        documents = builder.documents(_events(text))
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
         problem = error.problem or "not readable"
         findings.add(rules.YAML_SYNTAX, place, problem=problem, problem_zh=PROBLEMS_ZH.get(problem, problem))
         return []
-    except yaml.reader.ReaderError as error:
+    except ReaderError as error:
         findings.add(rules.INVISIBLE_CHARACTER, Place(name), character=f"U+{ord(str(error.character)[:1] or '0'):04X}")
         return []
     except _Refused:
         return []
     return documents if builder.usable or len(findings) == before else []
+
+
+def _events(text: str) -> Iterator[Any]:
+    """libyaml's events, one at a time: nothing is built before it has been looked at."""
+    parser = CParser(text)
+    try:
+        while parser.check_event():
+            yield parser.get_event()
+    finally:
+        parser.dispose()
 
 
 class _Refused(Exception):
