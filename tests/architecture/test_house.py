@@ -24,7 +24,7 @@ HOMES = {
     "strawberry": ("api",),
     "starlette": ("web",),
     "uvicorn": ("web", "cli", "testing"),
-    "yaml": ("metadata",),
+    "ruamel": ("metadata",),
     "typer": ("cli",),
     "openpyxl": ("records",),
     "pypinyin": ("storage", "records"),

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from ruamel.yaml import events as yaml
-from ruamel.yaml.cyaml import CParser
+from ruamel.yaml.clib._ruamel_yaml import CParser
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
