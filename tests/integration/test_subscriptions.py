@@ -196,3 +196,19 @@ async def test_late_commits_are_not_missed(new_database: Any, tmp_path: Path) ->
             release.set()
             made = await late
             assert (await asyncio.wait_for(listener.next(), 15)).record_id == made.id
+
+
+async def test_the_next_release_ends_live_connections_so_that_they_come_back(tmp_path: Path, new_database: Any) -> None:
+    async with served(new_database("sqlite").url, tmp_path) as house, listening(house) as port, socket(port) as ws:
+        await say(ws, type="subscribe", id="1", payload={"query": CHANGES})
+        await following(house)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15) as client:
+            body, headers = {"query": CHANGES}, {"accept": "text/event-stream"}
+            async with client.stream("POST", "/graphql", json=body, headers=headers) as stream:
+                await following(house, 2)
+                house.app.entrance.serves(house.host.current)
+                assert await closed(ws) == 1012
+                assert "complete" not in "".join([text async for text in stream.aiter_text()])
+        async with socket(port) as again:
+            await say(again, type="subscribe", id="1", payload={"query": "{ suppliers { totalCount } }"})
+            assert (await hear(again))["type"] == "next"

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
-from clew.runtime import Runtime, RuntimeHost
+from clew.runtime import RuntimeHost
 from clew.settings import Settings
 from clew.web.entrance import Entrance
 from clew.web.errors import MethodNotAllowed, error_body
@@ -37,7 +37,7 @@ class Application:
         self._graphql = GraphQLDoor(self.entrance)
         self._socket = SocketDoor(self.entrance)
         self._others = _others(self.entrance)
-        host.on_change(self._serves)
+        host.on_change(self.entrance.serves)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -50,9 +50,6 @@ class Application:
         elif kind == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4404, "reason": "Not found"})
-
-    def _serves(self, runtime: Runtime) -> None:
-        self.entrance.metrics.release.set(runtime.number)
 
 
 def _others(entrance: Entrance) -> ASGIApp:

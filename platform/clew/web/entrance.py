@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -29,7 +29,7 @@ class Entrance:
         self.log = log
         self.doorkeeper = Doorkeeper(settings)
         self._origins = frozenset(origin.encode("latin-1") for origin in settings.origins)
-        self._live = 0
+        self._live: dict[object, Callable[[], None]] = {}
 
     def caller(self, runtime: Runtime, headers: Headers, request_id: str) -> Caller:
         """Who asks. While a project declares no policies that is the operator of this machine, with every right."""
@@ -39,18 +39,28 @@ class Entrance:
         return Caller(context, runtime.decide(context))
 
     @contextmanager
-    def live(self, kind: LiveKind) -> Iterator[None]:
-        """Count a live connection. Raises TooManyConnections."""
-        if self._live >= self.settings.socket_connections:
+    def live(self, kind: LiveKind, end: Callable[[], None]) -> Iterator[None]:
+        """Count a live connection. `end` asks it to stop, so that its client comes back to the next release.
+
+        Raises TooManyConnections.
+        """
+        if len(self._live) >= self.settings.socket_connections:
             raise TooManyConnections
-        self._live += 1
+        place = object()
+        self._live[place] = end
         gauge = self.metrics.live.labels(kind)
         gauge.inc()
         try:
             yield
         finally:
-            self._live -= 1
+            del self._live[place]
             gauge.dec()
+
+    def serves(self, runtime: Runtime) -> None:
+        """Another release is served from now on: live connections, which hold plans of the one before, are ended."""
+        self.metrics.release.set(runtime.number)
+        for end in list(self._live.values()):
+            end()
 
     def cors(self, headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
         """Headers that let a page of an allowed origin read the answer."""

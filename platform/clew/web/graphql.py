@@ -5,6 +5,7 @@ Nothing sits between the server and this file: no routing, no middleware, no req
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -75,10 +76,13 @@ class GraphQLDoor:
             runtime = entrance.host.current
             caller = entrance.caller(runtime, headers, request_id)
             if wanted == EVENTS:
-                with entrance.live("sse"):
+                ending = asyncio.Event()
+                with entrance.live("sse", ending.set):
                     source = runtime.graphql.stream(question, caller)
                     apology = partial(entrance.apology, headers=headers, request_id=request_id, where="sse")
-                    return await stream_events(source, receive, send, request_id, apology, entrance.cors(headers))
+                    return await stream_events(
+                        source, receive, send, ending, request_id, apology, entrance.cors(headers)
+                    )
             answer = await runtime.graphql.execute(question, caller, queries_only=scope["method"] == "GET")
         except ClewError as problem:
             entrance.refused(problem)

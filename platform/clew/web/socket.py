@@ -24,7 +24,7 @@ PROTOCOL = "graphql-transport-ws"
 
 BAD_MESSAGE, UNAUTHORIZED, WRONG_PROTOCOL = 4400, 4401, 4406
 INIT_TIMEOUT, DUPLICATE, TOO_MANY = 4408, 4409, 4429
-FORBIDDEN, GOING_AWAY = 4403, 1001
+FORBIDDEN, SERVICE_RESTART = 4403, 1012
 
 
 class _Message(msgspec.Struct):
@@ -58,12 +58,13 @@ class SocketDoor:
         await receive()  # websocket.connect
         try:
             self._entrance.doorkeeper.check(scope, headers)
-            with self._entrance.live("websocket"):
+            conversation = _Conversation(self._entrance, headers, receive, send)
+            with self._entrance.live("websocket", conversation.end):
                 if PROTOCOL not in scope.get("subprotocols", ()):
                     await _close(send, WRONG_PROTOCOL, "Subprotocol not acceptable")
                     return
                 await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-                await _Conversation(self._entrance, headers, receive, send).run()
+                await conversation.run()
         except ClewError as problem:
             self._entrance.refused(problem)
             await _close(send, FORBIDDEN, problem.code)
@@ -80,6 +81,7 @@ class _Conversation:
         self._request_id = request_id_of(headers)
         self._decode = msgspec.json.Decoder(_Message).decode
         self._ready = False
+        self._ending: asyncio.Task[None] | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -94,10 +96,17 @@ class _Conversation:
         except _Close as closing:
             await _close(self._send, closing.code, closing.reason)
         finally:
+            if self._ending is not None:
+                await self._ending
             running = list(self._operations.values())
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    def end(self) -> None:
+        """Close from our side with the code that makes clients connect again."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(_close(self._send, SERVICE_RESTART, "Another release is served"))
 
     async def _next(self) -> _Message | None:
         received: Message = await self._receive()

@@ -20,13 +20,15 @@ async def stream_events(
     source: AsyncGenerator[Answer, None],
     receive: Receive,
     send: Send,
+    ending: asyncio.Event,
     request_id: str,
     apology: Callable[[Exception], bytes],
     more: tuple[tuple[bytes, bytes], ...] = (),
 ) -> None:
     """Send every answer as a `next` event, then `complete`; stop when the client goes away.
 
-    `apology` makes the error body for a failure of the source: the stream has begun, so its status stays 200.
+    `ending` stops it from our side, without `complete`: the client then comes back. `apology` makes the error body for
+    a failure of the source: the stream has begun, so its status stays 200.
     """
     headers = [
         (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -36,7 +38,7 @@ async def stream_events(
     ]
     start: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": headers}
     await send(start)
-    gone = asyncio.ensure_future(_gone(receive))
+    gone = asyncio.ensure_future(_gone(receive, ending))
     upcoming: asyncio.Future[Answer | None] | None = None
     try:
         while not gone.done():
@@ -55,6 +57,7 @@ async def stream_events(
                 await _write(send, b"event: complete\ndata:\n\n", last=True)
                 return
             await _write(send, _event(answer.body))
+        await _write(send, b"", last=True)
     finally:
         for task in (gone, upcoming):
             if task is not None:
@@ -73,7 +76,16 @@ async def _next(source: AsyncGenerator[Answer, None]) -> Answer | None:
     return await anext(source, None)
 
 
-async def _gone(receive: Receive) -> None:
+async def _gone(receive: Receive, ending: asyncio.Event) -> None:
+    tasks = [asyncio.ensure_future(_disconnected(receive)), asyncio.ensure_future(ending.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
