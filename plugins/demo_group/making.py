@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from plugins.demo_group.products import Product
-from plugins.demo_group.supply import Bought
-from plugins.demo_group.world import World, expiry
-
 from clew.records.values import AnyRef
+from demo_group.families import Product
+from demo_group.supply import Bought
+from demo_group.world import World, expiry
 
 
 @dataclass(slots=True)
@@ -397,7 +396,7 @@ def _inspect_and_release(
     for characteristic, kind in product.characteristics:
         for sample in range(1, n + 1):
             moment = at + timedelta(hours=3 + sample)
-            reading = {"value": world.decimal(9.95, 10.05, 3)} if kind == "variable" else {"pass": True}
+            reading = {"value": world.decimal(9.95, 10.05, 3)} if kind == "variable" else {"pass_": True}
             world.add(
                 "inspection_result",
                 moment,

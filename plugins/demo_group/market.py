@@ -7,12 +7,11 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from plugins.demo_group.making import Made
-from plugins.demo_group.people import SITES
-from plugins.demo_group.products import FAMILIES, Product
-from plugins.demo_group.world import World, social_credit_code
-
 from clew.records.values import AnyRef
+from demo_group.families import FAMILIES, Product
+from demo_group.making import Made
+from demo_group.people import SITES
+from demo_group.world import World, social_credit_code
 
 CITIES = ("北京", "上海", "广州", "武汉", "成都", "杭州", "南京", "西安", "沈阳", "长沙", "郑州", "济南")
 FOREIGN = {

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from plugins.demo_group.world import World, mod10, social_credit_code
+from demo_group.world import World, mod10, social_credit_code
 
 SITES = {
     "SUZ": ("苏州工厂", "CN", "Asia/Shanghai"),

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date
-from typing import Any
-
-from plugins.demo_group import making, market, people, products, supply
-from plugins.demo_group.world import SIZES, World
-
-from clew.records.loading import Loader
+from clew.sdk import SeedOrder, hookimpl
+from demo_group import making, market, people, products, supply
+from demo_group.world import SIZES, World
 
 
-async def fill(
-    loader: Loader,
-    blueprint: Any,
-    *,
-    size: str,
-    today: date,
-    files: Mapping[str, Mapping[str, Any]],
-    report: Callable[[int, str], None],
-) -> World:
-    """Load everything inside the loader's unit of work. `size` is small, medium or large."""
-    world = World(blueprint, loader, SIZES[size], today, report, files)
-    await loader.begin()
+@hookimpl
+async def clew_seed(order: SeedOrder) -> None:
+    """The whole story, chapter by chapter, each building on what the earlier ones made."""
+    world = World(order.blueprint, order.loader, SIZES[order.size], order.today, order.report, order.files)
     await people.organisation(world)
     portfolio = await products.portfolio(world)
     vendors = await supply.suppliers(world)
@@ -36,6 +23,5 @@ async def fill(
     await market.development(world)
     await supply.plain_stock(world, shelf, vendors)
     world.settle()
-    await loader.finish()
-    report(sum(loader.loaded.values()), "records")
-    return world
+    await order.loader.flush()
+    world.tell()

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from plugins.demo_group.products import Product
-from plugins.demo_group.world import World, social_credit_code
-
 from clew.records.values import AnyRef
+from demo_group.families import Product
+from demo_group.world import World, social_credit_code
 
 CHINESE_SUPPLIERS = (
     "宝钛精密材料",
@@ -309,7 +308,7 @@ def _accept(
         characteristic=plan[1],
         sample=1,
         version=1,
-        **{"pass": True},
+        pass_=True,
         source="manual",
         inspector=inspector,
         at=came + timedelta(hours=8),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from clew.metadata.blueprint import Blueprint, Field
-from clew.records.loading import Loader, Move
 from clew.records.values import AnyRef
+from clew.sdk import Loading, Move
 
 FLUSH_AT = 40_000
 QUOTED = frozenset({"code", "number", "site"})
@@ -34,12 +34,14 @@ class Size:
     purchases: int
     sales: int
     stock_lots: int
+    about: int
+    """Records in all, roughly: what progress is told against."""
 
 
 SIZES: Mapping[str, Size] = {
-    "small": Size("small", 2, 60, 120, 80, 0),
-    "medium": Size("medium", 4, 600, 1_500, 900, 20_000),
-    "large": Size("large", 4, 2_000, 6_000, 3_000, 1_000_000),
+    "small": Size("small", 2, 60, 120, 80, 0, 7_000),
+    "medium": Size("medium", 4, 600, 1_500, 900, 20_000, 120_000),
+    "large": Size("large", 4, 2_000, 6_000, 3_000, 1_000_000, 3_200_000),
 }
 
 
@@ -54,10 +56,10 @@ class World:
     """What the chapters write through. `today` is the last day of the story; all times lie before it."""
 
     blueprint: Blueprint
-    loader: Loader
+    loader: Loading
     size: Size
     today: date
-    report: Callable[[int, str], None]
+    report: Callable[[int, int], None]
     files: Mapping[str, Mapping[str, Any]]
     """A stored sample file by name: `pdf`, `image`."""
     rng: random.Random = field(default_factory=lambda: random.Random(20260101))
@@ -148,8 +150,10 @@ class World:
     ) -> UUID:
         """Add a record born then and walked to state `to`, one transition after the other, within some days.
 
-        `later` gives values that a record only gets when it enters a state.
+        `later` gives values that a record only gets when it enters a state. A field whose name is a word of Python is
+        written with an underscore after it (`class_`).
         """
+        values = {name.rstrip("_"): value for name, value in values.items()}
         values.setdefault("id", self.new_id(born))
         for known in self.blueprint.entities[entity].fields.values():
             if known.coding_rule and known.name not in values:
@@ -203,7 +207,12 @@ class World:
         """Hand over what has been collected when it is much."""
         if self.loader.waiting > FLUSH_AT:
             await self.loader.flush()
-            self.report(sum(self.loader.loaded.values()), "records")
+            self.tell()
+
+    def tell(self) -> None:
+        """Say how far it is."""
+        done = sum(self.loader.loaded.values())
+        self.report(done, max(done, self.size.about))
 
     # ── stock ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,9 +283,6 @@ class World:
                 },
                 at=at,
             )
-
-
-Chapter = Callable[[World], Awaitable[None]]
 
 
 def gtin14(indicator: int, company: str, reference: int) -> str:

@@ -16,7 +16,8 @@ from clew.kernel.text import Bilingual
 if TYPE_CHECKING:
     from clew.cli.terminal import Terminal
     from clew.records.importing import ImportReport
-    from clew.runtime import Runtime
+    from clew.runtime import Runtime, RuntimeHost
+    from clew.testing.seed import Seeded
 
 _FORMATS = ("csv", "xlsx", "jsonl")
 
@@ -68,10 +69,17 @@ def seed_command(
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
 
-    async def work(runtime: Runtime) -> int:
-        return await seed_with_progress(given.terminal, runtime, size)
+    async def work() -> Seeded:
+        from clew.runtime import open_runtime
 
-    given.terminal.emit(ok=True, records=asyncio.run(_with_runtime(given, work)))
+        host = await open_runtime(given.settings)
+        try:
+            return await seed_with_progress(given.terminal, host, size)
+        finally:
+            await host.close()
+
+    done = asyncio.run(work())
+    given.terminal.emit(ok=True, size=size, records=done.records, counts=done.counts)
 
 
 def import_command(
@@ -159,26 +167,28 @@ async def _with_runtime(given: Situation, work: Any) -> Any:
         await host.close()
 
 
-async def seed_with_progress(terminal: Terminal, runtime: Runtime, size: str) -> int:
-    """Seed and show how far it is. Without a terminal only the end is told."""
-    from rich.progress import Progress, TaskID
+async def seed_with_progress(terminal: Terminal, host: RuntimeHost, size: str) -> Seeded:
+    """Seed and show how far it is: a bar on a terminal, otherwise a line at every tenth."""
+    from rich.progress import Progress
 
     from clew.testing.seed import Size, run_seed
 
     if size not in set(Size):
         raise UnknownSize(size=size, sizes=", ".join(Size))
+    told = 0
     with Progress(console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as bar:
-        tasks: dict[str, TaskID] = {}
+        task = bar.add_task(terminal.text(Bilingual("生成记录", "records")), total=None)
 
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
+        def show(done: int, total: int) -> None:
+            nonlocal told
+            bar.update(task, completed=done, total=total)
+            if not terminal.err.is_terminal and done * 10 // total > told:
+                told = done * 10 // total
+                terminal.note(f"{told * 10}% · {done} records", f"{told * 10}% · {done} 条记录")
 
-        count = await run_seed(runtime, Size(size), show)
-    if count:
-        terminal.say(f"{count} records were made.", f"已生成 {count} 条记录。")
-    return count
+        seeded = await run_seed(host, Size(size), show)
+    terminal.say(f"{seeded.records} records were made.", f"已生成 {seeded.records} 条记录。")
+    return seeded
 
 
 class _bar:

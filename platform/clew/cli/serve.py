@@ -152,9 +152,14 @@ def _announce(given: Situation, host: RuntimeHost, address: str) -> None:
 
 
 async def _seed(given: Situation, host: RuntimeHost, size: str) -> None:
+    """Records to look at, unless the database has some from an earlier start."""
     from clew.cli.data import seed_with_progress
+    from clew.testing.seed import AlreadyFilled
 
-    await seed_with_progress(given.terminal, host.current, size)
+    try:
+        await seed_with_progress(given.terminal, host, size)
+    except AlreadyFilled:
+        given.terminal.say("The database has records already.", "数据库中已有记录。")
 
 
 async def _watch(given: Situation, host: RuntimeHost) -> None:

@@ -51,6 +51,11 @@ class Terminal:
         if not self.as_json:
             self.out.print(Bilingual(zh=zh, en=en).to(self.locale), markup=False)
 
+    def note(self, en: str, zh: str) -> None:
+        """A line about progress, apart from the command's own output. Silent with --json."""
+        if not self.as_json:
+            self.err.print(Bilingual(zh=zh, en=en).to(self.locale), markup=False)
+
     def raw(self, text: str) -> None:
         """A prepared text as it is."""
         sys.stdout.write(text if text.endswith("\n") else text + "\n")

@@ -24,6 +24,7 @@ from clew.metadata.blueprint import Entity, FieldKind
 from clew.records.rows import Shape, changes
 from clew.records.search import grams
 from clew.records.values import plain
+from clew.sdk.seeds import Move
 from clew.storage import system
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
@@ -33,15 +34,6 @@ LEAF_KEYS = ("leaf_id", "at", "action", "entity", "record_id", "row_version", "a
 
 class BadLoad(ValueError):
     """A row that does not fit its entity: a mistake of the program that loads, not of a user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A later version of a record: when, by which transition or `update`, and what it changed."""
-
-    at: datetime
-    action: str
-    changed: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -68,11 +60,11 @@ class Loader:
         """Records per entity so far."""
 
     async def begin(self) -> None:
-        """References may point at rows that come later in the same unit of work."""
-        defer = (
-            "PRAGMA defer_foreign_keys = ON" if self._connection.dialect == "sqlite" else "SET CONSTRAINTS ALL DEFERRED"
-        )
-        await self._connection.run_sql(defer)
+        """References may point at rows that come later, until the next flush."""
+        if self._connection.dialect == "sqlite":
+            await self._connection.run_sql("PRAGMA defer_foreign_keys = ON")
+        else:
+            await self._connection.run_sql("SET CONSTRAINTS ALL DEFERRED")
 
     def add(self, entity: str, values: Mapping[str, Any], *, at: datetime, moves: Sequence[Move] = ()) -> UUID:
         """Add a record born at `at`, then changed by `moves` in order. Values are canonical Python values by field
@@ -101,12 +93,15 @@ class Loader:
         return identity
 
     async def flush(self) -> None:
-        """Copy in what was collected."""
+        """Copy in what was collected. By then every reference it holds must have its target."""
         for table, pile in self._piles.items():
             if pile.rows:
                 await self._connection.copy_in(table, pile.keys, pile.rows)
                 pile.rows = []
         self.waiting = 0
+        if self._connection.dialect == "postgresql":
+            # Checks what is pending. Left to the end, a million rows' checks would wait in the server's memory.
+            await self._connection.run_sql("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
 
     async def finish(self) -> None:
         """Copy in the rest and set the counters of generated numbers past the ones that were given."""

@@ -1,1 +1,6 @@
-"""What a plugin may import: hook specifications, markers, and nothing that is not listed here."""
+"""What a plugin may import: hook markers and the values that hooks are given."""
+
+from clew.sdk.hooks import Hooks, hookimpl
+from clew.sdk.seeds import Loading, Move, SeedOrder
+
+__all__ = ["Hooks", "Loading", "Move", "SeedOrder", "hookimpl"]
