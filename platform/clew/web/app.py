@@ -23,7 +23,7 @@ from clew.web.health import Health
 from clew.web.log import RequestLog
 from clew.web.metrics import Metrics
 from clew.web.pages import STATIC, Pages
-from clew.web.requests import UNREAD, headers_of, language_of, request_id_of, respond
+from clew.web.requests import UNREAD, headers_of, language_of, respond
 from clew.web.socket import SocketDoor
 
 _ADDRESS = Bilingual("地址", "address")
@@ -68,7 +68,7 @@ def _others(entrance: Entrance) -> ASGIApp:
 
     async def explain(request: Request, problem: Exception) -> Response:
         headers = headers_of(request.scope)
-        request_id = request_id_of(headers)
+        request_id = entrance.request_id(headers)
         shown: ClewError
         if isinstance(problem, HTTPException):
             shown = MethodNotAllowed(allowed="GET, POST") if problem.status_code == 405 else NotFound(what=_ADDRESS)

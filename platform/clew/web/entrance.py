@@ -14,7 +14,7 @@ from clew.settings import Settings
 from clew.web.errors import TooManyConnections, error_body
 from clew.web.log import RequestLog
 from clew.web.metrics import Metrics
-from clew.web.requests import Doorkeeper, Headers, language_of
+from clew.web.requests import Doorkeeper, Headers, RequestIds, language_of
 
 LiveKind = Literal["sse", "websocket"]
 
@@ -28,6 +28,7 @@ class Entrance:
         self.metrics = metrics
         self.log = log
         self.doorkeeper = Doorkeeper(settings)
+        self.request_id = RequestIds().of
         self._origins = frozenset(origin.encode("latin-1") for origin in settings.origins)
         self._live: dict[object, Callable[[], None]] = {}
 

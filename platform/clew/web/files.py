@@ -26,7 +26,7 @@ from clew.runtime import Runtime
 from clew.storage.errors import BlobMissing
 from clew.web.entrance import Entrance
 from clew.web.errors import FileRefused, UnsupportedMediaType
-from clew.web.requests import Headers, headers_of, media_type, request_id_of, stream_body
+from clew.web.requests import Headers, headers_of, media_type, stream_body
 
 FILE = Bilingual("文件", "file")
 
@@ -103,7 +103,7 @@ class Files:
             return None
         if entity is None or field is None or field.kind is not FieldKind.FILES:
             return None
-        caller = self._entrance.caller(runtime, headers, request_id_of(headers))
+        caller = self._entrance.caller(runtime, headers, self._entrance.request_id(headers))
         access = caller.decision.on(entity.name)
         if not (access.read.allowed and access.sees(field.name)):
             return None

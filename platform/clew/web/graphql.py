@@ -33,7 +33,6 @@ from clew.web.requests import (
     media_type,
     negotiate,
     read_body,
-    request_id_of,
     respond,
 )
 from clew.web.stream import stream_events
@@ -63,7 +62,7 @@ class GraphQLDoor:
         started = perf_counter()
         entrance = self._entrance
         headers = headers_of(scope)
-        request_id = request_id_of(headers)
+        request_id = entrance.request_id(headers)
         wanted: str | None = RESPONSE
         try:
             entrance.doorkeeper.check(scope, headers)

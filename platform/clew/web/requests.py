@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,12 +79,19 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return dict(scope["headers"])
 
 
-def request_id_of(headers: Headers) -> str:
-    """The caller's own id when it is harmless, otherwise a new one."""
-    given = headers.get(b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
-    return str(uuid7())
+class RequestIds:
+    """Names for requests. One per process: a random beginning and a counter, because a UUID costs as much as a door."""
+
+    def __init__(self) -> None:
+        self._beginning = uuid7().hex[:24]
+        self._numbers = count(1)
+
+    def of(self, headers: Headers) -> str:
+        """The caller's own id when it is harmless, otherwise a new one."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given.decode("ascii")
+        return f"{self._beginning}-{next(self._numbers):x}"
 
 
 def language_of(headers: Headers, settings: Settings) -> Locale:

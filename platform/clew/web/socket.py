@@ -18,7 +18,7 @@ from clew.kernel.errors import ClewError
 from clew.web.entrance import Entrance
 from clew.web.errors import error_body
 from clew.web.graphql import RequestBody
-from clew.web.requests import Headers, headers_of, language_of, request_id_of
+from clew.web.requests import Headers, headers_of, language_of
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -78,7 +78,7 @@ class _Conversation:
         self._headers = headers
         self._receive = receive
         self._send = send
-        self._request_id = request_id_of(headers)
+        self._request_id = entrance.request_id(headers)
         self._decode = msgspec.json.Decoder(_Message).decode
         self._ready = False
         self._ending: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ import pytest
 from clew.settings import Settings, SettingsInvalid, load_settings, unknown_variables
 from clew.web.errors import ForeignOrigin
 from clew.web.files import OPAQUE, type_of
-from clew.web.requests import Doorkeeper, language_of, negotiate, request_id_of
+from clew.web.requests import Doorkeeper, RequestIds, language_of, negotiate
 
 OFFERS = ("application/graphql-response+json", "application/json", "text/event-stream")
 
@@ -49,9 +49,9 @@ def test_a_name_from_the_origins_may() -> None:
 
 
 def test_request_ids_are_harmless() -> None:
-    assert request_id_of({b"x-request-id": b"abc-12345"}) == "abc-12345"
+    assert RequestIds().of({b"x-request-id": b"abc-12345"}) == "abc-12345"
     for bad in (b"a\nb", b"x" * 65, b"short", b'{"a":1}xxxx'):
-        assert request_id_of({b"x-request-id": bad}) != bad.decode()
+        assert RequestIds().of({b"x-request-id": bad}) != bad.decode()
 
 
 def test_the_setting_wins_over_the_browsers_language() -> None:
