@@ -115,6 +115,19 @@ async def test_queries_and_errors_over_the_socket(tmp_path: Path, new_database: 
         await following(house)
 
 
+async def test_an_answer_crosses_the_socket_byte_for_byte(tmp_path: Path, new_database: Any) -> None:
+    """The text the database wrote is spliced into the message; an introduction may carry anything or null."""
+    async with served(new_database("sqlite").url, tmp_path) as house, listening(house) as port:
+        await supplier(house, 'Quote " and 中文')
+        query = "{ suppliers { nodes { name } } }"
+        answer = await house.client.post("/graphql", json={"query": query})
+        async with socket(port, init=False) as ws:
+            await say(ws, type="connection_init", payload=None)
+            assert await hear(ws) == {"type": "connection_ack"}
+            await say(ws, type="subscribe", id="1", payload={"query": query, "extensions": {"any": 1}})
+            assert await ws.recv() == f'{{"id":"1","type":"next","payload":{answer.text}}}'
+
+
 async def test_ws_auth(tmp_path: Path, new_database: Any) -> None:
     """Who does not introduce itself, or asks for too much, is closed."""
     options = {"socket_init_timeout": 0.3, "socket_subscriptions": 5, "socket_connections": 3}
@@ -141,6 +154,14 @@ async def test_ws_auth(tmp_path: Path, new_database: Any) -> None:
         async with socket(port) as ws:
             await ws.send(b"\x00\x01")
             assert await closed(ws) == 4400
+        for odd in ("[]", "5", '{"id": "1"}', '{"type": "shout"}', '{"type": "subscribe", "id": 5, "payload": {}}'):
+            async with socket(port) as ws:
+                await ws.send(odd)
+                assert await closed(ws) == 4400, odd
+        for payload in ({}, {"query": 5}, {"query": "{ node }", "variables": "x"}):
+            async with socket(port) as ws:
+                await say(ws, type="subscribe", id="1", payload=payload)
+                assert await closed(ws) == 4400, payload
         for _ in range(500):
             if not house.host.feed.listeners:
                 break

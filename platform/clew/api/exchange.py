@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from clew.access.decision import Decision
 from clew.kernel.context import Context
 
@@ -18,6 +20,18 @@ class Question:
     operation: str | None = None
     variables: Mapping[str, Any] | None = None
     extensions: Mapping[str, Any] | None = None
+
+
+class RequestBody(msgspec.Struct):
+    """The JSON a client sends, over HTTP and inside a WebSocket message."""
+
+    query: str | None = None
+    operationName: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+    def question(self) -> Question:
+        return Question(self.query, self.operationName, self.variables, self.extensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from clew.api.exchange import Question
+from clew.api.exchange import Question, RequestBody
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 from clew.web.entrance import Entrance
@@ -40,15 +40,6 @@ from clew.web.stream import stream_events
 RESPONSE, JSON, EVENTS = "application/graphql-response+json", "application/json", "text/event-stream"
 OFFERS = (RESPONSE, JSON, EVENTS)
 _CONTENT_TYPE = {RESPONSE: f"{RESPONSE}; charset=utf-8".encode(), JSON: f"{JSON}; charset=utf-8".encode()}
-
-
-class RequestBody(msgspec.Struct):
-    """The JSON a client sends, over HTTP and inside a WebSocket message."""
-
-    query: str | None = None
-    operationName: str | None = None
-    variables: dict[str, Any] | None = None
-    extensions: dict[str, Any] | None = None
 
 
 class GraphQLDoor:
@@ -114,7 +105,7 @@ class GraphQLDoor:
             given = self._decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
             raise MalformedRequest(what=str(problem)[:200]) from None
-        return Question(given.query, given.operationName, given.variables, given.extensions)
+        return given.question()
 
     def _from_address(self, query_string: bytes) -> Question:
         try:
