@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from clew.records.values import AnyRef
+from demo_group import release
 from demo_group.families import Product
 from demo_group.supply import Bought
-from demo_group.world import World, expiry
+from demo_group.world import Values, World, expiry
 
 
 @dataclass(slots=True)
@@ -22,9 +23,34 @@ class Made:
     lot_no: str
     product: Product
     qty: int
-    exp_on: object
+    exp_on: date | None
     released: datetime
     serials: list[tuple[UUID, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One production order under way."""
+
+    product: Product
+    order: UUID
+    lot: UUID
+    lot_no: str
+    qty: int
+    start: datetime
+    exp_on: date | None
+
+    @property
+    def site(self) -> str:
+        return self.product.family.site
+
+    @property
+    def serial(self) -> bool:
+        return self.product.family.trace == "serial"
+
+    @property
+    def doc(self) -> AnyRef:
+        return AnyRef("work_order", self.order)
 
 
 async def production(world: World, products: Sequence[Product], shelf: dict[UUID, list[Bought]]) -> list[Made]:
@@ -101,369 +127,218 @@ def _semi_lot(world: World, product: Product, shelf: dict[UUID, list[Bought]], q
 def _order(
     world: World, product: Product, shelf: dict[UUID, list[Bought]], semi: Bought, qty: int, days: float, state: str
 ) -> Made | None:
-    site = product.family.site
-    start = world.ago(days)
-    place, supervisor = world.sites[site], world.person(site, "production_supervisor")
-    due = (start + timedelta(days=6)).date()
+    """One order as far as it has come by now; a released lot when it has come to its end."""
+    run = _planned(world, product, qty, days, state)
+    if state == "released":
+        return None
     finished = state in ("closed", "completed")
-    made_on = (start + timedelta(days=2)).date()
-    if made_on > world.today:
-        made_on = world.today
+    _execute(world, shelf, semi, run, finished)
+    if not finished:
+        return None
+    label_udi = _label(world, run)
+    serials = _serials(world, run, state == "closed")
+    keeper = world.person(run.site, "warehouse")
+    goods: Values
+    quarantine, shelved = ("quarantine", "quarantine"), ("finished", "released")
+    if not run.serial:
+        at = run.start + timedelta(days=5)
+        amount = Decimal(qty)
+        world.move(
+            run.site, at, "receipt", product.item, amount, lot=run.lot, target=quarantine, by=keeper, doc=run.doc
+        )
+    if state != "closed":
+        return None
+    release.inspect_and_release(world, run, label_udi)
+    at = run.start + timedelta(days=14, hours=2)
+    if run.serial:
+        for unit, _ in serials:
+            goods = {"lot": run.lot, "serial": unit, "target": shelved}
+            world.move(run.site, at, "receipt", product.item, Decimal(1), by=keeper, doc=run.doc, **goods)
+    else:
+        goods = {"lot": run.lot, "source": quarantine, "target": shelved}
+        world.move(run.site, at, "unblock", product.item, Decimal(qty), by=keeper, doc=run.doc, **goods)
+    return Made(run.lot, run.lot_no, product, qty, run.exp_on, at, serials)
+
+
+def _planned(world: World, product: Product, qty: int, days: float, state: str) -> Run:
+    """The order, its lot and the components it needs."""
+    site, start = product.family.site, world.ago(days)
+    finished = state in ("closed", "completed")
+    made_on = min((start + timedelta(days=2)).date(), world.today)
     life = product.family.shelf_days
+    exp_on = expiry(made_on, life) if life else None
     lot_no = world.number(f"{site}{start:%y%m%d}", 4)
-    order_id, lot_id = world.new_id(start), world.new_id(start)
-    order = world.add(
+    run = Run(product, world.new_id(start), world.new_id(start), lot_no, qty, start, exp_on)
+    world.add(
         "work_order",
         start,
         to=state,
         within=8,
-        id=order_id,
-        site=place,
+        id=run.order,
+        site=world.sites[site],
         item=product.item,
         bom=product.bom,
         routing=product.routing,
         qty=Decimal(qty),
-        due=due,
+        due=(start + timedelta(days=6)).date(),
         planned_start=start,
         planned_end=start + timedelta(days=5),
-        lot=lot_id,
+        lot=run.lot,
         kind="normal",
         contracted=False,
-        supervisor=supervisor,
+        supervisor=world.person(site, "production_supervisor"),
         good_qty=Decimal(qty) if finished else None,
         scrap_qty=Decimal(0) if finished else None,
     )
-    exp_on = expiry(made_on, life) if life else None
-    release = state == "closed"
     world.add(
         "lot",
         start,
-        to="released" if release else None,
+        to="released" if state == "closed" else None,
         within=14,
-        id=lot_id,
-        site=place,
+        id=run.lot,
+        site=world.sites[site],
         item=product.item,
         lot_no=lot_no,
         source="production",
-        work_order=order,
+        work_order=run.order,
         mfg_on=made_on,
         exp_on=exp_on,
         initial_qty=Decimal(qty),
     )
     for line in product.bom_lines:
-        world.add(
-            "work_order_components",
-            start,
-            owner=order,
-            bom_line=line.id,
-            component=line.component,
-            qty=line.qty * qty,
-            trace_required=line.traced,
-        )
-    if state == "released":
-        return None
-    _execute(world, product, shelf, semi, order, lot_id, qty, start, finished)
-    if not finished:
-        return None
-    label_udi = _label(world, product, order, lot_id, lot_no, exp_on, qty, start)
-    serials = _serials(world, product, order, lot_id, qty, start, release)
-    keeper = world.person(site, "warehouse")
-    doc = AnyRef("work_order", order)
-    moment = start + timedelta(days=5)
-    if product.family.trace != "serial":
-        world.move(
-            site,
-            moment,
-            "receipt",
-            product.item,
-            Decimal(qty),
-            lot=lot_id,
-            target=("quarantine", "quarantine"),
-            by=keeper,
-            doc=doc,
-        )
-    if not release:
-        return None
-    _inspect_and_release(world, product, order, lot_id, qty, start, label_udi)
-    moment = start + timedelta(days=14, hours=2)
-    if product.family.trace != "serial":
-        world.move(
-            site,
-            moment,
-            "unblock",
-            product.item,
-            Decimal(qty),
-            lot=lot_id,
-            source=("quarantine", "quarantine"),
-            target=("finished", "released"),
-            by=keeper,
-            doc=doc,
-        )
-    else:
-        for unit, _ in serials:
-            world.move(
-                site,
-                moment,
-                "receipt",
-                product.item,
-                Decimal(1),
-                lot=lot_id,
-                serial=unit,
-                target=("finished", "released"),
-                by=keeper,
-                doc=doc,
-            )
-    return Made(lot_id, lot_no, product, qty, exp_on, moment, serials)
+        need: Values = {"bom_line": line.id, "component": line.component, "trace_required": line.traced}
+        world.add("work_order_components", start, owner=run.order, qty=line.qty * qty, **need)
+    return run
 
 
-def _execute(
-    world: World,
-    product: Product,
-    shelf: dict[UUID, list[Bought]],
-    semi: Bought,
-    order: UUID,
-    lot: UUID,
-    qty: int,
-    start: datetime,
-    finished: bool,
-) -> None:
-    site = product.family.site
-    place, keeper = world.sites[site], world.person(site, "warehouse")
-    operators = world.people[site, "operator"]
+def _execute(world: World, shelf: dict[UUID, list[Bought]], semi: Bought, run: Run, finished: bool) -> None:
+    """The operations in their order, and what they used up."""
     first: UUID | None = None
-    for step, operation in enumerate(product.operations if finished else product.operations[:1]):
-        begin = start + timedelta(days=step, hours=1)
-        operator, second = operators[step % 5], operators[(step + 1) % 5]
-        execution = world.add(
-            "operation_execution",
-            begin,
-            to="done" if finished else "running",
-            within=0.3,
-            site=place,
-            work_order=order,
-            operation=operation,
-            attempt=1,
-            lot=lot,
-            operator=operator,
-            second_person=second,
-            line_cleared_by=operator,
-            clearance_checked_by=second,
-            started_at=begin,
-            ended_at=begin + timedelta(hours=5) if finished else None,
-            good=Decimal(qty) if finished else None,
-            scrap=Decimal(0) if finished else None,
-            rework=Decimal(0) if finished else None,
-            equipment=[world.ids["equipment", f"{product.family.code}:{1 + step % 2}"]],
-        )
+    operations = run.product.operations
+    for step, operation in enumerate(operations if finished else operations[:1]):
+        execution = _operation(world, run, step, operation, finished)
         first = first or execution
-        if step == 3:
-            world.add(
-                "operation_execution_params",
-                begin,
-                owner=execution,
-                name="封口温度",
-                value=world.decimal(131, 139, 2),
-                unit="degC",
-                lsl=Decimal(125),
-                usl=Decimal(145),
-                critical=True,
-                source="equipment",
-                read_at=begin,
-            )
-    for line in product.bom_lines:
-        need = (line.qty * qty).quantize(Decimal("0.0001"))
-        at = start + timedelta(hours=3)
-        if line.component == product.semi:
+    at, operator, keeper = (
+        run.start + timedelta(hours=3),
+        world.people[run.site, "operator"][0],
+        world.person(run.site, "warehouse"),
+    )
+    for line in run.product.bom_lines:
+        need = (line.qty * run.qty).quantize(Decimal("0.0001"))
+        if line.component == run.product.semi:
             bought, source = semi, ("wip", "released")
         else:
             bought, source = _take(shelf, line.component, need), ("raw", "released")
-        traced = line.component not in world.untraced
-        if traced and first is not None:
+        lot = None if line.component in world.untraced else bought.lot
+        if lot is not None:
             world.add(
                 "material_consumption",
                 at,
-                site=place,
+                site=world.sites[run.site],
                 execution=first,
-                work_order=order,
-                component_lot=bought.lot,
+                work_order=run.order,
+                component_lot=lot,
                 qty=need,
                 bom_line=line.id,
-                consumed_by=operators[0],
+                consumed_by=operator,
                 consumed_at=at,
             )
-        world.move(
-            site,
-            at,
-            "issue",
-            line.component,
-            need,
-            lot=bought.lot if traced else None,
-            source=source,
-            by=keeper,
-            doc=AnyRef("work_order", order),
+        world.move(run.site, at, "issue", line.component, need, lot=lot, source=source, by=keeper, doc=run.doc)
+
+
+def _operation(world: World, run: Run, step: int, operation: UUID, finished: bool) -> UUID:
+    begin = run.start + timedelta(days=step, hours=1)
+    operators = world.people[run.site, "operator"]
+    operator, second = operators[step % 5], operators[(step + 1) % 5]
+    execution = world.add(
+        "operation_execution",
+        begin,
+        to="done" if finished else "running",
+        within=0.3,
+        site=world.sites[run.site],
+        work_order=run.order,
+        operation=operation,
+        attempt=1,
+        lot=run.lot,
+        operator=operator,
+        second_person=second,
+        line_cleared_by=operator,
+        clearance_checked_by=second,
+        started_at=begin,
+        ended_at=begin + timedelta(hours=5) if finished else None,
+        good=Decimal(run.qty) if finished else None,
+        scrap=Decimal(0) if finished else None,
+        rework=Decimal(0) if finished else None,
+        equipment=[world.ids["equipment", f"{run.product.family.code}:{1 + step % 2}"]],
+    )
+    if step == 3:
+        world.add(
+            "operation_execution_params",
+            begin,
+            owner=execution,
+            name="封口温度",
+            value=world.decimal(131, 139, 2),
+            unit="degC",
+            lsl=Decimal(125),
+            usl=Decimal(145),
+            critical=True,
+            source="equipment",
+            read_at=begin,
         )
+    return execution
 
 
-def _label(
-    world: World, product: Product, order: UUID, lot: UUID, lot_no: str, exp_on: object, qty: int, start: datetime
-) -> str:
-    site = product.family.site
-    market = product.family.markets[0]
-    at = start + timedelta(days=4)
-    expires = f"17{exp_on:%y%m%d}" if exp_on else ""
-    udi = f"01{product.di[market]}11{start:%y%m%d}{expires}10{lot_no}"
+def _label(world: World, run: Run) -> str:
+    product, market = run.product, run.product.family.markets[0]
+    expires = f"17{run.exp_on:%y%m%d}" if run.exp_on else ""
+    udi = f"01{product.di[market]}11{run.start:%y%m%d}{expires}10{run.lot_no}"
     world.add(
         "label_job",
-        at,
+        run.start + timedelta(days=4),
         to="reconciled",
         within=1,
-        site=world.sites[site],
+        site=world.sites[run.site],
         template=product.label_template,
         item=product.item,
-        lot=lot,
-        work_order=order,
+        lot=run.lot,
+        work_order=run.order,
         di=product.devices[market],
         udi_full=udi,
-        printed=qty + 5,
-        used=qty,
+        printed=run.qty + 5,
+        used=run.qty,
         destroyed=5,
         udi_ok="pass",
         expiry_ok="pass",
         storage_ok="pass",
         handling_ok="pass",
         processing_ok="pass",
-        checked_by=world.person(site, "qc_inspector"),
+        checked_by=world.person(run.site, "qc_inspector"),
     )
     return udi
 
 
-def _serials(
-    world: World, product: Product, order: UUID, lot: UUID, qty: int, start: datetime, release: bool
-) -> list[tuple[UUID, str]]:
-    if product.family.trace != "serial":
+def _serials(world: World, run: Run, released: bool) -> list[tuple[UUID, str]]:
+    """The numbered units of an order, with their UDI."""
+    if not run.serial:
         return []
-    site = product.family.site
-    market = product.family.markets[0]
+    product, market = run.product, run.product.family.markets[0]
     units = []
-    for _ in range(qty):
+    for _ in range(run.qty):
         serial = world.number("SN", 7)
-        udi = f"01{product.di[market]}11{start:%y%m%d}21{serial}"
+        udi = f"01{product.di[market]}11{run.start:%y%m%d}21{serial}"
         unit = world.add(
             "serial_unit",
-            start + timedelta(days=4),
-            to="released" if release else None,
+            run.start + timedelta(days=4),
+            to="released" if released else None,
             within=8,
-            site=world.sites[site],
+            site=world.sites[run.site],
             di=product.devices[market],
             serial=serial,
             item=product.item,
-            lot=lot,
-            work_order=order,
+            lot=run.lot,
+            work_order=run.order,
             udi_full=udi,
             sw_version="2.4.1",
         )
         units.append((unit, udi))
     return units
-
-
-def _inspect_and_release(
-    world: World, product: Product, order: UUID, lot: UUID, qty: int, start: datetime, udi: str
-) -> None:
-    site = product.family.site
-    place = world.sites[site]
-    at = start + timedelta(days=6)
-    inspector, releaser = world.person(site, "qc_inspector"), world.person(site, "authorised_releaser")
-    n = min(5, qty)
-    inspection = world.add(
-        "inspection_lot",
-        at,
-        to="closed",
-        within=2,
-        site=place,
-        lot=lot,
-        plan=product.plan,
-        source=AnyRef("work_order", order),
-        lot_size=qty,
-        severity="normal",
-        n=n,
-        ac=0,
-        re=1,
-        nonconforming=0,
-        judgement="accept",
-        judged_by=inspector,
-        judged_at=at + timedelta(days=1),
-    )
-    for characteristic, kind in product.characteristics:
-        for sample in range(1, n + 1):
-            moment = at + timedelta(hours=3 + sample)
-            reading = {"value": world.decimal(9.95, 10.05, 3)} if kind == "variable" else {"pass_": True}
-            world.add(
-                "inspection_result",
-                moment,
-                site=place,
-                inspection_lot=inspection,
-                characteristic=characteristic,
-                sample=sample,
-                version=1,
-                source="manual",
-                inspector=inspector,
-                at=moment,
-                kind="original",
-                **reading,
-            )
-    record = world.add(
-        "edhr",
-        at,
-        to="accepted",
-        within=5,
-        site=place,
-        item=product.item,
-        lot=lot,
-        work_order=order,
-        compiled_by=world.person(site, "production_supervisor"),
-        production_reviewer=world.people[site, "production_supervisor"][0],
-        quality_reviewer=world.person(site, "qa_manager"),
-    )
-    for section in ("物料与领用", "工序记录", "检验记录", "标签核对", "环境记录"):
-        world.add("edhr_sections", at, owner=record, name=section, complete=True)
-    if product.family.sterile:
-        begin = at + timedelta(days=1)
-        world.add(
-            "sterilisation_batch",
-            begin,
-            to="released",
-            within=5,
-            site=place,
-            method="EO",
-            equipment=world.ids["equipment", f"{product.family.code}:1"],
-            validation=product.sterilisation,
-            load=[lot],
-            started_at=begin,
-            ended_at=begin + timedelta(hours=9),
-            biological_indicator="no_growth",
-            residual=Decimal("1.200"),
-            released_by=world.person(site, "quality_engineer"),
-            record=world.file("灭菌记录.pdf"),
-        )
-    kinds = [("production", None), *(("market", market) for market in product.family.markets)]
-    for number, (kind, market) in enumerate(kinds):
-        decided = start + timedelta(days=12, hours=number)
-        decision = world.add(
-            "release_decision",
-            decided,
-            to="decided",
-            within=0.3,
-            site=place,
-            lot=lot,
-            kind=kind,
-            market=market,
-            outcome="release",
-            maker_file_reviewed=False,
-            decided_at=decided,
-            decided_by=releaser if kind == "market" else world.person(site, "qa_manager"),
-        )
-        for item, evidence in (
-            ("成品检验合格", AnyRef("inspection_lot", inspection)),
-            ("批记录审核通过", AnyRef("edhr", record)),
-        ):
-            world.add("release_decision_checklist", decided, owner=decision, item=item, ok=True, evidence=evidence)

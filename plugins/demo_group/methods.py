@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from demo_group.families import COMPANY, GERMAN_COMPANY, Family, Introduction, Product
-from demo_group.world import World, gtin14
+from demo_group.world import Values, World, gtin14
 
 
 def machines(world: World, family: Family, papers: dict[str, UUID]) -> dict[str, UUID]:
@@ -57,29 +57,33 @@ def machines(world: World, family: Family, papers: dict[str, UUID]) -> dict[str,
         )
         world.remember("equipment", f"{family.code}:{number}", machine)
         if measuring:
-            done = world.ago(world.rng.randrange(40, 200))
-            keeper, reviewer = world.people[site, "metrologist"][:2]
-            world.add(
-                "calibration",
-                done,
-                to="reviewed",
-                within=2,
-                equipment=machine,
-                performed_on=done.date(),
-                performed_by=keeper,
-                measured_unit="mm",
-                nominal=Decimal(100),
-                tolerance=Decimal("0.05"),
-                as_found=world.decimal(99.97, 100.03, 3),
-                as_left=Decimal("100.001"),
-                result="pass",
-                certificate_no=world.number(f"JZ{site}", 6),
-                lab="省计量科学研究院",
-                traceable_to="国家长度基准",
-                certificate=world.file("校准证书.pdf"),
-                reviewed_by=reviewer,
-            )
+            _calibrate(world, site, machine)
     return {"validation": validation}
+
+
+def _calibrate(world: World, site: str, machine: UUID) -> None:
+    done = world.ago(world.rng.randrange(40, 200))
+    keeper, reviewer = world.people[site, "metrologist"][:2]
+    world.add(
+        "calibration",
+        done,
+        to="reviewed",
+        within=2,
+        equipment=machine,
+        performed_on=done.date(),
+        performed_by=keeper,
+        measured_unit="mm",
+        nominal=Decimal(100),
+        tolerance=Decimal("0.05"),
+        as_found=world.decimal(99.97, 100.03, 3),
+        as_left=Decimal("100.001"),
+        result="pass",
+        certificate_no=world.number(f"JZ{site}", 6),
+        lab="省计量科学研究院",
+        traceable_to="国家长度基准",
+        certificate=world.file("校准证书.pdf"),
+        reviewed_by=reviewer,
+    )
 
 
 def routing(
@@ -179,6 +183,11 @@ def plan(world: World, family: Family, change: Introduction, product: Product, p
         )
     product.plan = plan
     change.lists("inspection_plan", plan, "A")
+    product.requirement = _requirement(world, change, product)
+
+
+def _requirement(world: World, change: Introduction, product: Product) -> UUID:
+    at = world.ago(change.born + 1)
     requirement = world.add(
         "technical_requirement",
         at,
@@ -198,8 +207,8 @@ def plan(world: World, family: Family, change: Introduction, product: Product, p
         requirement="外观应光洁,无毛刺、裂纹。",
         method="目视检查",
     )
-    product.requirement = requirement
     change.lists("technical_requirement", requirement, "A")
+    return requirement
 
 
 def devices(world: World, family: Family, product: Product, site: str) -> None:
@@ -208,7 +217,7 @@ def devices(world: World, family: Family, product: Product, site: str) -> None:
         at = world.ago(380)
         number = int(world.number("gtin", 5).removeprefix("gtin"))
         unit_di = gtin14(0, company, number)
-        values = {
+        values: Values = {
             "issuer": "GS1",
             "item": product.item,
             "market": market,

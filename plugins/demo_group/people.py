@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from demo_group.world import World, mod10, social_credit_code
+from demo_group.world import Values, World, mod10, social_credit_code
 
 SITES = {
     "SUZ": ("苏州工厂", "CN", "Asia/Shanghai"),
@@ -167,7 +167,7 @@ async def organisation(world: World) -> None:
 def _units(world: World) -> None:
     for code, zh, en, dimension, factor, decimals in UNITS:
         name = {"zh": zh, "en": en}
-        values = {"name": name, "dimension": dimension, "factor": Decimal(factor), "decimals": decimals}
+        values: Values = {"name": name, "dimension": dimension, "factor": Decimal(factor), "decimals": decimals}
         world.remember("unit", code, world.add("unit", world.ago(420), code=code, **values))
 
 
@@ -189,7 +189,9 @@ def _sites(world: World) -> None:
                 name=name,
                 uscc=social_credit_code(body) if body else None,
                 country=key[:2],
-                roles=("manufacturer", "registrant"),
+                roles=("manufacturer", "registrant")
+                if key != "CN2"
+                else ("contract_manufacturer", "manufacturer", "registrant"),
                 address="工业园区创新路 8 号" if body else "Industriestraße 5, Tuttlingen",
             ),
         )
@@ -197,7 +199,7 @@ def _sites(world: World) -> None:
         owner = {"SUZ": "CN", "CTU": "CN2", "TUT": "DE"}[code]
         calendar = _calendar(world, code, country, zone)
         gln = f"69012345{number:04d}"
-        body = {"CN": "91320594MA1NXY001", "CN2": "91510100MA6CXY002"}.get(owner)
+        body = entities[owner][2]
         world.sites[code] = world.add(
             "site",
             at,

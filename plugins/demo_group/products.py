@@ -9,7 +9,7 @@ from uuid import UUID
 from clew.records.values import AnyRef, Money
 from demo_group import methods
 from demo_group.families import FAMILIES, Family, Introduction, Line, Product
-from demo_group.world import World
+from demo_group.world import Values, World
 
 
 async def portfolio(world: World) -> list[Product]:
@@ -146,6 +146,7 @@ def _paper(world: World, change: Introduction, family: Family, kind: str, title:
         approver=world.person(site, "qa_manager"),
     )
     change.lists("document_revision", revision, "A")
+    world.remember("document_revision", f"{family.code}:{kind}", revision)
     return revision
 
 
@@ -192,6 +193,9 @@ def _item(world: World, family: Family, change: Introduction, name: str, kind: s
         safety_stock=Decimal(world.rng.randrange(50, 500)),
         cost=Money(world.decimal(2, 900, 2), "EUR" if family.site == "TUT" else "CNY"),
     )
+    if finished:
+        box: Values = {"uom": world.ids["unit", "box"], "factor": Decimal(10)}
+        world.add("item_unit_conversions", at, owner=item, **box)
     change.lists("item", item, "A")
     if not traced:
         world.untraced.add(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clew.sdk import SeedOrder, hookimpl
-from demo_group import making, market, people, products, supply
+from demo_group import design, making, market, office, people, products, quality, sales, supply, trouble
 from demo_group.world import SIZES, World
 
 
@@ -18,9 +18,11 @@ async def clew_seed(order: SeedOrder) -> None:
     await market.licences(world, portfolio)
     buyers = await market.customers(world)
     made = await making.production(world, portfolio, shelf)
-    shipped = await market.sales(world, made, buyers)
-    await market.trouble(world, made, shipped)
-    await market.development(world)
+    shipped = await sales.sales(world, made, buyers)
+    await trouble.trouble(world, made, shipped)
+    await design.development(world)
+    await office.offices(world)
+    await quality.quality(world)
     await supply.plain_stock(world, shelf, vendors)
     world.settle()
     await order.loader.flush()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from clew.records.values import AnyRef
 from demo_group.families import Product
-from demo_group.world import World, social_credit_code
+from demo_group.world import Values, World, social_credit_code
 
 CHINESE_SUPPLIERS = (
     "宝钛精密材料",
@@ -65,35 +65,57 @@ async def suppliers(world: World) -> dict[str, list[UUID]]:
         )
         for site in ("SUZ", "CTU") if chinese else ("TUT",):
             found[site].append(supplier)
-            for category in ("raw", "component", "packaging", "label"):
-                world.add(
-                    "supplier_approval",
-                    world.ago(405),
-                    to="active",
-                    site=world.sites[site],
-                    supplier=supplier,
-                    category=category,
-                    basis="audit",
-                    valid_to=world.day(-500),
-                )
-        for month in range(1, 4):
-            day = world.day(30 * month)
-            score = world.decimal(78, 99, 2)
-            world.add(
-                "supplier_scorecard",
-                world.ago(30 * month - 2),
-                to="confirmed",
-                within=1,
-                supplier=supplier,
-                period=f"{day.year}-{day.month:02d}",
-                lot_accept=world.decimal(94, 100, 2),
-                ppm=world.decimal(0, 900, 1),
-                on_time=world.decimal(88, 100, 2),
-                open_scar=0,
-                score=score,
-                grade="A" if score >= 90 else "B" if score >= 80 else "C",
-            )
+            _approve(world, site, supplier, number)
+        _score(world, supplier)
     return found
+
+
+def _approve(world: World, site: str, supplier: UUID, number: int) -> None:
+    """Approved for every category at a site, after the first-business check of its papers."""
+    check = world.add(
+        "first_business_approval",
+        world.ago(409),
+        to="approved",
+        within=3,
+        site=world.sites[site],
+        supplier=supplier,
+        applicant=world.person(site, "buyer"),
+        opinion="资质齐全,同意首营。",
+        reviewer=world.person(site, "qa_manager"),
+    )
+    paper: Values = {"kind": "business", "paper_no": f"YYZZ{number:06d}", "file": world.file("营业执照.pdf")}
+    until = world.day(-900)
+    world.add("first_business_approval_papers", world.ago(409), owner=check, expires_on=until, verified=True, **paper)
+    for category in ("raw", "component", "packaging", "label"):
+        world.add(
+            "supplier_approval",
+            world.ago(405),
+            to="active",
+            site=world.sites[site],
+            supplier=supplier,
+            category=category,
+            basis="audit",
+            valid_to=world.day(-500),
+        )
+
+
+def _score(world: World, supplier: UUID) -> None:
+    for month in range(1, 4):
+        day, score = world.day(30 * month), world.decimal(78, 99, 2)
+        world.add(
+            "supplier_scorecard",
+            world.ago(30 * month - 2),
+            to="confirmed",
+            within=1,
+            supplier=supplier,
+            period=f"{day.year}-{day.month:02d}",
+            lot_accept=world.decimal(94, 100, 2),
+            ppm=world.decimal(0, 900, 1),
+            on_time=world.decimal(88, 100, 2),
+            open_scar=0,
+            score=score,
+            grade="A" if score >= 90 else "B" if score >= 80 else "C",
+        )
 
 
 async def incoming(
@@ -147,11 +169,54 @@ def _incoming_plans(world: World, products: Sequence[Product]) -> dict[UUID, tup
     return plans
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One line ordered from a supplier."""
+
+    site: str
+    supplier: UUID
+    item: UUID
+    line: UUID
+    qty: Decimal
+    price: Decimal
+    at: datetime
+
+
 def _purchase(world: World, site: str, item: UUID, plan: tuple[UUID, UUID], supplier: UUID, days: float) -> Bought:
-    at, place = world.ago(days), world.sites[site]
-    qty = Decimal(world.rng.randrange(40, 90) * 1000)
-    buyer, keeper = world.person(site, "buyer"), world.person(site, "warehouse")
+    """From the requisition to the released stock."""
+    order = _ordered(world, site, item, supplier, world.ago(days))
+    came = order.at + timedelta(days=12 + world.rng.random() * 4)
+    receipt, lot = _received(world, order, came)
+    doc = AnyRef("goods_receipt", receipt)
+    keeper = world.person(site, "warehouse")
+    first, goods = ("quarantine", "quarantine" if lot else "released"), ("raw", "released")
+    world.move(site, came, "receipt", item, order.qty, lot=lot, target=first, by=keeper, doc=doc)
+    if lot is not None:
+        _accept(world, order, lot, plan, came, doc)
+    moved: Values = {"source": first, "target": goods, "by": keeper, "doc": doc, "lot": lot}
+    kind, after = ("unblock", timedelta(days=3, hours=1)) if lot else ("transfer", timedelta(days=1))
+    world.move(site, came + after, kind, item, order.qty, **moved)
+    if world.rng.random() < 0.3:
+        _invoice(world, order, receipt, came + timedelta(days=4))
+    return Bought(lot or item, item, site, order.qty)
+
+
+def _ordered(world: World, site: str, item: UUID, supplier: UUID, at: datetime) -> Order:
+    place, qty = world.sites[site], Decimal(world.rng.randrange(40, 90) * 1000)
     price = world.decimal(0.2, 60, 4)
+    asked = at - timedelta(days=3)
+    requisition = world.add(
+        "purchase_requisition",
+        asked,
+        to="closed",
+        within=20,
+        site=place,
+        item=item,
+        qty=qty,
+        need_by=(at + timedelta(days=20)).date(),
+        requester=world.person(site, "planner"),
+        suggested_supplier=supplier,
+    )
     order = world.add(
         "purchase_order",
         at,
@@ -159,9 +224,9 @@ def _purchase(world: World, site: str, item: UUID, plan: tuple[UUID, UUID], supp
         within=20,
         site=place,
         supplier=supplier,
-        buyer=buyer,
+        buyer=world.person(site, "buyer"),
         ordered_on=at.date(),
-        currency="EUR" if site == "TUT" else "CNY",
+        currency=_currency(site),
         total=(qty * price).quantize(Decimal("0.01")),
         deliver_to=world.places[site, "quarantine"],
     )
@@ -175,112 +240,124 @@ def _purchase(world: World, site: str, item: UUID, plan: tuple[UUID, UUID], supp
         line=10,
         item=item,
         item_rev="A",
+        requisition=requisition,
         qty=qty,
         tolerance=Decimal("5.00"),
         price=price,
         promised_on=(at + timedelta(days=14)).date(),
         cert_required="CoC",
     )
-    came = at + timedelta(days=12 + world.rng.random() * 4)
+    return Order(site, supplier, item, line, qty, price, at)
+
+
+def _currency(site: str) -> str:
+    return "EUR" if site == "TUT" else "CNY"
+
+
+def _received(world: World, order: Order, came: datetime) -> tuple[UUID, UUID | None]:
+    """The goods receipt and, for traced items, the lot."""
+    place, made = world.sites[order.site], (came - timedelta(days=20)).date()
     supplier_lot = f"S{world.rng.randrange(10**7):07d}"
-    made = (came - timedelta(days=20)).date()
-    lot = (
-        world.add(
+    lot: UUID | None = None
+    if order.item not in world.untraced:
+        lot = world.add(
             "lot",
             came,
             to="released",
             within=3,
             site=place,
-            item=item,
+            item=order.item,
             source="purchase",
-            supplier=supplier,
+            supplier=order.supplier,
             supplier_lot=supplier_lot,
             mfg_on=made,
             exp_on=None,
-            initial_qty=qty,
+            initial_qty=order.qty,
         )
-        if item not in world.untraced
-        else None
-    )
     receipt = world.add(
         "goods_receipt",
         came,
         to="accepted",
         within=3,
         site=place,
-        po_line=line,
+        po_line=order.line,
         received_at=came,
-        received_by=keeper,
+        received_by=world.person(order.site, "warehouse"),
         supplier_lot=supplier_lot,
         mfg_on=made,
-        qty=qty,
+        qty=order.qty,
         lot=lot,
         licence_checked=True,
         label_checked=True,
         delivery_note=f"DN{world.rng.randrange(10**6):06d}",
     )
-    doc = AnyRef("goods_receipt", receipt)
-    first = ("quarantine", "quarantine" if lot else "released")
-    world.move(site, came, "receipt", item, qty, lot=lot, target=first, by=keeper, doc=doc)
-    if lot is not None:
-        _accept(world, site, lot, line, supplier, plan, came, int(qty), doc)
-        world.move(
-            site,
-            came + timedelta(days=3, hours=1),
-            "unblock",
-            item,
-            qty,
-            lot=lot,
-            source=first,
-            target=("raw", "released"),
-            by=keeper,
-            doc=doc,
-        )
-    else:
-        world.move(
-            site,
-            came + timedelta(days=1),
-            "transfer",
-            item,
-            qty,
-            source=first,
-            target=("raw", "released"),
-            by=keeper,
-            doc=doc,
-        )
-    return Bought(lot or item, item, site, qty)
+    return receipt, lot
 
 
-def _accept(
-    world: World,
-    site: str,
-    lot: UUID,
-    line: UUID,
-    supplier: UUID,
-    plan: tuple[UUID, UUID],
-    came: datetime,
-    qty: int,
-    doc: AnyRef,
-) -> None:
-    place = world.sites[site]
+def _invoice(world: World, order: Order, receipt: UUID, at: datetime) -> None:
+    invoice = world.add(
+        "invoice",
+        at,
+        to="paid",
+        within=20,
+        site=world.sites[order.site],
+        direction="purchase",
+        invoice_no=world.number("INV", 7),
+        supplier=order.supplier,
+        invoiced_on=at.date(),
+        due=at.date() + timedelta(days=30),
+        currency=_currency(order.site),
+        match_result="matched",
+        file=world.file("发票.pdf"),
+    )
+    line: Values = {"po_line": order.line, "goods_receipt": receipt, "qty": order.qty, "price": order.price}
+    world.add("invoice_lines", at, owner=invoice, **line)
+
+
+def _accept(world: World, order: Order, lot: UUID, plan: tuple[UUID, UUID], came: datetime, doc: AnyRef) -> None:
+    """Certificate, incoming inspection and the decision to use the lot."""
+    site, place = order.site, world.sites[order.site]
     certificate = world.add(
         "material_certificate",
         came,
         to="verified",
         within=1,
         site=place,
-        supplier=supplier,
+        supplier=order.supplier,
         cert_no=world.number("MC", 7),
         kind="CoC",
         lot=lot,
-        po_line=line,
+        po_line=order.line,
         lot_specific=True,
         issued_on=came.date(),
         file=world.file("合格证.pdf"),
         sha256=world.sha256,
         verified_by=world.person(site, "sqe"),
     )
-    inspector = world.person(site, "qc_inspector")
+    value: Values = {"characteristic": "外观", "text_value": "符合"}
+    world.add("material_certificate_values", came, owner=certificate, **value)
+    _inspect(world, order, lot, plan, came, doc)
+    decided = came + timedelta(days=2)
+    decision = world.add(
+        "release_decision",
+        decided,
+        to="decided",
+        within=0.5,
+        site=place,
+        lot=lot,
+        kind="incoming",
+        outcome="release",
+        maker_file_reviewed=False,
+        decided_by=world.person(site, "qa_manager"),
+        decided_at=decided,
+    )
+    evidence = AnyRef("material_certificate", certificate)
+    checked: Values = {"item": "供应商合格证已核对", "ok": True, "evidence": evidence}
+    world.add("release_decision_checklist", decided, owner=decision, **checked)
+
+
+def _inspect(world: World, order: Order, lot: UUID, plan: tuple[UUID, UUID], came: datetime, doc: AnyRef) -> None:
+    place, inspector = world.sites[order.site], world.person(order.site, "qc_inspector")
     inspection = world.add(
         "inspection_lot",
         came + timedelta(hours=2),
@@ -290,7 +367,7 @@ def _accept(
         lot=lot,
         plan=plan[0],
         source=doc,
-        lot_size=qty,
+        lot_size=int(order.qty),
         severity="normal",
         n=5,
         ac=0,
@@ -313,28 +390,6 @@ def _accept(
         inspector=inspector,
         at=came + timedelta(hours=8),
         kind="original",
-    )
-    decided = came + timedelta(days=2)
-    decision = world.add(
-        "release_decision",
-        decided,
-        to="decided",
-        within=0.5,
-        site=place,
-        lot=lot,
-        kind="incoming",
-        outcome="release",
-        maker_file_reviewed=False,
-        decided_by=world.person(site, "qa_manager"),
-        decided_at=decided,
-    )
-    world.add(
-        "release_decision_checklist",
-        decided,
-        owner=decision,
-        item="供应商合格证已核对",
-        ok=True,
-        evidence=AnyRef("material_certificate", certificate),
     )
 
 

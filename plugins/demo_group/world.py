@@ -15,9 +15,17 @@ from clew.metadata.blueprint import Blueprint, Field
 from clew.records.values import AnyRef
 from clew.sdk import Loading, Move
 
+Values = dict[str, Any]
 FLUSH_AT = 40_000
 QUOTED = frozenset({"code", "number", "site"})
 """Fields that coding rules reach through a reference."""
+SPOKEN_OF = frozenset(
+    {
+        "supplier", "supplier_scorecard", "customer", "registration", "document_revision", "change_request",
+        "purchase_order_line", "goods_receipt", "shipment", "complaint", "nonconformance", "capa", "design_project",
+        "design_input", "item",
+    }
+)  # fmt: skip
 SET_82 = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 USCC_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 
@@ -71,6 +79,8 @@ class World:
     """(site code, location type) → location."""
     ids: dict[tuple[str, str], UUID] = field(default_factory=dict)
     """(entity, our short name) → record."""
+    known: dict[str, list[tuple[UUID, Values]]] = field(default_factory=lambda: defaultdict(list))
+    """Records that later chapters speak of, by entity."""
     untraced: set[UUID] = field(default_factory=set)
     """Items that are kept without lots."""
     _spoken: dict[tuple[UUID, str], Any] = field(default_factory=dict)
@@ -160,6 +170,8 @@ class World:
                 values[known.name] = self._key(entity, known, values, born)
         for quoted in QUOTED & values.keys():
             self._spoken[values["id"], quoted] = values[quoted]
+        if entity in SPOKEN_OF:
+            self.known[entity].append((values["id"], values))
         moves: list[Move] = []
         if to is not None:
             path = self._path(entity, to)
