@@ -71,7 +71,7 @@ CREATE = """mutation($input: LotCreateInput!, $key: String) {
   createLot(input: $input, idempotencyKey: $key) {
     lot { id number rowVersion qty state site { code } item { name lots { totalCount } } } replayed warnings { rule }
   } }"""
-UPDATE = """mutation($id: ID!, $v: BigInt!, $input: LotUpdateInput!, $why: String) {
+UPDATE = """mutation($id: ID!, $v: Int!, $input: LotUpdateInput!, $why: String) {
   updateLot(id: $id, rowVersion: $v, input: $input, reason: $why) { lot { qty rowVersion } } }"""
 
 
@@ -87,7 +87,7 @@ async def test_a_mutation_answers_what_the_client_selects(door: Door) -> None:
     assert lot["item"] == {"name": "无菌注射器", "lots": {"totalCount": 1}}
     assert payload["replayed"] is False
     changed = await door.do(UPDATE, id=lot["id"], v=1, input={"qty": "2"}, why="recount")
-    assert changed == {"lot": {"qty": "2.0000", "rowVersion": "2"}}
+    assert changed == {"lot": {"qty": "2.0000", "rowVersion": 2}}
     assert await door.refused(UPDATE, id=lot["id"], v=1, input={"qty": "2"}, why="x") == ("CONFLICT", ["rowVersion"])
     assert await door.refused(UPDATE, id=lot["id"], v=2, input={"qty": "3"}) == ("REASON_REQUIRED", ["reason"])
     early = {"expOn": "2020-01-01"}
@@ -97,7 +97,7 @@ async def test_a_mutation_answers_what_the_client_selects(door: Door) -> None:
     assert released["lot"]["state"] == "released"
     assert [each["action"] for each in released["lot"]["history"]][-1] == "create"
     void = 'mutation($id: ID!) { voidLot(id: $id, rowVersion: 3, reason: "double") { lot { rowVersion } } }'
-    assert await door.do(void, id=lot["id"]) == {"lot": {"rowVersion": "4"}}
+    assert await door.do(void, id=lot["id"]) == {"lot": {"rowVersion": 4}}
 
 
 async def test_an_idempotency_key_gives_the_same_answer(door: Door) -> None:
@@ -151,7 +151,7 @@ async def test_bulk_and_upsert(door: Door) -> None:
     given = {"itemNo": "X-1", "name": "甲", "kind": "raw", "baseUom": "pcs", "sterile": False}
     assert (await door.do(upsert, i=given))["created"] is True
     again = await door.do(upsert, i={**given, "name": "乙"})
-    assert again == {"created": False, "item": {"name": "乙", "rowVersion": "2"}}
+    assert again == {"created": False, "item": {"name": "乙", "rowVersion": 2}}
 
 
 def test_no_input_can_assign_what_the_platform_keeps() -> None:

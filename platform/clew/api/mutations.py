@@ -292,7 +292,7 @@ def _input_arg(build: Build, entity: Entity, suffix: str) -> tuple[str, Callable
 def _version_args() -> list[tuple[str, Callable[[], GraphQLArgument]]]:
     return [
         ("id", lambda: GraphQLArgument(required(scalars.ID.type))),
-        ("rowVersion", lambda: GraphQLArgument(required(scalars.BIG_INT.type))),
+        ("rowVersion", lambda: GraphQLArgument(required(scalars.INT.type))),
     ]
 
 
@@ -338,7 +338,7 @@ def _bulk_row(build: Build) -> GraphQLObjectType:
     members = {
         "index": required(GraphQLInt),
         "id": scalars.ID.type,
-        "rowVersion": scalars.BIG_INT.type,
+        "rowVersion": scalars.INT.type,
         "created": required(scalars.BOOLEAN.type),
         "code": scalars.TEXT.type,
         "message": scalars.TEXT.type,
@@ -371,7 +371,7 @@ def _rows(call: Call, selected: Any, outcome: BulkOutcome) -> str:
         {
             "index": each.index,
             "id": str(each.id) if each.id else None,
-            "rowVersion": str(each.row_version) if each.row_version is not None else None,
+            "rowVersion": each.row_version,
             "created": each.created,
             "code": each.error.code if each.error else None,
             "message": each.error.message(locale) if each.error else None,

@@ -191,7 +191,7 @@ def _version(build: Build, entity: Entity) -> Any:
         return {
             "txFrom": build.field(required(instant), None),
             "txTo": build.field(instant, None),
-            "rowVersion": build.field(required(scalars.BIG_INT.type), None),
+            "rowVersion": build.field(required(scalars.INT.type), None),
             "by": build.field(scalars.ID.type, None),
             "action": build.field(text, None),
             "reason": build.field(text, None),
@@ -207,7 +207,7 @@ def _audit_entry(build: Build) -> Any:
         return {
             "id": build.field(required(identity), None),
             "at": build.field(required(scalars.DATE_TIME.type), None),
-            "rowVersion": build.field(required(scalars.BIG_INT.type), None),
+            "rowVersion": build.field(required(scalars.INT.type), None),
             "by": build.field(identity, None),
             "action": build.field(required(text), None),
             "reason": build.field(text, None),

@@ -27,7 +27,7 @@ _LENGTHS = {FieldKind.TEXT: 200, FieldKind.LONG_TEXT: 2000}
 
 
 def envelope(place: Place) -> Iterator[Field]:
-    """The fields every entity has. `row_version` is a big integer counting from 1."""
+    """The fields every entity has. `row_version` counts from 1."""
     for name, kind, required, zh, en in _ENVELOPE:
         yield Field(
             name=name,
@@ -36,7 +36,6 @@ def envelope(place: Place) -> Iterator[Field]:
             place=place,
             origin=Origin.ENVELOPE,
             required=required,
-            big=name == "row_version",
             max_length=_LENGTHS.get(kind),
             immutable=name in ("id", "created_at", "created_by"),
         )

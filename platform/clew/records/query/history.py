@@ -63,7 +63,7 @@ def _version_member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
         ended = rows.c.tx_to < sa.bindparam(None, FAR_FUTURE, type_=Instant(), unique=True)
         return or_null(sa.case((ended, quoted(instant(rows.c.tx_to, dialect)))))
     if item.what == "row_version":
-        return quoted(as_text(rows.c.row_version))
+        return as_text(rows.c.row_version)
     if item.what == "by":
         return or_null(quoted(as_text(rows.c.updated_by)))
     leaf = scope.build.alias(system.leaf)
@@ -104,7 +104,7 @@ def _leaf_member(scope: Scope, leaf: Any, item: VersionItem) -> str | Sql:
     if item.what == "at":
         return quoted(instant(leaf.c.at, scope.build.dialect))
     if item.what == "row_version":
-        return quoted(as_text(leaf.c.row_version))
+        return as_text(leaf.c.row_version)
     if item.what == "id":
         return quoted(as_text(leaf.c.leaf_id))
     if item.what == "digest":
