@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
 from clew.storage import types
@@ -91,15 +93,30 @@ def link_fields(entity: Entity) -> tuple[Field, ...]:
     return tuple(field for field in entity.fields.values() if field.kind is FieldKind.MANY and not field.computed)
 
 
-def earlier_name(name: str, renamed_from: tuple[str, ...], old: object, new: object) -> str | None:
+class _Renamable(Protocol):
+    @property
+    def renamed_from(self) -> tuple[str, ...]: ...
+
+
+def earlier_name(
+    name: str, renamed_from: tuple[str, ...], old: Mapping[str, _Renamable], new: Mapping[str, _Renamable]
+) -> str | None:
     """What something of the new release was called in the old one; None when it is new.
 
-    `old` and `new` are containers of names. A name that exists in both is itself: a `renamed_from` left in the YAML
-    after the rename has been applied means nothing any more.
+    A name that exists in both is itself: a `renamed_from` left in the YAML after the rename has been applied means
+    nothing any more. The way back to an earlier release undoes its renames, so that those keep their data too.
     """
-    if name in old:  # type: ignore[operator]
+    if name in old:
         return name
-    return next((was for was in renamed_from if was in old and was not in new), None)  # type: ignore[operator]
+    forward = next((was for was in renamed_from if was in old and was not in new), None)
+    return forward or next((was for was in old if name == _name_before(was, old, new)), None)
+
+
+def _name_before(was: str, old: Mapping[str, _Renamable], new: Mapping[str, _Renamable]) -> str | None:
+    """The name that a rename of the old release gave up and the new one takes up again."""
+    if was in new or any(was in each.renamed_from for each in new.values()):
+        return None
+    return next((name for name in old[was].renamed_from if name in new and name not in old), None)
 
 
 def earlier_entity(entity: Entity, old: Blueprint, new: Blueprint) -> Entity | None:
