@@ -1,6 +1,6 @@
 """Runs Clew and its peers side by side on one PostgreSQL and prints throughput, latency, memory and ratios.
 
-    python -m benchmarks.run [--size full|small] [--seconds 10] [--only by_id,list,nested] [--servers clew,bare]
+    python -m benchmarks.run [--size full|small] [--seconds 10] [--only by_id,list,nested,insert] [--servers clew,bare]
                              [--json FILE]
 
 Needs `wrk` on the path (Debian package wrk) and, for PostGraphile, `npm ci` in benchmarks/peers/postgraphile.
@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -35,7 +36,11 @@ from benchmarks import data
 
 HERE = Path(__file__).parent
 CONNECTIONS = 16
+UNIQUE = "@unique@"
+"""Stands in a request's body where each request must differ from all others."""
 FIELDS = "id lotNo state qty mfgOn expOn rowVersion cost"
+
+PEER_FIELDS = FIELDS.replace("id ", "id: rowId ", 1)
 
 CLEW = {
     "by_id": f"query Lot($id: ID!) {{ lot(id: $id) {{ {FIELDS} }} }}",
@@ -49,16 +54,17 @@ CLEW = {
           item { itemNo name lines(orderBy: [{position: ASC}]) {
             nodes { position qty component { itemNo name } } } }
           nonconformances(orderBy: [{code: ASC}]) { nodes { code severity } } } } }""",
+    "insert": "mutation Insert($input: LotCreateInput!) { createLot(input: $input) { lot { id } } }",
 }
 POSTGRAPHILE = {
-    "by_id": f"query Lot($id: UUID!) {{ lotById(id: $id) {{ {FIELDS} }} }}",
+    "by_id": f"query Lot($id: UUID!) {{ lot(rowId: $id) {{ {PEER_FIELDS} }} }}",
     "list": f"""query Lots($supplier: UUID!) {{
       lots(condition: {{supplier: $supplier, state: "released"}}, orderBy: [EXP_ON_ASC], first: 50) {{
-        nodes {{ {FIELDS} }} }} }}""",
+        nodes {{ {PEER_FIELDS} }} }} }}""",
     "nested": """query Nested($supplier: UUID!) {
       lots(condition: {supplier: $supplier}, orderBy: [EXP_ON_ASC], first: 20) {
-        nodes { id lotNo state expOn supplierBySupplier { code name }
-          itemByItem { itemNo name itemLinesByOwner(orderBy: [POSITION_ASC], first: 50) {
+        nodes { id: rowId lotNo state expOn supplierBySupplier { code name }
+          itemByItem { itemNo name itemLinesByOwner(orderBy: [PRIMARY_KEY_ASC], first: 50) {
             nodes { position qty itemByComponent { itemNo name } } } }
           nonconformancesByLot(orderBy: [CODE_ASC], first: 50) { nodes { code severity } } } } }""",
 }
@@ -85,7 +91,7 @@ class Server:
 
     def body(self, case: str, variables: Mapping[str, Any]) -> str:
         if self.documents is None:
-            return json.dumps(variables)
+            return json.dumps(variables.get("input", variables))
         return json.dumps({"query": self.documents[case], "variables": variables})
 
     def address(self, case: str) -> str:
@@ -172,7 +178,7 @@ def running(server: Server, database_url: str) -> Iterator[tuple[int, psutil.Pro
 def ask(port: int, server: Server, case: str, variables: Mapping[str, Any]) -> Any:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{server.address(case)}",
-        data=server.body(case, variables).encode(),
+        data=server.body(case, variables).replace(UNIQUE, secrets.token_hex(8)).encode(),
         headers={"Content-Type": "application/json", "Accept": "application/json", **authorization()},
     )
     with urllib.request.urlopen(request, timeout=60) as response:
@@ -200,11 +206,27 @@ def questions(case: str, size: data.Size, count: int) -> list[dict[str, Any]]:
     rng = random.Random(f"{case}:7")
     if case == "by_id":
         return [{"id": str(data.identity(5, rng.randrange(size.lots)))} for _ in range(count)]
+    if case == "insert":
+        return [{"input": new_lot(rng, size)} for _ in range(count)]
     return [{"supplier": str(data.identity(2, rng.randrange(data.SUPPLIERS)))} for _ in range(count)]
+
+
+def new_lot(rng: random.Random, size: data.Size) -> dict[str, Any]:
+    return {
+        "lotNo": UNIQUE,
+        "item": str(data.identity(3, rng.randrange(size.items))),
+        "supplier": str(data.identity(2, rng.randrange(data.SUPPLIERS))),
+        "plant": str(data.identity(1, rng.randrange(data.PLANTS))),
+        "qty": f"{rng.randrange(1, 100_000)}.25",
+        "cost": f"{rng.randrange(1, 1_000)}.5",
+        "mfgOn": "2026-03-01",
+        "expOn": "2028-03-01",
+    }
 
 
 def wrk(port: int, server: Server, case: str, bodies: Path, seconds: int) -> dict[str, float]:
     environment = os.environ | {"BENCH_BODIES": str(bodies), "BENCH_PATH": server.address(case)}
+    environment |= {"BENCH_UNIQUE": UNIQUE, "BENCH_PREFIX": secrets.token_hex(4)}
     environment["BENCH_AUTHORIZATION"] = authorization().get("Authorization", "")
     command = [
         shutil.which("wrk") or "wrk",
@@ -236,8 +258,11 @@ def measure(
                 raise SystemExit(f"{server.name} {case}: {seen} values where the first server gave {expected[case]}")
             bodies = Path(folder) / f"{case}.jsonl"
             bodies.write_text("\n".join(server.body(case, variables) for variables in asked) + "\n")
-            wrk(port, server, case, bodies, 2)
+            stored = asyncio.run(lots(url))
+            warm = wrk(port, server, case, bodies, 2)
             result = wrk(port, server, case, bodies, seconds)
+            if case == "insert" and asyncio.run(lots(url)) - stored < warm["requests"] + result["requests"]:
+                raise SystemExit(f"{server.name} {case}: not every request that was answered stored its lot")
             report[case] = {
                 "rps": round(result["requests"] / result["seconds"], 1),
                 "p50_us": result["p50_us"],
@@ -246,6 +271,14 @@ def measure(
         family = [process, *process.children(recursive=True)]
         report["rss_mb"] = round(sum(each.memory_info().rss for each in family) / 2**20, 1)
     return report
+
+
+async def lots(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM lot"))
+    finally:
+        await connection.close()
 
 
 async def prepare(url: str, size: data.Size) -> None:

@@ -19,6 +19,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.records import idempotency, verbs
 from clew.records.bulk import Mode, Prepare, RowReport, run_rows
+from clew.records.errors import Unread
 from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
@@ -46,7 +47,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command did. `answer` is what `read_back` made of it, inside the same transaction."""
+    """What a command did. `answer` is what `read_back` made of the record right after."""
 
     entity: str
     id: UUID
@@ -74,7 +75,8 @@ class BulkOutcome:
 
 
 ReadBack = Callable[[Connection, Sequence[UUID]], Awaitable[Any]]
-"""Reads what the client selected of the written records, on the writing connection, before the commit."""
+"""Reads what the client selected of the written records: of one record right after the commit (reading its page of an
+index inside the transaction would set every concurrent create against it), of many before it."""
 
 
 class Commands:
@@ -235,22 +237,26 @@ class Commands:
         async def done(unit: Unit) -> Outcome:
             record, created = await work(unit)
             await unit.flush()
-            answer = await read_back(unit.connection, [record["id"]]) if read_back else None
-            return Outcome(entity, record["id"], record["row_version"], created, tuple(unit.warnings), answer)
+            return Outcome(entity, record["id"], record["row_version"], created, tuple(unit.warnings))
 
-        async def replay(connection: Connection, kept: Any) -> Outcome:
-            record_id = UUID(kept["id"])
-            answer = await read_back(connection, [record_id]) if read_back else None
+        async def replay(_connection: Connection, kept: Any) -> Outcome:
             warnings = tuple(
                 Warned(each["rule"], each["entity"], UUID(each["id"]), Bilingual(each["zh"], each["en"]))
                 for each in kept["warnings"]
             )
-            return Outcome(entity, record_id, kept["row_version"], kept["created"], warnings, answer, replayed=True)
+            return Outcome(entity, UUID(kept["id"]), kept["row_version"], kept["created"], warnings, replayed=True)
 
         digest = ""
         if call.idempotency_key is not None:
             digest = idempotency.request_digest(asked[0], *asked[1:], call.reason)
-        return await self._run(call, digest, done, replay, _kept)
+        outcome = await self._run(call, digest, done, replay, _kept)
+        if read_back is None:
+            return outcome
+        try:
+            async with self.database.read() as connection:
+                return replace(outcome, answer=await read_back(connection, [outcome.id]))
+        except ClewError as error:
+            raise Unread(what=self.engine.blueprint.entities[entity].label, id=outcome.id) from error
 
     async def _run(
         self,
@@ -316,6 +322,7 @@ class _Run:
         unit = Unit(
             self.commands.engine, connection, call.context, call.decision, at, call.reason, call.foreign, self.elevated
         )
+        unit.keyed = key is not None
         self.unit = unit
         done = await self.work(unit)
         await unit.flush()

@@ -189,3 +189,12 @@ class KeyReused(Conflict):
 class BadImport(ClewError):
     code, status = "BAD_FILE", 400
     en, zh = "{what}", "{what}"
+
+
+class Unread(ClewError):
+    """The write is done; only its answer could not be read."""
+
+    code, status = "WRITTEN_BUT_UNREAD", 500
+    en = "The change of the {what} {id} is stored, but reading it back failed."
+    zh = "{what} {id} 的更改已保存,但回读失败。"
+    hint_en, hint_zh = "Read the record again; do not repeat the change.", "请重新读取该记录,不要重复提交。"

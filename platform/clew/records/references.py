@@ -76,6 +76,7 @@ def arguments(unit: Unit, asked: Sequence[Wanted]) -> dict[str, Any]:
     args: dict[str, Any] = dict(unit.person_args)
     for at, each in enumerate(asked):
         args[f"ids_{at}"] = list(each.ids) if len(each.ids) > 1 else each.ids[0]
+        args[f"n_{at}"] = len(each.ids)
     return args
 
 
@@ -110,8 +111,9 @@ def counts_of(unit: Unit, asked: Sequence[Wanted]) -> sa.Select[Any]:
             conditions.append(sa.or_(*(condition_sql(condition, rows) for condition in grant.conditions)))
         if each.field.where is not None:
             conditions.append(condition_sql(each.field.where, rows))
-        counts.append(sa.select(sa.func.count()).select_from(target).where(*conditions).scalar_subquery())
-    return sa.select(*counts) if counts else sa.select(sa.literal_column("1"))
+        count = sa.select(sa.func.count()).select_from(target).where(*conditions).scalar_subquery()
+        counts.append(count.label(f"c{at}"))
+    return sa.select(*counts)
 
 
 def _permitted_as(unit: Unit, entity: str) -> str:

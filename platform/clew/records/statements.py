@@ -7,6 +7,7 @@ runs the parts one after the other, in process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,22 @@ from clew.storage.tables import Tables
 from clew.storage.types import Instant
 
 
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to be inserted: its table, and a bind or constant per column."""
+
+    table: sa.Table
+    values: Mapping[Any, Any]
+
+    def insert(self) -> Any:
+        return sa.insert(self.table).values(dict(self.values))
+
+    def insert_from(self, source: sa.CTE, conditions: Sequence[Any]) -> Any:
+        """Insert the row if the conditions on the one row of `source` hold."""
+        row = sa.select(*self.values.values()).select_from(source).where(*conditions)
+        return sa.insert(self.table).from_select(list(self.values), row, include_defaults=False)
+
+
 class Step:
     """Statements that belong together; one round trip on PostgreSQL. Their bind names are shared."""
 
@@ -29,10 +46,6 @@ class Step:
         self._parts: tuple[Any, ...] = tuple(parts)
         self._counted = counted
         self._whole = self._together() if dialect == "postgresql" else None
-
-    @property
-    def parts(self) -> tuple[Any, ...]:
-        return self._parts
 
     def _together(self) -> ClauseElement:
         parts = list(self._parts)
@@ -72,8 +85,10 @@ class EntityStatements:
         self.current = tables.current(entity.name)
         self.history = tables.history(entity.name)
         dialect = tables.dialect
-        self.insert = Step(dialect, [_insert(self.current, self.shape.keys), self._new_version()])
-        self.update = Step(dialect, [self._change_current(), self._close_version(), self._new_version()], counted=1)
+        self.rows = (_row(self.current, self.shape.keys), self._new_version())
+        self.insert = Step(dialect, [each.insert() for each in self.rows])
+        new_version = self.rows[1].insert()
+        self.update = Step(dialect, [self._change_current(), self._close_version(), new_version], counted=1)
         self.amend = Step(dialect, [self._change_current(), self._change_version()], counted=1)
         self.remove = Step(dialect, [self._delete_current(), self._close_version()], counted=1)
         self.close_late = (
@@ -92,13 +107,11 @@ class EntityStatements:
         """Rows read to be written."""
         return select.with_for_update() if self._tables.dialect == "postgresql" else select
 
-    def _new_version(self) -> Any:
-        keys = (*self.shape.keys, "tx_from", "tx_to")
-        values = {key: sa.bindparam(_bind(key), type_=self.history.c[key].type) for key in self.shape.keys}
-        at = sa.bindparam("at", type_=Instant())
-        return sa.insert(self.history).values(
-            _named(self.history, keys, {**values, "tx_from": at, "tx_to": FAR_FUTURE})
-        )
+    def _new_version(self) -> NewRow:
+        version = _row(self.history, self.shape.keys)
+        history = self.history.c
+        since, until = sa.bindparam("at", type_=Instant()), sa.literal(FAR_FUTURE, type_=history.tx_to.type)
+        return NewRow(self.history, {**version.values, history.tx_from: since, history.tx_to: until})
 
     def _close_version(self) -> Any:
         history = self.history.c
@@ -178,21 +191,19 @@ class Statements:
         self._links: dict[tuple[str, str], LinkStatements] = {}
         self.trail = Step(
             tables.dialect,
-            [_plain_insert(each, "leaf") for each in (system.leaf, system.leaf_pending)],
+            [_plain_row(each, "leaf").insert() for each in (system.leaf, system.leaf_pending)],
         )
         self.events = Step(
             tables.dialect,
-            [_plain_insert(each, "event") for each in (system.outbox, system.outbox_pending)],
+            [_plain_row(each, "event").insert() for each in (system.outbox, system.outbox_pending)],
         )
-        self.both = Step(
-            tables.dialect,
-            [
-                _plain_insert(system.leaf, "leaf"),
-                _plain_insert(system.leaf_pending, "leaf"),
-                _plain_insert(system.outbox, "event"),
-                _plain_insert(system.outbox_pending, "event"),
-            ],
+        self.rows = (
+            _plain_row(system.leaf, "leaf"),
+            _plain_row(system.leaf_pending, "leaf"),
+            _plain_row(system.outbox, "event"),
+            _plain_row(system.outbox_pending, "event"),
         )
+        self.both = Step(tables.dialect, [each.insert() for each in self.rows])
 
     def of(self, entity: str) -> EntityStatements:
         known = self._entities.get(entity)
@@ -207,10 +218,13 @@ class Statements:
         return known
 
 
-def with_parts(select: sa.Select[Any], *steps: Step) -> sa.Select[Any]:
-    """One statement that does all the steps and answers `select`, which sees the rows as they were before."""
-    parts = [part for step in steps for part in step.parts]
-    return select.add_cte(*(part.cte(f"step_{at}") for at, part in enumerate(parts)))
+def insert_if(counts: sa.Select[Any], rows: Sequence[NewRow]) -> sa.Select[Any]:
+    """One statement that answers `counts` and inserts the rows if each is what its bind `n_<position>` says; they see
+    the tables as they were before. For PostgreSQL."""
+    asked = counts.cte("asked")
+    held = [column == sa.bindparam(f"n_{at}", type_=sa.BigInteger()) for at, column in enumerate(asked.c)]
+    parts = [each.insert_from(asked, held).cte(f"step_{at}") for at, each in enumerate(rows)]
+    return sa.select(asked).add_cte(*parts)
 
 
 def bound(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,14 +237,13 @@ def _bind(key: str) -> str:
     return f"v_{key}"
 
 
-def _insert(table: sa.Table, keys: Sequence[str]) -> Any:
-    values = {key: sa.bindparam(_bind(key), type_=table.c[key].type) for key in keys}
-    return sa.insert(table).values(_named(table, keys, values))
+def _row(table: sa.Table, keys: Sequence[str]) -> NewRow:
+    return NewRow(table, {table.c[key]: sa.bindparam(_bind(key), type_=table.c[key].type) for key in keys})
 
 
-def _plain_insert(table: sa.Table, prefix: str) -> Any:
-    return sa.insert(table).values(
-        {column.key: sa.bindparam(f"{prefix}_{column.key}", type_=column.type) for column in table.c}
+def _plain_row(table: sa.Table, prefix: str) -> NewRow:
+    return NewRow(
+        table, {column: sa.bindparam(f"{prefix}_{column.key}", type_=column.type) for column in table.c}
     )
 
 

@@ -16,7 +16,7 @@ from clew.records.numbers import NumberTaken
 from clew.records.references import Wanted, arguments, counts_of, judge_counts, shape_of
 from clew.records.rows import Record
 from clew.records.search import grams
-from clew.records.statements import bound, with_parts
+from clew.records.statements import bound, insert_if
 from clew.records.values import Path
 from clew.storage.errors import IntegrityFault
 from clew.storage.schema import current_shape
@@ -62,24 +62,24 @@ async def insert_later(
 
 
 async def insert_waiting(unit: Unit, row: Waiting, trail: Mapping[str, Any]) -> None:
-    """Row, version, leaf, event and their queues, and the count of every reference: one round trip."""
+    """Row, version, leaf, event and their queues if every reference holds: one round trip."""
     shape = shape_of(unit, row.asked)
 
     def build() -> Any:
-        steps = (unit.engine.statements.of(row.entity.name).insert, unit.engine.statements.both)
-        return with_parts(counts_of(unit, row.asked), *steps)
+        rows = (*unit.engine.statements.of(row.entity.name).rows, *unit.engine.statements.rows)
+        return insert_if(counts_of(unit, row.asked), rows)
 
     statement = unit.engine.remember(("whole", row.entity.name, *shape), build)
     args = {**arguments(unit, row.asked), **row.args, **trail}
+    say = unit.connection.fetch if unit.keyed else unit.connection.fetch_last
     try:
         async with in_words(unit, row.entity, row.path):
-            counts = await unit.connection.fetch_one(statement, args)
+            counts = await say(statement, args)
     except Exception as error:
         number_was_taken(unit, row.entity, row.number, error)
         raise
-    assert counts is not None
     if row.asked:
-        judge_counts(unit, row.asked, counts)
+        judge_counts(unit, row.asked, counts[0])
 
 
 def number_was_taken(unit: Unit, entity: Entity, made: Field | None, error: Exception) -> None:

@@ -153,6 +153,8 @@ class Unit:
     """Set by rooms above for effects the process makes itself; grants are not asked then."""
     alone: bool = False
     """The unit is one command and has written nothing: if its record is one row, that may wait for the end."""
+    keyed: bool = False
+    """The command's answer is kept under an idempotency key, after everything else."""
     waiting: store.Waiting | None = None
     warnings: list[Warned] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)

@@ -77,6 +77,11 @@ class Connection(Protocol):
         """Rows as the driver gives them, unconverted: the path of hot reads whose one column is JSON text."""
         ...
 
+    async def fetch_last(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> list[Row]:
+        """The last statement of a unit of work. If it is the only one, it is the whole transaction by itself, and is
+        committed when it returns."""
+        ...
+
     async def execute(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = ...) -> int:
         """Run a statement for its effect; the number of rows it touched."""
         ...
@@ -92,7 +97,7 @@ class Connection(Protocol):
         ...
 
     async def now(self) -> datetime:
-        """Database time: the server's clock on PostgreSQL, `kernel.clock` on embedded SQLite."""
+        """Database time: the server's clock on PostgreSQL, `kernel.clock` on embedded SQLite. One moment per unit."""
         ...
 
 

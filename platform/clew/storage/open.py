@@ -12,7 +12,7 @@ from clew.storage.sqlite_engine import SqliteDatabase
 
 
 async def open_database(
-    url: str, *, clock: Clock, connections: int = 8, statement_timeout: float = 30.0
+    url: str, *, clock: Clock, connections: int = 16, statement_timeout: float = 30.0
 ) -> Database:
     """Open `sqlite:///file.db` (`sqlite:////absolute.db`), `sqlite://` (temporary) or `postgresql://…`.
 

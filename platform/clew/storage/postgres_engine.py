@@ -24,6 +24,7 @@ from clew.storage.errors import (
     StatementTimeout,
 )
 from clew.storage.retry import retry_write, uninterrupted
+from clew.storage.server_clock import ServerClock
 
 T = TypeVar("T")
 _NO_ARGS: Mapping[str, Any] = MappingProxyType({})
@@ -35,13 +36,23 @@ _FAULTS: Mapping[str, FaultKind] = {"23505": "unique", "23503": "reference", "23
 
 
 class PostgresConnection:
-    """A connection as `storage.engine.Connection` describes it."""
+    """A connection as `storage.engine.Connection` describes it. `begin` opens a transaction when the first statement
+    comes; a unit that is one statement needs none."""
 
     dialect: DialectName = "postgresql"
 
-    def __init__(self, raw: Any, cache: StatementCache, *, in_unit: bool) -> None:
-        self._raw, self._cache, self._in_unit = raw, cache, in_unit
+    def __init__(
+        self, raw: Any, cache: StatementCache, clock: ServerClock | None = None, begin: str | None = None
+    ) -> None:
+        self._raw, self._cache, self._clock, self._begin = raw, cache, clock, begin
         self._now: datetime | None = None
+        self._finished = False
+
+    async def _ready(self) -> None:
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            await uninterrupted(self._raw.execute(begin))
+        assert not self._finished, "a statement after the last one"
 
     async def fetch(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
         compiled = self._cache.get(statement)
@@ -49,10 +60,26 @@ class PostgresConnection:
 
     async def fetch_text(self, compiled: Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
         try:
+            await self._ready()
             rows: list[Row] = await self._raw.fetch(compiled.sql, *compiled.bind(args))
         except asyncpg.PostgresError as error:
             _raise(error)
         return rows
+
+    async def fetch_last(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
+        if self._begin is None:
+            rows = await self.fetch(statement, args)
+            self._finished = True
+            return rows
+        # Nothing was said yet: the statement is a transaction of its own, as isolated as any unit of this pool.
+        compiled = self._cache.get(statement)
+        values = compiled.bind(args)
+        self._begin, self._finished = None, True
+        try:
+            found: list[Row] = await uninterrupted(self._raw.fetch(compiled.sql, *values))
+        except asyncpg.PostgresError as error:
+            _raise(error)
+        return compiled.convert(found)
 
     async def fetch_one(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> Row | None:
         rows = await self.fetch(statement, args)
@@ -65,6 +92,7 @@ class PostgresConnection:
     async def execute(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> int:
         compiled = self._cache.get(statement)
         try:
+            await self._ready()
             status: str = await self._raw.execute(compiled.sql, *compiled.bind(args))
         except asyncpg.PostgresError as error:
             _raise(error)
@@ -74,6 +102,7 @@ class PostgresConnection:
     async def execute_many(self, statement: ClauseElement | Compiled, rows: Sequence[Mapping[str, Any]]) -> None:
         compiled = self._cache.get(statement)
         try:
+            await self._ready()
             await self._raw.executemany(compiled.sql, [compiled.bind(row) for row in rows])
         except asyncpg.PostgresError as error:
             _raise(error)
@@ -86,6 +115,7 @@ class PostgresConnection:
             for row in rows
         )
         try:
+            await self._ready()
             status: str = await self._raw.copy_records_to_table(
                 table.name, records=records, columns=[column.name for column in columns]
             )
@@ -95,92 +125,130 @@ class PostgresConnection:
 
     async def run_sql(self, sql: str) -> None:
         try:
+            await self._ready()
             await self._raw.execute(sql)
         except asyncpg.PostgresError as error:
             _raise(error)
 
     async def now(self) -> datetime:
-        if self._now is None or not self._in_unit:
+        if self._clock is None:
+            asked: datetime = await self._raw.fetchval("SELECT clock_timestamp()")
+            return asked
+        if self._now is None:
             # The moment of the first question, not of BEGIN: a unit that waited for a lock is later than its rival.
+            self._now = self._clock.now()
+        if self._now is None:
             self._now = await self._raw.fetchval("SELECT clock_timestamp()")
+            self._clock.note(self._now)
         return self._now
+
+    async def finish(self) -> None:
+        """Commit what was begun."""
+        if self._raw.is_in_transaction():
+            self._finished = True
+            await uninterrupted(self._raw.execute("COMMIT"))
 
 
 class PostgresDatabase:
-    """The production database."""
+    """The production database. Readers and units of work have pools of their own: they differ in isolation."""
 
     dialect: DialectName = "postgresql"
 
-    def __init__(self, url: str, pool: Any) -> None:
-        self.url, self._pool = url, pool
-        self._cache = StatementCache("postgresql")
+    def __init__(self, url: str, readers: Any, writers: Any) -> None:
+        self.url, self._readers, self._writers = url, readers, writers
+        self._cache, self._clock = StatementCache("postgresql"), ServerClock()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        async with self._pool.acquire() as raw:
-            yield PostgresConnection(raw, self._cache, in_unit=False)
+        async with _connected(self._readers) as raw:
+            yield PostgresConnection(raw, self._cache)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:
-        async with self._unit("BEGIN ISOLATION LEVEL SERIALIZABLE") as connection:
-            yield connection
+        async with _connected(self._writers) as raw:
+            connection = PostgresConnection(raw, self._cache, self._clock, "BEGIN")
+            async with _unit(raw, connection):
+                yield connection
 
     @asynccontextmanager
     async def migrate(self) -> AsyncIterator[Connection]:
-        async with self._unit("BEGIN ISOLATION LEVEL READ COMMITTED") as connection:
-            await connection.run_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")
-            await connection.run_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            yield connection
-
-    @asynccontextmanager
-    async def _unit(self, begin: str) -> AsyncIterator[PostgresConnection]:
-        async with self._pool.acquire() as raw:
-            connection = PostgresConnection(raw, self._cache, in_unit=True)
-            try:
-                await uninterrupted(connection.run_sql(begin))
+        async with _connected(self._readers) as raw:
+            connection = PostgresConnection(raw, self._cache, ServerClock(), "BEGIN ISOLATION LEVEL READ COMMITTED")
+            async with _unit(raw, connection):
+                await connection.run_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")
+                await connection.run_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
                 yield connection
-                await uninterrupted(connection.run_sql("COMMIT"))
-            except BaseException:
-                if not raw.is_closed() and raw.is_in_transaction():
-                    await uninterrupted(connection.run_sql("ROLLBACK"))
-                raise
 
     async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         return await retry_write(self.write, work)
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._readers.close()
+        await self._writers.close()
 
     def dispose(self) -> None:
         """Drop the connections without an event loop (the one they lived in is gone)."""
         with contextlib.suppress(RuntimeError, asyncpg.InterfaceError):
-            self._pool.terminate()
+            self._readers.terminate()
+            self._writers.terminate()
+
+
+@asynccontextmanager
+async def _connected(pool: Any) -> AsyncIterator[Any]:
+    try:
+        raw = await pool.acquire()
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseUnreachable(reason=str(error)) from error
+    try:
+        yield raw
+    finally:
+        await pool.release(raw)
+
+
+@asynccontextmanager
+async def _unit(raw: Any, connection: PostgresConnection) -> AsyncIterator[None]:
+    try:
+        yield
+        try:
+            await connection.finish()
+        except asyncpg.PostgresError as error:
+            _raise(error)
+    except BaseException:
+        if not raw.is_closed() and raw.is_in_transaction():
+            await uninterrupted(raw.execute("ROLLBACK"))
+        raise
 
 
 async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabase:
     """Connect. `size` bounds the pool, `limit` (seconds, 0 = none) bounds every statement."""
+    settings = {
+        "application_name": "clew",
+        "TimeZone": "UTC",
+        "jit": "off",
+        "statement_timeout": str(int(limit * 1000)),
+        "search_path": "public",
+    }
     try:
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=size,
-            init=_prepare,
-            reset=_keep,
-            statement_cache_size=2000,
-            max_cached_statement_lifetime=0,
-            max_cacheable_statement_size=0,
-            max_inactive_connection_lifetime=0,
-            server_settings={
-                "application_name": "clew",
-                "TimeZone": "UTC",
-                "jit": "off",
-                "statement_timeout": str(int(limit * 1000)),
-                "search_path": "public",
-            },
-        )
+        readers = await _pool(url, 1, size, settings)
+        writers = await _pool(url, 0, size, {**settings, "default_transaction_isolation": "serializable"})
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseUnreachable(reason=str(error)) from error
-    return PostgresDatabase(url, pool)
+    return PostgresDatabase(url, readers, writers)
+
+
+async def _pool(url: str, least: int, most: int, settings: Mapping[str, str]) -> Any:
+    return await asyncpg.create_pool(
+        url,
+        min_size=least,
+        max_size=most,
+        init=_prepare,
+        reset=_keep,
+        statement_cache_size=2000,
+        max_cached_statement_lifetime=0,
+        max_cacheable_statement_size=0,
+        max_inactive_connection_lifetime=0,
+        server_settings=settings,
+    )
 
 
 async def _prepare(raw: Any) -> None:

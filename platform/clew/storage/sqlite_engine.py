@@ -117,6 +117,9 @@ class SqliteConnection:
         values = compiled.bind(args)
         return await self._run(lambda raw: raw.execute(compiled.sql, values).fetchall())
 
+    async def fetch_last(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
+        return await self.fetch(statement, args)
+
     async def fetch_one(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> Row | None:
         rows = await self.fetch(statement, args)
         return rows[0] if rows else None
