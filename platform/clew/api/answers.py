@@ -14,6 +14,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 
 _MAX_ERRORS = 20
+_LONGEST = 400
 
 
 def error_entry(error: ClewError, locale: Locale, request_id: str, path: Sequence[str | int] = ()) -> dict[str, Any]:
@@ -42,7 +43,8 @@ def invalid(errors: Iterable[GraphQLError], locale: Locale, request_id: str) -> 
     """The findings of validation."""
     entries: list[dict[str, Any]] = []
     for error in list(errors)[:_MAX_ERRORS]:
-        entry = error_entry(NotValid(what=error.message[:300]), locale, request_id)
+        entry = error_entry(NotValid(what=error.message), locale, request_id)
+        entry["message"] = entry["message"][:_LONGEST]
         if error.locations:
             entry["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]
         entries.append(entry)

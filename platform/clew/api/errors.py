@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from clew.api.messages import in_chinese
 from clew.kernel.errors import BadInput, ClewError
+from clew.kernel.text import Locale
+
+_SENTENCES = ("what", "why", "count")
 
 
-class NotParsed(BadInput):
+class Explained(BadInput):
+    """Carries a sentence of graphql-core or of an input check, said in the caller's language."""
+
+    def params_in(self, locale: Locale) -> dict[str, object]:
+        found = super().params_in(locale)
+        if locale == "zh":
+            found.update({name: in_chinese(str(found[name])) for name in _SENTENCES if name in found})
+        return found
+
+
+class NotParsed(Explained):
     code = "GRAPHQL_SYNTAX"
-    en = "The document is not GraphQL: {what}"
-    zh = "该文档不是有效的 GraphQL:{what}"
+    en = "{what}"
+    zh = "{what}"
 
 
-class NotValid(BadInput):
+class NotValid(Explained):
     """The document does not fit the schema the caller sees."""
 
     code = "GRAPHQL_INVALID"
     en = "{what}"
-    zh = "查询无效:{what}"
+    zh = "{what}"
 
 
-class NoOperation(BadInput):
+class NoOperation(Explained):
     code = "GRAPHQL_OPERATION"
     en = "The document does not say which operation to run: {what}"
     zh = "无法确定要执行的操作:{what}"
 
 
-class BadRequestBody(BadInput):
+class BadRequestBody(Explained):
     code = "GRAPHQL_REQUEST"
     en = "The request is not a GraphQL request: {what}"
     zh = "该请求不是有效的 GraphQL 请求:{what}"
@@ -37,7 +51,7 @@ class BatchRefused(BadInput):
     zh = "每个请求只能包含一个操作。"
 
 
-class TooLarge(BadInput):
+class TooLarge(Explained):
     """The document is larger, deeper or dearer than allowed. Said before anything is validated."""
 
     code = "GRAPHQL_LIMIT"
@@ -66,7 +80,7 @@ class UnknownDocument(BadInput):
     zh = "此处仅接受已登记的查询文档。"
 
 
-class BadVariable(BadInput):
+class BadVariable(Explained):
     code = "BAD_INPUT"
     en = "{where}: {why}"
     zh = "{where}:{why}"
