@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from clew import __version__
-from clew.cli import change, check, data, doctor, project, reference, serve
+from clew.cli import change, check, data, doctor, exchange, project, reference, serve
 from clew.cli.terminal import Terminal, chosen_locale
+from clew.cli.usage import WrongUsage
 from clew.cli.words import localize, t
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 
-_GROUPS = (project, check, change, serve, data, reference, doctor)
+_GROUPS = (project, check, change, serve, data, exchange, reference, doctor)
 
 
 def build() -> typer.Typer:
@@ -61,8 +62,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return leaving.code if isinstance(leaving.code, int) else 1
     except ClewError as problem:
         Terminal(locale, "--json" in given).problem(problem)
-        return 2 if problem.code == "SETTINGS_INVALID" else 1
+        return 2 if isinstance(problem, WrongUsage) or problem.code == "SETTINGS_INVALID" else 1
+    except OSError as problem:
+        return _stopped(Terminal(locale, "--json" in given), problem)
     return 0
+
+
+def _stopped(terminal: Terminal, problem: OSError) -> int:
+    """The machine refused: a full disk, a folder without permission, a reader that went away (`clew docs | head`)."""
+    if isinstance(problem, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    terminal.problem(MachineRefused(why=problem.strerror or str(problem), file=problem.filename or ""))
+    return 1
+
+
+class MachineRefused(ClewError):
+    """The operating system would not do what a command needed."""
+
+    code = "MACHINE_REFUSED"
+    en, zh = "The machine refused: {why} {file}", "系统拒绝:{why} {file}"
 
 
 def _version(wanted: bool) -> None:

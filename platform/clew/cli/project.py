@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from clew.cli.options import AsJson, Lang, Project, situation
+from clew.cli.usage import WrongUsage
 from clew.cli.words import t
-from clew.kernel.errors import BadInput, Conflict
+from clew.kernel.errors import Conflict
 from clew.kernel.text import Bilingual
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -70,7 +71,7 @@ class FileExists(Conflict):
     en, zh = "{file} exists already; nothing was written.", "{file} 已存在,未写入任何内容。"
 
 
-class BadName(BadInput):
+class BadName(WrongUsage):
     """A name of the project that is not snake_case."""
 
     code = "BAD_NAME"

@@ -1,11 +1,18 @@
-"""Export: records of an entity as CSV, Excel or JSON lines, read through `records.query` for the caller."""
+"""Export: records of an entity as CSV, Excel or JSON lines, read through `records.query` for the caller.
+
+Every export leaves a leaf in the trail: who took which records out. Files appear only after the leaf is stored, so an
+interrupted export leaves neither half a file nor records that nobody knows about.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +20,8 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from clew.access.decision import Decision
+from clew.audit.exports import record_export
+from clew.expressions.tree import Checked
 from clew.kernel.clock import Clock
 from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
@@ -42,31 +51,72 @@ class Source:
     decision: Decision
     context: Context
     clock: Clock
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records: all, or those that satisfy a condition; now, or as they were at a moment."""
+
+    where: Checked | None = None
+    as_of: datetime | None = None
+
+
+EVERYTHING = Selection()
 
 
 async def export_file(
-    source: Source, entity_name: str, path: Path, format_: Format, *, progress: Callable[[int], None] | None = None
+    source: Source,
+    entity_name: str,
+    path: Path,
+    format_: Format,
+    *,
+    chosen: Selection = EVERYTHING,
+    progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write all records the caller may export; their number. Lines go to further sheets (or `<name>.<lines>.csv`)."""
+    """Write the chosen records the caller may export; their number. Lines go to further sheets (or
+    `<name>.<lines>.csv`)."""
+    entity = _exportable(source, entity_name)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        count = await _write(source, entity, _WRITERS[format_](Path(folder) / path.name, source), chosen, progress)
+        told = {
+            "rows": count,
+            "format": format_,
+            "file": path.name,
+            "where": chosen.where.source if chosen.where else None,
+            "as_of": chosen.as_of,
+        }
+        await record_export(source.database, source.context, source.release, entity.name, told)
+        for name in os.listdir(folder):
+            os.replace(os.path.join(folder, name), path.with_name(name))
+    return count
+
+
+def _exportable(source: Source, entity_name: str) -> Entity:
     entity = source.blueprint.entities.get(entity_name)
     if entity is None or not source.decision.on(entity_name).read.allowed:
         raise NotFound(what=entity_name)
     if not source.decision.on(entity_name).export.allowed:
         raise Forbidden(action=Bilingual("导出", "export"), what=entity.label)
+    return entity
+
+
+async def _write(
+    source: Source, entity: Entity, writer: Any, chosen: Selection, progress: Callable[[int], None] | None
+) -> int:
     tables = [(entity.name, entity, export_columns(source, entity))]
     for known in line_fields(entity):
         line = source.blueprint.entities[known.target]
-        if source.decision.on(entity_name).sees(known.name) and source.decision.on(line.name).read.allowed:
+        if source.decision.on(entity.name).sees(known.name) and source.decision.on(line.name).read.allowed:
             tables.append((known.name, line, export_columns(source, line)))
-    writer = _WRITERS[format_](path, source)
     count = 0
     async with source.database.read() as connection:
-        for name, each, chosen in tables:
-            writer.begin(name, each, chosen)
-            async for row in _records(source, connection, each, chosen, entity):
+        for name, each, shown in tables:
+            writer.begin(name, each, shown)
+            async for row in _records(source, connection, each, shown, entity, chosen):
                 writer.row(row)
                 count += each is entity
-                if progress is not None and each is entity:
+                if progress is not None and each is entity and count % PAGE == 0:
                     progress(count)
     writer.finish()
     return count
@@ -87,13 +137,18 @@ def export_columns(source: Source, entity: Entity) -> tuple[Column, ...]:
 
 
 async def _records(
-    source: Source, connection: Connection, entity: Entity, chosen: Sequence[Column], root: Entity
+    source: Source,
+    connection: Connection,
+    entity: Entity,
+    shown: Sequence[Column],
+    root: Entity,
+    chosen: Selection,
 ) -> AsyncIterator[list[Any]]:
     """Every record in the order of its id, page by page."""
     after: str | None = None
     while True:
         found = await fetch_records(
-            _plan(source, entity, chosen, root, after is not None),
+            _plan(source, entity, shown, root, chosen, after is not None),
             source.blueprint,
             source.tables,
             source.decision,
@@ -104,28 +159,29 @@ async def _records(
         )
         nodes = found["rows"]["nodes"]
         for node in nodes:
-            yield [_value(column, node[f"c{at}"]) for at, column in enumerate(chosen)]
+            yield [_value(column, node[f"c{at}"]) for at, column in enumerate(shown)]
         if len(nodes) < PAGE:
             return
         after = nodes[-1]["id"]
 
 
-def _plan(source: Source, entity: Entity, chosen: Sequence[Column], root: Entity, follows: bool) -> p.Plan:
+def _plan(
+    source: Source, entity: Entity, shown: Sequence[Column], root: Entity, chosen: Selection, follows: bool
+) -> p.Plan:
     items: list[p.Item] = [p.Leaf("id", "id")]
-    items += [_item(source, entity, column, f"c{at}") for at, column in enumerate(chosen)]
-    conditions: list[p.Predicate] = []
-    if entity is not root:
-        conditions.append(p.Through("owner", "one"))
+    items += [_item(source, entity, column, f"c{at}") for at, column in enumerate(shown)]
+    # Lines are chosen by their owner.
+    wanted: list[p.Predicate] = [p.Holds(chosen.where)] if chosen.where else []
     grant = source.decision.on(root.name).export
-    if grant.conditions and entity is root:
-        conditions.append(p.Or(tuple(p.Holds(each) for each in grant.conditions)))
-    elif grant.conditions:
-        held = p.Or(tuple(p.Holds(each) for each in grant.conditions))
-        conditions.append(p.Through("owner", "one", held))
+    if grant.conditions:
+        wanted.append(p.Or(tuple(p.Holds(each) for each in grant.conditions)))
+    where: p.Predicate | None = p.And(tuple(wanted)) if wanted else None
+    if entity is not root:
+        where = p.Through("owner", "one", where)
     bound = p.Bound((p.Slot("after"),), (False,)) if follows else None
-    where = p.And(tuple(conditions)) if conditions else None
     listing = p.Listing(entity.name, (p.Nodes("nodes", tuple(items)),), p.Page(p.Const(PAGE), after=bound), where)
-    return p.Plan((p.ListRoot("rows", listing),))
+    moment = p.Const(chosen.as_of) if chosen.as_of else None
+    return p.Plan((p.ListRoot("rows", listing, moment),))
 
 
 def _item(source: Source, entity: Entity, column: Column, key: str) -> p.Item:
