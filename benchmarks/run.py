@@ -150,7 +150,7 @@ def running(server: Server, database_url: str) -> Iterator[tuple[int, psutil.Pro
     environment = os.environ | {
         "BENCH_DATABASE_URL": database_url,
         "BENCH_PORT": str(port),
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": os.pathsep.join((str(HERE.parent), str(HERE.parent / "platform"))),
         "NODE_ENV": "production",
         "GRAPHILE_ENV": "production",
     }
