@@ -67,6 +67,12 @@ async def test_csrf_get_mutation(tmp_path: Path, new_database: Any) -> None:
     async with served(url, tmp_path, get_queries=True, origins=("https://portal.example",)) as house:
         mutation = "mutation { __typename }"
         assert (await house.client.get("/graphql", params={"query": mutation})).status_code in (400, 405)
+        # A page may send Accept of its own choosing with a plain GET, without an Origin.
+        create = 'mutation { createSupplier(input: {name: "Evil"}) { created } }'
+        for accept in (RESPONSE, JSON, "text/event-stream", "*/*"):
+            await house.client.get("/graphql", params={"query": create}, headers={"accept": accept})
+            made = (await post(house, QUERY)).json()["data"]["suppliers"]["totalCount"]
+            assert made == 0, f"a mutation by GET, accepting {accept}"
         good = await house.client.get("/graphql", params={"query": "{ suppliers { totalCount } }"})
         assert good.json()["data"] == {"suppliers": {"totalCount": 0}}
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):

@@ -93,8 +93,13 @@ class GraphQLEngine:
             return answers.refused(deep, context.locale, context.request_id)
         return await self._mutation(operation, question.variables or _NONE, caller)
 
-    async def stream(self, question: Question, caller: Caller) -> AsyncGenerator[Answer, None]:
-        """Answers of any operation: one of a query or mutation, one per event of a subscription."""
+    async def stream(
+        self, question: Question, caller: Caller, *, queries_only: bool = False
+    ) -> AsyncGenerator[Answer, None]:
+        """Answers of any operation: one of a query or mutation, one per event of a subscription.
+
+        `queries_only` refuses mutations.
+        """
         context = caller.context
         try:
             operation = self._operation(question, caller)
@@ -105,7 +110,7 @@ class GraphQLEngine:
             yield answers.refused(error, context.locale, context.request_id)
             return
         if operation.kind is not OperationType.SUBSCRIPTION:
-            yield await self.execute(question, caller)
+            yield await self.execute(question, caller, queries_only=queries_only)
             return
         try:
             [call] = self._calls(operation, question.variables or _NONE, caller)
@@ -247,7 +252,7 @@ class GraphQLEngine:
                 raise NoOperation(what="__typename is not a mutation")
 
             def reader(inner: Selected, entity: str) -> ReadBack:
-                return self._reader(operation, variables, caller, planner, inner, entity)
+                return self._reader(operation, (args, shape), caller, planner, inner, entity)
 
             def read(plan: p.Plan) -> Reading:
                 return self._reading(plan, planner, args, caller)
@@ -268,14 +273,14 @@ class GraphQLEngine:
     def _reader(
         self,
         operation: Operation,
-        variables: Mapping[str, Any],
+        coerced: tuple[Mapping[str, Any], Shape],
         caller: Caller,
         planner: Planner,
         selected: Selected,
         entity: str,
     ) -> ReadBack:
         """Reads back the record a payload selects; compiled once per place in the document and shape."""
-        args, shape = operation.coerce(variables)
+        args, shape = coerced
         key = ("read back", id(selected.nodes[0]), entity, shape)
         prepared = operation.reads.get(key)
         if prepared is None:

@@ -65,15 +65,16 @@ class GraphQLDoor:
             question = await self._question(scope, headers, receive)
             runtime = entrance.host.current
             caller = entrance.caller(runtime, headers, request_id)
+            reading = scope["method"] == "GET"
             if wanted == EVENTS:
                 ending = asyncio.Event()
                 with entrance.live("sse", ending.set):
-                    source = runtime.graphql.stream(question, caller)
+                    source = runtime.graphql.stream(question, caller, queries_only=reading)
                     apology = partial(entrance.apology, headers=headers, request_id=request_id, where="sse")
                     return await stream_events(
                         source, receive, send, ending, request_id, apology, entrance.cors(headers)
                     )
-            answer = await runtime.graphql.execute(question, caller, queries_only=scope["method"] == "GET")
+            answer = await runtime.graphql.execute(question, caller, queries_only=reading)
         except ClewError as problem:
             entrance.refused(problem)
             return await self._explain(send, problem, headers, request_id, wanted)
