@@ -117,6 +117,7 @@ def match_headers(
     for column in known:
         for label in {column.label.to("zh"), column.label.to("en")}:
             by_label[label] = None if label in by_label else column
+    by_name = _whole_references(known) | by_name
     found: list[Column | None] = []
     for header in headers:
         text = header.strip()
@@ -124,11 +125,20 @@ def match_headers(
         name = named[1] if named else text
         match = by_name.get(name) or by_label.get(text)
         if match is None and text and name not in ignored:
-            raise BadImport(what=_unknown(file, text, [*by_name, *by_label]))
+            raise BadImport(what=_unknown(file, text, [*by_name, *by_label], [column.name for column in known]))
         if match is not None and match in found:
             raise BadImport(what=Bilingual(f"{file}:列 {text} 重复。", f"{file}: the column {text} is there twice."))
         found.append(match)
     return found
+
+
+def _whole_references(known: Sequence[Column]) -> dict[str, Column]:
+    """A reference whose key is one value may be named without it: `customer` for `customer.customer_no`."""
+    parts: dict[str, list[Column]] = {}
+    for column in known:
+        if column.field.kind in (FieldKind.REF, FieldKind.MANY):
+            parts.setdefault(column.field.name, []).append(column)
+    return {name: columns[0] for name, columns in parts.items() if len(columns) == 1}
 
 
 def read_only(entity: Entity) -> frozenset[str]:
@@ -138,11 +148,11 @@ def read_only(entity: Entity) -> frozenset[str]:
     )
 
 
-def _unknown(file: str, header: str, names: Sequence[str]) -> Bilingual:
-    near = nearest(header, names)
-    zh = f"{file}:没有列 {header[:60]}。" + (f"是否想写 {near}?" if near else "")
-    en = f"{file}: there is no column {header[:60]}." + (f" Did you mean {near}?" if near else "")
-    return Bilingual(zh, en)
+def _unknown(file: str, header: str, names: Sequence[str], columns: Sequence[str]) -> Bilingual:
+    near, listed = nearest(header, names), ", ".join(columns)
+    zh = f"{file}:没有列 {header[:60]}。" + (f"是否想写 {near}?" if near else f"可用的列:{listed}。")
+    en = f"{file}: there is no column {header[:60]}."
+    return Bilingual(zh, en + (f" Did you mean {near}?" if near else f" The columns are: {listed}."))
 
 
 def codes_of(blueprint: Blueprint, column: Column) -> Mapping[str, Bilingual]:
