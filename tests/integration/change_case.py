@@ -158,7 +158,7 @@ async def _killed(url: str, kill_at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     database = await open_database(url, clock=SystemClock())
-    await change(database, on_step=on_step)
+    await change(database, on_step=on_step, batch=4)
 
 
 LATER = timedelta(days=1)

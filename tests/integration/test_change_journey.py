@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -40,7 +41,9 @@ class Crash(Exception):
 
 
 @pytest.mark.timeout(7200)  # a million rows in the full tier; the small tier takes a second
-async def test_rename_and_required_field_with_two_nodes(database: TestDatabase, tier: Tier) -> None:
+async def test_rename_and_required_field_with_two_nodes(
+    database: TestDatabase, tier: Tier, record_property: Callable[[str, object], None]
+) -> None:
     count = tier.count(2_000, 1_000_000)
     db = await database.open(statement_timeout=0)
     other = await database.open()
@@ -53,7 +56,9 @@ async def test_rename_and_required_field_with_two_nodes(database: TestDatabase, 
     assert made.safe, made.text("en")
     assert f"{count} rows will be filled with A" in made.text("en")
     assert f"{count} 行将填入 A" in made.text("zh")
+    begun = time.monotonic()
     release = await change(db, batch=tier.count(300, 5_000))
+    record_property("rows_per_second", round(count / (time.monotonic() - begun)))
     assert (release.number, release.state) == (2, "live")
     new = Node.of(other, new_project(), release.catalog)
 

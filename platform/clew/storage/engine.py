@@ -118,9 +118,10 @@ class Database(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[Connection]: ...
 
-    def migrate(self) -> AbstractAsyncContextManager[Connection]:
+    def migrate(self, *, rows_only: bool = False) -> AbstractAsyncContextManager[Connection]:
         """A unit of work for schema changes: one at a time per database, no statement timeout; foreign keys are off
-        before it begins and checked before it commits on SQLite."""
+        before it begins and checked before it commits on SQLite. `rows_only`: no table is made or changed, so there
+        they stay on."""
         ...
 
     async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T: ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from clew.expressions.functions import SQL
-from clew.expressions.tree import Checked
+from clew.expressions.tree import Base, Checked, Type
 from clew.kernel.errors import ClewError
 from clew.storage.expression_rows import Mask, Rows, Visible
 from clew.storage.expression_translator import Translator
@@ -23,6 +23,7 @@ __all__ = [
     "Visible",
     "condition_sql",
     "decided_sql",
+    "stored_sql",
     "translate",
     "value_sql",
 ]
@@ -41,6 +42,14 @@ class NotInSql(ClewError):
 def value_sql(checked: Checked, rows: Rows) -> Sql:
     """The expression's value; NULL when it is missing or cannot be decided. Raises NotInSql."""
     return _translator(checked, rows).result(checked.root)
+
+
+def stored_sql(checked: Checked, rows: Rows, to: Type) -> Sql:
+    """The value in the form a column of type `to` stores: a number gets its decimal places. Raises NotInSql."""
+    translator = _translator(checked, rows)
+    if to.base is Base.DECIMAL:
+        return translator.aligned(checked.root, to)
+    return translator.result(checked.root)
 
 
 def condition_sql(checked: Checked, rows: Rows) -> Sql:

@@ -171,7 +171,7 @@ class PostgresDatabase:
                 yield connection
 
     @asynccontextmanager
-    async def migrate(self) -> AsyncIterator[Connection]:
+    async def migrate(self, *, rows_only: bool = False) -> AsyncIterator[Connection]:
         async with _connected(self._readers) as raw:
             connection = PostgresConnection(raw, self._cache, ServerClock(), "BEGIN ISOLATION LEVEL READ COMMITTED")
             async with _unit(raw, connection):

@@ -210,10 +210,14 @@ class SqliteDatabase:
             yield connection
 
     @asynccontextmanager
-    async def migrate(self) -> AsyncIterator[Connection]:
+    async def migrate(self, *, rows_only: bool = False) -> AsyncIterator[Connection]:
+        connection = self._connection(self._writer, limited=False)
+        if rows_only:
+            async with self._writing, self._unit(connection):
+                yield connection
+            return
         # Foreign keys can only be switched outside a transaction, and a rebuilt table must not look dropped to them.
         async with self._writing:
-            connection = self._connection(self._writer, limited=False)
             await connection.run_sql("PRAGMA foreign_keys=OFF")
             try:
                 async with self._unit(connection):

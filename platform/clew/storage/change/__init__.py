@@ -2,10 +2,10 @@
 
 from clew.storage.change.apply import OnStep, Signer, abandon, apply, resume
 from clew.storage.change.differences import Change, diff
-from clew.storage.change.fill import TextForms
 from clew.storage.change.install import install
 from clew.storage.change.plan import Plan, plan
 from clew.storage.change.survey import Consequence
+from clew.storage.change.values import TextForms
 
 __all__ = [
     "Change",

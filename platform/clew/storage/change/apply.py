@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,13 +19,15 @@ from clew.kernel.canonical import digest
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.storage import releases
-from clew.storage.change.fill import BATCH, Filler, Outcome, TextForms
+from clew.storage.change.fill import BATCH, Filler, Outcome
 from clew.storage.change.perform import perform
 from clew.storage.change.plan import Plan, plan_in
 from clew.storage.change.steps import Step
-from clew.storage.engine import Connection, Database
+from clew.storage.change.values import TextForms
+from clew.storage.engine import Connection, Database, Row
 from clew.storage.errors import ChangeRunning, ConsentMissing, NodesBehind, PlanBlocked, PlanStale
 from clew.storage.releases import Loader, Release, stored_blueprint
+from clew.storage.retry import retry_write
 from clew.storage.system import change, ensure_system, existing_tables, release
 
 OnStep = Callable[[str], None]
@@ -64,7 +68,7 @@ async def apply(
     if blueprint.digest != plan.blueprint_digest:
         raise PlanStale(planned=plan.blueprint_digest[:12], found=blueprint.digest[:12])
     number = await _claim(database, plan, blueprint, load, consents, signer)
-    return await _run(database, number, signer, on_step, Filler(blueprint, texts, batch))
+    return await _run(database, number, signer, on_step, Filler(blueprint, plan.catalog, texts, batch))
 
 
 async def resume(
@@ -85,8 +89,8 @@ async def resume(
         )
     if number is None:
         return None
-    blueprint = load((await releases.numbered(database, number)).sources)
-    return await _run(database, number, signer, on_step, Filler(blueprint, texts, batch))
+    begun = await releases.numbered(database, number)
+    return await _run(database, number, signer, on_step, Filler(load(begun.sources), begun.catalog, texts, batch))
 
 
 async def abandon(database: Database) -> bool:
@@ -191,27 +195,48 @@ async def _supersede(connection: Connection, which: sa.ColumnElement[bool]) -> N
 async def _run(database: Database, number: int, signer: Signer, on_step: OnStep, filler: Filler) -> Release:
     """Do the waiting steps in order, each under the migration lock, until none is left or one has to wait."""
     waiting = 0  # the last step that has to wait; those after it are looked at all the same
+    runner = _Runner(number, signer, on_step, filler)
     while True:
-        label = ""
-        async with database.migrate() as connection:
+        async with database.read() as connection:
             row = await _next_step(connection, number, waiting)
-            if row is None:
-                break
-            step = Step(row[1], row[2], row[3], row[4])
-            label = f"{step.phase} {step.object}"
-            watched = _Watched(connection, label, on_step)
-            outcome = await perform(watched, step, row[5], number, filler)
-            if outcome.waiting and step.phase != "contract":
-                raise NodesBehind(nodes=", ".join(outcome.waits_for))
-            if outcome.waiting:
-                waiting = row[0]
-            if step.kind == "swap":
-                await _go_live(watched, number)
-            await _write_down(watched, number, row[0], outcome, signer)
-        on_step(f"{label} committed")
+        if row is None:
+            break
+        if row[2] == "fill":
+            # Rows only, beside the writers of a live system: whoever loses a race with them tries again.
+            waits = await retry_write(partial(database.migrate, rows_only=True), partial(runner.do, row[0]))
+        else:
+            async with database.migrate() as connection:
+                waits = await runner.do(row[0], connection)
+        waiting = row[0] if waits else waiting
+        on_step(f"{row[1]} {row[3]} committed")
     if not waiting:
         await _settle(database, number)
     return await releases.numbered(database, number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Does one step of one release, or one batch of it."""
+
+    number: int
+    signer: Signer
+    on_step: OnStep
+    filler: Filler
+
+    async def do(self, at: int, connection: Connection) -> bool:
+        """Step `at`, unless somebody else was quicker. True when it has to wait."""
+        row = await _next_step(connection, self.number, at - 1)
+        if row is None or row[0] != at:
+            return False
+        step = Step(row[1], row[2], row[3], row[4])
+        watched = _Watched(connection, f"{step.phase} {step.object}", self.on_step)
+        outcome = await perform(watched, step, row[5], self.number, self.filler)
+        if outcome.waiting and step.phase != "contract":
+            raise NodesBehind(nodes=", ".join(outcome.waits_for))
+        if step.kind == "swap":
+            await _go_live(watched, self.number)
+        await _write_down(watched, self.number, at, outcome, self.signer)
+        return outcome.waiting
 
 
 async def _next_step(connection: Connection, number: int, after: int) -> Sequence[Any] | None:
@@ -246,12 +271,18 @@ class _Watched:
     def __init__(self, connection: Connection, label: str, on_step: OnStep) -> None:
         self._connection, self._label, self._on_step, self._count = connection, label, on_step, 0
         self.dialect = connection.dialect
-        self.fetch, self.fetch_one = connection.fetch, connection.fetch_one
-        self.fetch_value, self.fetch_text, self.now = connection.fetch_value, connection.fetch_text, connection.now
+        self.fetch_one, self.fetch_value = connection.fetch_one, connection.fetch_value
+        self.fetch_text, self.fetch_last, self.now = connection.fetch_text, connection.fetch_last, connection.now
 
     def _told(self) -> None:
         self._count += 1
         self._on_step(f"{self._label} {self._count}")
+
+    async def fetch(self, statement: Any, args: Mapping[str, Any] = MappingProxyType({})) -> list[Row]:
+        rows = await self._connection.fetch(statement, args)
+        if isinstance(statement, sa.UpdateBase):
+            self._told()
+        return rows
 
     async def execute(self, statement: Any, args: Mapping[str, Any] | None = None) -> int:
         touched = await self._connection.execute(statement, args or {})

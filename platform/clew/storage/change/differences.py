@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
+from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind, Origin
 from clew.storage.layout import earlier_entity, earlier_field, slots_of
 
 Sign = Literal["+", "~", "-"]
@@ -59,8 +59,8 @@ class _Differ:
         for entity in new.entities.values():
             was = earlier_entity(entity, old, new) if old else None
             if was is None:
-                count = sum(1 for each in entity.fields.values() if each.stored)
-                text = Bilingual(f"新实体,{count} 个字段", f"new entity with {count} fields")
+                count = sum(each.origin is not Origin.ENVELOPE for each in entity.fields.values())
+                text = Bilingual(f"新实体,{count} 个字段", f"new entity with {counted(count, 'field')}")
                 yield Change("+", "entity_added", entity.name, text, entity.name)
                 continue
             kept.add(was.name)

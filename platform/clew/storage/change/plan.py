@@ -92,7 +92,7 @@ class Plan:
             if each.blocked:
                 lines.append("      " + ("无法应用" if zh else "cannot be applied"))
         steps = len(self.steps)
-        lines += ["", f"{steps} 个步骤。" if zh else f"{steps} steps."]
+        lines += ["", f"{steps} 个步骤。" if zh else f"{counted(steps, 'step')}."]
         return "\n".join(lines) + "\n"
 
     def to_json(self) -> dict[str, Any]:

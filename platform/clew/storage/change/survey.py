@@ -59,7 +59,7 @@ class _Surveyor:
 
     async def _entity_dropped(self, change: Change) -> Consequence:
         rows = await self._count(change.was)
-        return _counted(change, rows=rows, zh=f"{rows} 行另行保留", en=f"{rows} rows are kept aside")
+        return _counted(change, rows=rows, zh=f"{rows} 行另行保留", en=f"{counted(rows, 'row')} kept aside")
 
     async def _field_dropped(self, change: Change) -> Consequence:
         was = self._was(change)
@@ -70,7 +70,7 @@ class _Surveyor:
         else:
             column = self._tables.current(was.name).c[slots_of(before)[0].key]
             values = await self._connection.fetch_value(sa.select(sa.func.count(column)))
-        return _counted(change, values=values, zh=f"{values} 个值另行保留", en=f"{values} values are kept aside")
+        return _counted(change, values=values, zh=f"{values} 个值另行保留", en=f"{counted(values, 'value')} kept aside")
 
     async def _field_added(self, change: Change) -> Consequence:
         now = self._new.blueprint.entities[change.entity].fields[change.field]
@@ -98,9 +98,9 @@ class _Surveyor:
             constant = now.default.source
         if constant is not None:
             return _counted(change, rows=rows, nulls=nulls, zh=f"{nulls} 行将填入 {constant}",
-                            en=f"{nulls} rows will be filled with {constant}")
-        zh = f"{nulls} 行没有值且无默认值,在补齐之前这些行为空"
-        en = f"{nulls} rows lack it and there is no default; they stay empty until somebody fills them"
+                            en=f"{counted(nulls, 'row')} will be filled with {constant}")
+        zh = f"{nulls} 行没有值,且无可用于已有行的默认值,在补齐之前为空"
+        en = f"{counted(nulls, 'row')} without it, and no default that could fill old rows; empty until somebody fills it"
         return Consequence(change, {"rows": rows, "nulls": nulls}, Bilingual(zh, en), f"require:{change.object}")
 
     async def _field_converted(self, change: Change) -> Consequence:
@@ -111,7 +111,7 @@ class _Surveyor:
             async for (value,) in self._values(was.name, [old_slot.key]):
                 rows += 1
                 lost += not _converts(value, new_slot.form)
-        zh, en = f"{rows} 个值转换", f"{rows} values are converted"
+        zh, en = f"{rows} 个值转换", f"{counted(rows, 'value')} converted"
         needs = change.needs
         if lost:
             zh, en = f"{zh},其中 {lost} 个无法转换、将置空", f"{en}; {lost} of them cannot be and become empty"
@@ -128,7 +128,7 @@ class _Surveyor:
         async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
             outside += _outside(value, now, entity)
         return _counted(change, outside=outside, zh=f"{outside} 个现有值超出新限制",
-                        en=f"{outside} existing values are outside the new limits")
+                        en=f"{counted(outside, 'existing value')} outside the new limits")
 
     async def _unique_added(self, change: Change) -> Consequence:
         was = self._was(change)
@@ -164,7 +164,7 @@ class _Surveyor:
                     uses += await self._connection.fetch_value(
                         sa.select(sa.func.count()).where(column == sa.bindparam("code")), {"code": change.was}
                     )
-        return _counted(change, uses=uses, zh=f"{uses} 行正在使用", en=f"{uses} rows use it")
+        return _counted(change, uses=uses, zh=f"{uses} 行正在使用", en=f"used by {counted(uses, 'row')}")
 
     # -- reading
 
