@@ -86,10 +86,11 @@ def trail_json(scope: Scope, item: Trail) -> Sql:
     granted = _may_audit(scope)
     leaf = scope.build.alias(system.leaf)
     members = [(each.key, _leaf_member(scope, leaf, each)) for each in item.items]
+    known = [] if scope.as_of is None else [leaf.c.at <= scope.as_of]
     page = (
         sa.select(json_object(members).label("j"))
         .select_from(leaf)
-        .where(leaf.c.record_id == scope.rows.c.id, leaf.c.entity == scope.entity.name, *granted)
+        .where(leaf.c.record_id == scope.rows.c.id, leaf.c.entity == scope.entity.name, *known, *granted)
         .order_by(leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
         .limit(size_of(item.size))
         .correlate_except(leaf)
@@ -130,7 +131,7 @@ def _leaf_text(scope: Scope, leaf: Any, what: str) -> Sql:
 
 
 def _changes(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
-    """Changed fields of one leaf: only those the caller may see on this record."""
+    """Changed fields of one leaf: each value only if the caller may see it on the version that held it."""
     dialect = scope.build.dialect
     name = f"t{next(scope.build.numbers)}"
     if dialect == "postgresql":
@@ -145,14 +146,17 @@ def _changes(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
         def read(member: str) -> Sql:
             return each.c.value.op("->")(sa.literal_column(f"'$.{member}'"))
 
-    values = {"field": escaped(sa.type_coerce(each.c.key, Text()), dialect), "old": read("o"), "new": read("n")}
+    shown = {"o": _shown_field(scope, leaf, each.c.key, -1), "n": _shown_field(scope, leaf, each.c.key, 0)}
+    values = {"field": escaped(sa.type_coerce(each.c.key, Text()), dialect)}
+    for member, name_ in (("o", "old"), ("n", "new")):
+        values[name_] = sa.case((shown[member], read(member)))
     members: list[tuple[str, str | Sql]] = [
         (one.key, constant(one.text) if one.what == "text" else or_null(values[one.what])) for one in item.members
     ]
     rows = (
         sa.select(json_object(members).label("j"))
         .select_from(each)
-        .where(_shown_field(scope, each.c.key))
+        .where(sa.or_(*shown.values()))
         .order_by(each.c.key)
         .limit(sa.literal_column("1000"))
         .correlate_except(each)
@@ -161,15 +165,32 @@ def _changes(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
     return _listed(rows, scope)
 
 
-def _shown_field(scope: Scope, key: Sql) -> Sql:
-    shown: list[Sql] = []
-    for name in scope.entity.fields:
-        if not scope.sees(name):
-            continue
-        mask = scope.mask(name)
-        named = key == sa.literal_column(f"'{name}'")
-        shown.append(named if mask is None else sa.and_(named, mask))
-    return sa.or_(sa.false(), *shown)
+def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
+    """Whether the caller sees a field on the version this leaf made (step 0) or ended (-1).
+
+    A value that was hidden while it was there stays hidden, whatever the record shows today.
+    """
+    names = [name for name in scope.entity.fields if scope.sees(name)]
+    rows = scope.build.alias(scope.build.tables.history(scope.entity.name))
+    version = replace(scope, rows=rows, as_of=rows.c.tx_from, version=True)
+    seen = version.conditions()
+    masks = {name: version.mask(name) for name in names}
+    if not seen and all(mask is None for mask in masks.values()):
+        return _one_of_these(key, names)
+    shown = [_one_of_these(key, [name for name in names if masks[name] is None])]
+    shown += [sa.and_(_one_of_these(key, [name]), mask) for name, mask in masks.items() if mask is not None]
+    held = (
+        sa.select(sa.literal_column("1"))
+        .select_from(rows)
+        .where(rows.c.id == leaf.c.record_id, rows.c.row_version == leaf.c.row_version + step)
+        .where(*seen, sa.or_(sa.false(), *shown))
+        .correlate_except(rows)
+    )
+    return sa.exists(held)
+
+
+def _one_of_these(key: Sql, names: list[str]) -> Sql:
+    return sa.or_(sa.false(), *(key == sa.literal_column(f"'{name}'") for name in names))
 
 
 def _listed(page: Any, scope: Scope) -> Sql:

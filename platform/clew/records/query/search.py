@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from clew.records.query.json_text import Sql
 from clew.records.query.plan import Search
-from clew.records.query.scope import FALSE, Scope
+from clew.records.query.scope import FALSE, Scope, select_from
 from clew.records.query.values import bound, listed
 from clew.storage.dialects import AnyOf
 from clew.storage.types import Integer, Text
@@ -15,8 +15,13 @@ from clew.storage.types import Integer, Text
 def matches(scope: Scope, search: Search) -> Sql:
     """The record holds all grams of one alternative in one field shown to the caller.
 
-    Grams are kept for the present only; a search `asOf` finds records by what they say today.
+    Grams are kept for the present only; a search `asOf` finds records by what they say today, and therefore only those
+    that the caller may see today.
     """
+    if scope.as_of is not None:
+        today = Scope.over(scope.build, scope.entity.name)
+        found_today = [*today.conditions(), matches(today, search)]
+        return scope.rows.c.id.in_(select_from(today, [today.rows.c.id], found_today))
     open_fields: list[str] = []
     found: list[Sql] = []
     for field in scope.entity.searchable:
