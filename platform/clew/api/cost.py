@@ -39,6 +39,8 @@ class Limits:
     aliases: int = 200
     duplicates: int = 20
     """How often one response key may be written in one selection."""
+    pairs: int = 5000
+    """Pairs of fields that answer under one key, which validation compares, in all definitions together."""
     directives: int = 100
     definitions: int = 100
     conditions: int = 300

@@ -21,6 +21,7 @@ from graphql import (
 from clew.api.cost import Limits, Meter
 from clew.api.errors import NoOperation, NotParsed, TooLarge
 from clew.api.operations import Operation, declared
+from clew.api.merging import check_merging
 from clew.api.planner import DISCOVERY
 from clew.api.view import View
 from clew.api.visible import NAME, leave_out_hidden
@@ -44,6 +45,7 @@ def make_operation(
     document = _parsed(text, limits)
     node = _chosen(document, name)
     weight = Meter(document, limits, variables).weigh(node)
+    check_merging(document, limits.pairs, 4 * limits.fields)
     rules = specified_rules
     if NAME in text:
         document = leave_out_hidden(document, view.schema)

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.api.cost import Limits, Meter, Weight
+from clew.api.documents import make_operation
 from clew.api.errors import DiscoveryOff, FragmentCycle, TooLarge
+from clew.api.merging import check_merging
 
 
 def weigh(text: str, variables: dict[str, Any] | None = None, limits: Limits | None = None) -> Weight:
@@ -60,6 +62,38 @@ def test_alias_batch_duplicates() -> None:
         with pytest.raises(TooLarge):
             weigh(text)
     assert weigh("{ lot { " + "id " * 20 + "} }").fields == 21
+
+
+def repeated(times: int, levels: int) -> str:
+    return " ".join([f"item {{ {repeated(times, levels - 1)} }}"] * times) if levels else "id"
+
+
+SPREAD = " ".join(f"...F{at}" for at in range(90))
+FRAGMENTS = "".join(f"fragment F{at} on Lot {{ {'id ' * 15} }}\n" for at in range(90))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{{ {repeated(2, 9)} }}",
+        f"{{ {repeated(20, 2)} }}",
+        "{ lot { " + ("... { " + "id " * 20 + "} ") * 150 + "} }",
+        f"{{ lot {{ {SPREAD} }} }} {FRAGMENTS}",
+        f"query A {{ lot {{ id }} }} query B {{ {repeated(20, 2)} }}",
+        f"query A {{ lot {{ id }} }} fragment Unused on Lot {{ {repeated(2, 9)} }}",
+    ],
+)
+def test_fields_that_merge_are_counted_before_they_are_compared(text: str) -> None:
+    """Comparing them would take seconds; no view is needed to refuse."""
+    no_view: Any = None
+    with pytest.raises(TooLarge):
+        make_operation(no_view, text, "A" if "query A" in text else None, Limits(), {}, suggestions=False)
+
+
+def test_ordinary_fragments_may_repeat_each_other() -> None:
+    spread = " ".join(f"...F{at}" for at in range(40))
+    fragments = "".join(f"fragment F{at} on Lot {{ id number item {{ id }} }}\n" for at in range(40))
+    check_merging(parse(f"{{ lot {{ {spread} }} }} {fragments}"), Limits().pairs, Limits().fields)
 
 
 def test_aliases_behind_fragments_count_each_time() -> None:
