@@ -120,7 +120,7 @@ async def test_conversion_counts_what_is_lost_and_keeps_it_aside(database: TestD
     db = await start(database, one, {"size": "1.5"}, {"size": "12"}, {"size": "about 3"}, {})
     made = await plan(db, two, load=shelf)
     assert made.needs == ("convert:lot.size",)
-    assert "3 values are converted; 1 of them cannot be" in made.text("en")
+    assert "3 values converted; 1 of them cannot be" in made.text("en")
     await nodes.beat(db, "old", 1)
     with pytest.raises(NodesBehind):
         await apply(db, made, load=shelf, consents=frozenset(made.needs))
@@ -182,7 +182,7 @@ async def test_dropped_entity_is_set_aside_whole(database: TestDatabase) -> None
     db = await start(database, one, {"a": "kept"})
     made = await plan(db, two, load=shelf)
     assert made.needs == ("drop:lot",)
-    assert "1 rows are kept aside" in made.text("en")
+    assert "1 row kept aside" in made.text("en")
     await apply(db, made, load=shelf, consents=frozenset(made.needs))
     async with db.read() as connection:
         assert await connection.fetch_value(sa.text("SELECT a FROM zz_2_lot")) == "kept"

@@ -23,6 +23,11 @@ class Bilingual:
         return bool(self.zh or self.en)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its English noun: `1 row`, `2 rows`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def locale_of(tag: str | None, default: Locale = "en") -> Locale:
     """The supported locale nearest to a language tag (`zh-CN`, `en_GB.UTF-8`) or an Accept-Language header."""
     for part in (tag or "").split(","):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind, Origin
 from clew.storage.layout import earlier_entity, earlier_field, slots_of
 

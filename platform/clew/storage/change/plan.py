@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.kernel.canonical import digest
-from clew.kernel.text import Bilingual, Locale
+from clew.kernel.text import Bilingual, Locale, counted
 from clew.metadata.blueprint import Blueprint
 from clew.storage.catalog import Catalog
 from clew.storage.change.differences import Change, diff
@@ -91,6 +91,9 @@ class Plan:
                 lines.append(f"      {'需要明确同意' if zh else 'needs your consent'}: --consent {each.needs}")
             if each.blocked:
                 lines.append("      " + ("无法应用" if zh else "cannot be applied"))
+        if not self.consequences:
+            lines.append("  不影响已存数据:仅名称、规则或其他定义有变化。" if zh
+                         else "  No stored data change: only labels, rules or other definitions do.")
         steps = len(self.steps)
         lines += ["", f"{steps} 个步骤。" if zh else f"{counted(steps, 'step')}."]
         return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.storage.change.convert import convert
 from clew.storage.change.differences import Change
@@ -100,7 +100,7 @@ class _Surveyor:
             return _counted(change, rows=rows, nulls=nulls, zh=f"{nulls} 行将填入 {constant}",
                             en=f"{counted(nulls, 'row')} will be filled with {constant}")
         zh = f"{nulls} 行没有值,且无可用于已有行的默认值,在补齐之前为空"
-        en = f"{counted(nulls, 'row')} without it, and no default that could fill old rows; empty until somebody fills it"
+        en = f"{counted(nulls, 'row')} without it, and no default that fits old rows; empty until somebody fills it"
         return Consequence(change, {"rows": rows, "nulls": nulls}, Bilingual(zh, en), f"require:{change.object}")
 
     async def _field_converted(self, change: Change) -> Consequence:
