@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from graphql import GraphQLEnumType, GraphQLEnumValue, GraphQLField, GraphQLInt, GraphQLNamedType, GraphQLObjectType
 
@@ -15,9 +15,10 @@ from clew.api.planner import Planner, Selected
 from clew.api.trees import STRUCTURAL
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.records.query import plan as p
-from clew.records.query.aggregates import GROUPABLE, measurable
+from clew.records.query.aggregates import GROUPABLE, PERIODIC, measurable
 
 _FUNCTIONS = {"min": "Min", "max": "Max", "sum": "Sum", "avg": "Avg", "countDistinct": "Distinct"}
+_FIRST_DAY = ("该时段的第一天(项目时区)", "The first day of the period, in the project's time zone")
 _PLAN_NAMES = {"countDistinct": "count_distinct"}
 
 
@@ -52,6 +53,27 @@ class FunctionSpec(Measured):
         return p.Measures(selected.key, tuple(items))
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodSpec:
+    """The first day of a group's period."""
+
+    field: str
+    unit: p.Unit
+
+    @property
+    def member(self) -> str:
+        return f"{self.field}:{self.unit}"
+
+    def item(self, planner: Planner, selected: Selected) -> p.Item:
+        return p.Leaf(selected.key, self.field, self.unit)
+
+
+def grouped_by(value: str) -> str | p.Period:
+    """What an enum value of `…GroupField` stands for."""
+    field, _, unit = value.partition(":")
+    return p.Period(field, cast(p.Unit, unit)) if unit else field
+
+
 def measure_items(planner: Planner, selected: Selected, type_: GraphQLNamedType) -> tuple[p.MeasureItem, ...]:
     """The measures selected inside an `aggregate`."""
     return tuple(
@@ -81,6 +103,18 @@ def group_fields(build: Build, entity: Entity) -> list[tuple[str, str]]:
         (api, name)
         for api, name in build.members(entity)
         if name in entity.fields and entity.fields[name].kind in GROUPABLE and not entity.fields[name].computed
+    ]
+
+
+def group_periods(build: Build, entity: Entity) -> list[tuple[str, str, p.Unit]]:
+    """(API name, field, unit) of the periods a list can be grouped by: `createdAtMonth`."""
+    taken = set(build.names.members[entity.name])
+    return [
+        (api + unit.capitalize(), name, unit)
+        for api, name in group_fields(build, entity)
+        if entity.fields[name].kind in PERIODIC
+        for unit in p.PERIODS
+        if api + unit.capitalize() not in taken
     ]
 
 
@@ -141,6 +175,8 @@ def _group_key(build: Build, entity: Entity) -> Any:
                 found[api] = relation_field(build, entity, name)
             else:
                 found[api] = leaf_field(build, entity, known)
+        for api, name, unit in group_periods(build, entity):
+            found[api] = build.field(scalars.DATE.type, PeriodSpec(name, unit), build.say(*_FIRST_DAY))
         return found
 
     return lambda: GraphQLObjectType(entity_type(entity.name, "GroupKey"), fields)
@@ -149,6 +185,8 @@ def _group_key(build: Build, entity: Entity) -> Any:
 def _group_field(build: Build, entity: Entity) -> Any:
     def make() -> GraphQLEnumType:
         values = {api: GraphQLEnumValue(name) for api, name in group_fields(build, entity)}
+        for api, name, unit in group_periods(build, entity):
+            values[api] = GraphQLEnumValue(f"{name}:{unit}")
         return GraphQLEnumType(entity_type(entity.name, "GroupField"), values, extensions={STRUCTURAL: True})
 
     return make

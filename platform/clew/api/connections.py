@@ -18,7 +18,7 @@ from graphql import (
 )
 
 from clew.api import scalars
-from clew.api.aggregates import Measured, group_fields, measure_items
+from clew.api.aggregates import Measured, group_fields, grouped_by, measure_items
 from clew.api.build import Build, Factory, entity_type, required
 from clew.api.errors import BadCursor
 from clew.api.filters import where_predicate
@@ -191,7 +191,7 @@ def _groups(planner: Planner, selected: Selected, entity: str) -> p.Groups:
         else:
             items.append(p.Fixed(each.key, selected.type.name))
     size = planner.size(selected) or p.Const(planner.paging.default)
-    return p.Groups(selected.key, by, tuple(items), size)
+    return p.Groups(selected.key, tuple(grouped_by(each) for each in by), tuple(items), size)
 
 
 def _check_group_key(planner: Planner, selected: Selected, by: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from clew.expressions import builtin, numbers
 from clew.expressions.problems import Undecidable
@@ -113,6 +114,20 @@ def _between(later: str, earlier: str) -> int:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)) // timedelta(microseconds=1)
 
 
+def _period(value: str, unit: str, zone: str) -> str:
+    """The first day of the period of a day, or of a moment as a clock in this zone shows it."""
+    day = datetime.fromisoformat(value).astimezone(ZoneInfo(zone)).date() if "T" in value else date.fromisoformat(value)
+    if unit == "week":
+        day -= timedelta(days=min(day.weekday(), day.toordinal() - 1))
+    elif unit == "year":
+        day = day.replace(month=1, day=1)
+    elif unit == "quarter":
+        day = day.replace(month=day.month - (day.month - 1) % 3, day=1)
+    elif unit == "month":
+        day = day.replace(day=1)
+    return day.isoformat()
+
+
 FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("clew_add", 2, add),
     ("clew_subtract", 2, subtract),
@@ -125,6 +140,7 @@ FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("clew_shift", 2, _given(_shift)),
     ("clew_shift_days", 2, _given(_shift_days)),
     ("clew_between", 2, _given(_between)),
+    ("clew_period", 3, _given(_period)),
     ("clew_join", 2, _given(joined)),
     ("clew_substring", 3, _given(builtin.substring)),
 )

@@ -21,10 +21,11 @@ from clew.records.query.json_text import (
     quoted,
     render,
 )
-from clew.records.query.plan import Aggregate, Fixed, GroupKey, Groups, Measure, MeasureItem, Measures
-from clew.records.query.scope import NotVisible, Scope, select_from
+from clew.records.query.plan import Aggregate, Fixed, GroupKey, Groups, Measure, MeasureItem, Measures, Period
+from clew.records.query.scope import NotVisible, Scope, period_label, select_from
 from clew.records.query.values import size_of, type_of
 from clew.storage.engine import DialectName
+from clew.storage.types import Day
 
 AVERAGE_DIGITS = 4
 """Decimal places an average has beyond those of its field."""
@@ -39,6 +40,7 @@ COMPARABLE = ADDABLE | {
     FieldKind.CHOICE,
 }
 GROUPABLE = (COMPARABLE - {FieldKind.MONEY}) | {FieldKind.BOOLEAN, FieldKind.REF, FieldKind.ANY}
+PERIODIC = frozenset({FieldKind.DATE, FieldKind.DATETIME})
 COUNTABLE = GROUPABLE | {FieldKind.MONEY, FieldKind.ID}
 _ALLOWED = {"min": COMPARABLE, "max": COMPARABLE, "sum": ADDABLE, "avg": AVERAGED, "count_distinct": COUNTABLE}
 
@@ -81,7 +83,7 @@ def groups_json(scope: Scope, conditions: list[Sql], item: Groups) -> Sql:
     inputs = _Inputs(scope)
     measures = [each for each in item.items if not isinstance(each, GroupKey)]
     labels = _declare(inputs, measures)
-    keys = [label for name in item.by for label in _key_columns(inputs, name)]
+    keys = [label for each in item.by for label in _key_columns(inputs, each)]
     base = inputs.base(conditions)
     values = [_one_measure(scope, each, labels, base).label(f"v{at}") for at, each in enumerate(measures)]
     grouped = (
@@ -106,8 +108,11 @@ def groups_json(scope: Scope, conditions: list[Sql], item: Groups) -> Sql:
     return found
 
 
-def _key_columns(inputs: _Inputs, name: str) -> list[str]:
+def _key_columns(inputs: _Inputs, by: str | Period) -> list[str]:
     scope = inputs.scope
+    if isinstance(by, Period):
+        return [inputs.add(_period(scope, by), period_label(by.field, by.unit))]
+    name = by
     known = scope.field(name)
     if known.kind not in GROUPABLE:
         raise NotVisible(name=name, what=scope.entity.name)
@@ -117,6 +122,20 @@ def _key_columns(inputs: _Inputs, name: str) -> list[str]:
             inputs.add(scope.column(name), name + "_id"),
         ]
     return [inputs.add(scope.column(name), name)]
+
+
+def _period(scope: Scope, by: Period) -> Sql:
+    known = scope.field(by.field)
+    if known.kind not in PERIODIC or known.computed is not None:
+        raise NotVisible(name=by.field, what=scope.entity.name)
+    value, zone = scope.column(by.field), piece(scope.build.blueprint.project.time_zone)
+    if scope.build.dialect == "sqlite":
+        return sa.func.clew_period(value, piece(by.unit), zone, type_=Day())
+    if known.kind is FieldKind.DATETIME:
+        value = sa.func.timezone(zone, value)
+    else:
+        value = sa.cast(value, sa.DateTime())
+    return sa.cast(sa.func.date_trunc(piece(by.unit), value), sa.Date())
 
 
 def _declare(inputs: _Inputs, items: tuple[MeasureItem, ...] | list[MeasureItem]) -> dict[tuple[str, str], str]:

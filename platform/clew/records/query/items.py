@@ -7,8 +7,20 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from clew.metadata.blueprint import Field, FieldKind
-from clew.records.query.json_text import Sql, constant, escaped, joined, json_object, or_null, piece, quoted, render
+from clew.records.query.json_text import (
+    Sql,
+    as_text,
+    constant,
+    escaped,
+    joined,
+    json_object,
+    or_null,
+    piece,
+    quoted,
+    render,
+)
 from clew.records.query.plan import (
+    PERIODS,
     Branch,
     Elements,
     Fixed,
@@ -23,7 +35,7 @@ from clew.records.query.plan import (
 )
 from clew.records.query.predicates import inner_text
 from clew.records.query.relations import relate, single
-from clew.records.query.scope import NotVisible, Scope, select_from
+from clew.records.query.scope import NotVisible, Scope, period_label, select_from
 
 
 def record_json(scope: Scope, items: Sequence[Item]) -> Sql:
@@ -64,6 +76,8 @@ def leaf_json(scope: Scope, name: str, part: str = "") -> Sql:
 
 def _shown(scope: Scope, known: Field, part: str) -> Sql:
     dialect = scope.build.dialect
+    if part in PERIODS:
+        return quoted(as_text(scope.rows.c[period_label(known.name, part)]))
     if part == "currency":
         return quoted(scope.raw(known.name, "currency"))
     if known.kind is FieldKind.TRANSLATED and part:

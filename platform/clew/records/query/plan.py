@@ -313,12 +313,25 @@ class GroupKey:
     items: tuple[Item, ...]
 
 
+Unit = Literal["day", "week", "month", "quarter", "year"]
+PERIODS: tuple[Unit, ...] = ("day", "week", "month", "quarter", "year")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The first day of the period a date or moment falls into; a moment's day is that of the project's time zone.
+    In the key it is the `Leaf` of the field whose `part` is the unit. Weeks begin on Monday."""
+
+    field: str
+    unit: Unit
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The list, grouped by fields (scalars or to-one relations), in order of the group key."""
+    """The list, grouped by fields (scalars or to-one relations) and periods, in order of the group key."""
 
     key: str
-    by: tuple[str, ...]
+    by: tuple[str | Period, ...]
     items: tuple[GroupKey | MeasureItem, ...]
     size: Value
 

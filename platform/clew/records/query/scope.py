@@ -168,6 +168,11 @@ class Scope:
 _SUFFIX = {"currency": "_currency", "entity": "_entity", "id": "_id", "sort": "__sort"}
 
 
+def period_label(field: str, unit: str) -> str:
+    """The column of a group that holds the first day of a period."""
+    return f"{field}__{unit}"
+
+
 def _main_column(known: Field) -> str:
     return known.name + "_id" if known.kind is FieldKind.ANY else known.name
 
