@@ -1,4 +1,4 @@
-"""Ways round a mask through time: what was hidden while it was there is not told by the trail, a search or an `asOf`."""
+"""Ways round a mask through time: what was hidden while it was there is told by no trail, search or `asOf`."""
 
 from __future__ import annotations
 

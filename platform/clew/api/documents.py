@@ -20,8 +20,8 @@ from graphql import (
 
 from clew.api.cost import Limits, Meter
 from clew.api.errors import NoOperation, NotParsed, TooLarge
-from clew.api.operations import Operation, declared
 from clew.api.merging import check_merging
+from clew.api.operations import Operation, declared
 from clew.api.planner import DISCOVERY
 from clew.api.view import View
 from clew.api.visible import NAME, leave_out_hidden

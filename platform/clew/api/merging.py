@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, SelectionSetNode
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
 
 from clew.api.errors import TooLarge
 
@@ -64,7 +71,7 @@ class _Count:
                 if name not in seen and name in self._fragments:
                     seen.add(name)
                     self._collect(self._fragments[name], by_key, seen)
-            else:
+            elif isinstance(node, InlineFragmentNode):
                 self._collect(node.selection_set, by_key, seen)
 
 

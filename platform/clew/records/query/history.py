@@ -179,7 +179,7 @@ def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
         return _one_of_these(key, names)
     shown = [_one_of_these(key, [name for name in names if masks[name] is None])]
     shown += [sa.and_(_one_of_these(key, [name]), mask) for name, mask in masks.items() if mask is not None]
-    held = (
+    held: Any = (
         sa.select(sa.literal_column("1"))
         .select_from(rows)
         .where(rows.c.id == leaf.c.record_id, rows.c.row_version == leaf.c.row_version + step)

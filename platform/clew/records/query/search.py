@@ -21,7 +21,8 @@ def matches(scope: Scope, search: Search) -> Sql:
     if scope.as_of is not None:
         today = Scope.over(scope.build, scope.entity.name)
         found_today = [*today.conditions(), matches(today, search)]
-        return scope.rows.c.id.in_(select_from(today, [today.rows.c.id], found_today))
+        shown: Sql = scope.rows.c.id.in_(select_from(today, [today.rows.c.id], found_today))
+        return shown
     open_fields: list[str] = []
     found: list[Sql] = []
     for field in scope.entity.searchable:
