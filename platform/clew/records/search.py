@@ -20,8 +20,6 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from pypinyin import Style, lazy_pinyin
-
 _CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _CHINESE_RUN = re.compile(f"[{_CJK}]+")
 _PIECES = re.compile(f"[{_CJK}]+|[^{_CJK}]+")
@@ -46,6 +44,11 @@ def grams(text: str) -> frozenset[str]:
         found.add("^" + initials[0])
         found.update(_pairs("~", "".join(syllables)))
     return frozenset(found)
+
+
+def initials(text: str) -> str:
+    """The pinyin initials of the Chinese characters of a text: `无菌注射器` → `wjzsq`."""
+    return "".join(each[0] for run in _CHINESE_RUN.findall(normalise(text)) for each in _syllables(run))
 
 
 def query_grams(text: str) -> tuple[tuple[str, ...], ...]:
@@ -75,6 +78,8 @@ def sort_key(text: str) -> str:
     parts: list[str] = []
     for piece in _PIECES.findall(plain):
         if _CHINESE_RUN.fullmatch(piece):
+            from pypinyin import Style, lazy_pinyin  # see _syllables
+
             tones = lazy_pinyin(piece, style=Style.TONE3, neutral_tone_with_five=True)
             parts.extend(f"~{tone} " for tone in tones)
         else:
@@ -102,4 +107,7 @@ def _pairs(family: str, text: str) -> list[str]:
 
 def _syllables(run: str) -> list[str]:
     """Pinyin without tones, one per character; ü is written v; a character without a reading stands for itself."""
+    # Its dictionaries take a quarter of a second to load: only text with Chinese characters needs them.
+    from pypinyin import Style, lazy_pinyin
+
     return [each for each in lazy_pinyin(run, style=Style.NORMAL) if each]
