@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from clew.access.decision import EntityAccess
+from clew.access.decision import EntityAccess, Grant
 from clew.kernel.diagnostics import nearest
 from clew.kernel.errors import Forbidden
 from clew.kernel.text import Bilingual
@@ -54,6 +54,12 @@ class Intake:
     values: dict[str, Any] = field(default_factory=dict)
     links: dict[str, LinkChange] = field(default_factory=dict)
     lines: dict[str, LineChange] = field(default_factory=dict)
+
+
+def field_grants(access: EntityAccess, intake: Intake) -> tuple[Grant, ...]:
+    """The conditional permissions of the fields given; each must hold before the change and after it."""
+    names = (*intake.values, *intake.links, *intake.lines)
+    return tuple({id(each): each for name in names if not (each := access.fields[name].write).always}.values())
 
 
 def writable(entity: Entity, name: str, *, creating: bool, foreign: bool) -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.access.decision import EntityAccess
+from clew.access.decision import EntityAccess, Grant
 from clew.kernel.errors import NotFound
+from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.records import store
 from clew.records.errors import UnknownInput
-from clew.records.intake import Intake, LineChange, LineInput, LinkChange, Reader
+from clew.records.intake import Intake, LineChange, LineInput, LinkChange, Reader, field_grants
 from clew.records.participants import Change
 from clew.records.put import Written, need_reason, put_change, put_new
 from clew.records.rows import Record, changes
@@ -47,19 +48,28 @@ async def apply_lines(
     for line, meant in matched:
         if meant is None:
             intake = reader.read(entity, access, line.values, line.path, creating=True)
+            grants = field_grants(access, intake)
             written: Written | None = await put_new(unit, entity, intake, line.path, base=_from_owner(owner.record))
             kind = "added"
         else:
             if meant not in present or meant in gone:
                 raise NotFound(path=[*line.path, "id"], what=entity.label)
             intake = reader.read(entity, access, line.values, line.path, creating=False)
+            grants = field_grants(access, intake)
+            await _may_write(unit, entity, grants, present[meant])
             written = await put_change(unit, entity, unit.locked(present[meant]), intake, line.path)
             kind = "changed"
         if written is not None:
+            await _may_write(unit, entity, grants, written.record)
             owner.lines.append(written)
             moved.setdefault(kind, []).append(written.record["id"])
     count = len(present) - len(gone) + len(moved.get("added", ()))
     return count, {kind: sorted(ids) for kind, ids in moved.items()}
+
+
+async def _may_write(unit: Unit, entity: Entity, grants: Sequence[Grant], record: Record) -> None:
+    for grant in grants:
+        await unit.authorize(entity, grant, Bilingual("填写该字段", "write this field"), record)
 
 
 def _from_owner(owner: Record) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from clew.records.errors import (
     Voided,
     WrongState,
 )
-from clew.records.intake import Intake, LinkChange, Reader
+from clew.records.intake import Intake, LinkChange, Reader, field_grants
 from clew.records.lines import copy_of_lines
 from clew.records.participants import Change
 from clew.records.postings import settle_postings
@@ -44,11 +44,12 @@ if TYPE_CHECKING:
     from clew.records.unit import Unit
 
 INPUT: Path = ("input",)
-CREATE, UPDATE, VOID, CORRECT = (
+CREATE, UPDATE, VOID, CORRECT, WRITE = (
     Bilingual("新建", "create"),
     Bilingual("修改", "update"),
     Bilingual("作废", "void"),
     Bilingual("更正", "correct"),
+    Bilingual("填写该字段", "write this field"),
 )
 
 
@@ -58,7 +59,10 @@ async def create(unit: Unit, name: str, given: Mapping[str, Any], path: Path = I
     access = unit.access(entity)
     await _may(unit, entity, access.create, CREATE)
     intake = _reader(unit).read(entity, access, given, path, creating=True)
-    return await _finish(unit, await put_new(unit, entity, intake, path, grant=access.create))
+    grants = field_grants(access, intake)
+    # What a condition is asked of must be stored by then.
+    unit.alone = unit.alone and not grants
+    return await _finish(unit, await put_new(unit, entity, intake, path, grant=access.create), grants)
 
 
 async def update(
@@ -133,11 +137,14 @@ async def correct(
     await unit.authorize(entity, access.correct, CORRECT, old)
     if "corrects" not in entity.fields or not frozen(entity, old.get("state")):
         raise NotFrozen(what=entity.label)
+    if entity.postings:
+        raise PostedOnly(what=entity.label)
     if not unit.reason:
         raise ReasonRequired(path=["reason"], why=Bilingual("更正", "correcting"))
     if await _is_corrected(unit, entity, record_id):
         raise AlreadyCorrected(what=entity.label)
     intake = _reader(unit).read(entity, access, given, path, creating=True)
+    grants = field_grants(access, intake)
     base = {
         field.name: old[field.name]
         for field in entity.fields.values()
@@ -152,7 +159,7 @@ async def correct(
         elif field.kind is FieldKind.MANY and field.computed is None and field.name not in intake.links:
             intake.links[field.name] = LinkChange(whole=await store.link_targets(unit, entity, field.name, record_id))
     written = await put_new(unit, entity, intake, path, "correct", base=base, grant=access.correct)
-    return await _finish(unit, written)
+    return await _finish(unit, written, grants)
 
 
 async def upsert(unit: Unit, name: str, given: Mapping[str, Any], path: Path = INPUT) -> tuple[Record, bool]:
@@ -249,12 +256,18 @@ async def _update(unit: Unit, entity: Entity, old: Record, given: Mapping[str, A
     if frozen(entity, old.get("state")):
         raise Frozen(what=entity.label)
     intake = _reader(unit).read(entity, access, given, path, creating=False)
+    grants = field_grants(access, intake)
+    for grant in grants:
+        await unit.authorize(entity, grant, WRITE, old)
     written = await put_change(unit, entity, old, intake, path, grant=access.update)
-    return old if written is None else await _finish(unit, written)
+    return old if written is None else await _finish(unit, written, grants)
 
 
-async def _finish(unit: Unit, written: Written) -> Record:
+async def _finish(unit: Unit, written: Written, grants: Sequence[Grant] = ()) -> Record:
+    """`grants`: what the caller needs for the fields given, on the record as it now is."""
     record = await settle(unit, written)
+    for grant in grants:
+        await unit.authorize(written.change.entity, grant, WRITE, record)
     await settle_postings(unit)
     return record
 

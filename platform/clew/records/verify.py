@@ -77,7 +77,7 @@ async def check_structure(unit: Unit, entity: Entity, record: Record, changed: S
             await _no_overlap(unit, entity, overlap, record, path)
     for acyclic in entity.acyclics:
         target = acyclic.target.split(".")[0]
-        if {target, acyclic.source.split(".")[0]} & set(changed):
+        if {target, acyclic.source.split(".")[0]} & set(changed) or acyclic.while_ is not None:
             await _acyclic(unit, entity, acyclic, record, path)
 
 
