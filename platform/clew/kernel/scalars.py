@@ -31,7 +31,7 @@ def instant_text(value: datetime) -> str:
     """An aware datetime as the fixed-width UTC wire form. Raises ValueError for a naive one."""
     if value.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_instant(text: str) -> datetime:

@@ -7,11 +7,11 @@ outbox events are written, because nothing happened to announce. Every version s
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,8 @@ from clew.kernel.context import Context
 from clew.kernel.diagnostics import nearest
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import FAR_FUTURE
-from clew.metadata.blueprint import Entity, FieldKind
-from clew.records.rows import Shape, changes
+from clew.metadata.blueprint import Blueprint, Entity, FieldKind
+from clew.records.rows import BOOKKEEPING, Shape
 from clew.records.search import grams
 from clew.records.values import plain
 from clew.sdk.seeds import Move
@@ -44,15 +44,58 @@ class _Pile:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
+class _Form:
+    """What is asked of every record of one entity, and where its rows go, looked up once."""
+
+    def __init__(self, entity: Entity, blueprint: Blueprint) -> None:
+        self.entity, self.shape = entity, Shape(entity)
+        fields = tuple(entity.fields.values())
+        self.empty = self.shape.empty()
+        self.many = frozenset(each.name for each in fields if each.kind is FieldKind.MANY)
+        self.required = tuple(each.name for each in fields if each.required and each.stored)
+        self.codes = tuple(
+            (each.name, each.code_list, frozenset(blueprint.code_lists[each.code_list].codes))
+            for each in fields
+            if each.code_list and each.stored
+        )
+        self.told = tuple(each.name for each in fields if each.stored and each.name not in BOOKKEEPING)
+        """What the trail tells of a new record, as far as it has a value."""
+        self.nested = frozenset(each.name for each in fields if each.kind in _NESTED)
+        """Fields whose values the trail keeps in another shape."""
+        self.numbers = tuple(
+            (each.name, each.coding_rule, sum(part.width for part in blueprint.coding_rules[each.coding_rule].segments))
+            for each in fields
+            if each.coding_rule
+        )
+        self.keys = self.shape.keys
+        simple = all(key in self.empty for key in self.keys)
+        self._pick = itemgetter(*self.keys) if simple else None
+        self.current = _Pile(self.keys)
+        self.history = _Pile((*self.keys, "tx_from", "tx_to"))
+
+    def row(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The record's columns in the order of `keys`."""
+        if self._pick is not None:
+            picked: tuple[Any, ...] = self._pick(record)
+            return picked
+        columns = self.shape.columns(record)
+        return tuple(columns[key] for key in self.keys)
+
+    def plain(self, name: str, value: Any) -> Any:
+        return plain(value) if name in self.nested else value
+
+
+_NESTED = frozenset({FieldKind.MONEY, FieldKind.ANY, FieldKind.FILES, FieldKind.JSON})
+
+
 class Loader:
     """Collects records and copies them in on `flush`. One loader belongs to one unit of work."""
 
     def __init__(self, connection: Connection, tables: Tables, context: Context, release: str) -> None:
         self._connection, self._tables, self._context, self._release = connection, tables, context, release
         self._blueprint = tables.blueprint
-        self._shapes: dict[str, Shape] = {}
+        self._forms: dict[str, _Form] = {}
         self._piles: dict[Any, _Pile] = {}
-        self._codes: dict[str, frozenset[str]] = {}
         self._counters: dict[tuple[str, str], int] = defaultdict(int)
         self.waiting = 0
         """Rows collected since the last flush, all tables together."""
@@ -69,27 +112,34 @@ class Loader:
     def add(self, entity: str, values: Mapping[str, Any], *, at: datetime, moves: Sequence[Move] = ()) -> UUID:
         """Add a record born at `at`, then changed by `moves` in order. Values are canonical Python values by field
         name; `many` fields take sequences of ids. Raises BadLoad when the record does not fit its entity."""
-        known = self._blueprint.entities[entity]
-        links = {
-            name: values[name] for name in values if name in known.fields and known.fields[name].kind is FieldKind.MANY
-        }
-        record = self._record(known, {name: values[name] for name in values if name not in links}, at)
-        self._check(known, record, links)
-        self._version(known, None, record, "create", at, moves[0].at if moves else FAR_FUTURE, links)
+        form = self._form(entity)
+        links = {name: values[name] for name in values if name in form.many}
+        record = self._record(form, {name: values[name] for name in values if name not in links}, at)
+        self._check(form, record)
+        born = {name: (None, form.plain(name, record[name])) for name in form.told if record[name] is not None}
+        for name, targets in links.items():
+            born[name] = (None, sorted(str(each) for each in targets))
+        self._version(form, record, "create", at, moves[0].at if moves else FAR_FUTURE, born)
         for number, move in enumerate(moves):
             after = {**record, **move.changed, "row_version": number + 2, "updated_at": move.at}
             end = moves[number + 1].at if number + 1 < len(moves) else FAR_FUTURE
             if not record["updated_at"] < move.at < end:
                 raise BadLoad(f"{entity}: the versions of a record must follow each other in time")
-            self._check(known, after, links)
-            self._version(known, record, after, move.action, move.at, end, {})
+            self._check(form, after)
+            changed = {
+                name: (form.plain(name, record[name]), form.plain(name, value))
+                for name, value in move.changed.items()
+                if record[name] != value
+            }
+            self._version(form, after, move.action, move.at, end, changed)
             record = after
-        self._pile(self._tables.current(entity), self._shape(known).keys).rows.append(self._row(known, record))
-        self._link(known, record["id"], links, at)
-        self._gram(known, record)
-        self._count(known, record)
-        self.loaded[entity] += 1
+        form.current.rows.append(form.row(record))
         identity: UUID = record["id"]
+        if links:
+            self._link(form.entity, identity, links, at)
+        self._gram(form.entity, record)
+        self._count(form, record)
+        self.loaded[entity] += 1
         return identity
 
     async def flush(self) -> None:
@@ -112,18 +162,20 @@ class Loader:
 
     # ── one record ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _shape(self, entity: Entity) -> Shape:
-        shape = self._shapes.get(entity.name)
-        if shape is None:
-            shape = self._shapes[entity.name] = Shape(entity)
-        return shape
+    def _form(self, entity: str) -> _Form:
+        form = self._forms.get(entity)
+        if form is None:
+            form = self._forms[entity] = _Form(self._blueprint.entities[entity], self._blueprint)
+            self._piles[self._tables.history(entity)] = form.history
+            self._piles[self._tables.current(entity)] = form.current
+        return form
 
-    def _record(self, entity: Entity, values: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-        record = self._shape(entity).empty()
-        for name in values:
-            if name not in record:
-                hint = nearest(name, record)
-                raise BadLoad(f"{entity.name} has no stored field {name}{f', did you mean {hint}' if hint else ''}")
+    def _record(self, form: _Form, values: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+        entity, record = form.entity, form.empty.copy()
+        if not values.keys() <= record.keys():
+            name = min(values.keys() - record.keys())
+            hint = nearest(name, record)
+            raise BadLoad(f"{entity.name} has no stored field {name}{f', did you mean {hint}' if hint else ''}")
         person = self._context.person.id
         record.update(row_version=1, created_at=at, created_by=person, updated_at=at, updated_by=person)
         if "state" in record:
@@ -135,49 +187,35 @@ class Loader:
             record["thread_id"] = record.get("owner") or record["id"]
         return record
 
-    def _check(self, entity: Entity, record: Mapping[str, Any], links: Mapping[str, Sequence[UUID]]) -> None:
-        for known in entity.fields.values():
-            value = links.get(known.name) if known.kind is FieldKind.MANY else record.get(known.name)
-            if known.required and known.stored and value is None:
-                raise BadLoad(f"{entity.name}.{known.name} is required")
-            if known.code_list and value is not None:
-                codes = self._known_codes(known.code_list)
+    def _check(self, form: _Form, record: Mapping[str, Any]) -> None:
+        entity = form.entity
+        for name in form.required:
+            if record[name] is None:
+                raise BadLoad(f"{entity.name}.{name} is required")
+        for name, code_list, codes in form.codes:
+            value = record[name]
+            if value is not None:
                 for each in (value,) if isinstance(value, str) else value:
                     if each not in codes:
-                        raise BadLoad(f"{entity.name}.{known.name}: {each!r} is not a code of {known.code_list}")
+                        raise BadLoad(f"{entity.name}.{name}: {each!r} is not a code of {code_list}")
         if entity.states and record["state"] not in entity.states:
             raise BadLoad(f"{entity.name}: there is no state {record['state']!r}")
 
-    def _known_codes(self, name: str) -> frozenset[str]:
-        found = self._codes.get(name)
-        if found is None:
-            found = self._codes[name] = frozenset(self._blueprint.code_lists[name].codes)
-        return found
-
-    def _row(self, entity: Entity, record: Mapping[str, Any]) -> tuple[Any, ...]:
-        shape = self._shape(entity)
-        columns = shape.columns(record)
-        return tuple(columns[key] for key in shape.keys)
-
     def _version(
         self,
-        entity: Entity,
-        old: Mapping[str, Any] | None,
+        form: _Form,
         new: Mapping[str, Any],
         action: str,
         at: datetime,
         end: datetime,
-        links: Mapping[str, Sequence[UUID]],
+        changed: Mapping[str, tuple[Any, Any]],
     ) -> None:
-        keys = (*self._shape(entity).keys, "tx_from", "tx_to")
-        self._pile(self._tables.history(entity.name), keys).rows.append((*self._row(entity, new), at, end))
-        changed = {name: (plain(was), plain(now)) for name, (was, now) in changes(old, new).items()}
-        for name, targets in links.items():
-            changed[name] = (None, sorted(str(each) for each in targets))
+        entity = form.entity.name
+        form.history.rows.append((*form.row(new), at, end))
         circumstances = Circumstances(at, self._context, self._release)
-        leaf = make_leaf(circumstances, action, entity.name, new["id"], new["row_version"], changed)
+        leaf = make_leaf(circumstances, action, entity, new["id"], new["row_version"], changed)
         self._pile(system.leaf, LEAF_KEYS).rows.append(
-            (leaf.leaf_id, at, action, entity.name, leaf.record_id, leaf.row_version, self._context.person.id,
+            (leaf.leaf_id, at, action, entity, leaf.record_id, leaf.row_version, self._context.person.id,
              leaf.header, leaf.fields, leaf.digest)
         )  # fmt: skip
         self._pile(system.leaf_pending, ("leaf_id", "at")).rows.append((leaf.leaf_id, at))
@@ -200,15 +238,13 @@ class Loader:
                 pile.rows.extend((gram, known.name, record["id"]) for gram in found)
                 self.waiting += len(found)
 
-    def _count(self, entity: Entity, record: Mapping[str, Any]) -> None:
-        for known in entity.fields.values():
-            if known.coding_rule and record[known.name]:
-                match = re.fullmatch(r"(.*?)([0-9]{1,15})", record[known.name])
-                width = sum(each.width for each in self._blueprint.coding_rules[known.coding_rule].segments)
-                if match and width:
-                    scope, number = record[known.name][:-width], int(record[known.name][-width:])
-                    key = known.coding_rule, scope
-                    self._counters[key] = max(self._counters[key], number)
+    def _count(self, form: _Form, record: Mapping[str, Any]) -> None:
+        """Remember the largest number given in each scope of a coding rule."""
+        for name, rule, width in form.numbers:
+            given = record[name]
+            if given and width and given[-width:].isdecimal():
+                key = rule, given[:-width]
+                self._counters[key] = max(self._counters[key], int(given[-width:]))
 
     def _pile(self, table: Any, keys: tuple[str, ...]) -> _Pile:
         pile = self._piles.get(table)
