@@ -13,7 +13,7 @@ from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 
 RELATIONS = (FieldKind.REF, FieldKind.MANY, FieldKind.LINES, FieldKind.ANY)
 _WIDTH, _HEIGHT, _STEP, _COLUMN = 230, 30, 38, 340
-_STATE_WIDTH, _STATE_COLUMN, _STATE_STEP = 130, 200, 62
+_STATE_WIDTH, _STATE_STEP = 190, 46
 _FULL, _HALF = 15, 8
 """Pixels of a Chinese character and of a Latin letter."""
 
@@ -80,63 +80,49 @@ def _line(column: int, y: float, middle: float) -> str:
 
 
 def states(entity: Entity, locale: Locale) -> str:
-    """States from the initial one rightwards; a move back runs below. Hover a line for the name of the move."""
-    places = _placed(entity)
-    arrows = []
+    """States in their order from the top; moves onward run on the right, moves back on the left. Hover one for its
+    name."""
+    rows = {name: at for at, name in enumerate(entity.states)}
+    moves: dict[tuple[int, int], list[str]] = {}
     for move in entity.transitions.values():
         for source in move.sources:
-            if source in places and move.target in places:
-                label = escape(move.label.to(locale))
-                path = _arrow(places[source], places[move.target])
-                arrows.append(f'<g><title>{label}</title><path class="move" d="{path}"/></g>')
-    boxes = []
-    for name, (x, y) in places.items():
-        label = entity.states[name].label.to(locale)
+            moves.setdefault((rows[source], rows[move.target]), []).append(move.label.to(locale))
+    back = max((one - two for one, two in moves), default=0)
+    onward = max((two - one for one, two in moves), default=0)
+    left = _reach(back) if back > 0 else 6
+    arcs = "".join(
+        f'<g><title>{escape(" · ".join(labels))}</title><path class="move" d="{_arc(left, *pair)}"/></g>'
+        for pair, labels in moves.items()
+    )
+    boxes = ""
+    for name, at in rows.items():
+        label, y = entity.states[name].label.to(locale), at * _STATE_STEP + 4
         own = " class=own" if name == entity.initial else ""
-        boxes.append(
+        boxes += (
             f"<g><title>{escape(label)} ({name})</title>"
-            f'<rect{own} x="{x}" y="{y}" width="{_STATE_WIDTH}" height="{_HEIGHT}" rx="15"/>'
-            f'<text class="mid" x="{x + _STATE_WIDTH / 2}" y="{y + 20}">'
-            f"{escape(fitted(label, _STATE_WIDTH - 12))}</text></g>"
+            f'<rect{own} x="{left}" y="{y}" width="{_STATE_WIDTH}" height="{_HEIGHT}" rx="15"/>'
+            f'<text class="mid" x="{left + _STATE_WIDTH / 2}" y="{y + 20}">'
+            f"{escape(fitted(label, _STATE_WIDTH - 16))}</text></g>"
         )
-    width = max(x for x, _ in places.values()) + _STATE_WIDTH + 10
-    height = max(y for _, y in places.values()) + _HEIGHT + 40
     head = (
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         '<path class="tip" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
     )
-    return _svg(head + "".join(arrows) + "".join(boxes), width, height, WORDS["states"].to(locale))
+    width = left + _STATE_WIDTH + _reach(max(onward, 0))
+    return _svg(head + arcs + boxes, width, len(rows) * _STATE_STEP + 8, WORDS["states"].to(locale))
 
 
-def _placed(entity: Entity) -> dict[str, tuple[float, float]]:
-    """A column per number of moves from the initial state; what cannot be reached comes last."""
-    depth: dict[str, int] = {}
-    begin = entity.initial or next(iter(entity.states))
-    front, step = [begin], 0
-    while front:
-        for name in front:
-            depth.setdefault(name, step)
-        moved = (move.target for move in entity.transitions.values() if set(move.sources) & set(front))
-        front, step = [name for name in _unique(moved) if name not in depth], step + 1
-    last = max(depth.values()) + 1
-    rows: Counter[int] = Counter()
-    found = {}
-    for state in entity.states:
-        column = depth.get(state, last)
-        found[state] = (float(column * _STATE_COLUMN + 5), float(rows[column] * _STATE_STEP + 8 + (column % 2) * 14))
-        rows[column] += 1
-    return found
+def _reach(rows: int) -> int:
+    """How far an arc over so many rows swings out, with room for its line."""
+    return 26 + 18 * rows
 
 
-def _arrow(source: tuple[float, float], target: tuple[float, float]) -> str:
-    (x1, y1), (x2, y2) = source, target
-    mid1, mid2 = y1 + _HEIGHT / 2, y2 + _HEIGHT / 2
-    if x2 > x1:
-        begin, half = x1 + _STATE_WIDTH, (x1 + _STATE_WIDTH + x2) / 2
-        return f"M{begin} {mid1} C{half} {mid1} {half} {mid2} {x2} {mid2}"
-    low = max(y1, y2) + _HEIGHT + 22
-    begin, end = x1 + _STATE_WIDTH * 0.4, x2 + _STATE_WIDTH * 0.6
-    return f"M{begin} {y1 + _HEIGHT} C{begin} {low} {end} {low} {end} {y2 + _HEIGHT}"
+def _arc(left: float, one: int, two: int) -> str:
+    """Out of the lower half of one box, into the upper half of the other, so that arrows in and out stay apart."""
+    side = left + _STATE_WIDTH if two >= one else left
+    swing = (_reach(abs(two - one)) - 8) * 4 / 3 * (1 if two >= one else -1) * 0.8
+    start, stop = one * _STATE_STEP + 4 + _HEIGHT * 0.7, two * _STATE_STEP + 4 + _HEIGHT * 0.3
+    return f"M{side} {start:.0f} C{side + swing:.0f} {start:.0f} {side + swing:.0f} {stop:.0f} {side} {stop:.0f}"
 
 
 # ── systems ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -117,13 +117,12 @@ def _type(blueprint: Blueprint, field: Field, locale: Locale) -> str:
 
 
 def _bounds(field: Field) -> str:
-    low, high = field.min, field.max
-    if low is None and high is None:
-        low, high = None, None
-        if field.min_length is None and field.max_length is None:
-            return f" {code(field.pattern)}" if field.pattern else ""
-        return f' <span class="soft">{field.min_length or 0}…{field.max_length or ""}</span>'
-    return f' <span class="soft">{"" if low is None else low}…{"" if high is None else high}</span>'
+    low = field.min_length if field.min is None else field.min
+    high = field.max_length if field.max is None else field.max
+    shown = f"{low} – {high}" if low is not None and high is not None else ""
+    shown = shown or (f"≥ {low}" if low is not None else f"≤ {high}" if high is not None else "")
+    pattern = f" {code(field.pattern)}" if field.pattern else ""
+    return (f' <span class="soft">{shown}</span>' if shown else "") + pattern
 
 
 # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────────
