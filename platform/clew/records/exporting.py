@@ -124,7 +124,6 @@ async def _write(
 
 def export_columns(source: Source, entity: Entity) -> tuple[Column, ...]:
     """The columns of an entity the caller may see, read-only ones first."""
-    access = source.decision.on(entity.name)
     writable = columns(source.blueprint, entity, of_lines=entity.part_of is not None)
     kept = [entity.fields[name] for name in _ALWAYS if name in entity.fields]
     first = [Column(field.name, field.label, field, (field.name,), field) for field in kept]
@@ -132,8 +131,23 @@ def export_columns(source: Source, entity: Entity) -> tuple[Column, ...]:
     return tuple(
         column
         for column in (*first, *(each for each in writable if each.name not in names))
-        if column.field.name in ("id", "owner") or access.sees(column.field.name)
+        if _visible(source, entity, column)
     )
+
+
+def _visible(source: Source, entity: Entity, column: Column) -> bool:
+    """Whether the caller may see every step of a column: the field, the record it leads to, that record's key."""
+    decision, targets = source.decision, column.field.targets
+    if column.field.kind is FieldKind.ANY and not any(decision.on(each).read.allowed for each in targets):
+        return False
+    for step in column.path:
+        access = decision.on(entity.name)
+        if not access.read.allowed or not (step in ("id", "owner") or access.sees(step)):
+            return False
+        known = entity.fields[step]
+        if known.kind in (FieldKind.REF, FieldKind.MANY):
+            entity = source.blueprint.entities[known.target]
+    return True
 
 
 async def _records(
