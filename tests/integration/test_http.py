@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,30 @@ async def test_log_amplification(tmp_path: Path, new_database: Any) -> None:
             await post(house, body)
     assert sum(map(len, written)) <= sent * 2
     assert not any("aaaa" in line for line in written), "what was sent is never repeated"
+
+
+def test_log_amplification_by_libraries() -> None:
+    """A request of three bytes makes the HTTP server write a line of its own; a flood of them does not."""
+    from clew.web.log import Forward
+
+    lines: list[str] = []
+
+    class Logger:
+        def log(self, level: int, event: str, **members: Any) -> None:
+            lines.append(json.dumps({"level": level, "event": event, **members}))
+
+    now = [100.0]
+    library = logging.Logger("uvicorn.error")
+    library.addHandler(Forward(Logger(), lambda: now[0]))
+    sent = 0
+    for at in range(3000):
+        now[0] = 100 + at / 1000
+        sent += 3
+        library.warning("Invalid HTTP request received.")
+    assert sum(map(len, lines)) <= sent * 2
+    assert json.loads(lines[-1])["unlogged"] == 999
+    library.warning("Something else %s", 1)
+    assert "Something else 1" in lines[-1]
 
 
 async def test_an_unforeseen_failure_shows_only_a_request_id(tmp_path: Path, new_database: Any) -> None:

@@ -19,7 +19,8 @@ from clew.records.errors import BadImport
 
 EXACT_FLOAT = 2**53
 """Whole numbers beyond this have lost digits in a spreadsheet's number cell."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Full-width signs too: spreadsheets of East Asian locales take them for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,14 @@ def _cell_text(cell: Any, file: str, row: int) -> str:
 
 def _shown(cell: str) -> str:
     """A cell without the apostrophe that our own export puts before what a spreadsheet would take for a formula."""
-    return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA_STARTS else cell
+    return cell[1:] if cell.startswith("'") and _formula(cell) else cell
 
 
 def safe_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(FORMULA_STARTS) else text
+    """Text that no spreadsheet takes for a formula; reading it back gives the same text."""
+    return "'" + text if _formula(text) else text
+
+
+def _formula(text: str) -> bool:
+    """Apostrophes are passed over, so that a text that has one before a formula keeps it."""
+    return text.lstrip("'").startswith(FORMULA_STARTS)

@@ -17,6 +17,8 @@ import structlog
 
 LONGEST_TRACE = 4000
 LONGEST_TEXT = 500
+KINDS = 200
+"""Different messages of libraries that are spaced out; beyond that all may speak again."""
 
 
 def configure_logging(level: str, human: bool) -> None:
@@ -35,17 +37,38 @@ def configure_logging(level: str, human: bool) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [_Forward()]
+    root.handlers = [Forward()]
     root.setLevel(logging.WARNING)
 
 
-class _Forward(logging.Handler):
-    """Takes what libraries log into the one stream, without their tracebacks' full length."""
+class Forward(logging.Handler):
+    """Takes what libraries log into the one stream: each message once a second, its traceback cut.
+
+    The HTTP server writes a line for every request it cannot read, which may be three bytes long.
+    """
+
+    def __init__(self, logger: Any = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._log, self._monotonic = logger, monotonic
+        self._last: dict[tuple[str, str], float] = {}
+        self._silent: dict[tuple[str, str], int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        kind, now = (record.name, str(record.msg)[:100]), self._monotonic()
+        if now - self._last.get(kind, -1.0e9) < 1.0:
+            self._silent[kind] = self._silent.get(kind, 0) + 1
+            return
+        if len(self._last) >= KINDS:
+            self._last.clear()
+            self._silent.clear()
+        self._last[kind] = now
+        unlogged = self._silent.pop(kind, 0)
         trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else ""
-        more = {"trace": trace[-LONGEST_TRACE:]} if trace else {}
-        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name, **more)
+        more: dict[str, Any] = {"trace": trace[-LONGEST_TRACE:]} if trace else {}
+        if unlogged:
+            more["unlogged"] = unlogged
+        log = self._log if self._log is not None else structlog.get_logger()
+        log.log(record.levelno, record.getMessage(), logger=record.name, **more)
 
 
 def cut_long_texts(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
