@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
+from clew.audit.leaf import entries_of, verify_leaf
 from clew.cli.app import run
 
 MINI = Path(__file__).parents[2] / "projects" / "mini"
@@ -35,7 +40,7 @@ def test_a_new_project_passes_its_own_check(capsys: pytest.CaptureFixture[str]) 
     assert "All good: 2 entities." in capsys.readouterr().out
     assert run(["init", "group"]) == 1
     assert "FILE_EXISTS" in capsys.readouterr().err
-    assert run(["new", "entity", "Bad-Name", "-p", "group", "--lang", "zh"]) == 1
+    assert run(["new", "entity", "Bad-Name", "-p", "group", "--lang", "zh"]) == 2
     assert "不是有效名称" in capsys.readouterr().err
     assert run(["schema", "-p", "group"]) == 0
     assert json.loads(Path("group/.clew/schemas/entity.json").read_text(encoding="utf-8"))["$schema"]
@@ -103,10 +108,15 @@ def test_plan_apply_change_and_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed[0]["blueprint_digest"] == listed[2]["blueprint_digest"]
 
 
+def ready(folder: str) -> None:
+    """A new project, applied."""
+    run(["init", folder])
+    run(["plan", "-p", folder, "--out", "one.json"])
+    assert run(["apply", "one.json", "-p", folder]) == 0
+
+
 def test_import_and_export(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["init", "group"])
-    run(["plan", "-p", "group", "--out", "one.json"])
-    run(["apply", "one.json", "-p", "group"])
+    ready("group")
     Path("in.csv").write_text("code,name\n007,螺钉\n008,螺母\n", encoding="utf-8")
     capsys.readouterr()
     assert run(["import", "thing", "in.csv", "-p", "group", "--dry-run", "--json"]) == 0
@@ -117,12 +127,74 @@ def test_import_and_export(capsys: pytest.CaptureFixture[str]) -> None:
     with Path("out.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.reader(stream))
     assert sorted(cell for row in rows for cell in row if cell in ("007", "008")) == ["007", "008"], rows
-    assert run(["export", "thing", "form.xlsx", "--template", "-p", "group"]) == 0
-    assert Path("form.xlsx").stat().st_size > 1000
-    Path("bad.csv").write_text("code,name\n009,\n", encoding="utf-8")
-    assert run(["import", "thing", "bad.csv", "-p", "group"]) == 1
-    assert "bad.csv:2" in capsys.readouterr().out
-    assert run(["export", "thing", "out.pdf", "-p", "group"]) == 1
+    Path("bad.csv").write_text("code,name\n009,\n010,轴\n", encoding="gb18030")
+    capsys.readouterr()
+    assert run(["import", "thing", "bad.csv", "-p", "group", "--report", "why.csv"]) == 1
+    assert "bad.csv:2 [name]" in capsys.readouterr().out
+    assert "bad.csv,,2,name,REQUIRED" in Path("why.csv").read_text(encoding="utf-8-sig")
+    assert run(["import", "thing", "bad.csv", "-p", "group", "--mode", "good", "--json"]) == 1
+    found = said(capsys)
+    assert (found["created"], found["committed"], found["problems"][0]["row"]) == (1, True, 2)
+
+
+def test_an_export_is_chosen_and_leaves_a_leaf(capsys: pytest.CaptureFixture[str]) -> None:
+    ready("group")
+    Path("in.csv").write_text("code,name\n007,螺钉\n008,螺母\n", encoding="utf-8")
+    run(["import", "thing", "in.csv", "-p", "group"])
+    capsys.readouterr()
+    assert run(["export", "thing", "one.jsonl", "-p", "group", "--where", "name == '螺母'", "--json"]) == 0
+    assert said(capsys)["records"] == 1
+    assert json.loads(Path("one.jsonl").read_text(encoding="utf-8"))["code"] == "008"
+    assert run(["export", "thing", "-p", "group", "--format", "xlsx", "--as-of", "2020-01-31", "--json"]) == 0
+    assert said(capsys) == {"ok": True, "file": "thing.xlsx", "records": 0}
+    assert run(["export", "thing", "-p", "group", "--where", "nmae == 'x'"]) == 1
+    assert "nmae" in capsys.readouterr().err
+    assert not Path("thing.csv").exists()
+    with closing(sqlite3.connect("group/.clew/clew.db")) as database:
+        leaves = database.execute(
+            "SELECT header, fields, digest, row_version FROM clew_audit_leaf WHERE action = 'export' ORDER BY at"
+        ).fetchall()
+    assert [leaf[3] for leaf in leaves] == [0, 0]
+    assert all(verify_leaf(*leaf[:3]) == () for leaf in leaves)
+    told = entries_of(leaves[0][1])
+    assert (told["where"].new, told["rows"].new, told["file"].new) == ("name == '螺母'", 1, "one.jsonl")
+    assert json.loads(leaves[1][0])["entity"] == "thing"
+    assert entries_of(leaves[1][1])["as_of"].new.startswith("2020-01-31T15:59:59")
+
+
+def test_a_template_is_filled_in_and_imported(capsys: pytest.CaptureFixture[str]) -> None:
+    ready("group")
+    assert run(["import", "--template", "thing.xlsx", "-p", "group"]) == 0
+    book = load_workbook("thing.xlsx")
+    sheet = book["thing"]
+    given = {"code": "000123456789012345", "name": "针"}
+    heads = [str(cell.value) for cell in sheet[1]]
+    sheet.append([next((value for name, value in given.items() if f"({name})" in head), "") for head in heads])
+    book.save("thing.xlsx")
+    capsys.readouterr()
+    assert run(["import", "thing", "thing.xlsx", "-p", "group", "--json"]) == 0
+    assert said(capsys)["created"] == 1
+    assert run(["export", "thing", "-p", "group"]) == 0
+    assert "000123456789012345,针" in Path("thing.csv").read_text(encoding="utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("import thing none.csv", "FILE_MISSING"),
+        ("export thing out.pdf", "UNKNOWN_FORMAT"),
+        ("export thing nowhere/out.csv", "FOLDER_MISSING"),
+        ("export thign", "UNKNOWN_ENTITY"),
+        ("export thing --as-of yesterday", "BAD_MOMENT"),
+        ("import thing in.csv --lines parts.csv", "LINES_OPTION"),
+        ("import thing form.csv --template", "UNKNOWN_FORMAT"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage(line: str, code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ready("group")
+    capsys.readouterr()
+    assert run([*line.split(), "-p", "group", "--json"]) == 2
+    assert said(capsys)["error"]["code"] == code
 
 
 def test_the_dictionary_is_a_site_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +204,15 @@ def test_the_dictionary_is_a_site_of_its_own(capsys: pytest.CaptureFixture[str])
     assert "Nonconformance" in pages["site/en/nonconformance.html"]
     assert "<svg" in pages["site/en/lot.html"]
     for name, text in pages.items():
-        assert "http://" not in text and "https://" not in text and "<script" not in text, name  # noqa: PT018
+        assert "http://" not in text and "https://" not in text and 'src="/' not in text, name  # noqa: PT018
+    lot = pages["site/en/lot.html"]
+    for part in ("fields", "states", "relations", "graphql"):
+        assert f'<h2 id="{part}">' in lot
+    assert 'href="../zh/lot.html"' in lot
+    entries = pages["site/zh/search.js"].removeprefix("const ENTRIES = ").partition(";\n")[0]
+    assert ["lot.html", "lot", "批次", "Lot pc"] in json.loads(entries)
+    linked = set(re.findall(r'href="([a-z_]+\.html)', "".join(pages.values())))
+    assert {name for name in linked if f"site/zh/{name}" not in pages} == set()
 
 
 def test_graphql_schema_as_text(capsys: pytest.CaptureFixture[str]) -> None:
