@@ -21,6 +21,7 @@ from tests.integration.pack_world import ROOT, pack
 
 from clew.api.exchange import Caller, Question
 from clew.audit.leaf import verify_leaf
+from clew.cli.seeding import AlreadyFilled, NoSeed, Seeded, Size, run_seed
 from clew.extensions import load_plugins
 from clew.kernel.scalars import FAR_FUTURE
 from clew.records.survey import violations
@@ -30,7 +31,6 @@ from clew.settings import Settings
 from clew.storage import system
 from clew.testing.databases import TestDatabase
 from clew.testing.samples import sample_pdf
-from clew.testing.seed import AlreadyFilled, NoSeed, Seeded, Size, run_seed
 
 TODAY = date(2026, 11, 22)
 

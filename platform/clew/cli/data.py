@@ -13,9 +13,9 @@ from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
+    from clew.cli.seeding import Seeded
     from clew.cli.terminal import Terminal
     from clew.runtime import RuntimeHost
-    from clew.testing.seed import Seeded
 
 _FORMATS = ("csv", "xlsx", "jsonl")
 
@@ -62,7 +62,7 @@ async def seed_with_progress(terminal: Terminal, host: RuntimeHost, size: str) -
     """Seed and show how far it is: a bar on a terminal, otherwise a line at every tenth."""
     from rich.progress import Progress
 
-    from clew.testing.seed import Size, run_seed
+    from clew.cli.seeding import Size, run_seed
 
     if size not in set(Size):
         raise UnknownSize(size=size, sizes=", ".join(Size))

@@ -154,7 +154,7 @@ def _announce(given: Situation, host: RuntimeHost, address: str) -> None:
 async def _seed(given: Situation, host: RuntimeHost, size: str) -> None:
     """Records to look at, unless the database has some from an earlier start."""
     from clew.cli.data import seed_with_progress
-    from clew.testing.seed import AlreadyFilled
+    from clew.cli.seeding import AlreadyFilled
 
     try:
         await seed_with_progress(given.terminal, host, size)
