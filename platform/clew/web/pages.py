@@ -91,13 +91,18 @@ class Pages:
             "version": __version__,
         }
         rows = "".join(f"<dt>{_WORDS[name].to(locale)}</dt><dd>{value}</dd>" for name, value in facts.items())
-        links = "".join(f'<li><a href="/{door}">/{door}</a> — {_WORDS[door].to(locale)}</li>' for door in doors)
+        links = "".join(f"<li>{_door(door)} — {_WORDS[door].to(locale)}</li>" for door in doors)
         other = "en" if locale == "zh" else "zh"
         return (
             f"<h1>Clew</h1><p class=sub>{escape(project.label.to(locale))} · "
             f'<a href="/?lang={other}">{_WORDS["other"].to(locale)}</a></p>'
             f"<p class=note>{_WORDS['open'].to(locale)}</p><dl>{rows}</dl><ul>{links}</ul>"
         )
+
+
+def _door(name: str) -> str:
+    """A link; the API itself is only named, for a browser's GET has nothing to ask there."""
+    return f"<code>/{name}</code>" if name == "graphql" else f'<a href="/{name}">/{name}</a>'
 
 
 def _page(body: str, locale: Locale, status: int = 200) -> HTMLResponse:
