@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from dataclasses import replace
@@ -15,6 +14,8 @@ from types import MappingProxyType
 from uuid import UUID
 
 import sqlalchemy as sa
+import uvicorn
+import uvloop
 
 from benchmarks import data
 from clew.access.decision import ALWAYS, Decision, FieldAccess, Grant, permit_all
@@ -85,8 +86,6 @@ async def install(url: str) -> None:
 
 
 async def main(port: int) -> None:
-    import uvicorn
-
     settings = Settings(database_url=os.environ["BENCH_DATABASE_URL"], port=port, mode="production")
     listening = bind(settings)
     host = await open_runtime(settings)
@@ -101,4 +100,4 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1])))

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from clew.kernel.canonical import canonical_json, wire
+from clew.kernel.canonical import canonical_json, encode_wire, wire
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 
@@ -81,7 +81,7 @@ def make_leaf(
     for at, (name, (old, new)) in enumerate(sorted(changes.items())):
         salt = salts[at * width : (at + 1) * width]
         was, becomes = wire(old), wire(new)
-        sealed = canonical_json([salt, name, was, becomes])
+        sealed = encode_wire([salt, name, was, becomes])
         entries[name] = {"c": hashlib.sha256(sealed).hexdigest(), "s": salt, "o": was, "n": becomes}
     context = circumstances.context
     header = {
@@ -110,14 +110,14 @@ def make_leaf(
         record_id,
         row_version,
         text.decode(),
-        canonical_json(entries).decode(),
+        encode_wire(entries).decode(),
         leaf_digest(text, ((name, entry["c"]) for name, entry in entries.items())),
     )
 
 
 def leaf_digest(header: bytes, commitments: Iterable[tuple[str, str]]) -> str:
     """SHA-256 over 0x00, the canonical header, a line feed, and the commitments sorted by field name."""
-    tail = canonical_json([[name, commitment] for name, commitment in sorted(commitments)])
+    tail = encode_wire([[name, commitment] for name, commitment in sorted(commitments)])
     return hashlib.sha256(_LEAF_PREFIX + header + b"\n" + tail).hexdigest()
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from clew.kernel.scalars import to_wire
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ENCODE = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None, None, json.encoder.encode_basestring, None, ":", ",", True, False, False
+)
+"""What json.dumps(…, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False) makes per call."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -17,7 +23,12 @@ def canonical_json(value: Any) -> bytes:
 
     Floats are refused: a number that is not an int must come as Decimal and is written as a string.
     """
-    return _ENCODER.encode(wire(value)).encode()
+    return encode_wire(wire(value))
+
+
+def encode_wire(value: Any) -> bytes:
+    """The canonical form of a value that `wire` has been over already."""
+    return "".join(_ENCODE(value, 0)).encode()
 
 
 def digest(value: Any) -> str:
@@ -30,12 +41,16 @@ def wire(value: Any) -> Any:
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
+    if kind is UUID:
+        return str(value)
+    if kind is Decimal or kind is datetime or kind is date or kind is int:
+        return to_wire(value)
     if kind is dict or isinstance(value, Mapping):
         return {str(key): wire(item) for key, item in value.items()}
     if kind is list or isinstance(value, list | tuple):
         return [wire(item) for item in value]
     if isinstance(value, frozenset | set):
         return sorted(wire(item) for item in value)
-    if kind is float:
+    if isinstance(value, float):
         raise TypeError("canonical JSON takes no float: use Decimal")
     return to_wire(value)
