@@ -9,9 +9,10 @@ import asyncio
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
+from clew.jobs.upkeep import Upkeep, chores
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
@@ -35,10 +37,12 @@ from clew.records.commands import Call, Commands
 from clew.records.feed import Feed
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
+from clew.records.search import grams, sort_key
 from clew.settings import Settings
 from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
 from clew.storage.catalog import Catalog
+from clew.storage.change import Signer, TextForms, resume
 from clew.storage.engine import Database
 from clew.storage.open import open_database
 from clew.storage.releases import Release
@@ -50,6 +54,8 @@ OPERATOR = Person(
 """Who acts while a project declares no policies: the person at this machine."""
 
 HEARTBEAT_SECONDS = 10.0
+TEXTS = TextForms(sort_key, grams)
+"""What a change that fills texts stores beside them."""
 
 
 class ProjectInvalid(ClewError):
@@ -145,6 +151,9 @@ class RuntimeHost:
     async def start(self) -> None:
         await self._beat()
         self._tasks.append(asyncio.create_task(self._watch()))
+        finish = partial(resume, load=stored_blueprint, texts=TEXTS, signer=Signer(node=self.node))
+        upkeep = Upkeep(self.database, self.node, chores(self.database, self.blobs, self._owner, finish))
+        self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
 
     async def refresh(self) -> bool:
         """Take the newest release if there is one; True when it changed. A release that cannot be taken is remembered
@@ -174,6 +183,19 @@ class RuntimeHost:
             await nodes.leave(self.database, self.node)
         await self.database.close()
 
+    @asynccontextmanager
+    async def _owner(self) -> AsyncIterator[Database]:
+        """The database under the role that may change tables, where that is another one."""
+        settings = self.settings
+        if settings.owner_database == settings.database:
+            yield self.database
+            return
+        owned = await open_database(settings.owner_database, clock=self.clock, connections=2, statement_timeout=0)
+        try:
+            yield owned
+        finally:
+            await owned.close()
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self.settings.release_poll)
@@ -201,7 +223,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
         feed, options = Feed(database, clock), graphql_options(settings)
 
         def build(found: Release) -> Runtime:
-            return assemble(found, stored_blueprint(found.sources), database, clock, feed, options)
+            return assemble(found, stored_blueprint(found.sources), database, clock, feed, blobs, options)
 
         first = await asyncio.to_thread(build, await releases.current(database))
         host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
@@ -218,12 +240,13 @@ def assemble(
     database: Database,
     clock: Clock,
     feed: Feed,
+    blobs: Blobs,
     options: Options | None = None,
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
     decision = permit_all(blueprint)
-    commands = Commands(database, blueprint, tables, release=str(found.number))
+    commands = Commands(database, blueprint, tables, release=str(found.number), blobs=blobs)
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database))
     return Runtime(
         found.number, blueprint, found.catalog, tables, database, commands, graphql, lambda context: decision, clock

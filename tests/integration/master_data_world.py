@@ -4,12 +4,14 @@ of people, units and items to write about."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+from tests.integration.uploaded_file import A_FILE, uploaded
 
 from clew.access.decision import permit_all
 from clew.kernel.context import Context, Person
@@ -129,8 +131,6 @@ class Group:
         return await self.create("document_revision", **{**given, **changes})
 
 
-A_FILE: Mapping[str, Any] = {"sha256": "0" * 64, "name": "wi.pdf", "size": 10, "media_type": "application/pdf"}
-
 Story = Callable[[Group], Awaitable[None]]
 
 
@@ -152,7 +152,10 @@ class Installed:
             assert release is not None
             signs = Signs()
             tables = Tables(self.blueprint, release.catalog, handle.dialect)
-            commands = Commands(handle, self.blueprint, tables, release=release.digest, signer=signs)
+            files = await uploaded(handle)
+            commands = Commands(
+                handle, self.blueprint, tables, release=release.digest, signer=signs, blobs=files
+            )
             call = Call(Context(PERSON, "req-1", channel="test"), permit_all(self.blueprint), reason="试验")
             group = Group(commands, call, signs)
             await self._furnish(group)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from tests.integration.uploaded_file import uploaded
 from tests.integration.write_journey import AnySigner, Plant, context
 
 from clew.access.decision import permit_all
@@ -41,7 +42,9 @@ async def pack_plant(database: Database) -> Plant:
     blueprint = pack()
     release = await install(database, blueprint)
     tables = Tables(blueprint, release.catalog, database.dialect)
-    commands = Commands(database, blueprint, tables, release=release.digest, signer=AnySigner())
+    commands = Commands(
+        database, blueprint, tables, release=release.digest, signer=AnySigner(), blobs=await uploaded(database)
+    )
     decision = permit_all(blueprint)
     made = Plant(database, blueprint, tables, commands, decision, Call(context(), decision, foreign=True))
 

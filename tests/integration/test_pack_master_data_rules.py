@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.integration.master_data_world import A_FILE, USCC, Group, Installed, broken_rule, pack, put_on, refused
+from tests.integration.master_data_world import USCC, Group, Installed, broken_rule, pack, put_on, refused
+from tests.integration.uploaded_file import A_FILE
 
 from clew.testing.databases import TestDatabase
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from tests.integration.pack_world import BORN, TODAY, Plant, pack_plant
+from tests.integration.uploaded_file import A_FILE
 
 from clew.kernel.errors import ClewError
 from clew.records.errors import (
@@ -384,7 +385,7 @@ async def test_an_incoming_lot_from_receipt_to_use(plant: Plant) -> None:
     }  # fmt: skip
     decided = await created(plant, "release_decision", **decision, decided_by=ids["zhao"])
     await refused_move(plant, "release_decision", decided, "decide", RuleBroken)
-    file = {"name": "mtc.pdf", "sha256": "0" * 64, "size": 1, "media_type": "application/pdf"}
+    file = dict(A_FILE)
     certificate = {
         **site, "supplier": ids["supplier"], "cert_no": "M1", "lot": lot, "po_line": ids["po_line"], "file": [file],
         "sha256": "0" * 64, "verified_by": ids["zhao"],

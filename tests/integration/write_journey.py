@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from tests.integration.uploaded_file import uploaded
 
 from clew.access.decision import Decision, permit_all
 from clew.kernel.context import Context, Person
@@ -92,7 +93,13 @@ async def plant(
         release = await releases.current(database)
     tables = Tables(blueprint, release.catalog, database.dialect)
     commands = Commands(
-        database, blueprint, tables, release=release.digest, participants=participants, signer=signer or AnySigner()
+        database,
+        blueprint,
+        tables,
+        release=release.digest,
+        participants=participants,
+        signer=signer or AnySigner(),
+        blobs=await uploaded(database),
     )
     decision = decision or permit_all(blueprint)
     made = Plant(database, blueprint, tables, commands, decision, Call(context(), decision))

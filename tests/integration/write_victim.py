@@ -19,10 +19,11 @@ from clew.storage.engine import Connection
 from clew.storage.open import open_database
 from clew.storage.retry import retry_write
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 from write_journey import Plant, a_lot, plant
 
-ASKED = frozenset({"fetch", "fetch_one", "fetch_value", "fetch_text", "execute", "execute_many", "run_sql", "now"})
+ASKED = frozenset({"fetch", "fetch_last", "fetch_one", "fetch_value", "fetch_text", "execute", "execute_many", "run_sql", "now"})
 
 
 class Countdown:

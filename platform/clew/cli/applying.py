@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from clew.cli.check import show_findings
 from clew.cli.terminal import Terminal
@@ -14,15 +15,14 @@ from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder
-from clew.records.search import grams, sort_key
-from clew.runtime import ProjectInvalid, stored_blueprint
+from clew.runtime import TEXTS, ProjectInvalid, stored_blueprint
 from clew.settings import Settings
-from clew.storage.change import Plan, Signer, TextForms, apply, plan
+from clew.storage.change import Plan, Signer, apply, plan
 from clew.storage.engine import Database
 from clew.storage.open import open_database
+from clew.storage.partitions import ensure_partitions
 from clew.storage.releases import Release
-
-TEXTS = TextForms(sort_key, grams)
+from clew.storage.roles import grant_runtime
 
 
 @asynccontextmanager
@@ -76,6 +76,15 @@ async def carry_out(
     )
 
 
+async def open_to_servers(settings: Settings, database: Database) -> None:
+    """After each apply: partitions for the months to come, and the servers' own role may use the new tables."""
+    await ensure_partitions(database)
+    if settings.owner_database != settings.database:
+        role = urlsplit(settings.database).username
+        if role and role != urlsplit(settings.owner_database).username:
+            await grant_runtime(database, unquote(role))
+
+
 async def bring_up(settings: Settings, terminal: Terminal) -> Release | None:
     """Apply the folder's project if that needs nobody's word. None when the database has it already.
 
@@ -89,6 +98,7 @@ async def bring_up(settings: Settings, terminal: Terminal) -> Release | None:
         if not found.safe:
             raise NotSafe(plan=Bilingual(zh=found.text("zh"), en=found.text("en")))
         release = await carry_out(database, found, by="clew")
+        await open_to_servers(settings, database)
     count = len(blueprint.entities)
     terminal.say(
         f"Release {release.number} applied: {count} entities.", f"已应用发布 {release.number}:{count} 个实体。"

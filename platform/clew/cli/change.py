@@ -152,20 +152,22 @@ async def _plan(given: Situation, release: int | None) -> Plan:
 
 
 async def _apply(given: Situation, file: Path | None, consents: frozenset[str], note: str, by: str) -> None:
-    from clew.cli.applying import TEXTS, carry_out, owner_database
-    from clew.runtime import stored_blueprint
+    from clew.cli.applying import carry_out, open_to_servers, owner_database
+    from clew.runtime import TEXTS, stored_blueprint
     from clew.storage.change import Signer, resume
 
     terminal = given.terminal
     async with owner_database(given.settings) as database:
         if file is None:
             release = await resume(database, load=stored_blueprint, texts=TEXTS, signer=Signer(by=by, note=note))
+            await open_to_servers(given.settings, database)
             if release is None:
                 terminal.say("There is nothing to finish.", "没有未完成的变更。")
                 terminal.emit(ok=True, release=None)
                 return
         else:
             release = await carry_out(database, _read_plan(file), consents=consents, by=by, note=note)
+            await open_to_servers(given.settings, database)
     terminal.say(f"Release {release.number} is live.", f"发布 {release.number} 已生效。")
     terminal.emit(ok=True, release=_release_json(release))
 

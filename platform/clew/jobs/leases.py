@@ -64,7 +64,7 @@ async def claim(
     async def take(connection: Connection) -> list[Job]:
         at = await connection.now()
         columns = [job.c[name] for name in ("id", "kind", "key", "payload", "run_at", "attempts")]
-        query = sa.select(*columns).where(job.c.kind.in_(list(kinds)), _due(at)).order_by(job.c.run_at, job.c.id)
+        query = sa.select(*columns).where(job.c.kind.in_(list(kinds)), due(at)).order_by(job.c.run_at, job.c.id)
         query = query.limit(most)
         if connection.dialect == "postgresql":
             query = query.with_for_update(skip_locked=True)
@@ -98,6 +98,16 @@ async def complete(connection: Connection, mine: Job) -> None:
     await _owned(connection, mine, state="done", done_at=await connection.now())
 
 
+async def repeat(database: Database, mine: Job, after: timedelta) -> None:
+    """Finish a job that comes back: the same one is due again `after` a while. Raises LeaseLost."""
+
+    async def put_back(connection: Connection) -> None:
+        run_at = await connection.now() + after
+        await _owned(connection, mine, state="ready", run_at=run_at, attempts=0, last_error=None)
+
+    await database.run_write(put_back)
+
+
 async def fail(database: Database, mine: Job, error: str, *, most_attempts: int = MOST_ATTEMPTS) -> bool:
     """Give a job back to be tried later, longer and longer apart; after `most_attempts` it is parked as failed.
 
@@ -106,7 +116,7 @@ async def fail(database: Database, mine: Job, error: str, *, most_attempts: int 
     again = mine.attempts < most_attempts
 
     async def give_back(connection: Connection) -> None:
-        pause = min(FIRST_PAUSE * 2 ** (mine.attempts - 1), LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2 ** min(mine.attempts - 1, 12), LONGEST_PAUSE)
         run_at = await connection.now() + pause
         await _owned(connection, mine, state="ready" if again else "failed", run_at=run_at, last_error=error[:2000])
 
@@ -114,7 +124,8 @@ async def fail(database: Database, mine: Job, error: str, *, most_attempts: int 
     return again
 
 
-def _due(at: datetime) -> sa.ColumnElement[bool]:
+def due(at: datetime) -> sa.ColumnElement[bool]:
+    """Jobs that may be claimed."""
     ready = sa.and_(job.c.state == "ready", job.c.run_at <= at)
     return sa.or_(ready, sa.and_(job.c.state == "leased", job.c.lease_until < at))
 

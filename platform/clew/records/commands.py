@@ -24,8 +24,10 @@ from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
 from clew.records.unit import Engine, TooEarly, Unit, Warned
+from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import DatabaseBusy, IntegrityFault
+from clew.storage.system import external_id as outside
 from clew.storage.system import idempotency as ledger
 from clew.storage.tables import Tables
 
@@ -91,9 +93,11 @@ class Commands:
         release: str = "",
         participants: Sequence[Participant] = (),
         signer: Signer | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
+        """Without `blobs` there are no files: a record that names one is refused."""
         self.database = database
-        self.engine = Engine(blueprint, tables, release or blueprint.digest, participants, signer)
+        self.engine = Engine(blueprint, tables, release or blueprint.digest, participants, signer, blobs)
 
     # ── one record ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,7 +289,8 @@ class Commands:
                 run.floor = early.floor
             except IntegrityFault as fault:
                 run.give_back()
-                if fault.table != ledger.name:
+                # A rival was first with the same key, or the same record of another system: this time it is found.
+                if fault.table not in (ledger.name, outside.name):
                     raise
             except (ClewError, _Undo) as error:
                 # Whether a commit that could not be acknowledged has happened is unknown: its numbers are not reused.

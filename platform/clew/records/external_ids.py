@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.metadata.blueprint import Entity
+from clew.records.errors import Duplicate
+from clew.records.values import Path
 from clew.storage import system
 from clew.storage.engine import Connection
+
+if TYPE_CHECKING:
+    from clew.records.unit import Unit
 
 _t = system.external_id
 
@@ -40,6 +48,32 @@ async def remember(
             "v_at": at,
         },
     )
+
+
+async def find_given(unit: Unit, entity: Entity, given: Mapping[str, Any]) -> UUID | None:
+    """The record a foreign input is about, when it says where it comes from and is known under that."""
+    source, external = given.get("source_system"), given.get("external_id")
+    if not unit.foreign or not isinstance(source, str) or not isinstance(external, str):
+        return None
+    known = await find(unit.connection, source, entity.name, external)
+    return known[1] if known is not None and known[0] == entity.name else None
+
+
+async def remember_given(
+    unit: Unit, entity: Entity, old: Mapping[str, Any] | None, new: Mapping[str, Any], path: Path
+) -> None:
+    """Note where a foreign input says its record comes from. Raises Duplicate when another one comes from there."""
+    source, external = new.get("source_system"), new.get("external_id")
+    if not unit.foreign or source is None or external is None:
+        return
+    if old is not None and (old.get("source_system"), old.get("external_id")) == (source, external):
+        return
+    known = await find(unit.connection, source, entity.name, external)
+    if known is None:
+        await remember(unit.connection, source, entity.name, external, entity.name, new["id"], unit.at)
+    elif known != (entity.name, new["id"]):
+        label = entity.fields["external_id"].label
+        raise Duplicate(path=[*path, "external_id"], what=entity.label, fields=label, names=["external_id"])
 
 
 async def of_record(connection: Connection, record_id: UUID) -> list[tuple[str, str, str]]:

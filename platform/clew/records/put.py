@@ -15,7 +15,9 @@ from clew.expressions.problems import Undecidable
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field, FieldKind, Transition
 from clew.records import store
+from clew.records.attachments import use_files
 from clew.records.errors import Missing, ReasonRequired, Unchangeable
+from clew.records.external_ids import remember_given
 from clew.records.intake import Intake
 from clew.records.participants import Change, Verb
 from clew.records.references import check_references, still_asked, wanted
@@ -70,6 +72,8 @@ async def put_new(
     await check_rules_in_memory(unit, change, record, path)
     for participant in unit.engine.participants(entity.name):
         await participant.check(change, unit)
+    await use_files(unit, entity, None, record, path)
+    await remember_given(unit, entity, None, record, path)
     if later:
         await store.insert_later(unit, entity, record, path, still_asked(unit, asked), made)
         return Written(change, record, changes(None, record), path, grant)
@@ -117,6 +121,8 @@ async def put_change(
         await participant.check(change, unit)
     if changed:
         await check_rules_in_memory(unit, change, new, path)
+        await use_files(unit, entity, old, new, path)
+        await remember_given(unit, entity, old, new, path)
     written = Written(change, new, changed, path, grant)
     await put_links(unit, written, intake, new=False)
     await put_lines(unit, written, intake, new=False)

@@ -8,7 +8,7 @@ one leaf. Nothing here commits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,6 +28,7 @@ from clew.records.participants import Change, Participant, Signer
 from clew.records.rows import Record
 from clew.records.statements import Statements
 from clew.records.values import plain
+from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
 
@@ -45,8 +46,10 @@ class Engine:
         release: str,
         participants: Sequence[Participant] = (),
         signer: Signer | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self.blueprint, self.tables, self.release, self.signer = blueprint, tables, release, signer
+        self.blobs = blobs
         self.statements = Statements(tables)
         self.numbers = Numbers()
         self.zone = ZoneInfo(blueprint.project.time_zone)
@@ -107,7 +110,7 @@ class TooEarly(Restart):
         super().__init__(floor)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Version:
     """One version this unit has written: the leaf it will get."""
 
@@ -117,24 +120,25 @@ class Version:
     row_version: int
     changes: dict[str, tuple[Any, Any]]
 
-    def merge(self, more: Mapping[str, tuple[Any, Any]]) -> None:
-        """A second write of the same record in the same transaction."""
+    def merged(self, more: Mapping[str, tuple[Any, Any]]) -> Version:
+        """With a second write of the same record in the same transaction. A new value, so that an undo has the old."""
+        changes = dict(self.changes)
         for name, (old, new) in more.items():
-            was = self.changes[name][0] if name in self.changes else old
-            self.changes[name] = (was, new)
+            was = changes[name][0] if name in changes else old
+            changes[name] = (was, new)
+        return replace(self, changes=changes)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a unit stood, to go back to when one row of many is refused."""
+    """Where a unit stood, to go back to when one row of many is refused: lengths only, because an import marks often
+    and has written much."""
 
-    versions: dict[tuple[str, UUID], Version]
+    noted: int
     removed: int
     events: int
     warnings: int
     postings: int
-    seen: set[tuple[str, UUID]]
-    found: dict[Any, Any]
 
 
 @dataclass(slots=True)
@@ -162,6 +166,8 @@ class Unit:
     found: dict[Any, Any] = field(default_factory=dict)
     """Ids looked up by key; forgotten when the rows they may come from are undone."""
     _versions: dict[tuple[str, UUID], Version] = field(default_factory=dict)
+    _noted: list[tuple[tuple[str, UUID], Version | None]] = field(default_factory=list)
+    """What each version was before it was noted, to undo it."""
     _removed: list[Version] = field(default_factory=list)
     _events: list[outbox.Event] = field(default_factory=list)
     _seen: set[tuple[str, UUID]] = field(default_factory=set)
@@ -224,27 +230,23 @@ class Unit:
         self._seen.update((entity, each) for each in ids)
 
     def mark(self) -> Mark:
-        copies = {
-            key: Version(each.action, each.entity, each.record_id, each.row_version, dict(each.changes))
-            for key, each in self._versions.items()
-        }
-        return Mark(
-            copies,
-            len(self._removed),
-            len(self._events),
-            len(self.warnings),
-            len(self.postings),
-            set(self._seen),
-            dict(self.found),
-        )
+        return Mark(len(self._noted), len(self._removed), len(self._events), len(self.warnings), len(self.postings))
 
     def back_to(self, mark: Mark) -> None:
         """Forget what was written since; the caller has rolled the database back to the same point."""
-        self._versions, self._seen, self.found = mark.versions, mark.seen, mark.found
+        while len(self._noted) > mark.noted:
+            key, before = self._noted.pop()
+            if before is None:
+                del self._versions[key]
+            else:
+                self._versions[key] = before
         del self._removed[mark.removed :]
         del self._events[mark.events :]
         del self.warnings[mark.warnings :]
         del self.postings[mark.postings :]
+        # What was looked up may be gone with it; it is looked up again.
+        self._seen.clear()
+        self.found.clear()
 
     # ── rows and versions ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -289,10 +291,10 @@ class Unit:
         exact = {name: (plain(old), plain(new)) for name, (old, new) in changed.items()}
         if change.verb == "remove":
             self._removed.append(Version(change.action, change.entity.name, change.id, row_version, exact))
-        elif known is None:
-            self._versions[key] = Version(change.action, change.entity.name, change.id, row_version, exact)
         else:
-            known.merge(exact)
+            fresh = Version(change.action, change.entity.name, change.id, row_version, exact)
+            self._versions[key] = known.merged(exact) if known else fresh
+            self._noted.append((key, known))
         record = change.new if change.new is not None else change.old
         assert record is not None
         self._events.append(self._event(change, row_version, sorted(changed), record))
@@ -374,7 +376,7 @@ class Unit:
             if trail:
                 await statements.trail.run_many(self.connection, trail)
             await statements.events.run_many(self.connection, events)
-        self._versions, self._removed, self._events, self.waiting = {}, [], [], None
+        self._versions, self._noted, self._removed, self._events, self.waiting = {}, [], [], [], None
 
 
 def frozen(entity: Entity, state: str | None) -> bool:

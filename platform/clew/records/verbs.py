@@ -31,6 +31,7 @@ from clew.records.errors import (
     Voided,
     WrongState,
 )
+from clew.records.external_ids import find_given
 from clew.records.intake import Intake, LinkChange, Reader, field_grants
 from clew.records.lines import copy_of_lines
 from clew.records.participants import Change
@@ -163,8 +164,15 @@ async def correct(
 
 
 async def upsert(unit: Unit, name: str, given: Mapping[str, Any], path: Path = INPUT) -> tuple[Record, bool]:
-    """Create the record, or update the one with the same business key; the record and whether it is new."""
+    """Create the record, or update the one with the same business key; the record and whether it is new.
+
+    A foreign input is first known by where it comes from: then its key may have changed there.
+    """
     entity = _own(unit, name)
+    outside = await find_given(unit, entity, given)
+    if outside is not None:
+        known_there = await _locked(unit, entity, outside, None)
+        return await _update(unit, entity, known_there, _without_numbers(entity, known_there, given), path), False
     if not entity.key:
         raise NotFound(what=name)
     key: dict[str, Any] = {}
@@ -181,6 +189,12 @@ async def upsert(unit: Unit, name: str, given: Mapping[str, Any], path: Path = I
             rest = {each: value for each, value in given.items() if each not in key}
             return await _update(unit, entity, unit.locked(old), rest, path), False
     return await create(unit, name, given, path), True
+
+
+def _without_numbers(entity: Entity, old: Record, given: Mapping[str, Any]) -> dict[str, Any]:
+    """An input for a record that is there already: its number is given once, so the same one says nothing."""
+    numbers = [each.name for each in entity.fields.values() if each.kind is FieldKind.NUMBER]
+    return {name: value for name, value in given.items() if name not in numbers or value != old[name]}
 
 
 async def by_key(unit: Unit, entity: Entity, key: Mapping[str, Any]) -> Record | None:

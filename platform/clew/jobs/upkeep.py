@@ -1,0 +1,133 @@
+"""Work the platform does for itself, again and again: one node at a time by lease, beside serving, never in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from clew.jobs import leases
+from clew.storage.blobs import Blobs
+from clew.storage.engine import Connection, Database
+from clew.storage.errors import LeaseLost
+from clew.storage.partitions import ensure_partitions
+from clew.storage.system import change, job, release
+
+_log = logging.getLogger("clew.upkeep")
+_FOREVER = 1_000_000
+"""Attempts after which a chore is given up: it never is."""
+
+
+async def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something to be done every so often; `wanted` says cheaply whether there is anything to do."""
+
+    kind: str
+    every: timedelta
+    act: Callable[[], Awaitable[object]]
+    wanted: Callable[[], Awaitable[bool]] = _always
+
+
+Owner = Callable[[], AbstractAsyncContextManager[Database]]
+"""Opens the database under the role that may change tables."""
+
+
+def chores(
+    database: Database, blobs: Blobs, owner: Owner, finish_change: Callable[[Database], Awaitable[object]]
+) -> tuple[Chore, ...]:
+    """What every installation needs. `finish_change` goes on with what an applied release still has to tighten."""
+
+    async def tighten() -> None:
+        async with owner() as owned:
+            await finish_change(owned)
+
+    async def make_partitions() -> None:
+        async with owner() as owned:
+            await ensure_partitions(owned)
+
+    async def tightening() -> bool:
+        return await waits_to_tighten(database)
+
+    return (
+        Chore("upkeep.tighten", timedelta(seconds=5), tighten, tightening),
+        Chore("upkeep.partitions", timedelta(hours=12), make_partitions),
+        Chore("upkeep.files", timedelta(days=1), lambda: blobs.sweep(database)),
+    )
+
+
+async def waits_to_tighten(database: Database) -> bool:
+    """Whether the live release has steps left. One that is being applied is its operator's."""
+    async with database.read() as connection:
+        waiting = sa.select(release.c.state).join(change, change.c.release == release.c.number)
+        states = await connection.fetch(waiting.where(change.c.state == "waiting").distinct())
+    return [row[0] for row in states] == ["live"]
+
+
+class Upkeep:
+    """Does chores when they are due, on whichever node gets to them first."""
+
+    def __init__(self, database: Database, worker: str, todo: Sequence[Chore]) -> None:
+        self._database, self._worker = database, worker
+        self._chores = {each.kind: each for each in todo}
+
+    async def run(self, pause: float) -> None:
+        """For ever: look every `pause` seconds. Whatever goes wrong is logged and tried again later."""
+        while True:
+            try:
+                await self._begin()
+                while True:
+                    await self.once()
+                    await asyncio.sleep(pause)
+            except Exception:
+                _log.exception("upkeep cannot reach its jobs; it tries again")
+            await asyncio.sleep(max(pause, 1.0))
+
+    async def _begin(self) -> None:
+        async def ask(connection: Connection) -> None:
+            for kind in self._chores:
+                await leases.put(connection, kind, key=kind)
+
+        await self._database.run_write(ask)
+
+    async def once(self) -> None:
+        """Do what is due now."""
+        for kind in await self._due():
+            if await self._chores[kind].wanted():
+                for mine in await leases.claim(self._database, self._worker, [kind]):
+                    await self._do(self._chores[kind], mine)
+
+    async def _due(self) -> list[str]:
+        async with self._database.read() as connection:
+            query = sa.select(job.c.kind).where(job.c.kind.in_(sorted(self._chores)))
+            rows = await connection.fetch(query.where(leases.due(await connection.now())).order_by(job.c.run_at))
+        return [row[0] for row in rows]
+
+    async def _do(self, chore: Chore, mine: leases.Job) -> None:
+        renewing = asyncio.create_task(self._renew(mine))
+        try:
+            await chore.act()
+        except Exception as problem:
+            _log.exception("%s failed; it is tried again later", chore.kind)
+            with suppress(LeaseLost):
+                await leases.fail(self._database, mine, type(problem).__name__, most_attempts=_FOREVER)
+        else:
+            with suppress(LeaseLost):
+                await leases.repeat(self._database, mine, chore.every)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, mine: leases.Job) -> None:
+        """Keep the lease of a chore that takes long."""
+        with suppress(LeaseLost):
+            while True:
+                await asyncio.sleep(leases.LEASE.total_seconds() / 3)
+                await leases.renew(self._database, mine)
