@@ -1,0 +1,33 @@
+"""docs/threats.md names tests; they exist, and none of the threats of this ground is missing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NUMBERS = {*range(1, 14), 15, 19, 20, 35, 41, 42, 46, 47, 48}
+ROW = re.compile(r"^\| (\d+) `(\w+)` \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
+
+
+def existing() -> set[str]:
+    """Every test function in the tree that is neither skipped nor expected to fail."""
+    found: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                marks = " ".join(ast.unparse(each) for each in node.decorator_list)
+                if "skip" not in marks and "xfail" not in marks:
+                    found.add(node.name)
+    return found
+
+
+def test_every_threat_has_its_test() -> None:
+    page = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    rows = ROW.findall(page)
+    assert {int(number) for number, _, _ in rows} == NUMBERS
+    for number, name, tests in rows:
+        assert f"`test_{name}`" in tests, f"threat {number} has no test of its name"
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named <= existing(), f"named on the page, not in the tests: {sorted(named - existing())}"
