@@ -84,9 +84,9 @@ class Node:
 
     async def create(self, values: dict[str, Any]) -> None:
         async with self.database.write() as connection:
-            await self._insert(connection, values, await connection.now())
+            await self.insert(connection, values, await connection.now())
 
-    async def _insert(self, connection: Connection, values: dict[str, Any], at: datetime) -> None:
+    async def insert(self, connection: Connection, values: dict[str, Any], at: datetime) -> None:
         row = {"row_version": 1, "created_at": at, "updated_at": at} | values
         await connection.execute(sa.insert(self.tables.current("lot")).values(**row))
         await connection.execute(
@@ -94,17 +94,20 @@ class Node:
         )
 
     async def update(self, lot: UUID, changes: dict[str, Any]) -> None:
+        async with self.database.write() as connection:
+            await self.write(connection, lot, changes)
+
+    async def write(self, connection: Connection, lot: UUID, changes: dict[str, Any]) -> None:
         """As the write path does it: the present row by its known columns, the old version closed, a new one."""
         current, history = self.tables.current("lot"), self.tables.history("lot")
-        async with self.database.write() as connection:
-            at = await connection.now()
-            await connection.execute(sa.update(current).where(current.c.id == lot).values(**changes))
-            open_version = sa.update(history).where(history.c.id == lot, history.c.tx_to == FAR_FUTURE)
-            await connection.execute(open_version.values(tx_to=at))
-            row = await connection.fetch_one(sa.select(*current.c).where(current.c.id == lot))
-            assert row is not None
-            values = dict(zip(current.c.keys(), row, strict=True))
-            await connection.execute(sa.insert(history).values(**values, tx_from=at, tx_to=FAR_FUTURE))
+        await connection.execute(sa.update(current).where(current.c.id == lot).values(**changes))
+        at = await connection.now()
+        open_version = sa.update(history).where(history.c.id == lot, history.c.tx_to == FAR_FUTURE)
+        await connection.execute(open_version.values(tx_to=at))
+        row = await connection.fetch_one(sa.select(*current.c).where(current.c.id == lot))
+        assert row is not None
+        values = dict(zip(current.c.keys(), row, strict=True))
+        await connection.execute(sa.insert(history).values(**values, tx_from=at, tx_to=FAR_FUTURE))
 
 
 async def seeded(database: Database, count: int) -> Node:

@@ -51,6 +51,7 @@ async def test_rename_and_required_field_with_two_nodes(
     before_now = await old.lots("id", "number", "supplier_lot", "qty")
     before_then = await old.lots("id", "number", "supplier_lot", as_of=BETWEEN)
     await nodes.beat(other, "old-node", 1)
+    beating = asyncio.create_task(_keep_beating(other))
 
     made = await plan(db, new_project(), load=SHELF)
     assert made.safe, made.text("en")
@@ -78,6 +79,7 @@ async def test_rename_and_required_field_with_two_nodes(
     assert waiting.state == "live"
     assert not await _grade_required(db)
     # … and is done once it has moved. What the old node left out is filled in, its carried values kept.
+    beating.cancel()
     await nodes.beat(other, "old-node", 2)
     settled = await resume(db, load=SHELF)
     assert settled is not None
@@ -190,6 +192,13 @@ async def test_two_nodes_apply_at_once(database: TestDatabase) -> None:
     assert {release.number for release in made} == {2}
     assert len(await releases.listed(one)) == 2
     await _arrived(one, await finish(one), before)
+
+
+async def _keep_beating(db: Database) -> None:
+    """The old node says that it is there, as servers do: a large fill takes longer than silence may last."""
+    while True:
+        await nodes.beat(db, "old-node", 1)
+        await asyncio.sleep(5)
 
 
 async def _old_or_new(db: Database, before: list[tuple[object, ...]]) -> None:

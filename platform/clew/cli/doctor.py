@@ -7,37 +7,17 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from clew.cli.finding import Finding, State, same
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
-if TYPE_CHECKING:
-    from clew.storage.releases import Release
-
 SQLITE_NEEDED = (3, 38, 0)
 FREE_BYTES = 500 * 1024 * 1024
-CLOCK_SECONDS = 2.0
-
-State = Literal["ok", "warn", "bad"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `mend` says what to do when it is not well."""
-
-    subject: Bilingual
-    state: State
-    found: Bilingual
-    mend: Bilingual = Bilingual()
-
 
 def register(app: typer.Typer) -> None:
     app.command("doctor", help=t("Say what is wrong here and how to mend it.", "诊断环境问题并给出处理办法。"))(
@@ -75,6 +55,8 @@ def doctor_command(
 
 
 async def _all(given: Situation) -> list[Finding]:
+    from clew.cli.doctor_database import database_findings
+
     found = [
         _python(),
         _sqlite(),
@@ -84,25 +66,21 @@ async def _all(given: Situation) -> list[Finding]:
         _project(given.settings.project),
     ]
     found.append(_port(given))
-    found += [each async for each in _database(given)]
+    found += [each async for each in database_findings(given.settings)]
     return found
-
-
-def _same(text: str) -> Bilingual:
-    return Bilingual(text, text)
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     state: State = "ok" if sys.version_info >= (3, 11) else "bad"
-    return Finding(_same("Python"), state, _same(version), Bilingual("请安装 Python 3.11", "Install Python 3.11"))
+    return Finding(same("Python"), state, same(version), Bilingual("请安装 Python 3.11", "Install Python 3.11"))
 
 
 def _sqlite() -> Finding:
     good = sqlite3.sqlite_version_info >= SQLITE_NEEDED
     needed = ".".join(map(str, SQLITE_NEEDED))
     mend = Bilingual(f"需要 SQLite {needed} 或更高", f"SQLite {needed} or newer is needed")
-    return Finding(_same("SQLite"), "ok" if good else "bad", _same(sqlite3.sqlite_version), mend)
+    return Finding(same("SQLite"), "ok" if good else "bad", same(sqlite3.sqlite_version), mend)
 
 
 def _node() -> Finding:
@@ -130,7 +108,7 @@ def _disk(folder: Path) -> Finding:
     shown = f"{free // 1024 // 1024} MiB"
     state: State = "ok" if free >= FREE_BYTES else "warn"
     return Finding(
-        Bilingual("磁盘剩余", "Free disk"), state, _same(shown), Bilingual("请清理磁盘空间", "Make room on the disk")
+        Bilingual("磁盘剩余", "Free disk"), state, same(shown), Bilingual("请清理磁盘空间", "Make room on the disk")
     )
 
 
@@ -146,7 +124,7 @@ def _variables() -> Finding:
     return Finding(
         Bilingual("环境变量", "Environment"),
         "warn",
-        _same(names),
+        same(names),
         Bilingual("无人读取这些变量,请更正名称", "Nobody reads these; correct their names"),
     )
 
@@ -180,56 +158,10 @@ def _port(given: Situation) -> Finding:
     from clew.web.server import bind
 
     settings = given.settings
-    subject, shown = Bilingual("端口", "Port"), _same(f"{settings.host}:{settings.port}")
+    subject, shown = Bilingual("端口", "Port"), same(f"{settings.host}:{settings.port}")
     try:
         bind(settings).close()
     except AddressInUse as problem:
         taken = Bilingual(problem.message("zh"), problem.message("en"))
         return Finding(subject, "warn", taken, Bilingual(problem.hint_zh, problem.hint_en))
     return Finding(subject, "ok", shown)
-
-
-async def _database(given: Situation) -> AsyncIterator[Finding]:
-    from clew.cli.applying import owner_database
-    from clew.kernel.errors import ClewError
-    from clew.storage import releases
-
-    subject = Bilingual("数据库", "Database")
-    try:
-        async with owner_database(given.settings) as database, database.read() as connection:
-            yield Finding(subject, "ok", _same(database.dialect))
-            apart = abs((await connection.now() - datetime.now(UTC)).total_seconds())
-            state: State = "ok" if apart <= CLOCK_SECONDS else "warn"
-            yield Finding(
-                Bilingual("时钟偏差", "Clock difference"),
-                state,
-                _same(f"{apart:.1f} s"),
-                Bilingual("请启用时间同步", "Switch on time synchronisation"),
-            )
-            current = await releases.current_in(connection)
-            if current is None:
-                nothing = Bilingual("尚未应用任何发布", "nothing has been applied")
-                yield Finding(
-                    Bilingual("发布", "Release"),
-                    "warn",
-                    nothing,
-                    Bilingual("clew plan,然后 clew apply", "clew plan, then clew apply"),
-                )
-                return
-            yield Finding(Bilingual("发布", "Release"), "ok", _same(str(current.number)))
-        pending = [each for each in await _releases(given) if each.state == "pending"]
-        if pending:
-            number = pending[0].number
-            shown = Bilingual(f"发布 {number} 未完成", f"release {number} is unfinished")
-            yield Finding(Bilingual("变更", "Change"), "bad", shown, _same("clew apply --resume"))
-    except ClewError as problem:
-        told = Bilingual(problem.message("zh"), problem.message("en"))
-        yield Finding(subject, "bad", told, Bilingual(problem.hint("zh"), problem.hint("en")))
-
-
-async def _releases(given: Situation) -> list[Release]:
-    from clew.cli.applying import owner_database
-    from clew.storage.releases import listed
-
-    async with owner_database(given.settings) as database:
-        return await listed(database)

@@ -8,7 +8,7 @@ from clew.storage.ddl import MONTHS_AHEAD, Ddl, months, partition_name
 from clew.storage.engine import Database
 from clew.storage.system import existing_tables
 
-_PARENTS = "SELECT relname::text FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+PARENTS = "SELECT relname::text FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace ORDER BY 1"
 
 
 async def ensure_partitions(database: Database, ahead: int = MONTHS_AHEAD) -> int:
@@ -19,7 +19,7 @@ async def ensure_partitions(database: Database, ahead: int = MONTHS_AHEAD) -> in
     async with database.migrate() as connection:
         wanted = months(await connection.now(), ahead)
         present = await existing_tables(connection)
-        for (table,) in await connection.fetch(sa.text(_PARENTS)):
+        for (table,) in await connection.fetch(sa.text(PARENTS)):
             missing = [month for month in wanted if partition_name(table, *month) not in present]
             for statement in ddl.partitions(table, missing):
                 await connection.run_sql(statement)

@@ -12,7 +12,7 @@ _TABLES = """
 SELECT relname::text FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1
 """
-_READ_ONLY = (system.release.name, system.change.name, system.platform.name)
+READ_ONLY = (system.release.name, system.change.name, system.platform.name)
 """What only `clew apply`, as the owner, writes."""
 
 
@@ -28,11 +28,12 @@ async def grant_runtime(database: Database, role: str) -> None:
         await connection.run_sql(f"GRANT USAGE ON SCHEMA public TO {quote(role)}")
         for (table,) in await connection.fetch(sa.text(_TABLES)):
             await connection.run_sql(f"REVOKE ALL ON {quote(table)} FROM {quote(role)}")
-            await connection.run_sql(f"GRANT {_rights(table)} ON {quote(table)} TO {quote(role)}")
+            await connection.run_sql(f"GRANT {rights(table)} ON {quote(table)} TO {quote(role)}")
 
 
-def _rights(table: str) -> str:
-    if table in _READ_ONLY:
+def rights(table: str) -> str:
+    """What a server may do with a table."""
+    if table in READ_ONLY:
         return "SELECT"
     if table in system.INSERT_ONLY:
         return "SELECT, INSERT"
