@@ -6,18 +6,23 @@ import csv
 import json
 import sys
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from openpyxl import Workbook, load_workbook
 
+from clew.audit.leaf import entries_of, verify_leaf
+from clew.expressions.check import check
+from clew.expressions.tree import Base, Type
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import ClewError
+from clew.metadata.schema import BlueprintSchema
 from clew.records.errors import BadImport
-from clew.records.exporting import Source, export_file
+from clew.records.exporting import Selection, Source, export_file
 from clew.records.files import decode, read_sheets
 from clew.records.importing import ImportReport, import_files
 from clew.records.template import write_template
@@ -241,3 +246,22 @@ def test_the_template_has_drop_downs_and_explains_codes(tmp_path: Path) -> None:
     codes = [tuple(cell.value for cell in row[:2]) for row in book["codes"].iter_rows()]
     assert ("finished", "成品") in codes
     assert [each.headers[0] for each in read_sheets(tmp_path / "t.xlsx")][1].endswith("(owner.item_no)")
+
+
+async def test_an_export_is_chosen_by_condition_and_moment_and_leaves_a_leaf(made: Plant, tmp_path: Path) -> None:
+    rows = ROWS.replace("\r\n二行", "")
+    assert (await load(made, "item", write(tmp_path / "items.csv", ITEMS + rows))).committed
+    schema = BlueprintSchema.of(made.blueprint)
+    chosen = Selection(check("item_no == 'A-2'", schema, "item", expect=Type(Base.BOOLEAN)))
+    assert await export_file(source(made), "item", tmp_path / "one.csv", "csv", chosen=chosen) == 1
+    assert "A-2" in (tmp_path / "one.csv").read_text(encoding="utf-8-sig")
+    before = Selection(as_of=datetime(2020, 1, 1, tzinfo=UTC))
+    assert await export_file(source(made), "item", tmp_path / "none.csv", "csv", chosen=before) == 0
+    async with made.database.read() as connection:
+        leaves = await connection.fetch(
+            sa.select(system.leaf).where(system.leaf.c.action == "export").order_by(system.leaf.c.at)
+        )
+    kept = [dict(zip(system.leaf.c.keys(), row, strict=True)) for row in leaves]
+    assert [verify_leaf(each["header"], each["fields"], each["digest"]) for each in kept] == [(), ()]
+    assert [entries_of(each["fields"])["rows"].new for each in kept] == [1, 0]
+    assert entries_of(kept[0]["fields"])["where"].new == "item_no == 'A-2'"
