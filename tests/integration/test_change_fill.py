@@ -17,6 +17,7 @@ from clew.expressions.interpret import evaluate
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Base, Checked, Type
 from clew.kernel.ids import uuid7
+from clew.kernel.text import Locale
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.schema import BlueprintSchema
 from clew.storage import nodes, releases, system
@@ -181,7 +182,8 @@ async def test_a_change_that_must_run_alone_says_for_whom_it_waits(database: Tes
     made = await plan(db, two, load=shelf)
     with pytest.raises(NodesBehind) as refusal:
         await apply(db, made, load=shelf, consents=frozenset(made.needs))
-    for locale, words in (("en", "still run the earlier release"), ("zh", "仍在运行旧发布")):
+    sayings: tuple[tuple[Locale, str], ...] = (("en", "still run the earlier release"), ("zh", "仍在运行旧发布"))
+    for locale, words in sayings:
         assert words in refusal.value.message(locale)
         assert "node-7" in refusal.value.message(locale)
         assert "clew apply --resume" in refusal.value.hint(locale)
