@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 from write_journey import Plant, a_lot, plant
 
-ASKED = frozenset({"fetch", "fetch_last", "fetch_one", "fetch_value", "fetch_text", "execute", "execute_many", "run_sql", "now"})
+ASKED = frozenset(
+    {"fetch", "fetch_last", "fetch_one", "fetch_value", "fetch_text", "execute", "execute_many", "run_sql", "now"}
+)
 
 
 class Countdown:
