@@ -25,6 +25,7 @@ SESSION = "session.id"
 """Bind names of the session check: digest of the token, the epoch the caller's facts were read at, and the moment."""
 EPOCH = "session.epoch"
 NOW = "now"
+_ARGUMENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,19 @@ def root_json(build: Build, root: Root) -> str | Sql:
         return connection_json(Source(scope, None, root.listing))
     if isinstance(root, NodeRoot):
         found = [_by_id(build, branch.entity, root, branch.items) for branch in root.branches]
-        return or_null(sa.func.coalesce(*found, type_=sa.Text())) if found else "null"
+        return or_null(_first(found)) if found else "null"
     return constant(root.text)
+
+
+def _first(found: list[Sql]) -> Sql:
+    """The first that is there; nested, because SQLite takes at most 100 arguments and a project may have more kinds."""
+    while len(found) > 1:
+        found = [_either(found[at : at + _ARGUMENTS]) for at in range(0, len(found), _ARGUMENTS)]
+    return found[0]
+
+
+def _either(some: list[Sql]) -> Sql:
+    return sa.func.coalesce(*some, type_=sa.Text()) if len(some) > 1 else some[0]
 
 
 def _anchor(build: Build, entity: str, as_of: Value | None) -> Scope:
