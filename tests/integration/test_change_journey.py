@@ -27,7 +27,7 @@ from tests.integration.change_case import (
 
 from clew.kernel.ids import uuid7
 from clew.storage import nodes, releases
-from clew.storage.change import plan, resume
+from clew.storage.change import apply, plan, resume
 from clew.storage.change.reflect import reflect
 from clew.storage.engine import Database
 from clew.testing.databases import TestDatabase
@@ -188,7 +188,10 @@ async def test_two_nodes_apply_at_once(database: TestDatabase) -> None:
     one, two = await database.open(), await database.open()
     old = await seeded(one, 200)
     before = await old.lots("id", "number", "supplier_lot", "qty")
-    made = await asyncio.gather(change(one, batch=20), change(two, batch=20))
+    # Both planned before either began, as two operators would: a plan made half-way through is refused.
+    plans = [await plan(db, new_project(), load=SHELF) for db in (one, two)]
+    applying = (apply(db, each, load=SHELF, batch=20) for db, each in zip((one, two), plans, strict=True))
+    made = await asyncio.gather(*applying)
     assert {release.number for release in made} == {2}
     assert len(await releases.listed(one)) == 2
     await _arrived(one, await finish(one), before)

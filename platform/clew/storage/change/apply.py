@@ -209,8 +209,6 @@ async def _run(database: Database, number: int, signer: Signer, on_step: OnStep,
                 waits = await runner.do(row[0], connection)
         waiting = row[0] if waits else waiting
         on_step(f"{row[1]} {row[3]} committed")
-    if not waiting:
-        await _settle(database, number)
     return await releases.numbered(database, number)
 
 
@@ -236,6 +234,8 @@ class _Runner:
         if step.kind == "swap":
             await _go_live(watched, self.number)
         await _write_down(watched, self.number, at, outcome, self.signer)
+        if outcome.done and await _next_step(connection, self.number, 0) is None:
+            await _settle(connection, self.number)
         return outcome.waiting
 
 
@@ -259,10 +259,10 @@ async def _go_live(connection: Connection, number: int) -> None:
     await connection.execute(statement.values(state="live", live_at=at))
 
 
-async def _settle(database: Database, number: int) -> None:
-    async with database.migrate() as connection:
-        statement = sa.update(release).where(release.c.number == number, release.c.state == "live")
-        await connection.execute(statement.values(state="settled"))
+async def _settle(connection: Connection, number: int) -> None:
+    """Together with the last step: a crash after it would leave nothing to resume."""
+    statement = sa.update(release).where(release.c.number == number, release.c.state == "live")
+    await connection.execute(statement.values(state="settled"))
 
 
 class _Watched:
