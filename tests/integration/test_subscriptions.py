@@ -15,6 +15,7 @@ from tests.integration.http_case import Served, listening, served
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from clew.records import verbs
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -206,17 +207,20 @@ async def test_late_commits_are_not_missed(new_database: Any, tmp_path: Path) ->
             release = asyncio.Event()
             begun = asyncio.Event()
 
-            async def slow(*_: Any) -> None:
+            async def slow(unit: Any) -> Any:
+                made = await verbs.create(unit, "supplier", {"name": "Late"})
                 begun.set()
                 await release.wait()
+                await unit.flush()
+                return made
 
-            late = asyncio.create_task(commands.create(house.call(), "supplier", {"name": "Late"}, read_back=slow))
+            late = asyncio.create_task(commands.run(house.call(), slow))
             await begun.wait()
             early = await supplier(house, "Early")
             assert (await asyncio.wait_for(listener.next(), 15)).record_id == early.id
             release.set()
             made = await late
-            assert (await asyncio.wait_for(listener.next(), 15)).record_id == made.id
+            assert (await asyncio.wait_for(listener.next(), 15)).record_id == made["id"]
 
 
 async def test_the_next_release_ends_live_connections_so_that_they_come_back(tmp_path: Path, new_database: Any) -> None:

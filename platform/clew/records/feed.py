@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from clew.kernel.clock import Clock
 from clew.kernel.errors import ClewError, Unavailable
+from clew.kernel.text import Bilingual
 from clew.records.outbox import Event
 from clew.storage import system
 from clew.storage.dialects import any_of
@@ -30,6 +31,7 @@ FAR_EVERY = 10
 """Each tenth look goes far back: for nodes whose clock is behind, and for long transactions."""
 QUEUE_SIZE = 1000
 _SEEN = 200_000
+_FEED = Bilingual("变更订阅", "The feed of changes")
 
 
 class TooSlow(Unavailable):
@@ -46,8 +48,9 @@ class Listener:
 
     def __init__(self, entity: str) -> None:
         self.entity = entity
-        self._events: asyncio.Queue[Event] = asyncio.Queue(QUEUE_SIZE)
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE_SIZE)
         self._overflowed = False
+        self._ended = False
 
     def offer(self, event: Event) -> None:
         try:
@@ -55,11 +58,20 @@ class Listener:
         except asyncio.QueueFull:
             self._overflowed = True
 
+    def end(self) -> None:
+        """Nothing will come any more: wake whoever waits."""
+        self._ended = True
+        with suppress(asyncio.QueueFull):
+            self._events.put_nowait(None)
+
     async def next(self) -> Event:
-        """The next event. Raises TooSlow when some had to be dropped."""
+        """The next event. Raises TooSlow when some had to be dropped, Unavailable when the feed broke off."""
         if self._overflowed:
             raise TooSlow
-        return await self._events.get()
+        event = None if self._ended else await self._events.get()
+        if event is None:
+            raise Unavailable(what=_FEED)
+        return event
 
 
 class Feed:
@@ -81,7 +93,10 @@ class Feed:
         if self._task is None or self._task.done():
             self._ready.clear()
             self._task = asyncio.create_task(self._follow())
+        looking = self._task
         await self._ready.wait()
+        if looking.done():
+            raise Unavailable(what=_FEED)
         self.listeners.add(listener)
         try:
             yield listener
@@ -92,6 +107,16 @@ class Feed:
                 self._task = None
 
     async def _follow(self) -> None:
+        try:
+            await self._look_on()
+        except Exception:
+            # Whoever listens is told and may come back: the next listener begins a new look-out.
+            for listener in self.listeners:
+                listener.end()
+            self._ready.set()
+            raise
+
+    async def _look_on(self) -> None:
         self._seen.clear()
         looks = 0
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -39,6 +40,10 @@ class Sheet:
     name: str
     headers: tuple[str, ...]
     rows: tuple[SheetRow, ...]
+
+
+MAX_UNPACKED = 256 * 2**20
+"""Bytes a workbook may have once unpacked."""
 
 
 def read_sheets(path: Path) -> list[Sheet]:
@@ -83,6 +88,7 @@ def _csv(path: Path) -> Sheet:
 
 def _workbook(path: Path) -> Iterator[Sheet]:
     try:
+        _bounded(path)
         book = CalamineWorkbook.from_path(str(path))
         for name in book.sheet_names:
             table = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
@@ -91,9 +97,22 @@ def _workbook(path: Path) -> Iterator[Sheet]:
                 for at, cells in enumerate(table, 1)
             ]
             yield _sheet(path.name, name, rows)
-    except (CalamineError, OSError, ValueError) as error:
+    except (CalamineError, OSError, ValueError, zipfile.BadZipFile) as error:
         what = Bilingual(f"无法读取 {path.name}:{error}", f"{path.name} cannot be read: {error}")
         raise BadImport(what=what) from None
+
+
+def _bounded(path: Path) -> None:
+    """A workbook is a packed folder: how large it becomes is looked at before anything is unpacked."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as packed:
+        unpacked = sum(each.file_size for each in packed.infolist())
+    if unpacked > MAX_UNPACKED:
+        size = f"{unpacked // 2**20} MiB > {MAX_UNPACKED // 2**20} MiB"
+        raise BadImport(
+            what=Bilingual(f"{path.name} 解压后过大({size}),请改用 CSV。", f"{path.name} unpacks to {size}: use CSV.")
+        )
 
 
 def _sheet(file: str, name: str, rows: list[SheetRow]) -> Sheet:

@@ -11,7 +11,7 @@ from clew.expressions.builtin import BLANKS
 from clew.expressions.tree import Base, Call, Literal
 from clew.storage.expression_moments import days_later
 from clew.storage.formula import Sql, formula, let
-from clew.storage.types import Day, Instant, Integer, Text
+from clew.storage.types import Day, Integer, Text
 
 if TYPE_CHECKING:
     from clew.storage.expression_translator import Translator
@@ -69,24 +69,11 @@ def _extreme(up: Translator, node: Call) -> Sql:
 
 
 _ADD_DAYS = let("d n", "CASE WHEN (d - date '0001-01-01') + n BETWEEN 0 AND 3652058 THEN d + CAST(n AS integer) END")
-_ADD_DAYS_TO_INSTANT = let(
-    "d n",
-    "CASE WHEN (CAST(d AT TIME ZONE 'UTC' AS date) - date '0001-01-01') + n BETWEEN 0 AND 3652058"
-    " THEN d + CAST(n AS integer) * interval '24 hours' END",
-)
 _ADD_MONTHS = (
     "SELECT CASE WHEN m BETWEEN 12 AND 119999 THEN CAST(d + make_interval(months => CAST(n AS integer)) AS date) END"
     " FROM (SELECT d, n, extract(year FROM d) * 12 + extract(month FROM d) - 1 + n AS m"
     " FROM (SELECT {0} AS d, {1} AS n OFFSET 0) AS a OFFSET 0) AS b"
 )
-
-
-def _add_days(up: Translator, node: Call) -> Sql:
-    """Of a day, or of an instant: then days of 24 hours, so that in UTC the time of day stays."""
-    instant = node.args[0].type.base is Base.DATETIME
-    values = (up.value(each) for each in node.args)
-    template, type_ = (_ADD_DAYS_TO_INSTANT, Instant()) if instant else (_ADD_DAYS, Day())
-    return formula(template, *values, type_=type_, sqlite="clew_add_days({0}, {1})")
 
 
 def _add_days(up: Translator, node: Call) -> Sql:

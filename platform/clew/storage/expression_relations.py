@@ -18,7 +18,7 @@ from clew.storage.types import ListOf as ListBind
 if TYPE_CHECKING:
     from clew.storage.expression_translator import Translator
 
-_ONE = sa.literal_column("1")
+_ONE: sa.ColumnElement[Any] = sa.literal_column("1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class Relations:
             case Member(of=of, name=name):
                 return self._follow(self.record(of), name, node.type.entities)
             case Conditional(condition=condition, then=then, otherwise=otherwise):
-                test, one, other = self._up.condition(condition, loose=False), self.record(then), self.record(otherwise)
-                return self._either(node, [(test, one)], other)
+                test = self._up.condition(condition, loose=False)
+                return self._either(node, [(test, self.record(then))], self.record(otherwise))
             case Call(args=args):
                 records = [self.record(arg) for arg in args]
                 return self._either(node, [(each.id.is_not(None), each) for each in records[:-1]], records[-1])

@@ -61,7 +61,7 @@ class Translator:
     def __init__(self, rows: Rows, variables: Mapping[str, Record] | None = None) -> None:
         self.rows = rows
         self.variables = variables or {}
-        self.numbers = Numbers(rows.dialect)
+        self.numbers: Numbers = Numbers(rows.dialect)
         self.relations = Relations(self)
 
     def inside(self, name: str, record: Record) -> Translator:
