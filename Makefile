@@ -38,7 +38,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(DEPS): constraints.txt | $(VENV)/bin/python
-	$(PIP) install --require-hashes -r constraints.txt
+	$(PIP) install --no-deps --require-hashes -r constraints.txt
 	@touch $@
 
 $(READY): pyproject.toml $(DEPS)
