@@ -39,9 +39,7 @@ async def uninterrupted(step: Awaitable[T]) -> T:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
-            if task.done():
-                break
-            cancelled = error
+            cancelled = error  # also when the step has just ended: whoever stops us must not wait for ever
         except BaseException:
             break
     if cancelled:
