@@ -26,7 +26,7 @@ STATIC := platform/clew/web/static/.clew-built
 SOURCES := $(shell find $(WORKBENCH) -type f -not -path '*/node_modules/*' 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help setup web demo test test-full lint test-python test-web coverage bench docs clean
+.PHONY: help setup web demo test test-full lint test-python test-web coverage bench lock docs clean
 
 help:
 	@sed -n '2,5s/^#   //p' Makefile
@@ -90,6 +90,11 @@ $(BENCH_READY): $(READY)
 
 bench: $(BENCH_READY)
 	$(BIN)/python -m benchmarks
+
+# After a change of the dependencies in pyproject.toml; needs uv (from PyPI). The lock names no registry.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file constraints.txt
 
 docs: setup
 	$(BIN)/clew docs --out dist/docs
