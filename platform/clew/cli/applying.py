@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from clew.audit.releases import release_recorder
 from clew.cli.check import show_findings
 from clew.cli.terminal import Terminal
 from clew.kernel.clock import SystemClock
+from clew.kernel.context import Context
 from clew.kernel.errors import ClewError
+from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder
-from clew.runtime import TEXTS, ProjectInvalid, stored_blueprint
+from clew.runtime import OPERATOR, TEXTS, ProjectInvalid, stored_blueprint
 from clew.settings import Settings
 from clew.storage.change import Plan, Signer, apply, plan
 from clew.storage.engine import Database
@@ -69,11 +72,21 @@ async def carry_out(
     on_step: Callable[[str], None] | None = None,
 ) -> Release:
     signer = Signer(by=by, note=note, node=socket.gethostname())
-    if on_step is None:
-        return await apply(database, chosen, load=stored_blueprint, consents=consents, texts=TEXTS, signer=signer)
     return await apply(
-        database, chosen, load=stored_blueprint, consents=consents, texts=TEXTS, signer=signer, on_step=on_step
+        database,
+        chosen,
+        load=stored_blueprint,
+        consents=consents,
+        texts=TEXTS,
+        signer=signer,
+        on_step=on_step or (lambda _label: None),
+        on_live=release_recorder(operator_context()),
     )
+
+
+def operator_context() -> Context:
+    """The person at this machine, from the command line."""
+    return Context(OPERATOR, str(uuid7()), channel="cli")
 
 
 async def open_to_servers(settings: Settings, database: Database) -> None:

@@ -152,14 +152,21 @@ async def _plan(given: Situation, release: int | None) -> Plan:
 
 
 async def _apply(given: Situation, file: Path | None, consents: frozenset[str], note: str, by: str) -> None:
-    from clew.cli.applying import carry_out, open_to_servers, owner_database
+    from clew.audit.releases import release_recorder
+    from clew.cli.applying import carry_out, open_to_servers, operator_context, owner_database
     from clew.runtime import TEXTS, stored_blueprint
     from clew.storage.change import Signer, resume
 
     terminal = given.terminal
     async with owner_database(given.settings) as database:
         if file is None:
-            release = await resume(database, load=stored_blueprint, texts=TEXTS, signer=Signer(by=by, note=note))
+            release = await resume(
+                database,
+                load=stored_blueprint,
+                texts=TEXTS,
+                signer=Signer(by=by, note=note),
+                on_live=release_recorder(operator_context()),
+            )
             await open_to_servers(given.settings, database)
             if release is None:
                 terminal.say("There is nothing to finish.", "没有未完成的变更。")

@@ -6,7 +6,7 @@ statement rolls that step back; `resume` goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +33,9 @@ from clew.storage.system import change, ensure_system, existing_tables, release
 OnStep = Callable[[str], None]
 """Told what was just done: `expand lot 1` after a statement, `expand lot committed` after its transaction. A test may
 raise here to act a crash."""
+OnLive = Callable[[Connection, int], Awaitable[None]]
+"""Called in the transaction in which a release becomes the one that is served: what is told of it, is told of exactly
+the releases that went live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ def _silent(_label: str) -> None:
     return None
 
 
+async def _untold(_connection: Connection, _release: int) -> None:
+    return None
+
+
 async def apply(
     database: Database,
     plan: Plan,
@@ -57,6 +64,7 @@ async def apply(
     texts: TextForms | None = None,
     signer: Signer = Signer(),
     on_step: OnStep = _silent,
+    on_live: OnLive = _untold,
     batch: int = BATCH,
 ) -> Release:
     """Carry out exactly this plan. The new release is live when this returns; tightening may still wait for nodes.
@@ -68,7 +76,7 @@ async def apply(
     if blueprint.digest != plan.blueprint_digest:
         raise PlanStale(planned=plan.blueprint_digest[:12], found=blueprint.digest[:12])
     number = await _claim(database, plan, blueprint, load, consents, signer)
-    return await _run(database, number, signer, on_step, Filler(blueprint, plan.catalog, texts, batch))
+    return await _run(database, number, signer, (on_step, on_live), Filler(blueprint, plan.catalog, texts, batch))
 
 
 async def resume(
@@ -78,6 +86,7 @@ async def resume(
     texts: TextForms | None = None,
     signer: Signer = Signer(),
     on_step: OnStep = _silent,
+    on_live: OnLive = _untold,
     batch: int = BATCH,
 ) -> Release | None:
     """Go on with whatever is unfinished: a change that crashed, or tightening that waited. None when nothing is."""
@@ -90,7 +99,8 @@ async def resume(
     if number is None:
         return None
     begun = await releases.numbered(database, number)
-    return await _run(database, number, signer, on_step, Filler(load(begun.sources), begun.catalog, texts, batch))
+    filler = Filler(load(begun.sources), begun.catalog, texts, batch)
+    return await _run(database, number, signer, (on_step, on_live), filler)
 
 
 async def abandon(database: Database) -> bool:
@@ -192,10 +202,13 @@ async def _supersede(connection: Connection, which: sa.ColumnElement[bool]) -> N
     await connection.execute(statement)
 
 
-async def _run(database: Database, number: int, signer: Signer, on_step: OnStep, filler: Filler) -> Release:
+async def _run(
+    database: Database, number: int, signer: Signer, told: tuple[OnStep, OnLive], filler: Filler
+) -> Release:
     """Do the waiting steps in order, each under the migration lock, until none is left or one has to wait."""
     waiting = 0  # the last step that has to wait; those after it are looked at all the same
-    runner = _Runner(number, signer, on_step, filler)
+    on_step, on_live = told
+    runner = _Runner(number, signer, on_step, on_live, filler)
     while True:
         async with database.read() as connection:
             row = await _next_step(connection, number, waiting)
@@ -219,6 +232,7 @@ class _Runner:
     number: int
     signer: Signer
     on_step: OnStep
+    on_live: OnLive
     filler: Filler
 
     async def do(self, at: int, connection: Connection) -> bool:
@@ -233,6 +247,7 @@ class _Runner:
             raise NodesBehind(nodes=", ".join(outcome.waits_for))
         if step.kind == "swap":
             await _go_live(watched, self.number)
+            await self.on_live(watched, self.number)
         await _write_down(watched, self.number, at, outcome, self.signer)
         if outcome.done and await _next_step(connection, self.number, 0) is None:
             await _settle(connection, self.number)
