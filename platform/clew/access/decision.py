@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import get_args
 
 from clew.expressions.tree import Checked
 from clew.metadata.blueprint import Blueprint
+from clew.metadata.spec.entity import Meaning
+from clew.metadata.spec.permissions import Administered
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ class Decision:
 
     digest: str
     entities: Mapping[str, EntityAccess]
+    signs: frozenset[str] = frozenset()
+    """Signature meanings the caller may give."""
+    administers: frozenset[str] = frozenset()
+    """What of the platform itself the caller looks after: accounts, assignments, connectors, releases …"""
 
     def on(self, entity: str) -> EntityAccess:
         return self.entities.get(entity, NOTHING)
@@ -91,12 +98,12 @@ def permit_all(blueprint: Blueprint) -> Decision:
             void=ALWAYS,
             correct=ALWAYS,
             transitions=MappingProxyType(dict.fromkeys(entity.transitions, ALWAYS)),
-            fields=MappingProxyType(
-                dict.fromkeys((*entity.fields, *entity.inverses), open_field)
-            ),
+            fields=MappingProxyType(dict.fromkeys((*entity.fields, *entity.inverses), open_field)),
             audit=ALWAYS,
             export=ALWAYS,
         )
         for name, entity in blueprint.entities.items()
     }
-    return Decision("permit-all", MappingProxyType(entities))
+    return Decision(
+        "permit-all", MappingProxyType(entities), frozenset(get_args(Meaning)), frozenset(get_args(Administered))
+    )

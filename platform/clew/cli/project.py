@@ -53,15 +53,29 @@ label: {{zh: {zh}, en: {en}}}
 pattern: "{upper}-{{yyyy}}-{{seq:6}}"
 gap_free: false
 """
+_ROLE = """\
+# yaml-language-server: $schema={up}.clew/schemas/role.json
+role: {name}
+label: {{zh: {zh}, en: {en}}}
+may:
+  "*": {{read: always}}
+"""
 
 
 class Kind(StrEnum):
     entity = "entity"
     code_list = "code_list"
     coding_rule = "coding_rule"
+    role = "role"
 
 
-_TEMPLATES = {Kind.entity: _ENTITY, Kind.code_list: _CODE_LIST, Kind.coding_rule: _CODING_RULE}
+_TEMPLATES = {
+    Kind.entity: _ENTITY,
+    Kind.code_list: _CODE_LIST,
+    Kind.coding_rule: _CODING_RULE,
+    Kind.role: _ROLE,
+}
+_FOLDERS = {Kind.entity: Path("models"), Kind.role: Path("permissions")}
 
 
 class FileExists(Conflict):
@@ -124,7 +138,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         given = situation(project, None, None, lang, as_json)
         _named(name)
-        folder = Path("models") if kind is Kind.entity else Path("models") / f"{kind.value}s"
+        folder = _FOLDERS.get(kind, Path("models") / f"{kind.value}s")
         file = given.settings.project / folder / f"{name}.yaml"
         if file.exists():
             raise FileExists(file=file)

@@ -35,9 +35,9 @@ def person_fact(name: str) -> Closure:
     def run(moment: Moment) -> Any:
         if moment.person is None:
             raise Undecidable(why="there is no person")
-        return getattr(moment.person, name)
+        return moment.person.fact(name)
 
-    if name not in Person.__dataclass_fields__:
+    if name.partition("@")[0] not in Person.__dataclass_fields__:
         raise ValueError(f"a person has no {name}")
     return run
 

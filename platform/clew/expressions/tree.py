@@ -280,6 +280,7 @@ USER_MEMBERS: Mapping[str, Type] = {
     "site": Type(Base.ID, nullable=True),
     "department": Type(Base.ID, nullable=True),
     "employee": Type(Base.ID, nullable=True),
+    "families": Type(Base.LIST, element=Type(Base.TEXT)),
 }
 """What `user.` offers; the values come from `kernel.context.Person`."""
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from clew.kernel.text import Locale
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What the assignment to one role reaches: these sites and product families, None for all. Empty reaches none."""
+
+    sites: tuple[UUID, ...] | None = ()
+    families: tuple[str, ...] | None = ()
+
+
+NOWHERE = Scope()
+EVERYWHERE = Scope(None, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
-    """The person or service account behind a request: what `user.` means in expressions."""
+    """The person or service account behind a request: what `user.` means in expressions.
+
+    `id` is the account. `sites` and `families` are those of all assignments together; `scopes` keeps them apart by
+    role, because a role held at one site says nothing about a role held at another.
+    """
 
     id: UUID
     login: str
@@ -20,6 +39,21 @@ class Person:
     site: UUID | None = None
     department: UUID | None = None
     employee: UUID | None = None
+    families: tuple[str, ...] = ()
+    scopes: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
+
+    def scope(self, role: str) -> Scope:
+        """What the person's assignment to a role reaches; nothing when there is none."""
+        return self.scopes.get(role, NOWHERE)
+
+    def fact(self, name: str) -> Any:
+        """`user.<name>`. `sites@<role>` and `families@<role>` are those of the assignment to one role; empty when
+        they are not listed, because where an assignment is for all nothing asks."""
+        fact, _, role = name.partition("@")
+        if not role:
+            return getattr(self, fact)
+        scope = self.scope(role)
+        return (scope.sites if fact == "sites" else scope.families) or ()
 
 
 @dataclass(frozen=True, slots=True)

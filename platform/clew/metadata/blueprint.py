@@ -16,6 +16,7 @@ from typing import Any
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
+from clew.metadata.policies import Policies
 
 
 class FieldKind(StrEnum):
@@ -330,6 +331,8 @@ class Blueprint:
     """Lower-case hex SHA-256 over the canonical source bundle."""
     sources: Mapping[str, str]
     """Relative path → text: what a release stores."""
+    policies: Policies | None = None
+    """None while the project has no permissions/."""
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -26,6 +26,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         "code_lists": {name: meaning(each) for name, each in linking.code_lists.items()},
         "coding_rules": {name: meaning(each) for name, each in linking.coding_rules.items()},
     }
+    if linking.policies is not None:
+        content["policies"] = meaning(linking.policies)
     return Blueprint(
         project=linking.project,
         entities=MappingProxyType(dict(sorted(linking.entities.items()))),
@@ -33,6 +35,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         coding_rules=MappingProxyType(dict(sorted(linking.coding_rules.items()))),
         digest=digest(content),
         sources=MappingProxyType(dict(sorted(sources.items()))),
+        policies=linking.policies,
     )
 
 

@@ -232,6 +232,10 @@ _CONTAINERS = frozenset(
         "values",
         "states",
         "texts",
+        "may",
+        "never",
+        "duties",
+        "cases",
     }
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.metadata.spec.entity import EntitySpec, OverlaySpec
 from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec, LabelsSpec, ProjectSpec
+from clew.metadata.spec.permissions import PolicyTestSpec, RoleSpec, SeparationSpec
 from clew.metadata.spec.words import Spec
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ GROUND = (
     Kind("code_list", CodeListSpec, ("models", "overlays"), "code list", "代码表"),
     Kind("coding_rule", CodingRuleSpec, ("models", "overlays"), "coding rule", "编码规则"),
     Kind("labels", LabelsSpec, ("i18n",), "label file", "标签文件"),
+    Kind("role", RoleSpec, ("permissions",), "role", "角色"),
+    Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),
+    Kind("policy_test", PolicyTestSpec, ("permissions",), "policy test", "策略测试"),
 )
 
 

@@ -277,6 +277,44 @@ DEFAULT_TEXT = Rule(
     "若指文字本身,请写:\"'{text}'\"",
 )
 
+# Permissions
+UNKNOWN_ROLE = Rule("UNKNOWN_ROLE", "There is no role `{name}`.", "没有角色 `{name}`。")
+UNKNOWN_TRANSITION = Rule("UNKNOWN_TRANSITION", "`{entity}` has no action `{name}`.", "`{entity}` 没有操作 `{name}`。")
+ROLE_CYCLE = Rule("ROLE_CYCLE", "These roles inherit from each other: {circle}.", "这些角色互相继承:{circle}。")
+ROLE_SEPARATED = Rule(
+    "ROLE_SEPARATED",
+    "The role `{name}` by itself is in two groups that `{separation}` keeps apart.",
+    "角色 `{name}` 自身同时属于 `{separation}` 所分离的两组。",
+    "Nobody could hold it. Inherit from fewer roles.",
+    "任何人都无法持有它;请减少继承。",
+)
+SEPARATES_NOTHING = Rule(
+    "SEPARATES_NOTHING",
+    "`{name}` needs at least two groups of `roles` or two `duties`.",
+    "`{name}` 至少需要两组 `roles` 或两项 `duties`。",
+)
+SEPARATION_SUBJECTS = Rule(
+    "SEPARATION_SUBJECTS",
+    "The duties are about different things: `{first}` and `{second}`.",
+    "各项职责所涉对象不同:`{first}` 与 `{second}`。",
+    "Let every `about` lead to the same entity.",
+    "请让每个 `about` 指向同一实体。",
+)
+CONDITION_NOT_IN_SQL = Rule(
+    "CONDITION_NOT_IN_SQL",
+    "The condition cannot run in the database: {source}.",
+    "该条件不能在数据库中执行:{source}。",
+    "See docs/expressions.md for where each function runs.",
+    "各函数可执行的位置见 docs/expressions.zh.md。",
+)
+POLICY_TEST_FAILED = Rule(
+    "POLICY_TEST_FAILED",
+    "The policy test `{name}` fails: {what} must be {expected}, but is {found} ({reason}).",
+    "策略测试 `{name}` 未通过:{what} 应为 {expected_zh},实际为 {found_zh}({reason_zh})。",
+    "A policy whose tests fail is not put into force.",
+    "测试未通过的策略不会生效。",
+)
+
 # Overlays
 OVERLAY_LOOSENS = Rule(
     "OVERLAY_LOOSENS", "An overlay may only add or tighten: {reason}.", "叠加层只能新增或收紧:{reason_zh}。"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clew.records.unit import Engine
 
 Facts = Mapping[str, Any]
+_SCOPED = ("sites", "families")
 
 
 class Judge:
@@ -42,6 +43,8 @@ class Judge:
             "user.site": person.site,
             "user.department": person.department,
             "user.employee": person.employee,
+            "user.families": list(person.families),
+            **{f"user.{fact}@{role}": list(person.fact(f"{fact}@{role}")) for role in person.roles for fact in _SCOPED},
             "now": now,
             "today": today,
         }

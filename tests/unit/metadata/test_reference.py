@@ -12,11 +12,12 @@ from clew.kernel.diagnostics import Findings
 from clew.metadata.documents import read
 from clew.metadata.kinds import DEFAULT_KINDS
 from clew.metadata.source import parse
-from clew.metadata.spec import entity, field, others
+from clew.metadata.spec import entity, field, others, permissions
 from clew.metadata.spec.words import Spec
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = ("yaml.md", "yaml.zh.md")
+PERMISSIONS = ("permissions.md", "permissions.zh.md")
 
 
 def blocks(page: str) -> list[str]:
@@ -43,6 +44,27 @@ def test_every_key_and_kind_is_documented(page: str) -> None:
     assert [meaning for meaning in get_args(entity.Meaning) if f"`{meaning}`" not in text] == []
 
 
+@pytest.mark.parametrize("page", PERMISSIONS)
+def test_every_key_of_permissions_is_documented(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    models = [value for value in vars(permissions).values() if isinstance(value, type) and issubclass(value, Spec)]
+    missing = [
+        key for key in sorted({key for each in models for key in each.known_keys()} - {"label"}) if key not in text
+    ]
+    assert missing == []
+    words = [*get_args(permissions.Reason), *permissions.ACTIONS]
+    assert [word for word in words if f"`{word}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", PERMISSIONS)
+def test_the_permissions_in_it_can_be_read(page: str) -> None:
+    found = blocks(page)
+    for block in found:
+        kind = DEFAULT_KINDS.all[block.split(":")[0]]
+        assert read(f"{kind.folders[0]}/x.yaml", block, DEFAULT_KINDS).diagnostics == (), block
+    assert {block.split(":")[0] for block in found} >= {"role", "separation", "policy_test", "entity"}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_yaml_in_it_can_be_read(page: str) -> None:
     found = blocks(page)
@@ -62,4 +84,6 @@ def test_the_yaml_in_it_can_be_read(page: str) -> None:
 
 
 def test_both_languages_show_the_same_yaml() -> None:
-    assert [bare(block) for block in blocks("yaml.md")] == [bare(block) for block in blocks("yaml.zh.md")]
+    for pair in (PAGES, PERMISSIONS):
+        first, second = ([bare(block) for block in blocks(page)] for page in pair)
+        assert first == second

@@ -27,6 +27,7 @@ from clew.metadata.link.drafts import collect
 from clew.metadata.link.entities import link_entities
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.labels import read_labels, report_unused
+from clew.metadata.link.permissions import link_permissions
 from clew.metadata.link.project import Linking
 from clew.metadata.link.relations import link_inverses, link_lines
 from clew.metadata.schema import BlueprintSchema
@@ -57,6 +58,7 @@ def link(
     computed_cycles(linking)
     required_cycles(linking)
     check_names(linking)
+    linking.policies = link_permissions(linking, Expressions(linking, BlueprintSchema(finished, linking.code_lists)))
     report_unused(linking)
     extras = {
         kind.name: kind.link(linking, documents.get(kind.name, ()))

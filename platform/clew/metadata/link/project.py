@@ -12,6 +12,7 @@ from clew.metadata import rules
 from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind, Project
 from clew.metadata.documents import Document
 from clew.metadata.link.drafts import EntityDraft
+from clew.metadata.policies import Policies
 
 NO_TEXT = Bilingual()
 
@@ -31,6 +32,7 @@ class Linking:
     coding_rules: dict[str, CodingRule] = field(default_factory=dict)
     drafts: dict[str, EntityDraft] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
+    policies: Policies | None = None
 
     def label(self, name: str, given: Bilingual, fallback: Bilingual = NO_TEXT) -> Bilingual:
         """A label from the YAML; a language it lacks comes from i18n/, or else from the fallback."""

@@ -91,6 +91,11 @@ class PostingSpec(Spec):
     add: dict[Name, Literal_] = doc("What is added to which field.", "向哪些字段累加什么。")
 
 
+class BelongsSpec(Spec):
+    site: Path | None = doc("Path to its site.", "通向所属工厂的路径。", default=None)
+    family: Path | None = doc("Path to its product family.", "通向所属产品族的路径。", default=None)
+
+
 def _fields_only(value: object) -> object:
     return {"fields": value} if isinstance(value, list) else value
 
@@ -128,6 +133,11 @@ class EntitySpec(Constraints):
     )
     scope: Literal["site", "group"] = doc(
         "site: each record belongs to one site.", "site:按工厂隔离。", default="group"
+    )
+    belongs_to: BelongsSpec | None = doc(
+        "Whose it is where a role is limited to sites or product families.",
+        "角色限于工厂或产品族时,记录的归属。",
+        default=None,
     )
     number: NumberFrom | None = doc("Pattern of the business number.", "业务编号的模式。", default=None)
     key: OneOrMany = doc("The business key.", "业务主键。", default=())

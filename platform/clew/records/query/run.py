@@ -28,6 +28,7 @@ _FACTS: Mapping[str, Fact] = {
     "user.site": lambda context, now: context.person.site,
     "user.department": lambda context, now: context.person.department,
     "user.employee": lambda context, now: context.person.employee,
+    "user.families": lambda context, now: list(context.person.families),
     SESSION: lambda context, now: context.session,
     EPOCH: lambda context, now: context.epoch,
     NOW: lambda context, now: now,
@@ -88,7 +89,16 @@ def prepare(
     zone = ZoneInfo(blueprint.project.time_zone)
     known = {**_FACTS, "today": lambda context, now: _today(now, zone)}
     needed = dict.fromkeys(statement.compiled.slots)
-    return Prepared(statement, tuple((name, known[name]) for name in needed if name in known), late)
+    facts = {name: known.get(name) or _of_assignment(name) for name in needed}
+    return Prepared(statement, tuple((name, fact) for name, fact in facts.items() if fact is not None), late)
+
+
+def _of_assignment(name: str) -> Fact | None:
+    """`user.sites@<role>`: what the caller's assignment to one role names."""
+    if not name.startswith("user.") or "@" not in name:
+        return None
+    fact = name.removeprefix("user.")
+    return lambda context, now: list(context.person.fact(fact))
 
 
 def _today(now: datetime, zone: ZoneInfo) -> date:

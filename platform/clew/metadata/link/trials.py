@@ -1,0 +1,129 @@
+"""Policy tests, resolved: who tries, what, on which record, with which outcome. `access.trial` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from clew.kernel.diagnostics import Place
+from clew.kernel.text import Bilingual
+from clew.metadata import rules
+from clew.metadata.blueprint import Entity
+from clew.metadata.documents import Document
+from clew.metadata.link.project import Linking
+from clew.metadata.naming import human
+from clew.metadata.policies import DO, RECORD_ACTIONS, PolicyCase, PolicyTest, Role
+from clew.metadata.source import AnyNode, ListNode, find, place_of
+from clew.metadata.spec.permissions import CaseSpec, PolicyTestSpec
+from clew.metadata.spec.words import text_of
+
+READ_FIELD, WRITE_FIELD = "read_field", "write_field"
+
+
+def link_tests(linking: Linking, documents: Iterable[Document], roles: Mapping[str, Role]) -> dict[str, PolicyTest]:
+    """All policy tests by name."""
+    found: dict[str, PolicyTest] = {}
+    for document in documents:
+        spec = document.spec
+        assert isinstance(spec, PolicyTestSpec)
+        for index, name in enumerate(spec.as_.roles):
+            if name not in roles:
+                node = find(document.node, "as", "roles")
+                place = place_of(node, index) if isinstance(node, ListNode) else node.place
+                linking.unknown(rules.UNKNOWN_ROLE, place, name, roles, "as.roles")
+        cases = [
+            case
+            for at, each in enumerate(spec.cases)
+            if (case := _case(linking, each, find(document.node, "cases", at), f"cases.{at}")) is not None
+        ]
+        test = PolicyTest(
+            document.name,
+            text_of(spec.label) or Bilingual("", human(document.name)),
+            document.place,
+            tuple(name for name in spec.as_.roles if name in roles),
+            tuple(cases),
+            spec.as_.sites == "all",
+            spec.as_.families == "all",
+        )
+        earlier = found.setdefault(test.name, test)
+        if earlier is not test:
+            linking.findings.add(
+                rules.DUPLICATE_NAME,
+                test.place,
+                kind="policy tests",
+                kind_zh="策略测试",
+                name=test.name,
+                related=[earlier.place],
+            )
+    return dict(sorted(found.items()))
+
+
+def _case(linking: Linking, spec: CaseSpec, node: AnyNode, path: str) -> PolicyCase | None:
+    asked = [(key, text) for key, text in (("try", spec.try_), ("read", spec.read), ("write", spec.write)) if text]
+    if len(asked) != 1:
+        linking.findings.add(rules.MISSING_KEY, node.place, path=path, key="try / read / write")
+        return None
+    key, text = asked[0]
+    place = place_of(node, key)
+    name, _, rest = text.partition(".")
+    if not linking.known_entity(name, place, f"{path}.{key}") or name not in linking.entities:
+        return None
+    entity = linking.entities[name]
+    action = _action(linking, entity, key, rest, place, f"{path}.{key}")
+    if action is None:
+        return None
+    _given(linking, entity, spec.given, find(node, "given"), f"{path}.given")
+    return PolicyCase(
+        place=node.place,
+        entity=name,
+        action=action,
+        expect=spec.expect,
+        member=rest if action in (READ_FIELD, WRITE_FIELD) else "",
+        given=MappingProxyType(dict(spec.given)),
+        own_site=spec.site == "own",
+        own_family=spec.family == "own",
+        because=spec.because or "",
+    )
+
+
+def _action(linking: Linking, entity: Entity, key: str, rest: str, place: Place, path: str) -> str | None:
+    fields = (*entity.fields, *entity.inverses)
+    if key == "try":
+        if rest in RECORD_ACTIONS:
+            return rest
+        if rest in entity.transitions:
+            return DO + rest
+        known = (*RECORD_ACTIONS, *entity.transitions)
+        linking.unknown(rules.UNKNOWN_TRANSITION, place, rest, known, path, entity=entity.name)
+        return None
+    if key == "read" and not rest:
+        return "read"
+    if rest in fields:
+        return READ_FIELD if key == "read" else WRITE_FIELD
+    linking.unknown(rules.UNKNOWN_FIELD, place, rest, fields, path, entity=entity.name)
+    return None
+
+
+def _given(linking: Linking, entity: Entity, given: Mapping[str, Any], node: AnyNode, path: str) -> None:
+    """Every fact given exists, also of the records it leads to."""
+    for name, value in given.items():
+        place = place_of(node, name, key=True)
+        if name in entity.inverses:
+            target: str | None = entity.inverses[name].source
+        elif name in entity.fields:
+            target = entity.fields[name].targets[0] if entity.fields[name].targets else None
+        else:
+            linking.unknown(
+                rules.UNKNOWN_FIELD, place, name, (*entity.fields, *entity.inverses), path, entity=entity.name
+            )
+            continue
+        if target is None or target not in linking.entities:
+            continue
+        below, at = linking.entities[target], find(node, name)
+        if isinstance(value, Mapping):
+            _given(linking, below, value, at, f"{path}.{name}")
+        elif isinstance(value, list):
+            for index, each in enumerate(value):
+                if isinstance(each, Mapping):
+                    _given(linking, below, each, find(at, index), f"{path}.{name}.{index}")

@@ -1,0 +1,166 @@
+"""Policies: what permissions/*.yaml says, linked and frozen. `access` judges by them; nobody else reads the YAML.
+
+Every name in here exists and every condition is type-checked over the entity it stands for. A grant for `*` is written
+out for each entity it covers, and a line entity that is not named itself is granted as its owner is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from clew.expressions.tree import Checked
+from clew.kernel.diagnostics import Place
+from clew.kernel.text import Bilingual
+
+RoleKind = Literal["person", "service", "external"]
+
+RECORD_ACTIONS = ("read", "create", "update", "void", "correct", "export", "audit")
+"""Actions on records that every entity has. A transition is asked as `do:<name>`."""
+
+DO = "do:"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One condition of a grant; `condition` None is always. `place` is where it stands in the YAML."""
+
+    place: Place
+    condition: Checked | None = None
+    text: str = "always"
+
+
+Clauses = tuple[Clause, ...]
+"""Any of them may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityGrants:
+    """What a role may do with records of one entity, or, under `never`, what it forbids.
+
+    `actions` are keyed by RECORD_ACTIONS and `do:<transition>`. Under `never`, `hide` and `write` list the fields that
+    stay hidden and unwritable.
+    """
+
+    entity: str
+    place: Place
+    actions: Mapping[str, Clauses] = field(default_factory=lambda: MappingProxyType({}))
+    hide: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    mask: Mapping[str, Clauses] = field(default_factory=lambda: MappingProxyType({}))
+    show: Mapping[str, Place] | None = None
+    """When given, only these fields exist for the role."""
+    write: Mapping[str, Place] | None = None
+    """When given, only these fields may be written."""
+    wildcard: bool = False
+    """Covered by `*`, not named."""
+    owner: str = ""
+    """For a line entity that is granted as its owner is: the owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role. `inherits` are the roles it names itself; `lineage` is itself and all it inherits from, nearest first."""
+
+    name: str
+    label: Bilingual
+    place: Place
+    help: Bilingual = Bilingual()
+    kind: RoleKind = "person"
+    inherits: tuple[str, ...] = ()
+    lineage: tuple[str, ...] = ()
+    own_sites: bool = False
+    """Its own grants reach only records of the sites that the assignment names."""
+    own_families: bool = False
+    signs: frozenset[str] = frozenset()
+    """Signature meanings, inherited ones included."""
+    administer: frozenset[str] = frozenset()
+    """Platform actions, inherited ones included."""
+    may: Mapping[str, EntityGrants] = field(default_factory=lambda: MappingProxyType({}))
+    never: Mapping[str, EntityGrants] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a record is found to belong to a site and to a product family; None where nothing is declared.
+
+    Conditions over `user.sites` and `user.families`; whose they are (of which assignment) is filled in by `access`.
+    """
+
+    site: Checked | None = None
+    family: Checked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """An action on an entity that counts as a duty about a subject record.
+
+    `actions` are verbs or transition names; `about` is the way from the record to its subject, step by step, empty for
+    the record itself; `subject` is the entity it ends at.
+    """
+
+    name: str
+    entity: str
+    actions: frozenset[str]
+    about: tuple[str, ...]
+    subject: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """Of `groups` nobody holds roles of two; of `duties` nobody performs two, differently named, on one subject."""
+
+    name: str
+    label: Bilingual
+    place: Place
+    help: Bilingual = Bilingual()
+    groups: tuple[frozenset[str], ...] = ()
+    duties: tuple[Duty, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCase:
+    """One expectation. `action` is one of RECORD_ACTIONS or `do:<transition>`, or `read_field` / `write_field` of
+    `member`. `given` is the record as plain values; `own_site` and `own_family` place it."""
+
+    place: Place
+    entity: str
+    action: str
+    expect: str
+    member: str = ""
+    given: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    own_site: bool = True
+    own_family: bool = True
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """Cases tried by a person with these roles. `all_sites`: assigned for every site, else each role for one."""
+
+    name: str
+    label: Bilingual
+    place: Place
+    roles: tuple[str, ...]
+    cases: tuple[PolicyCase, ...]
+    all_sites: bool = False
+    all_families: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """All policies of a project."""
+
+    roles: Mapping[str, Role]
+    separations: Mapping[str, Separation] = field(default_factory=lambda: MappingProxyType({}))
+    tests: Mapping[str, PolicyTest] = field(default_factory=lambda: MappingProxyType({}))
+    reach: Mapping[str, Reach] = field(default_factory=lambda: MappingProxyType({}))
+    """By entity; an entity without an entry belongs to no site and no family."""
+
+    def lineage(self, role: str) -> tuple[Role, ...]:
+        """The role and all it inherits from; empty for a role that does not exist."""
+        found = self.roles.get(role)
+        return tuple(self.roles[each] for each in found.lineage) if found else ()
