@@ -45,6 +45,7 @@ from clew.storage.catalog import Catalog
 from clew.storage.change import Signer, TextForms, resume
 from clew.storage.engine import Database
 from clew.storage.open import open_database
+from clew.storage.promotion.environment import expect
 from clew.storage.releases import Release
 from clew.storage.tables import Tables
 
@@ -213,11 +214,14 @@ class RuntimeHost:
 async def open_runtime(settings: Settings, clock: Clock | None = None) -> RuntimeHost:
     """Open the database, load its newest release and start watching for the next.
 
-    Raises DatabaseUnreachable, NoRelease, ProjectInvalid.
+    Raises DatabaseUnreachable, NoRelease, ProjectInvalid, EnvironmentMismatch.
     """
     clock = clock or SystemClock()
     database = await open_database(settings.database, clock=clock, statement_timeout=settings.statement_timeout)
     try:
+        if settings.environment:
+            async with database.read() as connection:
+                await expect(connection, settings.environment)
         blobs = Blobs(settings.blob_folder)
 
         feed, options = Feed(database, clock), graphql_options(settings)

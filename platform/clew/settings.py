@@ -70,6 +70,16 @@ class Settings(BaseModel):
         "production switches off introspection, suggestions and GraphiQL.",
         "production 会关闭内省、拼写建议与 GraphiQL。",
     )
+    environment: Literal["", "development", "test", "production"] = _setting(
+        "",
+        "What the database must be; empty takes what it is. The database itself knows: clew environment.",
+        "数据库必须属于的环境;留空则以数据库自身记录为准(clew environment)。",
+    )
+    release_key: Path | None = _setting(
+        None,
+        "File with the Ed25519 key that seals release bundles (clew release key).",
+        "封印发布包的 Ed25519 密钥文件(clew release key)。",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least level that is logged.", "日志最低级别。"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clew.cli.app import command_tree
-from clew.cli.reference_pages import error_classes, modules, pages, rules
+from clew.cli.reference_pages import commands_of, error_classes, modules, pages, rules
 from clew.kernel.errors import ClewError
 from clew.settings import described
 
@@ -59,7 +59,7 @@ def test_a_code_means_one_thing() -> None:
 
 def test_every_command_and_option_has_help_in_both_languages() -> None:
     for locale in ("en", "zh"):
-        for name, command in command_tree(locale).commands.items():
+        for name, command in commands_of(command_tree(locale)):
             texts = [command.help, *(getattr(each, "help", "") for each in command.params if each.name != "help")]
             assert all(texts), name
             assert all(bool(CHINESE.search(text)) == (locale == "zh") for text in texts if not text.isascii()), name

@@ -24,16 +24,24 @@ from clew.storage.change import Plan, Signer, apply, plan
 from clew.storage.engine import Database
 from clew.storage.open import open_database
 from clew.storage.partitions import ensure_partitions
+from clew.storage.promotion.bundle import Bundle
+from clew.storage.promotion.environment import expect, refuse_production
 from clew.storage.releases import Release
 from clew.storage.roles import grant_runtime
 
 
 @asynccontextmanager
-async def owner_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database under the role that may change tables; without a statement limit."""
+async def owner_database(settings: Settings, *, whatever: bool = False) -> AsyncIterator[Database]:
+    """The database under the role that may change tables; without a statement limit.
+
+    Raises EnvironmentMismatch when it is not what the settings expect, unless `whatever` it is will do.
+    """
     make_room(settings)
     database = await open_database(settings.owner_database, clock=SystemClock(), connections=2, statement_timeout=0)
     try:
+        if settings.environment and not whatever:
+            async with database.read() as connection:
+                await expect(connection, settings.environment)
         yield database
     finally:
         await database.close()
@@ -70,6 +78,7 @@ async def carry_out(
     by: str = "",
     note: str = "",
     on_step: Callable[[str], None] | None = None,
+    bundle: Bundle | None = None,
 ) -> Release:
     signer = Signer(by=by, note=note, node=socket.gethostname())
     return await apply(
@@ -81,6 +90,7 @@ async def carry_out(
         signer=signer,
         on_step=on_step or (lambda _label: None),
         on_live=release_recorder(operator_context()),
+        bundle=bundle,
     )
 
 
@@ -101,10 +111,12 @@ async def open_to_servers(settings: Settings, database: Database) -> None:
 async def bring_up(settings: Settings, terminal: Terminal) -> Release | None:
     """Apply the folder's project if that needs nobody's word. None when the database has it already.
 
-    Raises ProjectInvalid for a bad project and NotSafe for a change that a person must review.
+    Raises ProjectInvalid for a bad project, NotSafe for a change that a person must review, and ProductionRefuses.
     """
     blueprint = checked_project(settings.project, terminal)
     async with owner_database(settings) as database:
+        async with database.read() as connection:
+            await refuse_production(connection, "clew dev / clew demo")
         found = await plan_for(database, blueprint)
         if found.empty and found.base:
             return None

@@ -110,7 +110,7 @@ def releases_command(
     given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_releases(given))
     terminal = given.terminal
-    terminal.emit(releases=[_release_json(each) for each in found])
+    terminal.emit(releases=[release_json(each) for each in found])
     if not found:
         terminal.say("Nothing has been applied yet.", "尚未应用任何发布。")
         return
@@ -176,7 +176,7 @@ async def _apply(given: Situation, file: Path | None, consents: frozenset[str], 
             release = await carry_out(database, _read_plan(file), consents=consents, by=by, note=note)
             await open_to_servers(given.settings, database)
     terminal.say(f"Release {release.number} is live.", f"发布 {release.number} 已生效。")
-    terminal.emit(ok=True, release=_release_json(release))
+    terminal.emit(ok=True, release=release_json(release))
 
 
 async def _abandon(given: Situation) -> None:
@@ -209,7 +209,7 @@ def _read_plan(file: Path) -> Plan:
         raise PlanUnreadable(file=file) from None
 
 
-def _release_json(each: Release) -> dict[str, object]:
+def release_json(each: Release) -> dict[str, object]:
     return {
         "number": each.number,
         "base": each.base,

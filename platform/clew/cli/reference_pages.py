@@ -125,12 +125,21 @@ def cli_page(locale: Locale) -> str:
         else "Exit codes: 0 done, 1 findings or refused, 2 wrong usage. Without a terminal nothing is ever asked.\n"
         "`clew --install-completion` installs completion.",
     ]
-    for name, command in tree.commands.items():
+    for name, command in commands_of(tree):
         usage = " ".join(_argument(each) for each in command.params if each.param_type_name == "argument")
         lines += ["", f"## clew {name}", "", command.help or "", "", f"`clew {name} {usage}`".replace(" `", "`"), ""]
         lines += ["| 选项 | 含义 |" if zh else "| option | meaning |", "|---|---|"]
         lines += [f"| `{' '.join(each.opts)}` | {_cell(getattr(each, 'help', '') or '')} |" for each in command.params]
     return "\n".join(lines) + "\n"
+
+
+def commands_of(tree: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its whole name: `check`, `release export` …"""
+    for name, command in tree.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{before}{name} ")
+        else:
+            yield before + name, command
 
 
 def _argument(parameter: Any) -> str:
@@ -142,4 +151,4 @@ def _cell(text: str) -> str:
     return text.replace("\n", " ").replace("|", "\\|")
 
 
-__all__ = ["cli_page", "error_classes", "errors_page", "pages", "rules", "settings_page"]
+__all__ = ["cli_page", "commands_of", "error_classes", "errors_page", "pages", "rules", "settings_page"]

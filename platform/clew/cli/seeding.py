@@ -23,6 +23,7 @@ from clew.runtime import RuntimeHost
 from clew.sdk import SeedOrder
 from clew.storage import system
 from clew.storage.engine import Connection
+from clew.storage.promotion.environment import refuse_production
 from clew.testing.samples import sample_pdf, sample_png
 
 Progress = Callable[[int, int], None]
@@ -96,7 +97,8 @@ async def run_seed(host: RuntimeHost, size: Size, progress: Progress, *, today: 
 
 
 async def _refuse_filled(connection: Connection) -> None:
-    """Every write leaves a leaf in the trail, so a trail without leaves is a database without records."""
+    """Never on production. Every write leaves a leaf in the trail, so no leaves means no records."""
+    await refuse_production(connection, "clew seed")
     if await connection.fetch_value(sa.select(sa.exists().select_from(system.leaf))):
         raise AlreadyFilled()
 

@@ -12,7 +12,13 @@ _TABLES = """
 SELECT relname::text FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1
 """
-READ_ONLY = (system.release.name, system.change.name, system.platform.name)
+READ_ONLY = (
+    system.release.name,
+    system.change.name,
+    system.platform.name,
+    system.environment.name,
+    system.promotion.name,
+)
 """What only `clew apply`, as the owner, writes."""
 
 

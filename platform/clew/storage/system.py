@@ -44,6 +44,24 @@ release = sa.Table(
     sa.Column("note", Text(), nullable=False),
     sa.Column("consents", Json(), nullable=False),
 )
+environment = sa.Table(
+    "clew_environment",
+    metadata,
+    sa.Column("number", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("environment", Text(), nullable=False),  # development | test | production
+    sa.Column("trusted", Json(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("by", Text(), nullable=False),
+    sa.Column("reason", Text(), nullable=False),
+)
+promotion = sa.Table(
+    "clew_promotion",
+    metadata,
+    sa.Column("release", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("digest", Text(), nullable=False),
+    sa.Column("bundle", Json(), nullable=False),  # without the sources: the release has them
+    sa.Column("at", Instant(), nullable=False),
+)
 change = sa.Table(
     "clew_change",
     metadata,
@@ -186,7 +204,7 @@ session = sa.Table(
 )
 
 PARTITIONED = (leaf.name, outbox.name)
-INSERT_ONLY = (leaf.name, outbox.name)
+INSERT_ONLY = (leaf.name, outbox.name, environment.name, promotion.name)
 
 
 async def ensure_system(connection: Connection) -> None:

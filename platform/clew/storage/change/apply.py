@@ -26,9 +26,12 @@ from clew.storage.change.steps import Step
 from clew.storage.change.values import TextForms
 from clew.storage.engine import Connection, Database, Row
 from clew.storage.errors import ChangeRunning, ConsentMissing, NodesBehind, PlanBlocked, PlanStale
+from clew.storage.promotion.bundle import Bundle
+from clew.storage.promotion.environment import Environment, declaration
+from clew.storage.promotion.verdict import require_promotion
 from clew.storage.releases import Loader, Release, stored_blueprint
 from clew.storage.retry import retry_write
-from clew.storage.system import change, ensure_system, existing_tables, release
+from clew.storage.system import change, ensure_system, existing_tables, platform, promotion, release
 
 OnStep = Callable[[str], None]
 """Told what was just done: `expand lot 1` after a statement, `expand lot committed` after its transaction. A test may
@@ -45,6 +48,14 @@ class Signer:
     by: str = ""
     note: str = ""
     node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warrant:
+    """What permits a change besides its plan: consents by object, and on production the signed bundle."""
+
+    consents: frozenset[str] = frozenset()
+    bundle: Bundle | None = None
 
 
 def _silent(_label: str) -> None:
@@ -66,16 +77,18 @@ async def apply(
     on_step: OnStep = _silent,
     on_live: OnLive = _untold,
     batch: int = BATCH,
+    bundle: Bundle | None = None,
 ) -> Release:
     """Carry out exactly this plan. The new release is live when this returns; tightening may still wait for nodes.
 
-    Raises PlanStale, ConsentMissing, PlanBlocked or ChangeRunning before anything is touched, NodesBehind when nodes of
-    the earlier release must stop first (then `resume` finishes it).
+    On a production database only with the signed bundle of the release. Raises NotPromoted, PlanStale, ConsentMissing,
+    PlanBlocked or ChangeRunning before anything is touched, NodesBehind when nodes of the earlier release must stop
+    first (then `resume` finishes it).
     """
     blueprint = load(plan.sources)
     if blueprint.digest != plan.blueprint_digest:
         raise PlanStale(planned=plan.blueprint_digest[:12], found=blueprint.digest[:12])
-    number = await _claim(database, plan, blueprint, load, consents, signer)
+    number = await _claim(database, plan, blueprint, load, Warrant(consents, bundle), signer)
     return await _run(database, number, signer, (on_step, on_live), Filler(blueprint, plan.catalog, texts, batch))
 
 
@@ -116,11 +129,12 @@ async def abandon(database: Database) -> bool:
 
 
 async def _claim(
-    database: Database, plan: Plan, blueprint: Blueprint, load: Loader, consents: frozenset[str], signer: Signer
+    database: Database, plan: Plan, blueprint: Blueprint, load: Loader, warrant: Warrant, signer: Signer
 ) -> int:
     """Write the release and its journal, all steps waiting. Joins when another node has claimed the same plan."""
     async with database.migrate() as connection:
         await ensure_system(connection)
+        await _permit(connection, plan, warrant.bundle)
         pending = await connection.fetch_one(
             sa.select(release.c.number, release.c.plan_id).where(release.c.state == "pending")
         )
@@ -131,8 +145,16 @@ async def _claim(
         base = await releases.current_in(connection)
         if base is not None and base.plan_id == plan.id:
             return base.number
-        fresh = await _check(connection, plan, base, blueprint, load, consents)
-        return await _record(connection, fresh, plan.id, consents, signer)
+        fresh = await _check(connection, plan, base, blueprint, load, warrant.consents)
+        return await _record(connection, fresh, plan.id, warrant, signer)
+
+
+async def _permit(connection: Connection, plan: Plan, bundle: Bundle | None) -> None:
+    """Under the lock, so that no database becomes production between the question and the change."""
+    told = await declaration(connection)
+    if told.environment is Environment.PRODUCTION:
+        database_id = await connection.fetch_value(sa.select(platform.c.database_id))
+        require_promotion(bundle, plan, told, database_id)
 
 
 async def _check(
@@ -159,7 +181,7 @@ async def _check(
 
 
 async def _record(
-    connection: Connection, plan: Plan, plan_id: str, consents: frozenset[str], signer: Signer
+    connection: Connection, plan: Plan, plan_id: str, warrant: Warrant, signer: Signer
 ) -> int:
     number = int(await connection.fetch_value(sa.select(sa.func.max(release.c.number))) or 0) + 1
     at = await connection.now()
@@ -177,9 +199,13 @@ async def _record(
         "live_at": None,
         "by": signer.by,
         "note": signer.note,
-        "consents": sorted(consents & set(plan.needs)),
+        "consents": sorted(warrant.consents & set(plan.needs)),
     }
     await connection.execute(sa.insert(release).values(**values))
+    if warrant.bundle is not None:
+        bundle = warrant.bundle
+        kept = {"release": number, "digest": bundle.digest, "bundle": bundle.without_sources(), "at": at}
+        await connection.execute(sa.insert(promotion).values(**kept))
     # What an earlier release still had to tighten is part of this plan if it is still wanted.
     await _supersede(connection, change.c.release < number)
     columns = [change.c[name] for name in _JOURNAL]

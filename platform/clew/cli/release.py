@@ -1,0 +1,221 @@
+"""`clew release`: carry a release to production in one file – exported, planned, signed by two people, promoted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clew.cli.bundle_files import described, planned, read_bundle, results
+from clew.cli.change import Consent, release_json
+from clew.cli.environment import By
+from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.words import t
+from clew.kernel.errors import BadInput
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from clew.storage.promotion.bundle import Bundle
+    from clew.storage.releases import Release
+
+BundleFile = Annotated[Path, typer.Argument(help=t("The bundle's file.", "发布包文件。"))]
+Tests = Annotated[
+    list[Path] | None,
+    typer.Option("--tests", help=t("A JSON file: suite, total, failed; repeat it.", "测试结果 JSON 文件,可重复。")),
+]
+
+
+class NoReleaseKey(BadInput):
+    """Bundles are sealed, and the settings name no key."""
+
+    code = "NO_RELEASE_KEY"
+    en, zh = "The setting release_key names no key, so nothing can be sealed.", "设置 release_key 未指定密钥,无法封印。"
+    hint_en, hint_zh = "Make one: clew release key release.key", "请先生成:clew release key release.key"
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        help=t("Carry a release to production, signed by two.", "将发布送入生产环境,须两人签署。"),
+        no_args_is_help=True,
+    )
+    group.command("key", help=t("Make a key that seals bundles.", "生成封印发布包的密钥。"))(key_command)
+    group.command("export", help=t("Put a release into a sealed file.", "将发布导出为已封印的文件。"))(export_command)
+    group.command("plan", help=t("Plan a bundle for this database.", "针对该数据库为发布包制定计划。"))(plan_command)
+    group.command("show", help=t("What a bundle says, and what it still lacks.", "显示发布包内容及其缺项。"))(
+        show_command
+    )
+    group.command("promote", help=t("Apply a signed bundle.", "应用已签署的发布包。"))(promote_command)
+    app.add_typer(group, name="release")
+
+
+def key_command(
+    file: Annotated[Path, typer.Argument(help=t("The new file.", "新密钥文件。"))],
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    from clew.cli.project import FileExists
+    from clew.storage.promotion.keys import new_key
+
+    given = situation(None, None, None, lang, as_json)
+    try:
+        key = new_key(file)
+    except FileExistsError:
+        raise FileExists(file=file) from None
+    given.terminal.say(
+        f"{file} seals bundles: keep it secret. Production believes it when told this line:",
+        f"{file} 用于封印发布包,请妥善保密。将下面一行告知生产环境后即受信任:",
+    )
+    given.terminal.say(key.public, key.public)
+    given.terminal.emit(ok=True, key=key.id, public=key.public)
+
+
+def export_command(
+    number: Annotated[int | None, typer.Argument(help=t("Which release (the newest).", "发布编号,默认最新。"))] = None,
+    out: Out = None,
+    tests: Tests = None,
+    note: Annotated[str, typer.Option("--note", help=t("What it is for.", "说明。"))] = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    suites = [results(file) for file in tests or ()]
+    bundle = asyncio.run(_export(given, number, suites, note))
+    _write(given, bundle, out or Path("release.json"))
+
+
+def plan_command(
+    bundle: BundleFile,
+    by: By,
+    out: Out = None,
+    consent: Consent = None,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    planned = asyncio.run(_plan(given, read_bundle(bundle), frozenset(consent or ()), by))
+    _write(given, planned, out or bundle)
+
+
+def show_command(
+    bundle: BundleFile,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = read_bundle(bundle)
+    lacks = asyncio.run(_lacks(given, found)) if found.target else []
+    terminal = given.terminal
+    terminal.emit(**found.without_sources(), lacks=[{"zh": each.zh, "en": each.en} for each in lacks])
+    for en, zh in described(found):
+        terminal.say(en, zh)
+    for each in lacks:
+        terminal.say(f"  ✗ {each.en}", f"  ✗ {each.zh}")
+    if lacks or found.target is None:
+        raise typer.Exit(1)
+
+
+def promote_command(
+    bundle: BundleFile,
+    by: By,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    release = asyncio.run(_promote(given, read_bundle(bundle), by))
+    given.terminal.say(f"Release {release.number} is live.", f"发布 {release.number} 已生效。")
+    given.terminal.emit(ok=True, release=release_json(release))
+
+
+async def _export(given: Situation, number: int | None, suites: list[dict[str, Any]], note: str) -> Bundle:
+    import sqlalchemy as sa
+
+    from clew.cli.applying import owner_database
+    from clew.runtime import stored_blueprint
+    from clew.storage import releases, system
+    from clew.storage.promotion.bundle import exported
+    from clew.storage.promotion.environment import declaration
+    from clew.storage.promotion.keys import read_key
+
+    if given.settings.release_key is None:
+        raise NoReleaseKey()
+    key = read_key(given.settings.release_key)
+    async with owner_database(given.settings) as database:
+        found = await (releases.current(database) if number is None else releases.numbered(database, number))
+        async with database.read() as connection:
+            told = await declaration(connection)
+            database_id = await connection.fetch_value(sa.select(system.platform.c.database_id))
+            now = await connection.now()
+    blueprint = stored_blueprint(found.sources)
+    project = blueprint.project
+    content = {
+        "project": {"name": project.name, "version": project.version},
+        "origin": {"database": database_id, "environment": told.environment.value, "release": found.number},
+        "compiler": found.compiler,
+        "blueprint_digest": found.blueprint_digest,
+        "release": {"digest": found.digest, "plan": found.plan_id, "at": found.at, "by": found.by, "note": found.note},
+        "sources": dict(found.sources),
+        "tests": suites,
+        "note": note,
+        "at": now,
+    }
+    return exported(content, key)
+
+
+async def _plan(given: Situation, bundle: Bundle, consents: frozenset[str], by: str) -> Bundle:
+    from clew.cli.applying import owner_database, plan_for
+    from clew.runtime import stored_blueprint
+
+    async with owner_database(given.settings) as database:
+        made = await plan_for(database, stored_blueprint(bundle.sources))
+        async with database.read() as connection:
+            now = await connection.now()
+    given.terminal.say(made.text("en"), made.text("zh"))
+    plan = {name: part for name, part in made.to_json().items() if name != "sources"}
+    kept = sorted(consents & set(made.needs))
+    return bundle.aimed({"plan": plan, "consents": kept, "access": {}, "at": now, "by": by})
+
+
+async def _lacks(given: Situation, bundle: Bundle) -> list[Bilingual]:
+    import sqlalchemy as sa
+
+    from clew.cli.applying import owner_database
+    from clew.storage import system
+    from clew.storage.promotion.environment import declaration
+    from clew.storage.promotion.verdict import reasons
+
+    async with owner_database(given.settings) as database, database.read() as connection:
+        told = await declaration(connection)
+        database_id = await connection.fetch_value(sa.select(system.platform.c.database_id)) if told.number else None
+    return list(reasons(bundle, planned(bundle), told, database_id))
+
+
+async def _promote(given: Situation, bundle: Bundle, by: str) -> Release:
+    from clew.cli.applying import carry_out, open_to_servers, owner_database
+
+    plan = planned(bundle)
+    async with owner_database(given.settings) as database:
+        note = str(bundle.export["note"])
+        release = await carry_out(database, plan, consents=bundle.consents, by=by, note=note, bundle=bundle)
+        await open_to_servers(given.settings, database)
+    return release
+
+
+def _write(given: Situation, bundle: Bundle, file: Path) -> None:
+    file.write_text(json.dumps(bundle.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    given.terminal.say(f"Written to {file}: {bundle.digest[:12]}", f"已写入 {file}:{bundle.digest[:12]}")
+    given.terminal.emit(ok=True, file=str(file), digest=bundle.digest)
