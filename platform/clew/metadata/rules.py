@@ -263,6 +263,18 @@ RENAMED_STILL_THERE = Rule(
 )
 
 # Expressions
+ACTIVE_EMPTY = Rule(
+    "ACTIVE_EMPTY",
+    "`active` needs `sites`, `from`, or both.",
+    "`active` 须写 `sites`、`from` 或两者。",
+)
+ACTIVE_NO_SITE = Rule(
+    "ACTIVE_NO_SITE",
+    "Records of `{entity}` belong to no site, so this cannot be switched on by site.",
+    "`{entity}` 的记录不属于任何场所,无法按场所启用。",
+    "Use only `from`, or give the entity `scope: site`.",
+    "只写 `from`,或为该实体声明 `scope: site`。",
+)
 NOT_SAME_ROW = Rule(
     "NOT_SAME_ROW",
     "`while` may only use fields of the same row; `{read}` is not one.",

@@ -271,3 +271,56 @@ def test_loading_is_the_same_whatever_the_order_of_files(mini: Blueprint) -> Non
     again = load_sources(backwards).blueprint
     assert again is not None
     assert again.digest == mini.digest
+
+
+SITED = """
+entity: site
+class: master
+key: [code]
+fields: {code: {type: text, required: true}}
+---
+entity: lot
+scope: site
+key: [code]
+fields:
+  code: {type: text, required: true}
+  qty:  {type: integer}
+  rows: {type: lines, fields: {qty: {type: integer}}}
+rules:
+  - {require: "qty > 0", name: by_both, active: {sites: [SH, SZ], from: 2026-03-01}, say: {en: a}}
+  - {forbid: "qty == 7", name: by_day, active: {from: 2026-03-01}, say: {en: b}}
+---
+entity: tag
+key: [code]
+fields: {code: {type: text, required: true}}
+"""
+
+
+def test_a_rule_is_switched_on_by_its_condition() -> None:
+    """`active` is compiled into the condition: nothing else knows of it."""
+    written = blueprint(models__lot=SITED).entities["lot"].rules
+    by_hand = blueprint(
+        models__lot=SITED.replace(", active: {sites: [SH, SZ], from: 2026-03-01}", "")
+        .replace('"qty > 0"', "\"!(site.code in ['SH', 'SZ'] && today >= date('2026-03-01')) || (qty > 0)\"")
+        .replace(", active: {from: 2026-03-01}", "")
+        .replace('forbid: "qty == 7"', "require: \"!(today >= date('2026-03-01')) || (!(qty == 7))\"")
+    )
+    assert [each.condition.source for each in written] == [
+        each.condition.source for each in by_hand.entities["lot"].rules
+    ]
+    assert blueprint(models__lot=SITED).digest == by_hand.digest
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ('{require: "code != \'\'", active: {}, say: {en: a}}', "ACTIVE_EMPTY"),
+        ('{require: "code != \'\'", active: {sites: SH}, say: {en: a}}', "ACTIVE_NO_SITE"),
+        ('{require: "code != \'\'", active: {form: 2026-03-01}, say: {en: a}}', "UNKNOWN_KEY"),
+        ('{require: "code != \'\'", active: {from: soon}, say: {en: a}}', "WRONG_TYPE"),
+    ],
+)
+def test_a_switch_that_switches_nothing_is_a_finding(rule: str, code: str) -> None:
+    loaded = load(models__lot=SITED + f"rules:\n  - {rule}\n")
+    assert loaded.blueprint is None
+    assert code in {each.rule.code for each in loaded.diagnostics}

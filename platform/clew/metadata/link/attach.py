@@ -10,6 +10,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity, Field, FieldKind, RecordRule, Transition
+from clew.metadata.link.active import switched_on
 from clew.metadata.link.constraints import acyclics, indexes, no_overlaps, uniques
 from clew.metadata.link.drafts import EntityDraft, FieldDraft
 from clew.metadata.link.expressions import TITLE, Expressions
@@ -205,9 +206,12 @@ def _rules(linking: Linking, expressions: Expressions, draft: EntityDraft) -> tu
         condition = expressions.condition(text, each.at_node(key), draft.name, f"{each.path}.{key}", old=True)
         if condition is None:
             continue
-        if spec.forbid is not None:
-            negated = expressions.condition(f"!({spec.forbid})", each.at_node(key), draft.name, each.path, old=True)
-            condition = negated or condition
+        whole = f"!({spec.forbid})" if spec.forbid is not None else spec.require or ""
+        if spec.active is not None:
+            switched = switched_on(linking, entity, spec.active, each.at("active"), each.path)
+            whole = f"!({switched}) || ({whole})" if switched else whole
+        if whole != text:
+            condition = expressions.condition(whole, each.at_node(key), draft.name, each.path, old=True) or condition
         rule = RecordRule(
             name,
             condition,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from clew.metadata.spec.field import AnyField, TightenedField
+from clew.metadata.spec.others import ActiveSpec
 from clew.metadata.spec.words import (
     Expression,
     Flag,
@@ -82,6 +83,7 @@ class RuleSpec(Spec):
     fields: OneOrMany = doc("The fields to point at.", "所指向的字段。", default=())
     say: Label | None = doc("What to tell a person.", "提示文字。", default=None)
     warn: Flag = doc("Reported, not refused.", "仅提示,不拒绝。", default=False)
+    active: ActiveSpec | None = doc("Where and since when it is in force.", "生效的场所与日期。", default=None)
 
 
 class PostingSpec(Spec):

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from clew.kernel.scalars import parse_date
-from clew.metadata.spec.words import CodeName, Flag, Label, Name, Spec, Text, doc
+from clew.metadata.spec.words import CodeName, Flag, Label, Name, OneOrManyText, Spec, Text, doc
 
 
 def _date(value: Any) -> str:
@@ -28,6 +28,13 @@ def _label_or_more(value: Any) -> Any:
 
 
 Date = Annotated[str, BeforeValidator(_date), Field(json_schema_extra={"format": "date"})]
+
+
+class ActiveSpec(Spec):
+    """Switching on site by site: outside of this, what carries it does not exist."""
+
+    sites: OneOrManyText = doc("Keys of the sites where it is in force.", "生效场所的代码。", default=())
+    from_: Date | None = doc("First day it is in force.", "生效日期。", alias="from", default=None)
 
 
 class ProjectSpec(Spec):
