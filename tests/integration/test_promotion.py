@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from clew.audit.leaf import entries_of
 from clew.cli.app import run
 from clew.cli.bundle_files import read_bundle
 from clew.kernel.ids import uuid7
@@ -236,6 +237,9 @@ def test_an_environment_only_becomes_stricter(journey: Journey, monkeypatch: pyt
         assert error["code"] == "ENVIRONMENT_FINAL"
     shown = journey.done("environment", "show", on=journey.test)
     assert (shown["environment"], shown["told"], shown["reason"]) == ("production", 2, "b")
+    # Each telling stands in the trail.
+    leaves = in_thread(lambda: trail(journey.test))
+    assert [each["environment"].new for each in leaves] == ["test", "production"]
     # Not by hand either: what was told can only be added to.
     assert "insert-only" in in_thread(lambda: by_hand(journey.test))
     # A process that expects something else does not begin.
@@ -254,6 +258,18 @@ async def stored(database: TestDatabase) -> list[Any]:
                     sa.select(system.promotion.c.release, system.promotion.c.digest, system.promotion.c.bundle)
                 )
             )
+    finally:
+        await opened.close()
+
+
+async def trail(database: TestDatabase) -> list[Any]:
+    """The fields of what the trail says about the environment, oldest first."""
+    opened = await database.open()
+    try:
+        async with opened.read() as connection:
+            leaf = system.leaf.c
+            chosen = sa.select(leaf.fields).where(leaf.entity == "clew.environment").order_by(leaf.at)
+            return [entries_of(row[0]) for row in await connection.fetch(chosen)]
     finally:
         await opened.close()
 

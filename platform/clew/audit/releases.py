@@ -7,14 +7,17 @@ documentation, and its digest ties every later leaf (which names its release) to
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
-from clew.audit.trail import record_event
+from clew.audit.trail import Changed, record_event
 from clew.kernel.canonical import digest
 from clew.kernel.context import Context
 from clew.storage import system
 from clew.storage.engine import Connection
+from clew.storage.promotion.environment import declaration, earlier
+from clew.storage.releases import current_number
 
 ACTION, SUBJECT = "release", "clew.release"
 POLICIES = "permissions/"
@@ -44,9 +47,37 @@ async def record_release(connection: Connection, context: Context, number: int) 
         **{name: value for name, value in found.items() if value not in ("", [])},
         "sources": sources_digest(sources),
         "policies": policies_digest(sources),
+        **await _promoted(connection, number),
     }
     database_id = await connection.fetch_value(sa.select(system.platform.c.database_id))
     await record_event(connection, context, str(number), ACTION, SUBJECT, database_id, told, reason=note)
+
+
+async def _promoted(connection: Connection, number: int) -> dict[str, Any]:
+    """Of a promoted release: its bundle, and who signed it with which meaning."""
+    kept = system.promotion.c
+    row = await connection.fetch_one(sa.select(kept.digest, kept.bundle).where(kept.release == number))
+    if row is None:
+        return {}
+    signed = [f"{each['meaning']}: {each['login']} ({each['account']})" for each in row[1]["signatures"]]
+    return {"bundle": row[0], "signed": signed}
+
+
+async def record_environment(connection: Connection, context: Context) -> None:
+    """Store, in the transaction that tells it, what a database was told to be and whose seals it believes."""
+    told = await declaration(connection)
+    before = await earlier(connection, told)
+    particulars = {
+        "number": told.number,
+        "environment": Changed(before.environment.value, told.environment.value),
+        "trusted": Changed(sorted(before.trusted), sorted(told.trusted)),
+        "by": told.by,
+    }
+    database_id = await connection.fetch_value(sa.select(system.platform.c.database_id))
+    release = str(await current_number(connection))
+    await record_event(
+        connection, context, release, "environment", "clew.environment", database_id, particulars, reason=told.reason
+    )
 
 
 def sources_digest(sources: Mapping[str, str]) -> str:

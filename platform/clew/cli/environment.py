@@ -91,13 +91,15 @@ async def _show(given: Situation) -> Declaration:
 async def _set(
     given: Situation, environment: Environment, trusted: Mapping[str, str] | None, by: str, reason: str
 ) -> Declaration:
-    from clew.cli.applying import open_to_servers, owner_database
+    from clew.audit.releases import record_environment
+    from clew.cli.applying import open_to_servers, operator_context, owner_database
     from clew.storage.promotion.environment import declaration, declare
 
     async with owner_database(given.settings, whatever=True) as database:
         async with database.migrate() as connection:
             keep = (await declaration(connection)).trusted if trusted is None else trusted
             told = await declare(connection, environment, keep, by, reason)
+            await record_environment(connection, operator_context())
         await open_to_servers(given.settings, database)
     return told
 

@@ -1,4 +1,4 @@
-"""`active: {sites, from}` as a condition: what carries it is compiled with it, so nothing treats it as a special case."""
+"""`active: {sites, from}` as a condition: what carries it is compiled with it, and nothing treats it specially."""
 
 from __future__ import annotations
 

@@ -53,7 +53,17 @@ async def declaration(connection: Connection) -> Declaration:
     """What this database is now: development until it was told otherwise."""
     if system.environment.name not in await system.existing_tables(connection):
         return UNTOLD
-    row = await connection.fetch_one(sa.select(*_COLUMNS).order_by(system.environment.c.number.desc()).limit(1))
+    return await _last(connection, sa.true())
+
+
+async def earlier(connection: Connection, told: Declaration) -> Declaration:
+    """What it was before it was told this."""
+    return await _last(connection, system.environment.c.number < told.number)
+
+
+async def _last(connection: Connection, which: sa.ColumnElement[bool]) -> Declaration:
+    number = system.environment.c.number
+    row = await connection.fetch_one(sa.select(*_COLUMNS).where(which).order_by(number.desc()).limit(1))
     if row is None:
         return UNTOLD
     return Declaration(row[0], Environment(row[1]), MappingProxyType(dict(row[2])), *row[3:])
