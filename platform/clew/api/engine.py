@@ -25,11 +25,12 @@ from clew.api.operations import READ_ID, Call, Operation, ReadBack, Reading, arg
 from clew.api.planner import DISCOVERY, Planner, Selected
 from clew.api.trees import Shape
 from clew.api.view import READ_FEATURES, Views
+from clew.identity.errors import SessionEnded
 from clew.kernel.clock import Clock
 from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint
 from clew.records.query import plan as p
-from clew.records.query.run import Prepared, SessionEnded, prepare
+from clew.records.query.run import Prepared, prepare
 from clew.storage.engine import Connection, Database
 from clew.storage.tables import Tables
 

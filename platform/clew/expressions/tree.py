@@ -281,6 +281,7 @@ USER_MEMBERS: Mapping[str, Type] = {
     "department": Type(Base.ID, nullable=True),
     "employee": Type(Base.ID, nullable=True),
     "families": Type(Base.LIST, element=Type(Base.TEXT)),
+    "party": Type(Base.ID, nullable=True),
 }
 """What `user.` offers; the values come from `kernel.context.Person`."""
 

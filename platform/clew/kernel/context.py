@@ -23,6 +23,27 @@ NOWHERE = Scope()
 EVERYWHERE = Scope(None, None)
 
 
+def united(one: Scope, other: Scope) -> Scope | None:
+    """What both give together; None when no single scope says exactly that (site A for family X, site B for Y)."""
+    if _within(other.sites, one.sites) and _within(other.families, one.families):
+        return one
+    if _within(one.sites, other.sites) and _within(one.families, other.families):
+        return other
+    if _alike(one.families, other.families):
+        return Scope(tuple(dict.fromkeys((*(one.sites or ()), *(other.sites or ())))), one.families)
+    if _alike(one.sites, other.sites):
+        return Scope(one.sites, tuple(dict.fromkeys((*(one.families or ()), *(other.families or ())))))
+    return None
+
+
+def _within(inner: tuple[object, ...] | None, outer: tuple[object, ...] | None) -> bool:
+    return outer is None or (inner is not None and set(inner) <= set(outer))
+
+
+def _alike(one: tuple[object, ...] | None, other: tuple[object, ...] | None) -> bool:
+    return _within(one, other) and _within(other, one)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """The person or service account behind a request: what `user.` means in expressions.
@@ -40,7 +61,9 @@ class Person:
     department: UUID | None = None
     employee: UUID | None = None
     families: tuple[str, ...] = ()
-    scopes: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
+    party: UUID | None = None
+    """The supplier, customer or other record an external user acts for."""
+    scopes: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     def scope(self, role: str) -> Scope:
         """What the person's assignment to a role reaches; nothing when there is none."""

@@ -45,6 +45,7 @@ class Judge:
             "user.employee": person.employee,
             "user.families": list(person.families),
             **{f"user.{fact}@{role}": list(person.fact(f"{fact}@{role}")) for role in person.roles for fact in _SCOPED},
+            "user.party": person.party,
             "now": now,
             "today": today,
         }

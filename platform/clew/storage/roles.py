@@ -43,4 +43,6 @@ def rights(table: str) -> str:
         return "SELECT"
     if table in system.INSERT_ONLY:
         return "SELECT, INSERT"
+    if table in system.NEVER_DELETED:
+        return "SELECT, INSERT, UPDATE"
     return "SELECT, INSERT, UPDATE, DELETE"

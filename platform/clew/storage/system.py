@@ -203,8 +203,113 @@ session = sa.Table(
     sa.Index("ix_clew_session__account", "account"),
 )
 
+# Identity: who may sign in, how they prove it, what they were given. Logins are never reissued, rows never deleted.
+account = sa.Table(
+    "clew_account",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("login", Text(), nullable=False),
+    sa.Column("name", Text(), nullable=False),
+    sa.Column("kind", Text(), nullable=False),  # person | service | external
+    sa.Column("state", Text(), nullable=False),  # active | disabled
+    sa.Column("epoch", Integer(), nullable=False),
+    sa.Column("employee", Id()),
+    sa.Column("facts", Json(), nullable=False),  # site, department, party: what conditions may ask about the person
+    sa.Column("subject", Text()),  # issuer and subject of single sign-on
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("disabled_at", Instant()),
+    sa.Index("ux_clew_account__login", "login", unique=True),
+    sa.Index("ux_clew_account__subject", "subject", unique=True),
+    sa.Index("ix_clew_account__employee", "employee"),
+)
+credential = sa.Table(
+    "clew_credential",
+    metadata,
+    sa.Column("account", Id(), primary_key=True),
+    sa.Column("password", Text()),
+    sa.Column("password_at", Instant()),
+    sa.Column("must_change", Truth(), nullable=False),
+    sa.Column("history", Json(), nullable=False),
+    sa.Column("pin", Text()),
+    sa.Column("totp", Text()),  # encrypted
+    sa.Column("totp_on", Truth(), nullable=False),
+    sa.Column("totp_step", Integer(), nullable=False),  # the last time step that was used: a code counts once
+)
+throttle = sa.Table(
+    "clew_throttle",
+    metadata,
+    sa.Column("account", Id(), primary_key=True),
+    sa.Column("tries", Integer(), nullable=False),
+    sa.Column("locked_until", Instant()),
+    sa.Column("at", Instant(), nullable=False),
+)
+token = sa.Table(
+    "clew_token",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("digest", Text(), nullable=False),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("name", Text(), nullable=False),
+    sa.Column("scopes", Json(), nullable=False),  # roles it is narrowed to; empty: all of the account
+    sa.Column("created_by", Id(), nullable=False),
+    sa.Column("created_at", Instant(), nullable=False),
+    sa.Column("expires_at", Instant(), nullable=False),
+    sa.Column("revoked_at", Instant()),
+    sa.Index("ux_clew_token__digest", "digest", unique=True),
+    sa.Index("ix_clew_token__account", "account"),
+)
+assignment = sa.Table(
+    "clew_assignment",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("role", Text(), nullable=False),
+    sa.Column("sites", Json()),  # null: all
+    sa.Column("families", Json()),  # null: all
+    sa.Column("kind", Text(), nullable=False),  # permanent | delegation | break_glass | claim
+    sa.Column("state", Text(), nullable=False),  # requested | active | refused | ended
+    sa.Column("valid_from", Instant(), nullable=False),
+    sa.Column("valid_to", Instant()),
+    sa.Column("delegator", Id()),
+    sa.Column("requested_by", Id(), nullable=False),
+    sa.Column("requested_at", Instant(), nullable=False),
+    sa.Column("granted_by", Id()),
+    sa.Column("granted_at", Instant()),
+    sa.Column("ended_by", Id()),
+    sa.Column("ended_at", Instant()),
+    sa.Column("reason", Text(), nullable=False),
+    sa.Column("record", Id()),  # the business record it came from
+    sa.Index("ix_clew_assignment__account", "account", "state"),
+    sa.Index("ix_clew_assignment__delegator", "delegator"),
+    sa.Index("ux_clew_assignment__record", "record", unique=True),
+)
+break_glass = sa.Table(
+    "clew_break_glass",
+    metadata,
+    sa.Column("assignment", Id(), primary_key=True),
+    sa.Column("reviewed_by", Id()),
+    sa.Column("reviewed_at", Instant()),
+    sa.Column("verdict", Text()),  # justified | not_justified
+    sa.Column("note", Text(), nullable=False),
+)
+handover = sa.Table(
+    "clew_handover",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("what", Text(), nullable=False),
+    sa.Column("opened_at", Instant(), nullable=False),
+    sa.Column("closed_at", Instant()),
+    sa.Column("closed_by", Id()),
+    sa.Column("to_account", Id()),
+    sa.Index("ix_clew_handover__account", "account"),
+)
+
 PARTITIONED = (leaf.name, outbox.name)
 INSERT_ONLY = (leaf.name, outbox.name, environment.name, promotion.name)
+INSERT_ONLY = (leaf.name, outbox.name)
+NEVER_DELETED = tuple(each.name for each in (account, credential, token, assignment, break_glass, handover))
+"""A server may add to and change these, but nothing in them goes away."""
 
 
 async def ensure_system(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from clew.access.decision import Decision
+from clew.identity import sessions
 from clew.metadata.blueprint import Blueprint
 from clew.records.query.items import record_json
 from clew.records.query.json_text import Sql, constant, json_object, or_null
@@ -15,7 +16,6 @@ from clew.records.query.plan import ListRoot, NodeRoot, Plan, RecordRoot, Root, 
 from clew.records.query.predicates import inner_text
 from clew.records.query.scope import Build, Scope, select_from
 from clew.records.query.values import bound, type_of
-from clew.storage import system
 from clew.storage.dialects import compile_statement
 from clew.storage.engine import Compiled, DialectName
 from clew.storage.tables import Tables
@@ -106,16 +106,7 @@ def _by_id(build: Build, entity: str, root: NodeRoot, items: tuple[object, ...])
 
 
 def _session_holds() -> Sql:
-    """The caller's session is still the one the facts were read from: same epoch, not revoked, not expired."""
-    session = system.session
-    return sa.exists(
-        sa.select(sa.literal_column("1"))
-        .select_from(session)
-        .where(
-            session.c.id == sa.bindparam(SESSION, type_=Text()),
-            session.c.epoch == sa.bindparam(EPOCH, type_=Integer()),
-            session.c.expires_at > sa.bindparam(NOW, type_=Instant()),
-            session.c.revoked_at.is_(None),
-        )
+    """The caller's session is still the one the facts were read from."""
+    return sessions.holds(
+        sa.bindparam(SESSION, type_=Text()), sa.bindparam(EPOCH, type_=Integer()), sa.bindparam(NOW, type_=Instant())
     )
-

@@ -10,8 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from clew.access.decision import Decision
+from clew.identity.errors import SessionEnded
 from clew.kernel.context import Context
-from clew.kernel.errors import BadInput, ClewError
+from clew.kernel.errors import BadInput
 from clew.metadata.blueprint import Blueprint
 from clew.records.query.compile import EPOCH, NOW, SESSION, Statement, compile_plan
 from clew.records.query.plan import Plan
@@ -29,18 +30,11 @@ _FACTS: Mapping[str, Fact] = {
     "user.department": lambda context, now: context.person.department,
     "user.employee": lambda context, now: context.person.employee,
     "user.families": lambda context, now: list(context.person.families),
+    "user.party": lambda context, now: context.person.party,
     SESSION: lambda context, now: context.session,
     EPOCH: lambda context, now: context.epoch,
     NOW: lambda context, now: now,
 }
-
-
-class SessionEnded(ClewError):
-    """The session the request came with is no longer valid; nothing it read is shown."""
-
-    code, status = "UNAUTHENTICATED", 401
-    en = "Your session has ended. Sign in again."
-    zh = "会话已结束,请重新登录。"
 
 
 class BadValue(BadInput):
