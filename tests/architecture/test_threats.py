@@ -1,4 +1,4 @@
-"""docs/threats.md names tests; they exist, and none of the threats of this ground is missing."""
+"""docs/threats.md names tests; they exist, and no threat that once had a test has lost it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NUMBERS = {*range(1, 14), 15, 19, 20, 35, 41, 42, 46, 47, 48}
+NUMBERS = {*range(1, 14), 15, 19, 20, 25, 26, 28, 35, 41, 42, 46, 47, 48}
+"""Threats whose tests may not go; further ones are welcome."""
+KNOWN = range(1, 49)
 ROW = re.compile(r"^\| (\d+) `(\w+)` \| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
 
 
@@ -26,7 +28,10 @@ def existing() -> set[str]:
 def test_every_threat_has_its_test() -> None:
     page = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
     rows = ROW.findall(page)
-    assert {int(number) for number, _, _ in rows} == NUMBERS
+    numbers = [int(number) for number, _, _ in rows]
+    assert set(numbers) >= NUMBERS
+    assert set(numbers) <= set(KNOWN)
+    assert numbers == sorted(set(numbers)), "one row for each threat, in order"
     for number, name, tests in rows:
         assert f"`test_{name}`" in tests, f"threat {number} has no test of its name"
     named = set(re.findall(r"`(test_\w+)`", page))
