@@ -307,7 +307,6 @@ handover = sa.Table(
 
 PARTITIONED = (leaf.name, outbox.name)
 INSERT_ONLY = (leaf.name, outbox.name, environment.name, promotion.name)
-INSERT_ONLY = (leaf.name, outbox.name)
 NEVER_DELETED = tuple(each.name for each in (account, credential, token, assignment, break_glass, handover))
 """A server may add to and change these, but nothing in them goes away."""
 
