@@ -31,6 +31,10 @@ from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint
 from clew.records.query import plan as p
 from clew.records.query.run import Prepared, prepare
+from clew.records.signing.answers import SigningAnswers
+from clew.records.signing.verify import Verifier
+from clew.records.unit import Engine as RecordEngine
+from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
 from clew.storage.tables import Tables
 
@@ -67,8 +71,11 @@ class GraphQLEngine:
         clock: Clock,
         options: Options | None = None,
         features: Iterable[Feature] = READ_FEATURES,
+        blobs: Blobs | None = None,
     ) -> None:
+        """With `blobs`, a signature is verified down to the content of the record's files."""
         self.blueprint, self.tables, self.database, self.clock = blueprint, tables, database, clock
+        self._complete = SigningAnswers(Verifier(RecordEngine(blueprint, tables, ""), blobs)).complete
         self.options = options or Options()
         self.views = Views(blueprint, features)
 
@@ -198,6 +205,7 @@ class GraphQLEngine:
             self.database.dialect,
             session=caller.context.session is not None,
             late=tuple(planner.late),
+            after=self._complete if planner.incomplete else None,
         )
 
     def _remember(self, operation: Operation, key: Any, prepared: Prepared) -> None:
@@ -262,14 +270,23 @@ class GraphQLEngine:
         return calls
 
     def _reading(self, plan: p.Plan, planner: Planner, args: Mapping[str, Any], caller: Caller) -> Reading:
-        prepared = prepare(
-            plan, self.blueprint, self.tables, caller.decision, self.database.dialect, late=tuple(planner.late)
-        )
+        prepared = self._compile(plan, planner, caller)
 
         async def run(connection: Connection, slots: Mapping[str, Any]) -> str:
             return await prepared.fetch(connection, {**args, **slots}, caller.context, self.clock.now())
 
         return run
+
+    def _compile(self, plan: p.Plan, planner: Planner, caller: Caller) -> Prepared:
+        return prepare(
+            plan,
+            self.blueprint,
+            self.tables,
+            caller.decision,
+            self.database.dialect,
+            late=tuple(planner.late),
+            after=self._complete if planner.incomplete else None,
+        )
 
     def _reader(
         self,
@@ -286,10 +303,7 @@ class GraphQLEngine:
         prepared = operation.reads.get(key)
         if prepared is None:
             planner.late.clear()
-            plan = plan_record_selection(planner, selected, entity)
-            prepared = prepare(
-                plan, self.blueprint, self.tables, caller.decision, self.database.dialect, late=tuple(planner.late)
-            )
+            prepared = self._compile(plan_record_selection(planner, selected, entity), planner, caller)
             self._remember(operation, key, prepared)
 
         async def read(connection: Connection, id: UUID) -> str:

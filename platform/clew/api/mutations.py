@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,12 +22,14 @@ from clew.api import scalars
 from clew.api.build import Build, Factory, entity_type, required
 from clew.api.inputs import CREATE, UPDATE, given_record, input_fields
 from clew.api.operations import Call
+from clew.api.signing import proven, refuse_written_secrets, signature_argument
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 from clew.metadata import naming
-from clew.metadata.blueprint import Entity
+from clew.metadata.blueprint import Entity, Transition
 from clew.records.commands import BulkOutcome, Commands, Outcome, ReadBack
 from clew.records.commands import Call as Command
+from clew.records.signing.proven import Prover
 from clew.records.unit import Warned
 from clew.storage.engine import Connection
 
@@ -53,6 +55,7 @@ class CommandSpec:
             return {key: await read(connection, ids[0]) for key, read in readers.items()}
 
         with _api_paths():
+            refuse_written_secrets(call.selected)
             outcome = await self.act(self.commands, _command(call), call.arguments, read_back)
         parts: dict[str, str] = dict(outcome.answer)
         for each in children:
@@ -117,8 +120,10 @@ class BulkSpec:
 class Mutations:
     """The type `Mutation` with its payloads."""
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, prover: Prover | None = None) -> None:
+        """Without a prover nobody can sign."""
         self._commands = commands
+        self._prover = prover
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         fields = self._fields(build)
@@ -165,7 +170,9 @@ class Mutations:
             grant = access.transitions.get(move.name)
             if grant is not None and grant.allowed:
                 args = [*_version_args(), *([_needed_reason(build)] if move.reason else [])]
-                make = self._one(build, entity, _transition(move.name), args, build.text(move.label))
+                if move.sign is not None:
+                    args.append(signature_argument(build, move))
+                make = self._one(build, entity, _transition(move, self._prover), args, build.text(move.label))
                 yield naming.transition_mutation(name, move.name), make
 
     def _one(
@@ -241,10 +248,13 @@ def _void(entity: Entity) -> Act:
     return act
 
 
-def _transition(move: str) -> Callable[[Entity], Act]:
+def _transition(move: Transition, prover: Prover | None) -> Callable[[Entity], Act]:
     def of(entity: Entity) -> Act:
         async def act(commands: Commands, command: Command, args: Mapping[str, Any], read: ReadBack) -> Outcome:
-            return await commands.transition(command, entity.name, args["id"], move, args["rowVersion"], read_back=read)
+            if move.sign is not None:
+                command = replace(command, signing=await proven(prover, command.context, move, args))
+            version = args["rowVersion"]
+            return await commands.transition(command, entity.name, args["id"], move.name, version, read_back=read)
 
         return act
 

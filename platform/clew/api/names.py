@@ -12,7 +12,9 @@ from clew.metadata.blueprint import Blueprint, Entity
 SHARED_TYPES = (
     "Query", "Mutation", "Subscription", "Node", "PageInfo", "Money", "File", "Translated", "AuditEntry", "AuditChange",
     "SortDirection", "Voided", "MoneyInput", "TranslatedInput", "FileInput", "LinksInput", "RuleWarning", "BulkRow",
-    "BulkMode", "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
+    "BulkMode", "Signature", "SignatureConnection",
+    "SignatureEdge", "Signable", "SignatureInput",
+    "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
     "DateTimeFilter", "DurationFilter", "BooleanFilter", "MoneyFilter", "TranslatedFilter", "PresenceFilter",
     "String", "Int", "Float", "Boolean", "ID", "Decimal", "Date", "DateTime", "Duration", "BigInt", "JSON", "Cursor",
 )  # fmt: skip
@@ -72,7 +74,7 @@ class Names:
         if entity.key:
             self.queries.claim(naming.key_query(entity.name, entity.key), f"key of {who}")
         claims = Claims()
-        for taken in ("history", "audit", "__typename", "and", "or", "not", "isNull"):
+        for taken in ("history", "audit", "signatures", "signable", "__typename", "and", "or", "not", "isNull"):
             claims.claim(taken, "the platform")
         members: dict[str, str] = {}
         for name in (*entity.fields, *entity.inverses):

@@ -82,6 +82,8 @@ class Planner:
         self.build, self.paging = build, paging
         self._fragments, self._variables, self._flags = fragments, variables, flags
         self.late: list[Late] = []
+        self.incomplete = False
+        """Whether the answer holds tokens that are to be replaced (`records.signing.answers`)."""
         self._conditions, self._most_conditions = 0, conditions
 
     # ── selections ────────────────────────────────────────────────────────────────────────────────────────────────

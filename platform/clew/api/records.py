@@ -21,6 +21,7 @@ from clew.api.build import Build, Factory, entity_type, required
 from clew.api.connections import ManySpec, list_arguments
 from clew.api.leaves import leaf_field
 from clew.api.planner import Planner, Selected
+from clew.api.signatures import record_fields
 from clew.metadata import naming
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.records.query import plan as p
@@ -117,6 +118,7 @@ class Records:
 def _object(build: Build, entity: Entity) -> Any:
     def fields() -> dict[str, GraphQLField]:
         found = {api: member_field(build, entity, name) for api, name in build.members(entity)}
+        found.update(record_fields(build, entity))
         if build.access(entity.name).audit.allowed:
             first = {"first": GraphQLArgument(GraphQLInt)}
             version, entry = build.type(entity_type(entity.name, "Version")), build.type("AuditEntry")

@@ -19,6 +19,7 @@ from clew.api.names import Names
 from clew.api.ordering import Ordering
 from clew.api.records import Records
 from clew.api.roots import Roots
+from clew.api.signatures import SignatureTypes
 from clew.kernel.text import Locale
 from clew.metadata.blueprint import Blueprint
 
@@ -29,6 +30,7 @@ READ_FEATURES: tuple[Feature, ...] = (
     Aggregates(),
     Connections(),
     Records(),
+    SignatureTypes(),
     Roots(),
 )
 

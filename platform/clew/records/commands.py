@@ -23,6 +23,7 @@ from clew.records.errors import Unread
 from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
+from clew.records.signing.proven import Signing
 from clew.records.unit import Engine, TooEarly, Unit, Warned
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
@@ -45,6 +46,8 @@ class Call:
     idempotency_key: str | None = None
     foreign: bool = False
     """An import or connector: may give numbers and external ids."""
+    signing: Signing | None = None
+    """What was proven before the transaction, for a transition that takes a signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +330,7 @@ class _Run:
         unit = Unit(
             self.commands.engine, connection, call.context, call.decision, at, call.reason, call.foreign, self.elevated
         )
-        unit.keyed = key is not None
+        unit.keyed, unit.signing = key is not None, call.signing
         self.unit = unit
         done = await self.work(unit)
         await unit.flush()

@@ -7,7 +7,7 @@ one leaf. Nothing here commits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from clew.access.decision import Decision, EntityAccess, Grant
-from clew.audit.leaf import Circumstances, make_leaf
+from clew.audit.leaf import Circumstances, Leaf, make_leaf
 from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.ids import uuid7
@@ -26,6 +26,7 @@ from clew.records.judge import Judge, in_memory
 from clew.records.numbers import Numbers, Restart, Taken
 from clew.records.participants import Change, Participant, Signer
 from clew.records.rows import Record
+from clew.records.signing.proven import Signing
 from clew.records.statements import Statements
 from clew.records.values import plain
 from clew.storage.blobs import Blobs
@@ -159,6 +160,12 @@ class Unit:
     """The unit is one command and has written nothing: if its record is one row, that may wait for the end."""
     keyed: bool = False
     """The command's answer is kept under an idempotency key, after everything else."""
+    signing: Signing | None = None
+    """What the caller has proven and was shown, for commands that take a signature."""
+    at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What is done when all records have been written: signing them."""
+    leaves: list[Leaf] = field(default_factory=list)
+    """Leaves that belong to no version (signatures), stored with those of the versions."""
     waiting: store.Waiting | None = None
     warnings: list[Warned] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
@@ -328,12 +335,14 @@ class Unit:
 
     async def flush(self) -> None:
         """Store trail and events; the last thing a unit does before its commit."""
+        for finish in self.at_end:
+            await finish()
         circumstances = Circumstances(self.at, self.context, self.engine.release, self.reason)
         versions = [*self._versions.values(), *self._removed]
         leaves = [
             make_leaf(circumstances, each.action, each.entity, each.record_id, each.row_version, each.changes)
             for each in versions
-        ]
+        ] + self.leaves
         actor = self.context.person.id
         trail = [
             {
@@ -377,6 +386,7 @@ class Unit:
                 await statements.trail.run_many(self.connection, trail)
             await statements.events.run_many(self.connection, events)
         self._versions, self._noted, self._removed, self._events, self.waiting = {}, [], [], [], None
+        self.at_end, self.leaves = [], []
 
 
 def frozen(entity: Entity, state: str | None) -> bool:

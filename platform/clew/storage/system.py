@@ -305,8 +305,56 @@ handover = sa.Table(
     sa.Index("ix_clew_handover__account", "account"),
 )
 
+# Electronic signatures and the decisions on regulated actions: what was signed, and by which rule it was allowed.
+signature = sa.Table(
+    "clew_signature",
+    metadata,
+    sa.Column("signature_id", Id(), primary_key=True),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("row_version", Integer(), nullable=False),
+    sa.Column("record_sha256", Text(), nullable=False),
+    sa.Column("action", Text(), nullable=False),
+    sa.Column("meaning", Text(), nullable=False),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("employee", Id()),
+    sa.Column("printed_name", Text(), nullable=False),
+    sa.Column("role", Text(), nullable=False),
+    sa.Column("signed_at", Instant(), nullable=False),
+    sa.Column("time_zone", Text(), nullable=False),
+    sa.Column("components_used", Json(), nullable=False),
+    sa.Column("reason", Text()),
+    sa.Column("session", Text()),
+    sa.Column("address", Text(), nullable=False),
+    sa.Column("leaf_id", Id(), nullable=False),
+    sa.Column("signed_bytes", Text(), nullable=False),
+    sa.Column("digest", Text(), nullable=False),
+    sa.Index("ix_clew_signature__record", "record_id", "row_version"),
+    sa.Index("ix_clew_signature__session", "session", "signed_at"),
+)
+decision = sa.Table(
+    "clew_decision",
+    metadata,
+    sa.Column("decision_id", Id(), primary_key=True),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("outcome", Text(), nullable=False),  # allowed | refused
+    sa.Column("code", Text(), nullable=False),
+    sa.Column("action", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("row_version", Integer(), nullable=False),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("request_id", Text(), nullable=False),
+    sa.Column("release", Text(), nullable=False),
+    sa.Column("policy", Text(), nullable=False),
+    sa.Column("body", Text(), nullable=False),
+    sa.Column("digest", Text(), nullable=False),
+    sa.Index("ix_clew_decision__record", "record_id", "at"),
+    sa.Index("ix_clew_decision__at", "at"),
+)
+
 PARTITIONED = (leaf.name, outbox.name)
-INSERT_ONLY = (leaf.name, outbox.name, environment.name, promotion.name)
+INSERT_ONLY = (leaf.name, outbox.name, environment.name, promotion.name, signature.name, decision.name)
 NEVER_DELETED = tuple(each.name for each in (account, credential, token, assignment, break_glass, handover))
 """A server may add to and change these, but nothing in them goes away."""
 

@@ -91,7 +91,7 @@ def trail_json(scope: Scope, item: Trail) -> Sql:
         sa.select(json_object(members).label("j"))
         .select_from(leaf)
         .where(leaf.c.record_id == scope.rows.c.id, leaf.c.entity == scope.entity.name, *known, *granted)
-        .order_by(leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
+        .order_by(leaf.c.at.desc(), leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
         .limit(size_of(item.size))
         .correlate_except(leaf)
         .subquery(f"t{next(scope.build.numbers)}")

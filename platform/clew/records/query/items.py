@@ -30,6 +30,8 @@ from clew.records.query.plan import (
     Nested,
     One,
     OneOf,
+    Signable,
+    Signatures,
     Trail,
     Versions,
 )
@@ -56,12 +58,16 @@ def _member(scope: Scope, item: Item) -> str | Sql:
         return _one(scope, item)
     if isinstance(item, OneOf):
         return _one_of(scope, item)
-    from clew.records.query import history, listing
+    from clew.records.query import history, listing, signatures
 
     if isinstance(item, Many):
         return listing.related_json(scope, item)
     if isinstance(item, Versions):
         return history.versions_json(scope, item)
+    if isinstance(item, Signatures):
+        return signatures.signatures_json(scope, item)
+    if isinstance(item, Signable):
+        return signatures.signable_json(scope, item)
     assert isinstance(item, Trail)
     return history.trail_json(scope, item)
 

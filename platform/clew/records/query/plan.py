@@ -228,6 +228,24 @@ class Versions:
 
 
 @dataclass(frozen=True, slots=True)
+class Signatures:
+    """The electronic signatures of the record, oldest first: `nodes`, `edges`, `totalCount`, `pageInfo`."""
+
+    key: str
+    items: tuple[VersionItem, ...]
+    size: Value
+    after: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signable:
+    """What there is to sign: the version shown and the digest of its content."""
+
+    key: str
+    items: tuple[VersionItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Trail:
     """The audit leaves of this record, newest first."""
 
@@ -236,7 +254,7 @@ class Trail:
     size: Value
 
 
-Item = Leaf | Fixed | Nested | Elements | One | OneOf | Many | Versions | Trail
+Item = Leaf | Fixed | Nested | Elements | One | OneOf | Many | Versions | Trail | Signatures | Signable
 
 
 # ── what comes out of a list ──────────────────────────────────────────────────────────────────────────────────────

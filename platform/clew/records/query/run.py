@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,6 +20,8 @@ from clew.storage.engine import Connection, DialectName, Row
 from clew.storage.tables import Tables
 
 Fact = Callable[[Context, datetime], Any]
+After = Callable[[str, Connection], Awaitable[str]]
+"""Completes a text with what no statement can answer (`records.signing.answers`)."""
 _FACTS: Mapping[str, Fact] = {
     "user.id": lambda context, now: context.person.id,
     "user.login": lambda context, now: context.person.login,
@@ -51,6 +53,7 @@ class Prepared:
     statement: Statement
     facts: tuple[tuple[str, Fact], ...]
     late: tuple[Callable[[dict[str, Any]], None], ...] = ()
+    after: After | None = None
 
     async def fetch(self, connection: Connection, args: dict[str, Any], context: Context, now: datetime) -> str:
         """The answer as JSON text. `args` belongs to this call and is completed here."""
@@ -65,7 +68,7 @@ class Prepared:
         if self.statement.checks_session and not row[1]:
             raise SessionEnded()
         text: str = row[0]
-        return text
+        return text if self.after is None else await self.after(text, connection)
 
 
 def prepare(
@@ -77,6 +80,7 @@ def prepare(
     *,
     session: bool = False,
     late: tuple[Callable[[dict[str, Any]], None], ...] = (),
+    after: After | None = None,
 ) -> Prepared:
     """Compile a plan for callers with this decision."""
     statement = compile_plan(plan, blueprint, tables, decision, dialect, session=session)
@@ -84,7 +88,7 @@ def prepare(
     known = {**_FACTS, "today": lambda context, now: _today(now, zone)}
     needed = dict.fromkeys(statement.compiled.slots)
     facts = {name: known.get(name) or _of_assignment(name) for name in needed}
-    return Prepared(statement, tuple((name, fact) for name, fact in facts.items() if fact is not None), late)
+    return Prepared(statement, tuple((name, fact) for name, fact in facts.items() if fact is not None), late, after)
 
 
 def _of_assignment(name: str) -> Fact | None:
