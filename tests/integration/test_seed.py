@@ -135,7 +135,9 @@ async def every_version_has_its_leaf(host: RuntimeHost) -> None:
         for entity in pack().entities:
             history = host.current.tables.history(entity)
             versions += await connection.fetch_value(sa.select(sa.func.count()).select_from(history))
-    assert len({(record, version) for record, version, *_ in leaves}) == len(leaves) == versions == pending
+    assert len(leaves) == pending
+    written = [(record, version) for record, version, *_ in leaves if version]
+    assert len(set(written)) == len(written) == versions
     assert [each[:3] for each in leaves if verify_leaf(*each[3:])] == []
 
 
