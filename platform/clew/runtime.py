@@ -24,6 +24,7 @@ from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
+from clew.audit.sealing.sealer import Sealer
 from clew.jobs.upkeep import Upkeep, chores
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import Context, Person
@@ -153,7 +154,8 @@ class RuntimeHost:
         await self._beat()
         self._tasks.append(asyncio.create_task(self._watch()))
         finish = partial(resume, load=stored_blueprint, texts=TEXTS, signer=Signer(node=self.node))
-        upkeep = Upkeep(self.database, self.node, chores(self.database, self.blobs, self._owner, finish))
+        todo = chores(self.database, self.blobs, self._owner, finish)
+        upkeep = Upkeep(self.database, self.node, (*todo, *Sealer(self.database, self.settings).chores()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
 
     async def refresh(self) -> bool:

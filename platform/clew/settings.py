@@ -113,6 +113,31 @@ class Settings(BaseModel):
     socket_connections: int = _setting(
         1000, "Live connections (WebSocket and SSE) of one process.", "单进程的实时连接上限。", ge=1
     )
+    audit_key: str = _setting(
+        "",
+        "Ed25519 key that signs checkpoints of the trail: a PEM file, or the PEM text itself; empty: .clew/audit.pem in"
+        " the project, made when it is missing (in production it must be there).",
+        "签署审计检查点的 Ed25519 密钥:PEM 文件路径或 PEM 文本;留空为项目内 .clew/audit.pem,缺失时自动生成"
+        "(production 模式下必须已存在)。",
+        repr=False,
+    )
+    audit_checkpoint_every: float = _setting(
+        60.0, "Least seconds between two checkpoints of the trail.", "两次审计检查点之间的最短间隔(秒)。", gt=0
+    )
+    audit_outside_folder: Path | None = _setting(
+        None,
+        "Folder where checkpoints are kept besides the database, out of reach of its administrator.",
+        "检查点的库外存放目录,应在数据库管理员权限之外。",
+    )
+    audit_outside_url: str | None = _setting(
+        None, "Address every checkpoint is sent to (HTTP POST).", "每个检查点发送到的地址(HTTP POST)。"
+    )
+    audit_outside_required: float | None = _setting(
+        None,
+        "Refuse writes when checkpoints have failed to leave the database for this many seconds; empty: never.",
+        "检查点无法送出数据库超过该秒数时拒绝写入;留空则从不拒绝。",
+        gt=0,
+    )
     release_poll: float = _setting(
         1.0, "Seconds between looks for a newer release.", "检查新发布的间隔(秒)。", gt=0, le=60
     )
@@ -145,6 +170,11 @@ class Settings(BaseModel):
     @property
     def blob_folder(self) -> Path:
         return self.blobs or self.state_folder / "blobs"
+
+    @property
+    def audit_key_file(self) -> Path:
+        """Where the key of the trail is looked for when the setting does not hold it itself."""
+        return Path(self.audit_key) if self.audit_key else self.state_folder / "audit.pem"
 
     @property
     def loopback(self) -> bool:

@@ -105,6 +105,36 @@ leaf_pending = sa.Table(
     sa.Column("leaf_id", Id(), primary_key=True),
     sa.Column("at", Instant(), nullable=False),
 )
+audit_log = sa.Table(
+    "clew_audit_log",
+    metadata,
+    sa.Column("index", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("leaf_id", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),  # the leaf's
+    sa.Column("sealed_at", Instant(), nullable=False),
+    sa.Column("digest", Text(), nullable=False),
+    sa.Column("nodes", Text(), nullable=False),  # the subtrees this entry completes, the smallest first
+    sa.Column("link", Text(), nullable=False),
+    sa.Index("ux_clew_audit_log__leaf", "leaf_id", unique=True),
+)
+checkpoint = sa.Table(
+    "clew_audit_checkpoint",
+    metadata,
+    sa.Column("size", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("root", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("key", Text(), nullable=False),
+    sa.Column("note", Text(), nullable=False),
+)
+checkpoint_delivery = sa.Table(
+    "clew_audit_delivery",
+    metadata,
+    sa.Column("place", Text(), primary_key=True),
+    sa.Column("size", Integer(), nullable=False),  # of the newest checkpoint that arrived
+    sa.Column("tried_at", Instant(), nullable=False),
+    sa.Column("failing_since", Instant()),
+    sa.Column("error", Text()),
+)
 outbox = sa.Table(
     "clew_outbox",
     metadata,
@@ -354,7 +384,16 @@ decision = sa.Table(
 )
 
 PARTITIONED = (leaf.name, outbox.name)
-INSERT_ONLY = (leaf.name, outbox.name, environment.name, promotion.name, signature.name, decision.name)
+INSERT_ONLY = (
+    leaf.name,
+    audit_log.name,
+    checkpoint.name,
+    outbox.name,
+    environment.name,
+    promotion.name,
+    signature.name,
+    decision.name,
+)
 NEVER_DELETED = tuple(each.name for each in (account, credential, token, assignment, break_glass, handover))
 """A server may add to and change these, but nothing in them goes away."""
 

@@ -1,0 +1,57 @@
+"""What can be wrong with the trail's keys, checkpoints and outside places, in words."""
+
+from __future__ import annotations
+
+from clew.kernel.errors import BadInput, ClewError, Conflict, Unavailable
+
+
+class AuditKeyMissing(Unavailable):
+    """There is no key to sign checkpoints with."""
+
+    code = "AUDIT_KEY_MISSING"
+    en, zh = "There is no key to sign checkpoints with: {file}", "没有可用于签署检查点的密钥:{file}"
+    hint_en = "Make one (clew audit key new --out FILE) and name it in the setting audit_key"
+    hint_zh = "请生成密钥(clew audit key new --out 文件),并在设置项 audit_key 中指定"
+
+
+class AuditKeyUnreadable(BadInput):
+    """The key is not an Ed25519 private key in PEM form."""
+
+    code = "AUDIT_KEY_UNREADABLE"
+    en = "The audit key is not an unencrypted Ed25519 private key in PEM form."
+    zh = "审计密钥不是未加密的 PEM 格式 Ed25519 私钥。"
+
+
+class AuditKeyUnknown(Conflict):
+    """The configured key is not the one the log names as its own."""
+
+    code = "AUDIT_KEY_UNKNOWN"
+    en = "The log is signed with key {expected}; the configured key is {found}. Nothing is signed with it."
+    zh = "日志的签署密钥为 {expected},而当前配置的密钥为 {found},未使用其签署。"
+    hint_en = "Change keys with: clew audit key rotate --old FILE --new FILE"
+    hint_zh = "更换密钥请用:clew audit key rotate --old 文件 --new 文件"
+
+
+class LogNotContinued(ClewError):
+    """The log in the database is not a continuation of one that was signed before."""
+
+    code, status = "AUDIT_LOG_BROKEN", 500
+    en = "The log does not continue the checkpoint of {size} entries ({place}): {what}. Nothing is signed."
+    zh = "日志未能延续 {size} 条的检查点({place}):{what}。未签署任何检查点。"
+    hint_en, hint_zh = "Find the place: clew audit verify", "定位问题:clew audit verify"
+
+
+class CheckpointUndelivered(Unavailable):
+    """Checkpoints have not left the database for too long, and the settings then refuse writes."""
+
+    code = "CHECKPOINT_UNDELIVERED"
+    en = "Checkpoints of the trail have not reached {place} since {since}, so nothing is written."
+    zh = "审计检查点自 {since} 起未能送达 {place},已停止写入。"
+    hint_en, hint_zh = "See why: clew doctor", "查看原因:clew doctor"
+
+
+class NotACheckpoint(BadInput):
+    """A text is not a checkpoint note."""
+
+    code = "NOT_A_CHECKPOINT"
+    en, zh = "{what} is not a checkpoint of a log.", "{what} 不是日志检查点。"
