@@ -11,7 +11,8 @@ from write_journey import context, mini
 
 from clew.audit.leaf import entries_of, verify_leaf
 from clew.audit.releases import policies_digest, release_recorder, sources_digest
-from clew.audit.trail import Changed, record_event
+from clew.audit.trail import Changed, Trail, record_event
+from clew.identity.ports import SecurityEvent
 from clew.storage import system
 from clew.storage.change import apply, plan
 from clew.storage.engine import Connection, Database
@@ -88,3 +89,13 @@ def test_policies_have_a_digest_of_their_own() -> None:
     changed = {**sources, "models/a.yaml": "other"}
     assert policies_digest(sources) == policies_digest(changed)
     assert sources_digest(sources) != sources_digest(changed)
+
+
+async def test_identity_has_its_witness_here(database: TestDatabase) -> None:
+    opened = await database.installed(mini())
+    event = SecurityEvent("account.disable", "account", ACCOUNT, context(), {"login": "wang"}, "left")
+    await opened.run_write(lambda connection: Trail().record(connection, event))
+    (leaf,) = await leaves(opened)
+    assert (leaf["action"], leaf["entity"], leaf["record_id"]) == ("account.disable", "clew.account", ACCOUNT)
+    header = json.loads(str(leaf["header"]))
+    assert (header["release"], header["reason"]) == ("1", "left")

@@ -15,10 +15,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.audit.leaf import Circumstances, Leaf, make_leaf
+from clew.identity.ports import SecurityEvent
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.storage import system
 from clew.storage.engine import Connection
+from clew.storage.releases import current_number
 
 PLATFORM = "clew."
 """What an event is about that is no record: `clew.account`, `clew.role`, `clew.release`, `clew.log` … A project's
@@ -75,3 +77,24 @@ async def append(connection: Connection, leaf: Leaf, actor: UUID) -> None:
     }
     await connection.execute(sa.insert(system.leaf), row)
     await connection.execute(sa.insert(system.leaf_pending), {"leaf_id": leaf.leaf_id, "at": leaf.at})
+
+
+class Trail:
+    """The witness of identity (`identity.ports.Witness`): its events, told under the release in force.
+
+    Subjects are things of the platform, so they get its prefix: `account` is told as `clew.account`.
+    """
+
+    async def record(self, connection: Connection, event: SecurityEvent) -> None:
+        release = str(await current_number(connection))
+        subject = event.subject if event.subject.startswith(PLATFORM) else PLATFORM + event.subject
+        await record_event(
+            connection,
+            event.context,
+            release,
+            event.action,
+            subject,
+            event.subject_id,
+            event.particulars,
+            event.reason,
+        )
