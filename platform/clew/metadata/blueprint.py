@@ -17,6 +17,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata.policies import Policies
+from clew.metadata.working_time import WorkingCalendar
 
 
 class FieldKind(StrEnum):
@@ -333,6 +334,7 @@ class Blueprint:
     """Relative path → text: what a release stores."""
     policies: Policies | None = None
     """None while the project has no permissions/."""
+    calendars: Mapping[str, WorkingCalendar] = field(default_factory=lambda: MappingProxyType({}))
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -28,6 +28,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
     }
     if linking.policies is not None:
         content["policies"] = meaning(linking.policies)
+    if linking.calendars:
+        content["calendars"] = {name: meaning(each) for name, each in linking.calendars.items()}
     return Blueprint(
         project=linking.project,
         entities=MappingProxyType(dict(sorted(linking.entities.items()))),
@@ -36,6 +38,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         digest=digest(content),
         sources=MappingProxyType(dict(sorted(sources.items()))),
         policies=linking.policies,
+        calendars=MappingProxyType(dict(sorted(linking.calendars.items()))),
     )
 
 

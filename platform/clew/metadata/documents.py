@@ -196,6 +196,8 @@ _EXPECTED = {
     "too_short": ("a list with enough entries", "足够长的列表"),
     "too_long": ("a list with so many entries", "长度合适的列表"),
     "missing": ("complete", "完整的值"),
+    "hours_type": ("working hours such as 08:30-12:00", "工作时段(如 08:30-12:00)"),
+    "year_type": ("a year such as 2026", "年份(如 2026)"),
 }
 
 

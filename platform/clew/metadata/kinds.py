@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clew.metadata.spec.calendar import CalendarSpec
 from clew.metadata.spec.entity import EntitySpec, OverlaySpec
 from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec, LabelsSpec, ProjectSpec
 from clew.metadata.spec.permissions import PolicyTestSpec, RoleSpec, SeparationSpec
@@ -46,6 +47,7 @@ GROUND = (
     Kind("entity", EntitySpec, ("models", "overlays"), "entity", "实体", (("overlay", OverlaySpec),)),
     Kind("code_list", CodeListSpec, ("models", "overlays"), "code list", "代码表"),
     Kind("coding_rule", CodingRuleSpec, ("models", "overlays"), "coding rule", "编码规则"),
+    Kind("calendar", CalendarSpec, ("calendars", "overlays"), "working calendar", "工作日历"),
     Kind("labels", LabelsSpec, ("i18n",), "label file", "标签文件"),
     Kind("role", RoleSpec, ("permissions",), "role", "角色"),
     Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),

@@ -332,6 +332,33 @@ OVERLAY_LOOSENS = Rule(
     "OVERLAY_LOOSENS", "An overlay may only add or tighten: {reason}.", "叠加层只能新增或收紧:{reason_zh}。"
 )
 
+# Working calendars
+CALENDAR_EMPTY = Rule("CALENDAR_EMPTY", "Nobody ever works by `{name}`.", "`{name}` 没有任何工作时段。")
+CALENDAR_TWICE = Rule(
+    "CALENDAR_TWICE",
+    "`{site}` works by `{other}` already.",
+    "`{site}` 已按 `{other}` 工作。",
+    "A site works by one calendar, and one calendar is the default.",
+    "一个场所只按一份日历工作,默认日历也只有一份。",
+)
+CALENDAR_COUNTRY = Rule(
+    "CALENDAR_COUNTRY",
+    "The holidays of `{name}` are not known.",
+    "没有 `{name}` 的节假日数据。",
+    "Use an ISO 3166-1 code such as CN, or list the days under free.",
+    "请用 ISO 3166-1 代码(如 CN),或在 free 中列出日期。",
+)
+CALENDAR_NOT_ANNOUNCED = Rule(
+    "CALENDAR_NOT_ANNOUNCED",
+    "The make-up working days of {name} in {year} are not known yet.",
+    "{name} {year} 年的调休安排尚未公布。",
+    "List them under working when they are announced; until then leave the year out.",
+    "公布后请在 working 中列出;在此之前不要发布该年份。",
+    Severity.WARNING,
+)
+CALENDAR_OTHER_YEAR = Rule("CALENDAR_OTHER_YEAR", "{day} lies in another year.", "{day} 不在该年份内。")
+SHIFTS_OVERLAP = Rule("SHIFTS_OVERLAP", "These working hours overlap.", "工作时段相互重叠。")
+
 
 def all_rules() -> tuple[Rule, ...]:
     """Every rule of this room, by code."""

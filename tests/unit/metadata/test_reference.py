@@ -12,7 +12,7 @@ from clew.kernel.diagnostics import Findings
 from clew.metadata.documents import read
 from clew.metadata.kinds import DEFAULT_KINDS
 from clew.metadata.source import parse
-from clew.metadata.spec import entity, field, others, permissions
+from clew.metadata.spec import calendar, entity, field, others, permissions
 from clew.metadata.spec.words import Spec
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -33,7 +33,7 @@ def test_every_key_and_kind_is_documented(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     models = [
         value
-        for module in (entity, field, others)
+        for module in (calendar, entity, field, others, permissions)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Spec) and value is not Spec
     ]

@@ -13,6 +13,7 @@ from clew.metadata.blueprint import Project
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
 from clew.metadata.link.attach import attach
+from clew.metadata.link.calendars import link_calendars
 from clew.metadata.link.checks import (
     check_names,
     check_renames,
@@ -50,6 +51,7 @@ def link(
     expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists))
     finished = {name: attach(linking, expressions, draft) for name, draft in linking.drafts.items()}
     linking.entities = finished
+    link_calendars(linking)
     check_patterns(linking)
     check_units(linking)
     check_systems(linking)
