@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,12 @@ from clew.api.mutations import Mutations
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
+from clew.audit.trail import Trail
+from clew.identity.book import book_of
+from clew.identity.desk import Desk, desk
+from clew.identity.policy import CredentialPolicy
+from clew.identity.secrets import Hasher, Vault, installation_key
+from clew.identity.sessions import Limits
 from clew.jobs.upkeep import Upkeep, chores
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import Context, Person
@@ -96,7 +103,13 @@ class Runtime:
     graphql: GraphQL
     decide: Callable[[Context], Decision]
     clock: Clock
+    desk: Desk
     operator: Person = OPERATOR
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the project has policies, so that everybody signs in."""
+        return self.blueprint.policies is not None
 
     def operator_call(self, locale: Locale, reason: str | None = None) -> Call:
         """A command or read by the operator at this machine, from the command line."""
@@ -226,10 +239,10 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
                 await expect(connection, settings.environment)
         blobs = Blobs(settings.blob_folder)
 
-        feed, options = Feed(database, clock), graphql_options(settings)
+        feed, options, identity = Feed(database, clock), graphql_options(settings), identity_parts(settings)
 
         def build(found: Release) -> Runtime:
-            return assemble(found, stored_blueprint(found.sources), database, clock, feed, blobs, options)
+            return assemble(found, stored_blueprint(found.sources), database, clock, feed, blobs, options, identity)
 
         first = await asyncio.to_thread(build, await releases.current(database))
         host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
@@ -248,14 +261,68 @@ def assemble(
     feed: Feed,
     blobs: Blobs,
     options: Options | None = None,
+    identity: IdentityParts | None = None,
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
     decision = permit_all(blueprint)
-    commands = Commands(database, blueprint, tables, release=str(found.number), blobs=blobs)
+    commands = Commands(database, blueprint, tables, release=str(found.number), blobs=blobs, clock=clock)
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database))
     return Runtime(
-        found.number, blueprint, found.catalog, tables, database, commands, graphql, lambda context: decision, clock
+        found.number,
+        blueprint,
+        found.catalog,
+        tables,
+        database,
+        commands,
+        graphql,
+        lambda context: decision,
+        clock,
+        identity_desk(identity or identity_parts(Settings()), blueprint, database, clock),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityParts:
+    """What identity keeps across releases."""
+
+    vault: Vault
+    policy: CredentialPolicy
+    limits: Limits
+    hasher: Hasher
+
+
+def identity_parts(settings: Settings) -> IdentityParts:
+    """What the settings say about credentials and sessions."""
+    policy = CredentialPolicy(
+        length=settings.password_length,
+        max_age=timedelta(days=settings.password_days) if settings.password_days else None,
+        tries=settings.sign_in_tries,
+        lock=timedelta(seconds=settings.sign_in_lock),
+    )
+    limits = Limits(timedelta(seconds=settings.session_idle), timedelta(seconds=settings.session_limit))
+
+    def key() -> str | None:
+        if settings.secret_key:
+            return settings.secret_key
+        # Many nodes on one server would each make a key of their own and not read each other's secrets.
+        shared = settings.production and bool(settings.database_url)
+        return None if shared else installation_key(settings.state_folder / "secret.key")
+
+    return IdentityParts(Vault(key), policy, limits, Hasher())
+
+
+def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database, clock: Clock) -> Desk:
+    """Identity under one release's policies, witnessed by the trail."""
+    return desk(
+        database,
+        clock,
+        Trail(),
+        parts.vault,
+        policy=parts.policy,
+        limits=parts.limits,
+        hasher=parts.hasher,
+        roles=book_of(blueprint.policies),
     )
 
 

@@ -145,7 +145,53 @@ class Settings(BaseModel):
         10.0, "Seconds running requests get to finish at shutdown.", "停机时等待在途请求的秒数。", ge=0
     )
 
-    @field_validator("origins", mode="before")
+    public_url: str = _setting(
+        "", "The address people use, such as https://clew.example.com; https makes cookies travel over TLS only.",
+        "用户访问本系统的地址,如 https://clew.example.com;https 时 Cookie 仅经 TLS 传输。",
+    )  # fmt: skip
+    trust_this_machine: bool = _setting(
+        False,
+        "Development, loopback only: who does not sign in is this machine's operator, with every right.",
+        "仅供开发且仅限本机:未登录者视为本机操作员,拥有全部权限。",
+    )
+    secret_key: str = _setting(
+        "",
+        "Key that seals stored secrets (code generators); empty: .clew/secret.key, made when first needed, except in"
+        " production on a database server.",
+        "加密已存密钥(动态验证码)的密钥;留空则用首次需要时生成的 .clew/secret.key(生产模式且用数据库服务器时除外)。",
+        repr=False,
+    )
+    session_idle: float = _setting(
+        600.0, "Seconds without a request that end a session.", "无操作多少秒后会话结束。", ge=30, le=86_400
+    )
+    session_limit: float = _setting(
+        43_200.0, "Seconds after which a session ends in any case.", "会话最长秒数。", ge=60, le=604_800
+    )
+    password_length: int = _setting(12, "Least characters of a password.", "密码最少字符数。", ge=8, le=64)
+    password_days: int = _setting(
+        180, "Days after which a password must be changed; 0: never.", "密码多少天后须更换;0 表示不限。", ge=0
+    )
+    oidc_issuer: str = _setting(
+        "", "Single sign-on: the provider's issuer address.", "单点登录:身份提供方地址(issuer)。"
+    )
+    oidc_client_id: str = _setting("", "Single sign-on: our client id.", "单点登录:客户端标识。")
+    oidc_client_secret: str = _setting("", "Single sign-on: our client secret.", "单点登录:客户端密钥。", repr=False)
+    oidc_login_claim: str = _setting(
+        "preferred_username", "Claim that is the login here.", "作为本系统登录账号的声明(claim)。"
+    )
+    oidc_roles_claim: str = _setting("groups", "Claim that lists groups.", "列出用户组的声明(claim)。")
+    oidc_roles: tuple[str, ...] = _setting(
+        (), "Which group gives which role: group=role, separated by commas.", "用户组对应的角色:组=角色,逗号分隔。"
+    )
+    oidc_create: bool = _setting(
+        False, "Make an account for whoever the provider vouches for.", "为身份提供方认可的用户自动建立账号。"
+    )
+    sign_in_tries: int = _setting(
+        5, "Wrong tries, over every way in, that lock an account.", "各途径累计多少次失败后锁定账号。", ge=2, le=100
+    )
+    sign_in_lock: float = _setting(900.0, "Seconds a lock lasts.", "锁定持续秒数。", ge=1)
+
+    @field_validator("origins", "oidc_roles", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -7,24 +7,28 @@ An operation is run here instead, because our answers are JSON text that is spli
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, NotRequired, Protocol, TypedDict, cast
 
 import msgspec
+from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 from strawberry.types.unset import UNSET
 
 from clew.api.exchange import Answer, Question, RequestBody
+from clew.kernel.errors import ClewError
 
 PROTOCOL = "graphql-transport-ws"
 WRONG_PROTOCOL, TOO_MANY, SERVICE_RESTART = 4406, 4429, 1012
 
 Answers = Callable[[Question], AsyncGenerator[Answer, None]]
 """Every answer of one operation; what goes wrong is an answer too."""
+Welcome = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Takes the payload of `connection_init`; raises a ClewError for somebody who is not let in."""
 
 
 class Wire(Protocol):
@@ -81,22 +85,31 @@ class _Messages:
             await self._wire.close(code, reason)
 
 
-class _Welcome:
-    """Everybody who introduces themselves: who they are was seen from the request that opened the socket."""
+class _Door:
+    """Lets in whom `welcome` lets in, by the payload they introduce themselves with."""
 
-    async def on_ws_connect(self, context: None) -> Any:
+    def __init__(self, welcome: Welcome) -> None:
+        self._welcome = welcome
+
+    async def on_ws_connect(self, context: dict[str, Any]) -> Any:
+        try:
+            await self._welcome(context.get("connection_params") or {})
+        except ClewError:
+            raise ConnectionRejectionError from None
         return UNSET
 
 
-class Conversation(BaseGraphQLTransportWSHandler[None, None]):
+class Conversation(BaseGraphQLTransportWSHandler[dict[str, Any], None]):
     """One accepted socket. `handle` returns when it is over and nothing of it runs any more."""
 
-    def __init__(self, wire: Wire, answers: Answers, *, init_timeout: float, operations: int) -> None:
+    def __init__(
+        self, wire: Wire, answers: Answers, welcome: Welcome, *, init_timeout: float, operations: int
+    ) -> None:
         nothing: Any = None
         super().__init__(
-            view=cast(Any, _Welcome()),
+            view=cast(Any, _Door(welcome)),
             websocket=cast(Any, _Messages(wire)),
-            context=None,
+            context={},
             root_value=None,
             schema=nothing,
             connection_init_wait_timeout=timedelta(seconds=init_timeout),
@@ -130,7 +143,7 @@ class Conversation(BaseGraphQLTransportWSHandler[None, None]):
         payload: Any = {"query": asked.question()}
         return await super().handle_subscribe({"id": message["id"], "type": "subscribe", "payload": payload})
 
-    async def run_operation(self, operation: Operation[None, None]) -> None:
+    async def run_operation(self, operation: Operation[dict[str, Any], None]) -> None:
         """Every answer as it comes, then `complete`; a request error ends the operation."""
         name = operation.id
         async with aclosing(self._answers(cast(Question, operation.query))) as answers:

@@ -244,8 +244,12 @@ class GraphQLEngine:
             key = call.selected.key
             try:
                 parts.append((key, await call.selected.spec.run(call)))
-            except SessionEnded:
-                raise
+            except SessionEnded as error:
+                # Before anything is written the whole request may be decided anew; afterwards it is told per field.
+                if not parts:
+                    raise
+                parts.append((key, "null"))
+                errors.append(answers.error_entry(error, context.locale, context.request_id, (key,)))
             except ClewError as error:
                 parts.append((key, "null"))
                 errors.append(answers.error_entry(error, context.locale, context.request_id, (key,)))
@@ -270,20 +274,21 @@ class GraphQLEngine:
         return calls
 
     def _reading(self, plan: p.Plan, planner: Planner, args: Mapping[str, Any], caller: Caller) -> Reading:
-        prepared = self._compile(plan, planner, caller)
+        prepared = self._compile(plan, planner, caller, session=caller.context.session is not None)
 
         async def run(connection: Connection, slots: Mapping[str, Any]) -> str:
             return await prepared.fetch(connection, {**args, **slots}, caller.context, self.clock.now())
 
         return run
 
-    def _compile(self, plan: p.Plan, planner: Planner, caller: Caller) -> Prepared:
+    def _compile(self, plan: p.Plan, planner: Planner, caller: Caller, *, session: bool = False) -> Prepared:
         return prepare(
             plan,
             self.blueprint,
             self.tables,
             caller.decision,
             self.database.dialect,
+            session=session,
             late=tuple(planner.late),
             after=self._complete if planner.incomplete else None,
         )

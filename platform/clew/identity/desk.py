@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from clew.identity import accounts, sessions
+from clew.identity.accounts import Account
 from clew.identity.assignments import Assignments
 from clew.identity.credentials import Credentials, Proof
 from clew.identity.errors import SessionEnded, SignInFailed
@@ -52,11 +53,19 @@ class Desk:
     def assignments(self) -> Assignments:
         return Assignments(self.witness, self.roles)
 
-    async def within(self, work: Callable[[Connection, datetime], Awaitable[T]]) -> T:
-        """Run a piece of administration in a transaction of its own."""
+    async def within(
+        self, work: Callable[[Connection, datetime], Awaitable[T]], context: Context | None = None
+    ) -> T:
+        """Run a piece of administration in a transaction of its own. With a context its session must still hold.
+
+        Raises SessionEnded.
+        """
 
         async def run(connection: Connection) -> T:
-            return await work(connection, self.clock.now())
+            at = self.clock.now()
+            if context is not None:
+                await sessions.require(connection, context, at)
+            return await work(connection, at)
 
         return await self.database.run_write(run)
 
@@ -105,6 +114,14 @@ class Desk:
         await self.within(work)
         async with self.database.read() as connection:
             return await sessions.find(connection, session.id, self.clock.now())
+
+    async def end_sessions(self, account: Account) -> None:
+        """Everybody who is signed in as this account, wherever, signs in again."""
+
+        async def work(connection: Connection, at: datetime) -> None:
+            await sessions.end_all(connection, account.id, at)
+
+        await self.within(work)
 
     async def leave(self, secret: str, context: Context) -> None:
         """Log out. Harmless for a session that has ended already."""

@@ -21,6 +21,14 @@ class SessionEnded(Unauthenticated):
     zh = "会话已结束,请重新登录。"
 
 
+class PasswordExpired(Forbidden):
+    """Signed in, but nothing else is done before the password is changed."""
+
+    code, status = "PASSWORD_DUE", 403
+    en, zh = "The password is due to be changed.", "密码已到期,须先修改。"
+    hint_en, hint_zh = "Change it: /me/password", "请在 /me/password 修改密码。"
+
+
 class SignInFailed(ClewError):
     """One answer for an unknown login, a wrong password, a locked and a disabled account (threat 28)."""
 

@@ -13,7 +13,9 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -84,8 +86,10 @@ def same(one: str, other: str) -> bool:
 class Vault:
     """Seals small secrets with the installation's key. Without a key nothing can be sealed or opened."""
 
-    def __init__(self, key: str | None) -> None:
-        self._key = hashlib.sha256(b"clew vault 1\x00" + key.encode()).digest() if key else None
+    def __init__(self, key: str | Callable[[], str | None] | None) -> None:
+        """`key` may be asked for when it is first needed."""
+        self._ask = key if callable(key) else lambda: key
+        self._made: bytes | None = None
 
     def seal(self, secret: str, owner: UUID | str) -> str:
         """The sealed text. `owner` binds it: copied to another account it cannot be opened. Raises SecretKeyMissing."""
@@ -103,11 +107,30 @@ class Vault:
 
     def sign(self, text: str) -> str:
         """A short proof that this installation made the text."""
-        if self._key is None:
-            raise SecretKeyMissing
-        return hmac.new(self._key, b"sign\x00" + text.encode(), hashlib.sha256).hexdigest()[:43]
+        return hmac.new(self._key(), b"sign\x00" + text.encode(), hashlib.sha256).hexdigest()[:43]
 
     def _cipher(self) -> AESGCM:
-        if self._key is None:
-            raise SecretKeyMissing
-        return AESGCM(self._key)
+        return AESGCM(self._key())
+
+    def _key(self) -> bytes:
+        if self._made is None:
+            key = self._ask()
+            if not key:
+                raise SecretKeyMissing
+            self._made = hashlib.sha256(b"clew vault 1\x00" + key.encode()).digest()
+        return self._made
+
+
+def installation_key(file: Path) -> str:
+    """The key in a file that only its owner can read; made, once, when it is not there."""
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="ascii").strip()
+    with os.fdopen(made, "w", encoding="ascii") as opened:
+        opened.write(secrets.token_urlsafe(32) + "\n")
+    return file.read_text(encoding="ascii").strip()

@@ -163,6 +163,22 @@ def holds(session_id: Any, epoch: Any, now: Any) -> sa.ColumnElement[bool]:
     )
 
 
+async def require(connection: Connection, context: Context, at: datetime) -> None:
+    """For what is written: the caller's session holds in this very transaction. Raises SessionEnded."""
+    if context.session is None:
+        return
+    args = {"s_id": context.session, "s_epoch": context.epoch, "s_at": at}
+    if not await connection.fetch_value(_HOLDS, args):
+        raise SessionEnded
+
+
+_HOLDS = sa.select(
+    holds(
+        sa.bindparam("s_id", type_=_s.c.id.type),
+        sa.bindparam("s_epoch", type_=_s.c.epoch.type),
+        sa.bindparam("s_at", type_=_s.c.expires_at.type),
+    )
+)
 _OPEN = sa.select(*_COLUMNS).where(
     _s.c.id == sa.bindparam("s_id", type_=_s.c.id.type),
     _s.c.revoked_at.is_(None),

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from clew.access.decision import Decision
+from clew.identity import sessions
+from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import Context
 from clew.kernel.errors import ClewError, Unavailable
 from clew.kernel.text import Bilingual
@@ -97,9 +99,11 @@ class Commands:
         participants: Sequence[Participant] = (),
         signer: Signer | None = None,
         blobs: Blobs | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Without `blobs` there are no files: a record that names one is refused."""
         self.database = database
+        self.clock = clock or SystemClock()
         self.engine = Engine(blueprint, tables, release or blueprint.digest, participants, signer, blobs)
 
     # ── one record ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,6 +324,7 @@ class _Run:
     async def attempt(self, connection: Connection) -> Any:
         self.give_back()
         person, key = self.call.context.person.id, self.call.idempotency_key
+        await sessions.require(connection, self.call.context, self.commands.clock.now())
         if key is not None and self.replay is not None:
             kept = await idempotency.known_answer(connection, person, key, self.asked)
             if kept is not None:

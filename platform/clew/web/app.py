@@ -21,6 +21,7 @@ from clew.web.files import Files
 from clew.web.graphql import GraphQLDoor
 from clew.web.health import Health
 from clew.web.log import RequestLog
+from clew.web.login import SignIn
 from clew.web.metrics import Metrics
 from clew.web.pages import STATIC, Pages
 from clew.web.requests import UNREAD, headers_of, language_of, respond
@@ -53,9 +54,15 @@ class Application:
 
 
 def _others(entrance: Entrance) -> ASGIApp:
-    health, pages, files = Health(entrance), Pages(entrance), Files(entrance)
+    health, pages, files, sign_in = Health(entrance), Pages(entrance), Files(entrance), SignIn(entrance)
     routes: list[BaseRoute] = [
         Route("/", pages.start),
+        Route("/login", sign_in.page, methods=["GET"]),
+        Route("/login", sign_in.sign_in, methods=["POST"]),
+        Route("/logout", sign_in.sign_out, methods=["POST"]),
+        Route("/me", sign_in.me, methods=["GET"]),
+        Route("/me/password", sign_in.password_form, methods=["GET"]),
+        Route("/me/password", sign_in.change_password, methods=["POST"]),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         Route("/metrics", health.metrics),

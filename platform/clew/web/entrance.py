@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from starlette.types import Scope
+
 from clew.api.exchange import Caller
+from clew.identity import sessions
 from clew.kernel.context import Context
 from clew.kernel.errors import ClewError
 from clew.runtime import Runtime, RuntimeHost
 from clew.settings import Settings
 from clew.web.errors import TooManyConnections, error_body
+from clew.web.gate import Gate
 from clew.web.log import RequestLog
 from clew.web.metrics import Metrics
 from clew.web.requests import Doorkeeper, Headers, RequestIds, language_of
+
+WATCH_SECONDS = 2.0
+"""How often sessions of live connections are looked at."""
+Watch = Callable[[Context], None]
 
 LiveKind = Literal["sse", "websocket"]
 
@@ -30,18 +39,21 @@ class Entrance:
         self.doorkeeper = Doorkeeper(settings)
         self.request_id = RequestIds().of
         self._origins = frozenset(origin.encode("latin-1") for origin in settings.origins)
+        self.gate = Gate(settings)
         self._live: dict[object, Callable[[], None]] = {}
+        self._watched: dict[object, tuple[str, int, Callable[[], None]]] = {}
+        self._watching: asyncio.Task[None] | None = None
 
-    def caller(self, runtime: Runtime, headers: Headers, request_id: str) -> Caller:
-        """Who asks. While a project declares no policies that is the operator of this machine, with every right."""
-        context = Context(
-            person=runtime.operator, request_id=request_id, locale=language_of(headers, self.settings), channel="api"
-        )
-        return Caller(context, runtime.decide(context))
+    async def caller(
+        self, runtime: Runtime, scope: Scope, headers: Headers, request_id: str, *, fresh: bool = False
+    ) -> Caller:
+        """Who asks; see `web.gate`. Raises Unauthenticated, SessionEnded, ForgedRequest, PasswordExpired."""
+        return await self.gate.caller(runtime, scope, headers, request_id, fresh=fresh)
 
     @contextmanager
-    def live(self, kind: LiveKind, end: Callable[[], None]) -> Iterator[None]:
-        """Count a live connection. `end` asks it to stop, so that its client comes back to the next release.
+    def live(self, kind: LiveKind, end: Callable[[], None]) -> Iterator[Watch]:
+        """Count a live connection. `end` asks it to stop, so that its client comes back: to the next release, or to be
+        judged again when the session it told us to watch does not hold any more.
 
         Raises TooManyConnections.
         """
@@ -49,13 +61,39 @@ class Entrance:
             raise TooManyConnections
         place = object()
         self._live[place] = end
+
+        def watch(context: Context) -> None:
+            if context.session is not None:
+                self._watched[place] = (context.session, context.epoch, end)
+                if self._watching is None or self._watching.done():
+                    self._watching = asyncio.create_task(self._watch_sessions())
+
         gauge = self.metrics.live.labels(kind)
         gauge.inc()
         try:
-            yield
+            yield watch
         finally:
             del self._live[place]
+            self._watched.pop(place, None)
             gauge.dec()
+
+    async def _watch_sessions(self) -> None:
+        """Look at the sessions of live connections while there are any, and end those that do not hold (threat 14)."""
+        while self._watched:
+            await asyncio.sleep(WATCH_SECONDS)
+            watched = dict(self._watched)
+            try:
+                async with self.host.database.read() as connection:
+                    ids = sorted({session for session, _, _ in watched.values()})
+                    holding = await sessions.holding(connection, ids, self.host.clock.now())
+            except Exception as problem:
+                # Whether they hold cannot be known: they end, and their clients are judged when they come back.
+                self.failed(problem, "", "sessions")
+                holding = {}
+            for place, (session, epoch, end) in watched.items():
+                if holding.get(session) != epoch:
+                    self._watched.pop(place, None)
+                    end()
 
     def serves(self, runtime: Runtime) -> None:
         """Another release is served from now on: live connections, which hold plans of the one before, are ended."""
@@ -81,7 +119,10 @@ class Entrance:
         return (
             *allowed,
             (b"access-control-allow-methods", b"POST"),
-            (b"access-control-allow-headers", b"content-type, accept, x-request-id, x-clew-file-name"),
+            (
+                b"access-control-allow-headers",
+                b"content-type, accept, authorization, x-request-id, x-clew-csrf, x-clew-file-name",
+            ),
             (b"access-control-max-age", b"600"),
         )
 

@@ -50,6 +50,10 @@ class Files:
     async def upload(self, request: Request) -> Response:
         """Store the body. Answers 201 with `{sha256, size, type, name}`, ready to be put into a `files` field."""
         headers = headers_of(request.scope)
+        runtime = self._entrance.host.current
+        await self._entrance.caller(
+            runtime, request.scope, headers, self._entrance.request_id(headers), fresh=True
+        )
         kind, _ = media_type(headers)
         if kind.startswith("multipart/") or headers.get(b"content-encoding", b"identity") != b"identity":
             raise UnsupportedMediaType(types=f"{OPAQUE} (raw)")
@@ -103,7 +107,8 @@ class Files:
             return None
         if entity is None or field is None or field.kind is not FieldKind.FILES:
             return None
-        caller = self._entrance.caller(runtime, headers, self._entrance.request_id(headers))
+        request_id = self._entrance.request_id(headers)
+        caller = await self._entrance.caller(runtime, request.scope, headers, request_id, fresh=True)
         access = caller.decision.on(entity.name)
         if not (access.read.allowed and access.sees(field.name)):
             return None

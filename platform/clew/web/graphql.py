@@ -15,6 +15,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from clew.api.exchange import Question, RequestBody
+from clew.identity.errors import SessionEnded
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 from clew.web.entrance import Entrance
@@ -64,17 +65,25 @@ class GraphQLDoor:
                 raise NotAcceptable(types=", ".join(OFFERS))
             question = await self._question(scope, headers, receive)
             runtime = entrance.host.current
-            caller = entrance.caller(runtime, headers, request_id)
+            caller = await entrance.caller(runtime, scope, headers, request_id)
             reading = scope["method"] == "GET"
             if wanted == EVENTS:
                 ending = asyncio.Event()
-                with entrance.live("sse", ending.set):
+                # A stream begins with what the database says now, not with what was remembered.
+                caller = await entrance.caller(runtime, scope, headers, request_id, fresh=True)
+                with entrance.live("sse", ending.set) as watch:
+                    watch(caller.context)
                     source = runtime.graphql.stream(question, caller, queries_only=reading)
                     apology = partial(entrance.apology, headers=headers, request_id=request_id, where="sse")
                     return await stream_events(
                         source, receive, send, ending, request_id, apology, entrance.cors(headers)
                     )
-            answer = await runtime.graphql.execute(question, caller, queries_only=reading)
+            try:
+                answer = await runtime.graphql.execute(question, caller, queries_only=reading)
+            except SessionEnded:
+                # Ended, or something about its holder has changed: then it is decided anew. Nothing was written yet.
+                caller = await entrance.caller(runtime, scope, headers, request_id, fresh=True)
+                answer = await runtime.graphql.execute(question, caller, queries_only=reading)
         except ClewError as problem:
             entrance.refused(problem)
             return await self._explain(send, problem, headers, request_id, wanted)

@@ -9,11 +9,13 @@ import base64
 import hashlib
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from clew import __version__
+from clew.identity.errors import PasswordExpired, Unauthenticated
 from clew.kernel.text import Bilingual, Locale, locale_of
 from clew.runtime import Runtime
 from clew.web.entrance import Entrance
@@ -68,10 +70,26 @@ class Pages:
     async def start(self, request: Request) -> Response:
         asked = request.query_params.get("lang")
         headers = headers_of(request.scope)
+        if (elsewhere := await self._sign_in_first(request)) is not None:
+            return elsewhere
         locale = locale_of(asked) if asked else language_of(headers, self._entrance.settings)
         return _page(self._start(self._entrance.host.current, locale), locale)
 
+    async def _sign_in_first(self, request: Request) -> Response | None:
+        """The way to the sign-in page for whoever may not come in."""
+        headers, runtime = headers_of(request.scope), self._entrance.host.current
+        try:
+            await self._entrance.caller(runtime, request.scope, headers, "", fresh=True)
+        except PasswordExpired:
+            return RedirectResponse("/me/password", 303, headers={"cache-control": "no-store"})
+        except Unauthenticated:
+            here = quote(request.url.path, safe="/")
+            return RedirectResponse(f"/login?next={here}", 303, headers={"cache-control": "no-store"})
+        return None
+
     async def graphiql(self, request: Request) -> Response:
+        if (elsewhere := await self._sign_in_first(request)) is not None:
+            return elsewhere
         page = STATIC / "graphiql" / "index.html"
         if not page.is_file():
             return _page(f"<p>{_WORDS['unbuilt'].zh}</p><p>{_WORDS['unbuilt'].en}</p>", "en", status=503)
@@ -93,10 +111,11 @@ class Pages:
         rows = "".join(f"<dt>{_WORDS[name].to(locale)}</dt><dd>{value}</dd>" for name, value in facts.items())
         links = "".join(f"<li>{_door(door)} — {_WORDS[door].to(locale)}</li>" for door in doors)
         other = "en" if locale == "zh" else "zh"
+        note = "" if runtime.guarded else f"<p class=note>{_WORDS['open'].to(locale)}</p>"
         return (
             f"<h1>Clew</h1><p class=sub>{escape(project.label.to(locale))} · "
             f'<a href="/?lang={other}">{_WORDS["other"].to(locale)}</a></p>'
-            f"<p class=note>{_WORDS['open'].to(locale)}</p><dl>{rows}</dl><ul>{links}</ul>"
+            f"{note}<dl>{rows}</dl><ul>{links}</ul>"
         )
 
 

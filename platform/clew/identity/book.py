@@ -1,0 +1,39 @@
+"""The role book of a project's policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from clew.identity.ports import AnyRole, RoleBook
+from clew.metadata.policies import Policies
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyBook:
+    """What `permissions/` says about roles."""
+
+    policies: Policies
+
+    def knows(self, role: str) -> bool:
+        return role in self.policies.roles
+
+    def given_to(self, role: str) -> str:
+        return self.policies.roles[role].kind
+
+    def conflicts(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """A role that inherits from another counts as that one too."""
+        held = {each for role in roles if role in self.policies.roles for each in self.policies.roles[role].lineage}
+        return tuple(
+            each.name
+            for each in self.policies.separations.values()
+            if sum(bool(held & group) for group in each.groups) > 1
+        )
+
+    def administrators(self) -> tuple[str, ...]:
+        """Roles that administer accounts: what a first administrator is given."""
+        return tuple(role.name for role in self.policies.roles.values() if "accounts" in role.administer)
+
+
+def book_of(policies: Policies | None) -> RoleBook:
+    return AnyRole() if policies is None else PolicyBook(policies)
