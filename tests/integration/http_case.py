@@ -59,9 +59,11 @@ async def installed(url: str, folder: Path = MINI) -> None:
 
 
 @asynccontextmanager
-async def served(url: str, blobs: Path, log: RequestLog | None = None, **options: Any) -> AsyncIterator[Served]:
-    """The mini project, installed and served in this loop."""
-    await installed(url)
+async def served(
+    url: str, blobs: Path, log: RequestLog | None = None, folder: Path = MINI, **options: Any
+) -> AsyncIterator[Served]:
+    """A project (mini by default), installed and served in this loop."""
+    await installed(url, folder)
     settings = Settings(database_url=url, blobs=blobs, **options)
     host = await open_runtime(settings)
     try:
