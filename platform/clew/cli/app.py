@@ -10,14 +10,27 @@ from typing import Annotated, Any
 import typer
 
 from clew import __version__
-from clew.cli import change, check, data, doctor, environment, exchange, project, reference, release, serve
+from clew.cli import (
+    change,
+    check,
+    data,
+    doctor,
+    environment,
+    exchange,
+    project,
+    reference,
+    release,
+    serve,
+    tokens,
+    users,
+)
 from clew.cli.terminal import Terminal, chosen_locale
 from clew.cli.usage import WrongUsage
 from clew.cli.words import localize, t
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 
-_GROUPS = (project, check, change, release, environment, serve, data, exchange, reference, doctor)
+_GROUPS = (project, check, change, release, environment, serve, users, tokens, data, exchange, reference, doctor)
 
 
 def build() -> typer.Typer:

@@ -11,9 +11,11 @@ import typer
 
 from clew.cli.options import AsJson, DatabaseUrl, Host, Lang, Port, Project, SettingsFile, Situation, situation
 from clew.cli.words import t
+from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
     from clew.runtime import RuntimeHost
+    from clew.settings import Settings
 
 Workers = Annotated[int | None, typer.Option("--workers", help=t("Server processes.", "服务进程数。"))]
 Production = Annotated[
@@ -54,7 +56,10 @@ def register(app: typer.Typer) -> None:
         lang: Lang = None,
         as_json: AsJson = False,
     ) -> None:
-        given = situation(project, database_url, settings, lang, as_json, host=host, port=port)
+        # Whoever writes the YAML wants to see what it does; no other command lets anybody in without signing in.
+        given = situation(
+            project, database_url, settings, lang, as_json, host=host, port=port, trust_this_machine=True
+        )
         _serve(given, prepare=True, watch=True)
 
     @app.command(help=t("Everything at once: apply, seed, serve.", "一步到位:应用、填充示例数据、运行。"))
@@ -78,17 +83,39 @@ def _serve(given: Situation, *, prepare: bool = False, watch: bool = False, seed
     from clew.web.server import address_of, bind, refuse_strangers, serve_workers
 
     settings = given.settings
-    refuse_strangers(settings)
+    if not prepare:
+        refuse_strangers(settings, guarded=settings.loopback or asyncio.run(_guarded(settings)))
     make_room(settings)
     configure_logging(settings.log_level, human=sys.stderr.isatty())
     with bind(settings) as listening:
         if prepare:
             asyncio.run(bring_up(settings, given.terminal))
+            refuse_strangers(settings, guarded=settings.loopback or asyncio.run(_guarded(settings)))
         if settings.workers > 1 and not watch:
             asyncio.run(_look(given, address_of(listening)))
             serve_workers(settings, listening)
         else:
             _run(_one_process(given, listening, watch, seed))
+
+
+async def _guarded(settings: Settings) -> bool:
+    """Whether the release to be served has policies; False when there is none to look at."""
+    from clew.kernel.clock import SystemClock
+    from clew.kernel.errors import ClewError
+    from clew.runtime import stored_blueprint
+    from clew.storage import releases
+    from clew.storage.open import open_database
+
+    try:
+        database = await open_database(settings.database, clock=SystemClock(), connections=1)
+    except ClewError:
+        return False
+    try:
+        return stored_blueprint((await releases.current(database)).sources).policies is not None
+    except ClewError:
+        return False
+    finally:
+        await database.close()
 
 
 def _run(work: object) -> None:
@@ -102,7 +129,7 @@ async def _look(given: Situation, address: str) -> None:
     from clew.runtime import open_runtime
 
     host = await open_runtime(given.settings)
-    _announce(given, host, address)
+    _announce(given, host, address, await _nobody(host), [])
     await host.close()
 
 
@@ -115,13 +142,16 @@ async def _one_process(given: Situation, listening: object, watch: bool, seed: s
     assert isinstance(listening, socket.socket)
     host = await open_runtime(given.settings)
     watching: asyncio.Task[None] | None = None
+    demo: list[dict[str, str]] = []
     try:
         if seed:
             await _seed(given, host, seed)
+            demo = await _demo_accounts(given, host)
         address = address_of(listening)
+        empty = await _nobody(host)
 
         def ready() -> None:
-            _announce(given, host, address)
+            _announce(given, host, address, empty, demo)
 
         if watch:
             watching = asyncio.create_task(_watch(given, host))
@@ -133,21 +163,55 @@ async def _one_process(given: Situation, listening: object, watch: bool, seed: s
         await host.close()
 
 
-def _announce(given: Situation, host: RuntimeHost, address: str) -> None:
+async def _nobody(host: RuntimeHost) -> bool:
+    """Whether everybody must sign in and nobody can."""
+    from clew.identity import accounts
+
+    if not host.current.guarded:
+        return False
+    async with host.database.read() as connection:
+        return not await accounts.any_exists(connection)
+
+
+async def _demo_accounts(given: Situation, host: RuntimeHost) -> list[dict[str, str]]:
+    """One account for each role, shown with its password: this is a demonstration."""
+    from clew.cli.demo_accounts import demo_accounts
+
+    found = await demo_accounts(host.current, given.terminal.locale)
+    if found:
+        given.terminal.say("Accounts to try (demonstration only):", "演示账号(仅供演示):")
+        names = {"login": "账号", "password": "密码", "role": "角色"}
+        rows = [[each.login, each.password or "–", f"{each.role} {each.name}"] for each in found]
+        given.terminal.table([Bilingual(zh, en) for en, zh in names.items()], rows)
+    return [{"login": each.login, "password": each.password, "role": each.role} for each in found]
+
+
+def _announce(
+    given: Situation, host: RuntimeHost, address: str, nobody: bool, demo: list[dict[str, str]]
+) -> None:
     terminal = given.terminal
     current = host.current
     label = current.blueprint.project.label
+    if current.guarded:
+        en, zh = " Everybody signs in.", "须登录访问。"
+    else:
+        en, zh = " This machine only: there are no access policies yet.", "尚无权限策略,仅限本机访问。"
     terminal.say(
-        f"{label.to('en')}, release {current.number}, {current.database.dialect}."
-        " This machine only: there are no access policies yet.",
-        f"{label.to('zh')},发布 {current.number},{current.database.dialect}。尚无权限策略,仅限本机访问。",
+        f"{label.to('en')}, release {current.number}, {current.database.dialect}.{en}",
+        f"{label.to('zh')},发布 {current.number},{current.database.dialect}。{zh}",
     )
+    if nobody:
+        terminal.say(
+            "There is no account yet. On this machine: clew user add LOGIN --admin",
+            "尚无任何账号。请在本机执行:clew user add 账号 --admin",
+        )
     doors = [(f"{address}/", "start page", "起始页"), (f"{address}/graphql", "GraphQL API", "GraphQL 接口")]
     if not given.settings.production:
         doors.insert(1, (f"{address}/graphiql", "GraphiQL", "GraphiQL"))
     for url, en, zh in doors:
         terminal.say(f"  {url}  {en}", f"  {url}  {zh}")
-    terminal.emit(ok=True, address=address, release=current.number)
+    accounts = {"accounts": demo} if demo else {}
+    terminal.emit(ok=True, address=address, release=current.number, **accounts)
     sys.stdout.flush()
 
 

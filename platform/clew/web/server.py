@@ -18,9 +18,9 @@ from clew.web.log import configure_logging
 KEEP_ALIVE_SECONDS = 30
 
 
-def refuse_strangers(settings: Settings) -> None:
+def refuse_strangers(settings: Settings, *, guarded: bool = False) -> None:
     """While there are no access policies only this machine is served. Raises LoopbackOnly."""
-    if not settings.loopback:
+    if not settings.loopback and not guarded:
         raise LoopbackOnly(host=settings.host)
 
 

@@ -1,0 +1,99 @@
+"""`clew demo`: one account for each role, to try the project with. Never made by any other command.
+
+The passwords are derived from the installation's own key, so they differ everywhere and can be shown at every start.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from clew.api.exchange import Caller
+from clew.identity import accounts
+from clew.identity.accounts import Account
+from clew.identity.assignments import Asked
+from clew.identity.errors import NoAccount
+from clew.kernel.text import Locale
+from clew.metadata.policies import Role
+from clew.records.query import plan as p
+from clew.storage.engine import Connection
+
+if TYPE_CHECKING:
+    from clew.runtime import Runtime
+
+PEOPLE = "employee"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """One account to try. A service has no password."""
+
+    role: str
+    login: str
+    name: str
+    password: str
+
+
+async def demo_accounts(runtime: Runtime, locale: Locale) -> list[DemoAccount]:
+    """Make what is missing; all of them with their passwords. Nothing when the project has no policies."""
+    policies, desk = runtime.blueprint.policies, runtime.desk
+    if policies is None:
+        return []
+    people = iter(await _ids(runtime, locale, PEOPLE, len(policies.roles)))
+    found = []
+    for role in policies.roles.values():
+        login = role.name.replace("_", ".")
+        shown = DemoAccount(role.name, login, role.label.to(locale) or role.name, _password(runtime, login, role))
+        found.append(shown)
+        async with desk.database.read() as connection:
+            try:
+                await accounts.by_login(connection, login)
+            except NoAccount:
+                pass
+            else:
+                continue
+        await _make(runtime, locale, role, shown, people)
+    return found
+
+
+async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount, people: Iterator[UUID]) -> None:
+    desk, context = runtime.desk, runtime.operator_call(locale).context
+    facts: dict[str, Any] = {}
+    if role.kind == "external":
+        party = next((name for name in runtime.blueprint.entities if role.name.startswith(name)), None)
+        facts = {"party": next(iter(await _ids(runtime, locale, party, 1)), None)} if party else {}
+
+    async def make(connection: Connection, at: datetime) -> Account:
+        employee = next(people, None) if role.kind == "person" else None
+        made = await accounts.create(
+            connection, desk.witness, context, login=shown.login, name=shown.name, at=at, kind=role.kind,
+            employee=employee, facts=facts,
+        )  # fmt: skip
+        await desk.assignments.assign(connection, context, Asked(made.id, role.name, at, reason="demo"), at)
+        return made
+
+    made = await desk.within(make)
+    if shown.password:
+        await desk.credentials.set_password(made, shown.password, context)
+
+
+def _password(runtime: Runtime, login: str, role: Role) -> str:
+    if role.kind == "service":
+        return ""
+    proof = runtime.desk.vault.sign(f"demo account {login}")
+    return "-".join(proof[at : at + 5] for at in range(0, 15, 5))
+
+
+async def _ids(runtime: Runtime, locale: Locale, entity: str, count: int) -> list[UUID]:
+    """The first records of an entity, if the project has it."""
+    if entity not in runtime.blueprint.entities:
+        return []
+    call = runtime.operator_call(locale)
+    listing = p.Listing(entity, (p.Nodes("n", (p.Leaf("id", "id"),)),), p.Page(p.Const(count)))
+    plan = p.Plan((p.ListRoot("found", listing),))
+    text = await runtime.read(plan, Caller(call.context, call.decision), {})
+    return [UUID(each["id"]) for each in json.loads(text)["found"]["n"]]

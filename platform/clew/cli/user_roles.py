@@ -1,0 +1,295 @@
+"""Roles for a time, and their ends: `clew user assign`, `delegate`, `break-glass`, `leave` and what belongs to them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from clew.cli.identity_desk import (
+    Counter,
+    Families,
+    Login,
+    Reason,
+    RoleName,
+    Since,
+    Sites,
+    Until,
+    assignment_json,
+    at_counter,
+)
+from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.words import t
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from clew.identity.accounts import Account
+    from clew.identity.assignments import Asked, Assignment
+    from clew.kernel.context import Context
+
+Why = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
+
+
+def register(group: typer.Typer) -> None:
+    group.command("assign", help=t("Give a role.", "授予角色。"))(assign)
+    group.command("revoke", help=t("Take a role away.", "收回角色。"))(revoke)
+    group.command("delegate", help=t("Let somebody stand in with a role.", "委托角色。"))(delegate)
+    group.command("break-glass", help=t("A role in an emergency, 24 h at most.", "紧急授权,最长 24 小时。"))(
+        break_glass
+    )
+    group.command("review", help=t("Emergencies to be looked at, or a verdict.", "复核紧急授权。"))(review)
+    group.command("leave", help=t("End all somebody holds; name what is open.", "离职:终止全部授权并列出待交接。"))(
+        leave
+    )
+    group.command("handover", help=t("What waits to be taken over, or who did.", "待交接事项,或登记接手人。"))(handover)
+
+
+def assign(
+    login: Login,
+    role: RoleName,
+    since: Since = "",
+    until: Until = "",
+    site: Sites = None,
+    family: Families = None,
+    reason: Why = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> Assignment:
+        asked = await _asked(counter, await counter.account(login), role, since, until, site, family, reason)
+        return await counter.do(
+            lambda connection, at: counter.desk.assignments.assign(connection, counter.context, asked, at)
+        )
+
+    _granted(given, login, at_counter(given, work))
+
+
+def revoke(
+    login: Login,
+    role: Annotated[str, typer.Argument(help=t("A role, or an assignment's id.", "角色或授权标识。"))],
+    reason: Reason,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> int:
+        from clew.identity.errors import NoAssignment
+
+        account, book = await counter.account(login), counter.desk.assignments
+
+        async def end(connection: Any, at: Any) -> int:
+            held = await book.of(connection, account.id, states=("active",))
+            found = [each for each in held if role in (each.role, str(each.id))]
+            if not found:
+                raise NoAssignment
+            for each in found:
+                await book.end(connection, counter.context, each.id, at, reason)
+            return len(found)
+
+        return await counter.do(end)
+
+    count = at_counter(given, work)
+    given.terminal.say(f"{login} does not hold {role} any more.", f"{login} 不再持有 {role}。")
+    given.terminal.emit(ok=True, login=login, ended=count)
+
+
+def delegate(
+    login: Annotated[str, typer.Argument(help=t("Who holds the role.", "委托人账号。"))],
+    to: Annotated[str, typer.Argument(help=t("Who stands in.", "受托人账号。"))],
+    role: RoleName,
+    until: Annotated[str, typer.Option("--to", help=t("Until when.", "截止时间。"))],
+    since: Since = "",
+    site: Sites = None,
+    family: Families = None,
+    reason: Why = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> Assignment:
+        giver, taker = await counter.account(login), await counter.account(to)
+        asked = await _asked(counter, taker, role, since, until, site, family, reason)
+        passed = replace(asked, delegator=giver.id)
+        return await counter.do(
+            lambda connection, at: counter.desk.assignments.delegate(connection, counter.context, passed, at)
+        )
+
+    _granted(given, to, at_counter(given, work))
+
+
+def break_glass(
+    login: Login,
+    role: RoleName,
+    reason: Reason,
+    hours: Annotated[float, typer.Option("--hours", help=t("How long, 24 at most.", "小时数,至多 24。"))] = 4,
+    by: Annotated[str, typer.Option("--by", help=t("Who approves (this machine's operator).", "批准人账号。"))] = "",
+    site: Sites = None,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> Assignment:
+        from clew.identity import emergency
+
+        account, book = await counter.account(login), counter.desk.assignments
+        approver: Context = counter.as_account(await counter.account(by)) if by else counter.context
+        asked = await _asked(counter, account, role, "", "", site, None, reason)
+
+        async def both(connection: Any, at: Any) -> Assignment:
+            wanted = await emergency.ask(book, connection, counter.as_account(account), asked, at, hours)
+            return (await emergency.approve(book, connection, approver, wanted.assignment.id, at)).assignment
+
+        return await counter.do(both)
+
+    _granted(given, login, at_counter(given, work))
+
+
+def review(
+    assignment: Annotated[str, typer.Argument(help=t("The assignment's id.", "授权标识。"))] = "",
+    by: Annotated[str, typer.Option("--by", help=t("Who reviews.", "复核人账号。"))] = "",
+    justified: Annotated[
+        bool, typer.Option("--justified/--not-justified", help=t("The verdict.", "复核结论。"))
+    ] = True,
+    note: Annotated[str, typer.Option("--note", help=t("What was found.", "复核说明。"))] = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> list[tuple[str, Assignment]]:
+        from clew.identity import accounts, emergency
+
+        book = counter.desk.assignments
+        if assignment:
+            who = counter.as_account(await counter.account(by)) if by else counter.context
+            verdict: emergency.Verdict = "justified" if justified else "not_justified"
+            await counter.do(
+                lambda connection, at: emergency.review(book, connection, who, UUID(assignment), at, verdict, note)
+            )
+        found = []
+        async with counter.desk.database.read() as connection:
+            for each in await emergency.pending(book, connection):
+                holder = await accounts.find(connection, each.assignment.account)
+                found.append((holder.login if holder else "?", each.assignment))
+        return found
+
+    found = at_counter(given, work)
+    heads = [
+        Bilingual("标识", "id"),
+        Bilingual("账号", "login"),
+        Bilingual("角色", "role"),
+        Bilingual("原因", "reason"),
+    ]
+    given.terminal.table(heads, [[str(each.id), who, each.role, each.reason] for who, each in found])
+    given.terminal.say(f"{len(found)} to be reviewed.", f"{len(found)} 项待复核。")
+    given.terminal.emit(ok=True, pending=[{"login": who, **assignment_json(each)} for who, each in found])
+
+
+def leave(
+    login: Login,
+    reason: Reason,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> list[Any]:
+        from clew.identity import leaving
+
+        account, book = await counter.account(login), counter.desk.assignments
+        return await counter.do(
+            lambda connection, at: leaving.leave(book, connection, counter.context, account, at, reason)
+        )
+
+    opened = at_counter(given, work)
+    given.terminal.say(f"{login} holds nothing any more.", f"{login} 已无任何授权。")
+    for each in opened:
+        given.terminal.say(f"To be handed over: {each.what}", f"待交接:{each.what}")
+    given.terminal.emit(ok=True, login=login, handovers=[{"id": each.id, "what": each.what} for each in opened])
+
+
+def handover(
+    identifier: Annotated[str, typer.Argument(help=t("The handover's id.", "交接标识。"))] = "",
+    to: Annotated[str, typer.Option("--to", help=t("Who took it over.", "接手人账号。"))] = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> list[Any]:
+        from clew.identity import leaving
+
+        book = counter.desk.assignments
+        if identifier:
+            taker = await counter.account(to)
+            await counter.do(
+                lambda connection, at: leaving.close_handover(
+                    book, connection, counter.context, UUID(identifier), taker, at
+                )
+            )
+        async with counter.desk.database.read() as connection:
+            return await leaving.open_handovers(connection)
+
+    found = at_counter(given, work)
+    for each in found:
+        given.terminal.say(f"{each.id}  {each.what}", f"{each.id}  {each.what}")
+    given.terminal.say(f"{len(found)} open.", f"{len(found)} 项待交接。")
+    given.terminal.emit(ok=True, handovers=[{"id": each.id, "what": each.what} for each in found])
+
+
+async def _asked(
+    counter: Counter,
+    account: Account,
+    role: str,
+    since: str,
+    until: str,
+    site: list[str] | None,
+    family: list[str] | None,
+    reason: str,
+) -> Asked:
+    from clew.identity.assignments import Asked
+
+    start = counter.moment(since, counter.desk.clock.now())
+    assert start is not None
+    return Asked(
+        account.id,
+        role,
+        start,
+        counter.moment(until, ends=True),
+        await counter.sites(site),
+        tuple(family) if family else None,
+        reason,
+    )
+
+
+def _granted(given: Situation, login: str, made: Assignment) -> None:
+    given.terminal.say(f"{login} holds {made.role}.", f"{login} 持有 {made.role}。")
+    given.terminal.emit(ok=True, login=login, assignment=assignment_json(made))

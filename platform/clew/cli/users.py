@@ -1,0 +1,326 @@
+"""`clew user`: accounts and their credentials, at the machine itself."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from clew.cli import user_roles
+from clew.cli.identity_desk import (
+    Counter,
+    Login,
+    PasswordStdin,
+    Reason,
+    account_json,
+    assignment_json,
+    at_counter,
+    given_password,
+    random_password,
+)
+from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, situation
+from clew.cli.words import t
+from clew.kernel.errors import BadInput
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from clew.identity.accounts import Account
+    from clew.storage.engine import Connection
+
+
+class AccountKind(StrEnum):
+    person = "person"
+    service = "service"
+    external = "external"
+
+
+class NoAdministrator(BadInput):
+    """`--admin` where no role administers accounts."""
+
+    code = "NO_ADMIN_ROLE"
+    en = "No role of this project administers accounts, so there is nothing to make an administrator with."
+    zh = "本项目没有可管理账号的角色,无法建立管理员。"
+    hint_en = "Give a role in permissions/: administer: [accounts, assignments]"
+    hint_zh = "请在 permissions/ 的某个角色中写明 administer: [accounts, assignments]"
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help=t("Accounts, credentials and roles.", "账号、凭证与角色。"), no_args_is_help=True)
+    group.command("add", help=t("Make an account; its password is shown once.", "新建账号,密码仅显示一次。"))(add)
+    group.command("list", help=t("All accounts.", "列出全部账号。"))(list_accounts)
+    group.command("show", help=t("One account, its roles and sessions.", "查看账号、角色与会话。"))(show)
+    group.command("disable", help=t("Let an account in no more.", "停用账号。"))(disable)
+    group.command("enable", help=t("Let an account in again.", "恢复账号。"))(enable)
+    group.command("unlock", help=t("End a lock after too many tries.", "解除锁定。"))(unlock)
+    group.command("password", help=t("Set a password, to be changed at once.", "重设密码,首次登录须修改。"))(password)
+    group.command("totp", help=t("Give an account a code generator.", "为账号启用动态验证码。"))(totp)
+    user_roles.register(group)
+    app.add_typer(group, name="user")
+
+
+def add(
+    login: Login,
+    name: Annotated[str, typer.Option("--name", help=t("The person's printed name.", "姓名。"))] = "",
+    kind: Annotated[AccountKind, typer.Option("--kind", help=t("Whom it is for.", "账号类别。"))] = AccountKind.person,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help=t("A role everywhere; repeat it.", "全范围角色,可重复。"))
+    ] = None,
+    admin: Annotated[
+        bool, typer.Option("--admin", help=t("Give the roles that administer.", "授予管理角色。"))
+    ] = False,
+    party: Annotated[
+        str, typer.Option("--party", help=t("Record an external user acts for (id).", "外部用户所代表的记录标识。"))
+    ] = "",
+    password_stdin: PasswordStdin = False,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    asked = given_password(given, True) if password_stdin else ""
+    secret = "" if kind is AccountKind.service and not password_stdin else asked or random_password()
+
+    async def work(counter: Counter) -> Account:
+        from clew.identity import accounts
+        from clew.identity.assignments import Asked
+        from clew.identity.book import PolicyBook
+
+        desk = counter.desk
+        roles = list(role or ())
+        if admin:
+            book = desk.roles
+            found = book.administrators() if isinstance(book, PolicyBook) else ()
+            if not found:
+                raise NoAdministrator
+            roles += found[:1]
+        if secret:
+            desk.credentials.policy.check_password(secret, login)
+        facts = {"party": UUID(party)} if party else {}
+
+        async def make(connection: Connection, at: datetime) -> Account:
+            made = await accounts.create(
+                connection, desk.witness, counter.context, login=login, name=name, at=at, kind=kind.value, facts=facts
+            )
+            for each in dict.fromkeys(roles):
+                await desk.assignments.assign(connection, counter.context, Asked(made.id, each, at), at)
+            return made
+
+        made = await counter.do(make)
+        if secret:
+            await desk.credentials.set_password(made, secret, counter.context, must_change=not asked)
+        return made
+
+    made = at_counter(given, work)
+    given.terminal.say(f"Account {made.login} is there.", f"已建立账号 {made.login}。")
+    if secret and not asked:
+        given.terminal.say(f"Password, shown this once: {secret}", f"密码(仅显示这一次):{secret}")
+    shown = {"password": secret} if secret and not asked else {}
+    given.terminal.emit(ok=True, account=account_json(made), **shown)
+
+
+def list_accounts(
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> list[tuple[Account, tuple[str, ...]]]:
+        from clew.identity import accounts, people
+        from clew.identity.errors import SessionEnded
+
+        found = []
+        async with counter.desk.database.read() as connection:
+            for each in await accounts.every(connection):
+                try:
+                    held = (await people.person_of(connection, each.id, counter.desk.clock.now())).roles
+                except SessionEnded:
+                    held = ()
+                found.append((each, held))
+        return found
+
+    found = at_counter(given, work)
+    names = {"login": "账号", "name": "姓名", "kind": "类别", "state": "状态", "roles": "角色"}
+    heads = [Bilingual(zh, en) for en, zh in names.items()]
+    given.terminal.table(heads, [[each.login, each.name, each.kind, each.state, ", ".join(on)] for each, on in found])
+    given.terminal.emit(ok=True, accounts=[{**account_json(each), "roles": list(on)} for each, on in found])
+
+
+def show(
+    login: Login,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> dict[str, Any]:
+        from clew.identity import sessions, throttle
+
+        account, desk = await counter.account(login), counter.desk
+        async with desk.database.read() as connection:
+            now = desk.clock.now()
+            held = await desk.assignments.of(connection, account.id)
+            open_ = await sessions.of(connection, account.id, now)
+            locked = await throttle.locked_until(connection, account.id, now)
+        return {
+            **account_json(account),
+            "components": await desk.credentials.available(account.id),
+            "lockedUntil": locked,
+            "assignments": [assignment_json(each) for each in held],
+            "sessions": [
+                {"kind": each.kind, "client": each.client, "seenAt": each.seen_at, "expiresAt": each.expires_at}
+                for each in open_
+            ],
+        }
+
+    found = at_counter(given, work)
+    terminal = given.terminal
+    terminal.say(f"{found['login']} · {found['name']} · {found['kind']} · {found['state']}",
+                 f"{found['login']} · {found['name']} · {found['kind']} · {found['state']}")  # fmt: skip
+    heads = [Bilingual("标识", "id"), Bilingual("角色", "role"), Bilingual("方式", "kind"), Bilingual("状态", "state"),
+             Bilingual("起", "from"), Bilingual("止", "to")]  # fmt: skip
+    rows = [[str(each["id"]), each["role"], each["kind"], each["state"], f"{each['from']:%Y-%m-%d %H:%M}",
+             f"{each['to']:%Y-%m-%d %H:%M}" if each["to"] else ""] for each in found["assignments"]]  # fmt: skip
+    terminal.table(heads, rows)
+    terminal.say(f"{len(found['sessions'])} open sessions.", f"{len(found['sessions'])} 个会话。")
+    terminal.emit(ok=True, account=found)
+
+
+def disable(
+    login: Login,
+    reason: Reason,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> None:
+        from clew.identity import accounts
+
+        account, desk = await counter.account(login), counter.desk
+        await counter.do(
+            lambda connection, at: accounts.disable(connection, desk.witness, counter.context, account, at, reason)
+        )
+
+    at_counter(given, work)
+    given.terminal.say(f"{login} is let in no more.", f"已停用 {login}。")
+    given.terminal.emit(ok=True, login=login, state="disabled")
+
+
+def enable(
+    login: Login,
+    reason: Reason,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> None:
+        from clew.identity import accounts
+
+        account, desk = await counter.account(login), counter.desk
+        await counter.do(
+            lambda connection, at: accounts.enable(connection, desk.witness, counter.context, account, reason)
+        )
+
+    at_counter(given, work)
+    given.terminal.say(f"{login} is let in again.", f"已恢复 {login}。")
+    given.terminal.emit(ok=True, login=login, state="active")
+
+
+def unlock(
+    login: Login,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> None:
+        await counter.desk.credentials.unlock(await counter.account(login), counter.context)
+
+    at_counter(given, work)
+    given.terminal.say(f"{login} may try again.", f"{login} 可重新尝试登录。")
+    given.terminal.emit(ok=True, login=login)
+
+
+def password(
+    login: Login,
+    password_stdin: PasswordStdin = False,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    asked = given_password(given, password_stdin)
+    secret = asked or random_password()
+
+    async def work(counter: Counter) -> None:
+        account = await counter.account(login)
+        await counter.desk.credentials.set_password(account, secret, counter.context, must_change=True)
+        await counter.desk.end_sessions(account)
+
+    at_counter(given, work)
+    given.terminal.say(f"{login} changes the password at the next sign-in.", f"{login} 下次登录须修改密码。")
+    if not asked:
+        given.terminal.say(f"Password, shown this once: {secret}", f"密码(仅显示这一次):{secret}")
+    given.terminal.emit(ok=True, login=login, **({} if asked else {"password": secret}))
+
+
+def totp(
+    login: Login,
+    confirm: Annotated[str, typer.Option("--confirm", help=t("A code it shows.", "输入当前动态码确认。"))] = "",
+    remove: Annotated[bool, typer.Option("--remove", help=t("It is lost.", "遗失时移除。"))] = False,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def work(counter: Counter) -> str:
+        account, prove = await counter.account(login), counter.desk.credentials
+        if remove:
+            await prove.remove_totp(account, counter.context)
+            return ""
+        if confirm:
+            await prove.confirm_totp(account, confirm, counter.context)
+            return ""
+        return await prove.begin_totp(account, counter.context, counter.runtime.blueprint.project.name)
+
+    address = at_counter(given, work)
+    if address:
+        if not given.terminal.as_json and sys.stdout.isatty():
+            import segno
+
+            segno.make(address).terminal(compact=True)
+        given.terminal.say(
+            f"{address}\nScan it, then: clew user totp {login} --confirm CODE",
+            f"{address}\n扫码后执行:clew user totp {login} --confirm 动态码",
+        )
+    else:
+        given.terminal.say("Done.", "完成。")
+    given.terminal.emit(ok=True, login=login, **({"address": address} if address else {}))
