@@ -17,7 +17,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from clew.access.decision import Decision, permit_all
+from clew.access.deciding import Deciding
+from clew.access.decision import Decision
+from clew.access.loading import load_bundle
 from clew.api.build import Feature
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
@@ -40,7 +42,6 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
-from clew.metadata.load import load_sources
 from clew.records.commands import Call, Commands
 from clew.records.feed import Feed
 from clew.records.query.plan import Plan
@@ -84,7 +85,7 @@ class ProjectInvalid(ClewError):
 
 def stored_blueprint(sources: Mapping[str, str]) -> Blueprint:
     """Compile a stored source bundle. Raises ProjectInvalid."""
-    loaded = load_sources(sources)
+    loaded = load_bundle(sources)
     if loaded.blueprint is None:
         raise ProjectInvalid(loaded.diagnostics)
     return loaded.blueprint
@@ -265,7 +266,6 @@ def assemble(
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
-    decision = permit_all(blueprint)
     commands = Commands(database, blueprint, tables, release=str(found.number), blobs=blobs, clock=clock)
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database))
     return Runtime(
@@ -276,7 +276,7 @@ def assemble(
         database,
         commands,
         graphql,
-        lambda context: decision,
+        Deciding(blueprint, OPERATOR.id),
         clock,
         identity_desk(identity or identity_parts(Settings()), blueprint, database, clock),
     )

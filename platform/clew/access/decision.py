@@ -47,6 +47,16 @@ class FieldAccess:
 
     read: Grant = NEVER
     write: Grant = NEVER
+    """Writing it in a record that is there."""
+    create: Grant | None = None
+    """Writing it in a new record; as `write` when not given."""
+    correct: Grant | None = None
+    """Writing it in a record that corrects another; as `write` when not given."""
+
+    def giving(self, verb: str) -> Grant:
+        """What writing the field by a verb (`create`, `update`, `correct`) takes."""
+        found = self.create if verb == "create" else self.correct if verb == "correct" else None
+        return self.write if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class EntityAccess:
     audit: Grant = NEVER
     """Reading the record's history and audit trail."""
     export: Grant = NEVER
+    as_owner: bool = False
+    """Of a line entity: a line is seen wherever its owner is."""
 
     def sees(self, name: str) -> bool:
         access = self.fields.get(name)
@@ -101,6 +113,7 @@ def permit_all(blueprint: Blueprint) -> Decision:
             fields=MappingProxyType(dict.fromkeys((*entity.fields, *entity.inverses), open_field)),
             audit=ALWAYS,
             export=ALWAYS,
+            as_owner=True,
         )
         for name, entity in blueprint.entities.items()
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql import GraphQLInputField, GraphQLInputObjectType, GraphQLList
 
+from clew.access.decision import FieldAccess
 from clew.api import scalars
 from clew.api.build import Build, Factory, entity_type, required
 from clew.api.leaves import scalar_type
@@ -29,7 +30,7 @@ def input_fields(build: Build, entity: Entity, *, creating: bool) -> list[Field]
     found: list[Field] = []
     for field in entity.fields.values():
         known = access.fields.get(field.name)
-        if known is None or not known.write.allowed:
+        if known is None or not _given(entity, known, creating=creating):
             continue
         if not writable(entity, field.name, creating=creating, foreign=False):
             continue
@@ -39,6 +40,12 @@ def input_fields(build: Build, entity: Entity, *, creating: bool) -> list[Field]
             continue
         found.append(field)
     return found
+
+
+def _given(entity: Entity, access: FieldAccess, *, creating: bool) -> bool:
+    """Whether the field can ever be given. A line is written with its owner, whatever is done to that."""
+    verbs = ("create", "update", "correct") if entity.part_of else ("create",) if creating else ("update", "correct")
+    return any(access.giving(verb).allowed for verb in verbs)
 
 
 class Inputs:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from clew.access.loading import load_project
 from clew.audit.releases import release_recorder
 from clew.cli.check import show_findings
 from clew.cli.terminal import Terminal
@@ -17,7 +18,6 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
-from clew.metadata.load import load_folder
 from clew.runtime import OPERATOR, TEXTS, ProjectInvalid, stored_blueprint
 from clew.settings import Settings
 from clew.storage.change import Plan, Signer, apply, plan
@@ -58,7 +58,7 @@ def make_room(settings: Settings) -> None:
 
 def checked_project(folder: Path, terminal: Terminal) -> Blueprint:
     """The project's Blueprint. Findings are shown; raises ProjectInvalid when one of them is an error."""
-    loaded = load_folder(folder)
+    loaded = load_project(folder)
     if not terminal.as_json:
         show_findings(terminal, loaded.diagnostics)
     if loaded.blueprint is None:

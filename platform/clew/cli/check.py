@@ -34,10 +34,10 @@ def register(app: typer.Typer) -> None:
         lang: Lang = None,
         as_json: AsJson = False,
     ) -> None:
-        from clew.metadata.load import load_folder
+        from clew.access.loading import load_project
 
         given = situation(folder or project, None, settings, lang, as_json or format is not Format.text)
-        loaded = load_folder(given.settings.project)
+        loaded = load_project(given.settings.project)
         terminal = given.terminal
         if format is Format.sarif:
             terminal.emit(**sarif(loaded.diagnostics, terminal.locale))

@@ -130,7 +130,7 @@ def _variables() -> Finding:
 
 
 def _project(folder: Path) -> Finding:
-    from clew.metadata.load import load_folder
+    from clew.access.loading import load_project
 
     subject = Bilingual("项目", "Project")
     if not (folder / "clew.yaml").is_file():
@@ -140,7 +140,7 @@ def _project(folder: Path) -> Finding:
             Bilingual(f"{folder} 中没有 clew.yaml", f"no clew.yaml in {folder}"),
             Bilingual("clew init 或 --project", "clew init, or --project"),
         )
-    loaded = load_folder(folder)
+    loaded = load_project(folder)
     if loaded.blueprint is None:
         count = len(loaded.diagnostics)
         return Finding(

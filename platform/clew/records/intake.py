@@ -45,6 +45,8 @@ class LineChange:
     whole: bool
     put: tuple[LineInput, ...] = ()
     remove: frozenset[UUID] = frozenset()
+    copied: bool = False
+    """The lines are those of the record that is corrected, so nobody is asked whether their values may be given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,10 @@ class Intake:
     lines: dict[str, LineChange] = field(default_factory=dict)
 
 
-def field_grants(access: EntityAccess, intake: Intake) -> tuple[Grant, ...]:
+def field_grants(access: EntityAccess, intake: Intake, verb: str) -> tuple[Grant, ...]:
     """The conditional permissions of the fields given; each must hold before the change and after it."""
     names = (*intake.values, *intake.links, *intake.lines)
-    return tuple({id(each): each for name in names if not (each := access.fields[name].write).always}.values())
+    return tuple({id(each): each for name in names if not (each := access.fields[name].giving(verb)).always}.values())
 
 
 def writable(entity: Entity, name: str, *, creating: bool, foreign: bool) -> bool:
@@ -86,14 +88,23 @@ class Reader:
         self._blueprint, self._today, self._foreign = blueprint, today, foreign
 
     def read(
-        self, entity: Entity, access: EntityAccess, given: Mapping[str, Any], path: Path, *, creating: bool
+        self,
+        entity: Entity,
+        access: EntityAccess,
+        given: Mapping[str, Any],
+        path: Path,
+        *,
+        creating: bool,
+        verb: str = "",
     ) -> Intake:
-        """Raises the first refusal, in the order of the input."""
+        """Raises the first refusal, in the order of the input. `verb` is what is done to the record, or to the owner
+        of the line: `create`, `update` or `correct`; when left out, what `creating` says."""
+        verb = verb or ("create" if creating else "update")
         if not isinstance(given, Mapping):
             raise UnknownInput(path=path, field=str(path[-1]) if path else "input", nearest="")
         intake = Intake()
         for name, value in given.items():
-            known = self._field(entity, access, name, path, creating=creating)
+            known = self._field(entity, access, name, path, creating=creating, verb=verb)
             at = (*path, name)
             if known.kind is FieldKind.MANY:
                 intake.links[name] = self._links(known, value, at)
@@ -103,13 +114,16 @@ class Reader:
                 intake.values[name] = coerce(known, value, at, self._blueprint, self._today)
         return intake
 
-    def _field(self, entity: Entity, access: EntityAccess, name: str, path: Path, *, creating: bool) -> Field:
+    def _field(
+        self, entity: Entity, access: EntityAccess, name: str, path: Path, *, creating: bool, verb: str
+    ) -> Field:
         known = entity.fields.get(name)
         allowed = known is not None and writable(entity, name, creating=creating, foreign=self._foreign)
         seen = access.fields.get(name)
-        if known is None or not allowed or seen is None or not (seen.read.allowed or seen.write.allowed):
-            raise UnknownInput(path=[*path, str(name)], field=str(name)[:60], nearest=self._near(entity, access, name))
-        if not seen.write.allowed:
+        if known is None or not allowed or seen is None or not (seen.read.allowed or seen.giving(verb).allowed):
+            near = self._near(entity, access, name, verb)
+            raise UnknownInput(path=[*path, str(name)], field=str(name)[:60], nearest=near)
+        if not seen.giving(verb).allowed:
             raise Forbidden(
                 path=[*path, name],
                 action=Bilingual("填写", "write"),
@@ -117,13 +131,13 @@ class Reader:
             )
         return known
 
-    def _near(self, entity: Entity, access: EntityAccess, name: object) -> Bilingual:
+    def _near(self, entity: Entity, access: EntityAccess, name: object, verb: str) -> Bilingual:
         visible = [
             each
             for each in entity.fields
             if writable(entity, each, creating=True, foreign=False)
             and (known := access.fields.get(each)) is not None
-            and known.write.allowed
+            and known.giving(verb).allowed
         ]
         near = nearest(str(name)[:60], visible)
         return Bilingual(f"是否想写 {near}?", f" Did you mean {near}?") if near else Bilingual()

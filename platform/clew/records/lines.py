@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.access.decision import EntityAccess, Grant
+from clew.access.decision import ALWAYS, EntityAccess, FieldAccess, Grant
 from clew.kernel.errors import NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field, FieldKind
@@ -31,7 +31,12 @@ async def apply_lines(
     Lines that go are taken out first, so that a number they carried is free for another.
     """
     entity = unit.engine.blueprint.entities[known.target]
+    access = _copying(entity) if change.copied else line_access(unit, entity)
     present = {} if new else await present_lines(unit, entity, owner.record["id"])
+    before = len(present)
+    if not access.as_owner:
+        # A line that is not seen can neither be named nor be left out.
+        present = {each: record for each, record in present.items() if await unit.visible(entity, record)}
     matched = _match(entity, present, change)
     kept = {line_id for _, line_id in matched if line_id is not None}
     gone = set(present) - kept if change.whole else set(change.remove)
@@ -44,18 +49,18 @@ async def apply_lines(
         owner.lines.append(await _remove(unit, entity, present[line_id], (*owner.path, known.name)))
         moved.setdefault("removed", []).append(line_id)
     reader = Reader(unit.engine.blueprint, unit.today, foreign=unit.foreign)
-    access = line_access(unit, entity)
+    verb = owner.change.verb
     for line, meant in matched:
         if meant is None:
-            intake = reader.read(entity, access, line.values, line.path, creating=True)
-            grants = field_grants(access, intake)
+            intake = reader.read(entity, access, line.values, line.path, creating=True, verb=verb)
+            grants = field_grants(access, intake, verb)
             written: Written | None = await put_new(unit, entity, intake, line.path, base=_from_owner(owner.record))
             kind = "added"
         else:
             if meant not in present or meant in gone:
                 raise NotFound(path=[*line.path, "id"], what=entity.label)
-            intake = reader.read(entity, access, line.values, line.path, creating=False)
-            grants = field_grants(access, intake)
+            intake = reader.read(entity, access, line.values, line.path, creating=False, verb=verb)
+            grants = field_grants(access, intake, verb)
             await _may_write(unit, entity, grants, present[meant])
             written = await put_change(unit, entity, unit.locked(present[meant]), intake, line.path)
             kind = "changed"
@@ -63,7 +68,7 @@ async def apply_lines(
             await _may_write(unit, entity, grants, written.record)
             owner.lines.append(written)
             moved.setdefault(kind, []).append(written.record["id"])
-    count = len(present) - len(gone) + len(moved.get("added", ()))
+    count = before - len(gone) + len(moved.get("added", ()))
     return count, {kind: sorted(ids) for kind, ids in moved.items()}
 
 
@@ -79,6 +84,12 @@ def _from_owner(owner: Record) -> dict[str, Any]:
 def line_access(unit: Unit, entity: Entity) -> EntityAccess:
     """Lines are permitted as their owner: fields by their own entry, the rest was asked of the owner."""
     return unit.decision.on(entity.name)
+
+
+def _copying(entity: Entity) -> EntityAccess:
+    """For lines taken over as they are from the record that is corrected."""
+    taken = FieldAccess(ALWAYS, ALWAYS)
+    return EntityAccess(fields=dict.fromkeys(entity.fields, taken), as_owner=True)
 
 
 async def present_lines(unit: Unit, entity: Entity, owner: UUID) -> dict[UUID, Record]:
@@ -139,7 +150,7 @@ async def copy_of_lines(unit: Unit, entity: Entity, known: Field, owner: UUID) -
         LineInput(None, {name: record[name] for name in names}, (known.name, at))
         for at, record in enumerate(present.values())
     )
-    return LineChange(whole=True, put=tuple(inputs))
+    return LineChange(whole=True, put=tuple(inputs), copied=True)
 
 
 __all__ = ["Intake", "apply_lines", "copy_of_lines", "present_lines"]

@@ -59,8 +59,8 @@ async def create(unit: Unit, name: str, given: Mapping[str, Any], path: Path = I
     entity = _own(unit, name)
     access = unit.access(entity)
     await _may(unit, entity, access.create, CREATE)
-    intake = _reader(unit).read(entity, access, given, path, creating=True)
-    grants = field_grants(access, intake)
+    intake = _reader(unit).read(entity, access, given, path, creating=True, verb="create")
+    grants = field_grants(access, intake, "create")
     # What a condition is asked of must be stored by then.
     unit.alone = unit.alone and not grants
     return await _finish(unit, await put_new(unit, entity, intake, path, grant=access.create), grants)
@@ -144,8 +144,8 @@ async def correct(
         raise ReasonRequired(path=["reason"], why=Bilingual("更正", "correcting"))
     if await _is_corrected(unit, entity, record_id):
         raise AlreadyCorrected(what=entity.label)
-    intake = _reader(unit).read(entity, access, given, path, creating=True)
-    grants = field_grants(access, intake)
+    intake = _reader(unit).read(entity, access, given, path, creating=True, verb="correct")
+    grants = field_grants(access, intake, "correct")
     base = {
         field.name: old[field.name]
         for field in entity.fields.values()
@@ -269,8 +269,8 @@ async def _update(unit: Unit, entity: Entity, old: Record, given: Mapping[str, A
         raise Voided(what=entity.label)
     if frozen(entity, old.get("state")):
         raise Frozen(what=entity.label)
-    intake = _reader(unit).read(entity, access, given, path, creating=False)
-    grants = field_grants(access, intake)
+    intake = _reader(unit).read(entity, access, given, path, creating=False, verb="update")
+    grants = field_grants(access, intake, "update")
     for grant in grants:
         await unit.authorize(entity, grant, WRITE, old)
     written = await put_change(unit, entity, old, intake, path, grant=access.update)

@@ -31,6 +31,8 @@ KEPT = frozenset({"id", "row_version"})
 """Fields no role can be without where it sees a record: they name it and its version."""
 _FOR_LINES = frozenset({"read", "export", "audit"})
 """What may be said of a line entity; the rest is asked of its owner."""
+_WITH_OWNER = frozenset({"create", "update", "correct"})
+"""Writing the owner writes its lines."""
 
 
 def link_permissions(linking: Linking, expressions: Expressions) -> Policies | None:
@@ -157,10 +159,14 @@ class _RoleLinker:
         for name, entity in self.entities.items():
             owner = self.entities.get(entity.part_of or "")
             granted = found.get(entity.part_of or "")
-            if name not in found and owner is not None and granted is not None:
-                as_owner = self._as_owner(entity, owner, granted, forbids=part == "never")
-                if as_owner is not None:
-                    found[name] = as_owner
+            if owner is None or granted is None:
+                continue
+            if name in found:
+                found[name] = self._written_with(found[name], entity, owner, granted)
+                continue
+            as_owner = self._as_owner(entity, owner, granted, forbids=part == "never")
+            if as_owner is not None:
+                found[name] = as_owner
         return dict(sorted(found.items()))
 
     # ── one entity ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -293,19 +299,15 @@ class _RoleLinker:
         if hidden != forbids and hidden:
             return None
 
-        def lifted(clauses: Clauses) -> Clauses:
-            return tuple(
-                replace(each, condition=through(each.condition, "owner", line.name, owner.name))
-                if each.condition is not None
-                else each
-                for each in clauses
-            )
-
-        actions = {name: lifted(clauses) for name, clauses in grants.actions.items() if name in _FOR_LINES}
+        actions = {
+            name: _lifted(clauses, line, owner)
+            for name, clauses in grants.actions.items()
+            if name in _FOR_LINES or name in _WITH_OWNER
+        }
         if forbids and hidden:
             actions["read"] = (Clause(grants.hide[listing]),)
         elif listing in grants.mask and "read" in actions:
-            actions["read"] = _product(actions["read"], lifted(grants.mask[listing]))
+            actions["read"] = _product(actions["read"], _lifted(grants.mask[listing], line, owner))
         if not actions:
             return None
         return EntityGrants(
@@ -315,6 +317,23 @@ class _RoleLinker:
             wildcard=grants.wildcard,
             owner=owner.name,
         )
+
+    def _written_with(self, line: EntityGrants, entity: Entity, owner: Entity, granted: EntityGrants) -> EntityGrants:
+        """Of a line that is named: its fields are written where the owner is written by the same role."""
+        writes = {
+            name: _lifted(clauses, entity, owner) for name, clauses in granted.actions.items() if name in _WITH_OWNER
+        }
+        return replace(line, actions=MappingProxyType({**line.actions, **writes}))
+
+
+def _lifted(clauses: Clauses, line: Entity, owner: Entity) -> Clauses:
+    """What is said of the owner, asked of its line."""
+    return tuple(
+        replace(each, condition=through(each.condition, "owner", line.name, owner.name))
+        if each.condition is not None
+        else each
+        for each in clauses
+    )
 
 
 def _product(first: Clauses, second: Clauses) -> Clauses:

@@ -1,0 +1,113 @@
+"""What each role may do, decided by Casbin once for everything that can be asked, with the policy lines that decide it.
+
+What can be asked is finite: role × entity × (action, transition, field). One `enforce` costs milliseconds at hundreds
+of lines, so Casbin is asked about each line by itself and the answers are kept; what several lines make together (an
+allow and a deny) is put together here, and a test holds it equal to Casbin over the whole policy. `access.unite` makes
+a Decision of the answers for a set of roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+
+from clew.access.casbin_policy import Bench
+from clew.access.lines import Asked, Line, lines_of
+from clew.metadata.blueprint import Blueprint, Entity
+
+_ASKED = "?"
+Lineage = tuple[tuple[str, tuple[str, ...]], ...]
+"""Each role with the roles it inherits from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What Casbin says of one role and one question: the lines that allow it where they hold, and those that forbid."""
+
+    allows: tuple[Line, ...] = ()
+    denies: tuple[Line, ...] = ()
+
+
+NOTHING = Verdict()
+
+
+class Judgement:
+    """The answers for one release, made when first asked for and kept. Safe to share between threads: an answer made
+    twice is the same answer."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        assert blueprint.policies is not None
+        self.blueprint, self.policies = blueprint, blueprint.policies
+        lineage: Lineage = tuple((name, role.inherits) for name, role in sorted(self.policies.roles.items()))
+        self._court = _court(lineage)
+        self._asked: dict[str, Asked] = {}
+        self._verdicts: dict[tuple[str, str, str], Verdict] = {}
+
+    def asked(self, entity: str) -> Asked:
+        """The policy lines of an entity by question."""
+        found = self._asked.get(entity)
+        if found is None:
+            found = self._asked[entity] = lines_of(self.policies, self.blueprint.entities[entity])
+        return found
+
+    def verdict(self, role: str, entity: str, question: str) -> Verdict:
+        """What one role by itself may. Unknown roles and questions without lines get nothing."""
+        key = (role, entity, question)
+        known = self._verdicts.get(key)
+        if known is not None:
+            return known
+        found = NOTHING
+        if role in self.policies.roles:
+            lines = self.asked(entity).lines.get(question, ())
+            deciding = [line for line in lines if self._court.decides(line, role)]
+            if deciding:
+                found = Verdict(
+                    tuple(line for line in deciding if line.effect == "allow"),
+                    tuple(line for line in deciding if line.effect == "deny"),
+                )
+        self._verdicts[key] = found
+        return found
+
+    def fill(self) -> int:
+        """Answer everything that can be asked now, so that nobody waits later; how many answers there are."""
+        for entity in self.blueprint.entities:
+            for question in self.asked(entity).lines:
+                for role in self.policies.roles:
+                    self.verdict(role, entity, question)
+        return len(self._verdicts)
+
+
+def questions(entity: Entity) -> Iterator[str]:
+    """Every action that can be asked about records of an entity, fields left out."""
+    yield from ("read", "create", "update", "void", "correct", "export", "audit")
+    for name in entity.transitions:
+        yield f"do:{name}"
+
+
+class _Court:
+    """Answers by Casbin for one set of roles, kept for as long as the roles and their inheritance are the same."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._bench = Bench(dict(lineage))
+        self._known: dict[tuple[str, str, str], bool] = {}
+        self._lock = Lock()
+
+    def decides(self, line: Line, role: str) -> bool:
+        """Whether the line, where its condition holds, allows the role (or forbids it) what it is about.
+
+        Lines of the same role and effect are the same line to Casbin, which knows nothing of what is asked.
+        """
+        key = (line.role, line.effect, role)
+        found = self._known.get(key)
+        if found is None:
+            with self._lock:
+                self._bench.load([(line.role, _ASKED, "0", line.effect)])
+                found = self._known[key] = self._bench.deciding(role, _ASKED) != ((), ())
+        return found
+
+
+@lru_cache(maxsize=8)
+def _court(lineage: Lineage) -> _Court:
+    return _Court(lineage)

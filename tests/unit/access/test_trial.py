@@ -1,0 +1,105 @@
+"""Policy tests of a project: what passes, what fails with which reason, and that a failing one loads nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.access.policy_world import MODELS, PROJECT
+
+from clew.access.loading import load_bundle, load_project
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "check" / "permissions"
+ROLES = """\
+role: reader
+label: {zh: 阅读, en: Reader}
+sites: own
+may:
+  thing: {read: a, mask: {z: "b == true"}, hide: [x], update: "created_by == user.id", write: [y]}
+---
+role: closer
+label: {zh: 关闭, en: Closer}
+may:
+  thing: {do: {close: "a && created_by != user.id"}, create: always}
+never:
+  thing: {do: {close: "d == true"}}
+"""
+
+
+def cases(*cases: str, roles: str = "reader", more: str = "") -> list[str]:
+    """The findings of one test with these cases, each as `line: message`."""
+    test = f"policy_test: t\nas: {{roles: [{roles}]{more}}}\ncases:\n" + "".join(f"  - {{{each}}}\n" for each in cases)
+    sources = {"clew.yaml": PROJECT, "models/m.yaml": MODELS, "permissions/r.yaml": ROLES, "permissions/t.yaml": test}
+    loaded = load_bundle(sources)
+    assert (loaded.blueprint is None) == bool(loaded.diagnostics)
+    return [f"{each.place.line}: {each.message('en')}" for each in loaded.diagnostics]
+
+
+def test_the_example_passes() -> None:
+    assert load_project(GOLDEN).diagnostics == ()
+
+
+def test_what_must_be_is() -> None:
+    assert (
+        cases(
+            "read: thing, given: {a: true}, expect: allow",
+            "read: thing, given: {a: false}, expect: deny, because: condition",
+            "read: thing, expect: deny, because: condition",
+            "read: thing, given: {a: true}, site: other, expect: deny, because: site",
+            "read: site, expect: deny, because: no_grant",
+            "read: thing.x, given: {a: true}, expect: hidden, because: hidden",
+            "read: thing.z, given: {a: true, b: true}, expect: shown",
+            "read: thing.z, given: {a: true}, expect: masked, because: masked",
+            "read: thing.z, expect: deny, because: condition",
+            "write: thing.y, given: {created_by: me}, expect: allow",
+            "write: thing.y, given: {created_by: me}, site: other, expect: deny, because: site",
+            "write: thing.y, given: {created_by: other}, expect: deny, because: condition",
+            "write: thing.z, given: {created_by: me, b: true}, expect: deny",
+            "try: thing.close, expect: deny, because: no_grant",
+            "try: thing.create, expect: deny, because: no_grant",
+        )
+        == []
+    )
+    assert (
+        cases(
+            "try: thing.close, given: {a: true}, expect: allow",
+            "try: thing.close, given: {a: true, created_by: me}, expect: deny, because: condition",
+            "try: thing.close, given: {a: true, d: true}, expect: deny, because: never",
+            "try: thing.create, expect: allow",
+            "try: thing.reopen, expect: deny, because: no_grant",
+            roles="closer, reader",
+        )
+        == []
+    )
+    assert cases("read: thing, given: {a: true}, site: other, expect: allow", more=", sites: all") == []
+
+
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        (
+            "try: thing.close, expect: allow",
+            "4: The policy test `t` fails: thing.close must be allowed, but is denied (no grant).",
+        ),
+        (
+            "read: thing, given: {a: true}, expect: deny",
+            "4: The policy test `t` fails: thing.read must be denied, but is allowed (granted).",
+        ),
+        (
+            "read: thing.x, given: {a: true}, expect: shown",
+            "4: The policy test `t` fails: thing.x must be shown, but is hidden (there is no such field).",
+        ),
+        (
+            "read: thing, expect: deny, because: site",
+            "4: The policy test `t` fails: thing.read must be denied (not of the assignment's sites), but is denied"
+            " (no condition holds).",
+        ),
+    ],
+)
+def test_what_fails_says_so_and_loads_nothing(case: str, says: str) -> None:
+    assert cases("read: thing, given: {a: true}, expect: allow", case)[0].replace("5:", "4:", 1) == says
+
+
+def test_a_fact_of_the_wrong_kind_is_a_finding() -> None:
+    (found,) = cases("read: thing, given: {a: maybe}, expect: allow")
+    assert found.startswith("4: `given` cannot be used here")
