@@ -16,6 +16,7 @@ from clew.audit.signatures import Signature
 from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden
 from clew.kernel.ids import uuid7
+from clew.metadata.blueprint import Entity
 from clew.records.commands import Call
 from clew.records.signing.content import key_of, version_content
 from clew.records.signing.proven import Proof, Signing
@@ -41,7 +42,9 @@ class People:
 
     known: dict[UUID, Signatory] = field(default_factory=dict)
 
-    async def signatory(self, unit: Unit, meaning: str) -> Signatory | None:
+    async def signatory(
+        self, unit: Unit, entity: Entity, record: Mapping[str, Any], action: str, meaning: str
+    ) -> Signatory | None:
         return self.known.get(unit.context.person.id)
 
 

@@ -6,7 +6,7 @@ before the first one. Administrators of accounts sign nothing (domain C: system 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -56,8 +56,11 @@ class Signatory:
 class Signatories(Protocol):
     """Finds the person behind an account, inside the transaction that signs."""
 
-    async def signatory(self, unit: Unit, meaning: str) -> Signatory | None:
-        """The caller's account; None when there is none (a machine without accounts)."""
+    async def signatory(
+        self, unit: Unit, entity: Entity, record: Mapping[str, Any], action: str, meaning: str
+    ) -> Signatory | None:
+        """The caller's account, and the role of theirs that may give this meaning to this record; None when there is no
+        account (a machine without accounts)."""
         ...
 
 

@@ -109,7 +109,7 @@ class RecordSigner:
     ) -> None:
         shown = await self._as_shown(unit, entity, record, meaning, signing)
         await self._proven(unit, meaning, signing)
-        signatory = await self._may_sign(unit, meaning)
+        signatory = await self._may_sign(unit, entity, record, action, meaning)
         act = Act(entity, record["id"], action, meaning, record, signatory)
         for each in self._objections:
             await each.object(act, unit)
@@ -161,8 +161,10 @@ class RecordSigner:
             return False
         return unit.at - last.signed_at <= SESSION_BREAK
 
-    async def _may_sign(self, unit: Unit, meaning: str) -> Signatory:
-        found = await self._signatories.signatory(unit, meaning)
+    async def _may_sign(
+        self, unit: Unit, entity: Entity, record: Mapping[str, Any], action: str, meaning: str
+    ) -> Signatory:
+        found = await self._signatories.signatory(unit, entity, record, action, meaning)
         if found is None:
             why = Bilingual("没有对应的个人账号", "there is no account of a person behind this")
             raise NotASigner(meaning=meaning, why=why)
