@@ -258,7 +258,7 @@ async def test_transitions(mini: Plant) -> None:
     with pytest.raises(NotFound):
         await mini.commands.transition(mini.call, "lot", lot.id, "no_such_move", 3)
     leaves = [each["action"] for each in await mini.rows(system.leaf) if each["record_id"] == lot.id]
-    assert sorted(leaves) == ["create", "transition:release", "update"]
+    assert sorted(leaves) == ["create", *["decide.refuse"] * 3, "transition:release", "update"]
 
     given = {"site": mini.ids["SHA"], "severity": "minor", "subject": {"entity": "lot", "id": lot.id}, "lots": [lot.id]}
     open_action = {**given, "actions": [{"what": "sort", "due": "2026-12-24"}]}

@@ -21,6 +21,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.records import idempotency, verbs
 from clew.records.bulk import Mode, Prepare, RowReport, run_rows
+from clew.records.decisions.keep import Refusals, row_of
 from clew.records.errors import Unread
 from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
@@ -105,6 +106,7 @@ class Commands:
         self.database = database
         self.clock = clock or SystemClock()
         self.engine = Engine(blueprint, tables, release or blueprint.digest, participants, signer, blobs)
+        self.refusals = Refusals(database)
 
     # ── one record ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -227,7 +229,8 @@ class Commands:
             return BulkOutcome(reports, True, (), answer, replayed=True)
 
         try:
-            return await self._run(call, asked, work, replay, lambda done: {"rows": [e.to_json() for e in done.rows]})
+            kept = lambda done: {"rows": [e.to_json() for e in done.rows]}  # noqa: E731
+            return await self._run(call, asked, work, replay, kept, dry=mode == "dry")
         except _Undo as undone:
             return undone.outcome
 
@@ -278,14 +281,19 @@ class Commands:
         keep: Callable[[T], Any] | None,
         *,
         elevated: bool = False,
+        dry: bool = False,
     ) -> T:
         """Begin, work, flush, commit; begin again when numbers have to be fetched or a rival came first."""
-        run = _Run(self, call, asked, work, replay, keep, elevated)
+        self.refusals.ready()
+        run = _Run(self, call, asked, work, replay, keep, elevated, dry)
         if call.idempotency_key is not None:
             idempotency.check_key(call.idempotency_key)
         for _ in range(_RESTARTS):
             try:
-                return await self.database.run_write(run.attempt)
+                done: T = await self.database.run_write(run.attempt)
+                if run.refused:
+                    await self.refusals.keep(call.context, self.engine.release, run.refused)
+                return done
             except NumbersNeeded as needed:
                 run.give_back()
                 await self.engine.numbers.fetch_block(self.database, needed.rule, needed.scope)
@@ -300,11 +308,22 @@ class Commands:
                 if fault.table not in (ledger.name, outside.name):
                     raise
             except (ClewError, _Undo) as error:
+                await self._keep_refusals(run)
                 # Whether a commit that could not be acknowledged has happened is unknown: its numbers are not reused.
                 if not isinstance(error, Unavailable) or isinstance(error, DatabaseBusy):
                     run.give_back()
                 raise
         raise DatabaseBusy(what="restarts")
+
+
+    async def _keep_refusals(self, run: _Run) -> None:
+        """Decisions against a regulated action outlive the transaction they undid."""
+        unit = run.unit
+        if unit is None or run.dry:
+            return
+        rows = [row_of(unit, each) for each in unit.traces if each.outcome == "refused"]
+        if rows:
+            await self.refusals.keep(run.call.context, self.engine.release, rows)
 
 
 @dataclass(slots=True)
@@ -318,8 +337,12 @@ class _Run:
     replay: Callable[[Connection, Any], Awaitable[Any]] | None
     keep: Callable[[Any], Any] | None
     elevated: bool
+    dry: bool = False
+    """Nothing was to be written, so nothing is decided either."""
     floor: datetime | None = None
     unit: Unit | None = field(default=None)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    """Refusals within work that went on without them (rows of an import)."""
 
     async def attempt(self, connection: Connection) -> Any:
         self.give_back()
@@ -339,6 +362,7 @@ class _Run:
         self.unit = unit
         done = await self.work(unit)
         await unit.flush()
+        self.refused = [row_of(unit, each) for each in unit.traces if each.outcome == "refused"]
         if key is not None and self.keep is not None:
             answer = json.dumps(self.keep(done), ensure_ascii=False, separators=(",", ":"))
             await idempotency.keep_answer(connection, person, key, self.asked, answer, at)

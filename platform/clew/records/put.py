@@ -141,7 +141,8 @@ async def settle(unit: Unit, written: Written) -> Record:
         await check_rules_in_database(unit, change, record, written.path)
         await check_structure(unit, entity, record, tuple(written.changed), written.path)
         if written.grant is not None:
-            await unit.authorize(entity, written.grant, Bilingual("写入", "write"), record)
+            verb = Bilingual("写入", "write")
+            await unit.authorize(entity, written.grant, verb, record, asked=change.verb, stage="after")
     unit.note(change, record["row_version"], written.changed)
     if change.old is None and entity.postings:
         unit.postings.append(written)

@@ -204,6 +204,10 @@ class Statements:
             _plain_row(system.outbox_pending, "event"),
         )
         self.both = Step(tables.dialect, [each.insert() for each in self.rows])
+        decision = _plain_row(system.decision, "decision")
+        self.decisions = Step(tables.dialect, [decision.insert()])
+        self.both_decided = Step(tables.dialect, [each.insert() for each in (*self.rows, decision)])
+        self.events_decided = Step(tables.dialect, [each.insert() for each in (*self.rows[2:], decision)])
 
     def of(self, entity: str) -> EntityStatements:
         known = self._entities.get(entity)

@@ -22,6 +22,8 @@ from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, EntityClass
 from clew.records import outbox, store
+from clew.records.decisions.keep import row_of
+from clew.records.decisions.trace import Stage, Trace
 from clew.records.judge import Judge, in_memory
 from clew.records.numbers import Numbers, Restart, Taken
 from clew.records.participants import Change, Participant, Signer
@@ -166,6 +168,10 @@ class Unit:
     """What is done when all records have been written: signing them."""
     leaves: list[Leaf] = field(default_factory=list)
     """Leaves that belong to no version (signatures), stored with those of the versions."""
+    trace: Trace | None = None
+    """The regulated action being decided."""
+    traces: list[Trace] = field(default_factory=list)
+    """Every regulated action of this unit, for the record of decisions."""
     waiting: store.Waiting | None = None
     warnings: list[Warned] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
@@ -210,17 +216,23 @@ class Unit:
     def access(self, entity: Entity) -> EntityAccess:
         return self.decision.on(entity.name)
 
-    async def authorize(self, entity: Entity, grant: Grant, verb: Bilingual, *records: Record) -> None:
-        """The grant holds on every one of the records."""
-        if self.elevated or grant.always:
+    async def authorize(
+        self, entity: Entity, grant: Grant, verb: Bilingual, *records: Record, asked: str = "", stage: Stage = "before"
+    ) -> None:
+        """The grant holds on every one of the records. `asked` names it in the record of decisions."""
+        if self.elevated:
             return
-        if grant.allowed:
+        held = grant.always
+        if grant.allowed and not held:
             for record in records:
                 if not await self.judge.granted(grant, entity, record):
                     break
             else:
-                return
-        raise Forbidden(action=verb, what=entity.label)
+                held = True
+        if self.trace is not None and entity is self.trace.entity:
+            self.trace.note("grant", asked, held, stage, grant.conditions, records[0] if records else None)
+        if not held:
+            raise Forbidden(action=verb, what=entity.label)
 
     async def visible(self, entity: Entity, record: Record) -> bool:
         if self.elevated:
@@ -374,19 +386,35 @@ class Unit:
             for event in self._events
         ]
         statements = self.engine.statements
+        decisions = [row_of(self, each) for each in self.traces if each.outcome == "allowed"]
         if self.waiting is not None:
             assert len(trail) == len(events) == 1
+            assert not decisions
             await store.insert_waiting(self, self.waiting, {**trail[0], **events[0]})
         elif len(trail) == len(events):
             if trail:
                 rows = [{**leaf, **event} for leaf, event in zip(trail, events, strict=True)]
-                await statements.both.run_many(self.connection, rows)
+                if len(rows) == len(decisions) == 1:
+                    rows[0].update(_decision_args(decisions.pop()))
+                    await statements.both_decided.run(self.connection, rows[0])
+                else:
+                    await statements.both.run_many(self.connection, rows)
         else:
             if trail:
                 await statements.trail.run_many(self.connection, trail)
-            await statements.events.run_many(self.connection, events)
+            if len(events) == len(decisions) == 1:
+                decided = {**events[0], **_decision_args(decisions.pop())}
+                await statements.events_decided.run(self.connection, decided)
+            else:
+                await statements.events.run_many(self.connection, events)
+        if decisions:
+            await statements.decisions.run_many(self.connection, [_decision_args(each) for each in decisions])
         self._versions, self._noted, self._removed, self._events, self.waiting = {}, [], [], [], None
-        self.at_end, self.leaves = [], []
+        self.at_end, self.leaves, self.traces = [], [], [each for each in self.traces if each.outcome == "refused"]
+
+
+def _decision_args(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"decision_{name}": value for name, value in row.items()}
 
 
 def frozen(entity: Entity, state: str | None) -> bool:

@@ -12,10 +12,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.access.decision import NEVER, Grant
-from clew.kernel.errors import NotFound
+from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Entity, FieldKind, Origin
+from clew.metadata.blueprint import Entity, FieldKind, Origin, Transition
+from clew.metadata.policies import DO
 from clew.records import store
+from clew.records.decisions.trace import Trace, decided, regulated
 from clew.records.errors import (
     AlreadyCorrected,
     DerivedOnly,
@@ -78,10 +80,14 @@ async def update(
 async def void(unit: Unit, name: str, record_id: UUID, row_version: int | None) -> Record:
     """Declare a record void, with a reason. It stays, with all its versions."""
     entity = _own(unit, name)
+    with decided(unit, "void", entity, record_id):
+        return await _void(unit, entity, record_id, row_version)
+
+
+async def _void(unit: Unit, entity: Entity, record_id: UUID, row_version: int | None) -> Record:
     old = await _locked(unit, entity, record_id, row_version)
-    await unit.authorize(entity, unit.access(entity).void, VOID, old)
-    if not unit.reason:
-        raise ReasonRequired(path=["reason"], why=Bilingual("作废", "voiding"))
+    await unit.authorize(entity, unit.access(entity).void, VOID, old, asked="void")
+    _reason(unit, "void", Bilingual("作废", "voiding"))
     if entity.postings:
         raise PostedOnly(what=entity.label)
     values = {"voided_at": unit.at, "void_reason": unit.reason}
@@ -96,8 +102,17 @@ async def transition(unit: Unit, name: str, record_id: UUID, move: str, row_vers
     known = entity.transitions.get(move)
     if known is None:
         raise NotFound(what=f"{name}.{move}")
+    with decided(unit, f"transition:{move}", entity, record_id) as trace:
+        return await _move(unit, entity, record_id, known, row_version, trace)
+
+
+async def _move(
+    unit: Unit, entity: Entity, record_id: UUID, known: Transition, row_version: int | None, trace: Trace
+) -> Record:
     old = await _locked(unit, entity, record_id, row_version)
-    await unit.authorize(entity, unit.access(entity).transitions.get(move, NEVER), known.label, old)
+    grant = unit.access(entity).transitions.get(known.name, NEVER)
+    await unit.authorize(entity, grant, known.label, old, asked=DO + known.name)
+    trace.fact("state", known.name, old["state"] in known.sources, state=old["state"])
     if old["state"] not in known.sources:
         states = entity.states
         raise WrongState(
@@ -107,9 +122,12 @@ async def transition(unit: Unit, name: str, record_id: UUID, move: str, row_vers
             state=states[old["state"]].label if old["state"] in states else old["state"],
             current=old["state"],
         )
-    if known.reason and not unit.reason:
-        raise ReasonRequired(path=["reason"], why=known.label)
-    if known.when is not None and not await unit.judge.holds(known.when, entity, old):
+    if known.reason:
+        _reason(unit, known.name, known.label)
+    holds = known.when is None or await unit.judge.holds(known.when, entity, old)
+    if known.when is not None:
+        trace.note("guard", known.name, holds, conditions=(known.when,), record=old)
+    if known.when is not None and not holds:
         raise GuardFailed(
             say=known.say
             or Bilingual(f"不满足条件:{known.when.source}", f"The guard does not hold: {known.when.source}")
@@ -119,13 +137,29 @@ async def transition(unit: Unit, name: str, record_id: UUID, move: str, row_vers
         value = await unit.judge.value(expression, entity, old)
         values[field] = coerce(entity.fields[field], value, [field], unit.engine.blueprint, unit.today)
     if known.sign is not None:
-        if unit.engine.signer is None:
-            raise SignatureRequired(transition=known.label, meaning=known.sign)
         change = Change(entity, "transition", old["id"], old, {**old, **values}, known)
-        await unit.engine.signer.sign(change, known.sign, unit)
+        await _sign(unit, change, known, known.sign, trace)
     written = await put_change(unit, entity, old, Intake(values=values), (), "transition", transition=known)
     assert written is not None
     return await _finish(unit, written)
+
+
+async def _sign(unit: Unit, change: Change, move: Transition, meaning: str, trace: Trace) -> None:
+    try:
+        if unit.engine.signer is None:
+            raise SignatureRequired(transition=move.label, meaning=meaning)
+        await unit.engine.signer.sign(change, meaning, unit)
+    except ClewError as error:
+        trace.fact("signature", f"{move.name}:{meaning}", False, refused=error.code)
+        raise
+    trace.fact("signature", f"{move.name}:{meaning}", True)
+
+
+def _reason(unit: Unit, name: str, why: Bilingual) -> None:
+    if unit.trace is not None:
+        unit.trace.fact("reason", name, bool(unit.reason), given=bool(unit.reason))
+    if not unit.reason:
+        raise ReasonRequired(path=["reason"], why=why)
 
 
 async def correct(
@@ -133,15 +167,24 @@ async def correct(
 ) -> Record:
     """A new record that corrects a frozen one: its values, except those given, and a reference back to it."""
     entity = _own(unit, name)
+    with decided(unit, "correct", entity, record_id, tuple(given)):
+        return await _correct(unit, entity, record_id, row_version, given, path)
+
+
+async def _correct(
+    unit: Unit, entity: Entity, record_id: UUID, row_version: int | None, given: Mapping[str, Any], path: Path
+) -> Record:
     old = await _locked(unit, entity, record_id, row_version)
     access = unit.access(entity)
-    await unit.authorize(entity, access.correct, CORRECT, old)
-    if "corrects" not in entity.fields or not frozen(entity, old.get("state")):
+    await unit.authorize(entity, access.correct, CORRECT, old, asked="correct")
+    stands = "corrects" in entity.fields and frozen(entity, old.get("state"))
+    if unit.trace is not None:
+        unit.trace.fact("frozen", "correct", stands, state=old.get("state"))
+    if not stands:
         raise NotFrozen(what=entity.label)
     if entity.postings:
         raise PostedOnly(what=entity.label)
-    if not unit.reason:
-        raise ReasonRequired(path=["reason"], why=Bilingual("更正", "correcting"))
+    _reason(unit, "correct", Bilingual("更正", "correcting"))
     if await _is_corrected(unit, entity, record_id):
         raise AlreadyCorrected(what=entity.label)
     intake = _reader(unit).read(entity, access, given, path, creating=True, verb="correct")
@@ -255,6 +298,8 @@ async def _locked(unit: Unit, entity: Entity, record_id: UUID, row_version: int 
     old = await unit.lock(entity, record_id)
     if old is None or not await unit.visible(entity, old):
         raise NotFound(path=["id"], what=entity.label)
+    if unit.trace is not None:
+        unit.trace.row_version = old["row_version"]
     if row_version is not None and old["row_version"] != row_version:
         raise Stale(path=["rowVersion"], what=entity.label, current=old["row_version"], given=row_version)
     if old.get("voided_at") is not None:
@@ -263,16 +308,27 @@ async def _locked(unit: Unit, entity: Entity, record_id: UUID, row_version: int 
 
 
 async def _update(unit: Unit, entity: Entity, old: Record, given: Mapping[str, Any], path: Path) -> Record:
+    names = regulated(entity, given, unit.engine.blueprint.entities)
+    if not names:
+        return await _change(unit, entity, old, given, path)
+    with decided(unit, "update", entity, old["id"], names) as trace:
+        trace.row_version = old["row_version"]
+        return await _change(unit, entity, old, given, path)
+
+
+async def _change(unit: Unit, entity: Entity, old: Record, given: Mapping[str, Any], path: Path) -> Record:
     access = unit.access(entity)
-    await unit.authorize(entity, access.update, UPDATE, old)
+    await unit.authorize(entity, access.update, UPDATE, old, asked="update")
     if old.get("voided_at") is not None:
         raise Voided(what=entity.label)
+    if unit.trace is not None:
+        unit.trace.fact("frozen", "update", not frozen(entity, old.get("state")), state=old.get("state"))
     if frozen(entity, old.get("state")):
         raise Frozen(what=entity.label)
     intake = _reader(unit).read(entity, access, given, path, creating=False, verb="update")
     grants = field_grants(access, intake, "update")
     for grant in grants:
-        await unit.authorize(entity, grant, WRITE, old)
+        await unit.authorize(entity, grant, WRITE, old, asked="fields")
     written = await put_change(unit, entity, old, intake, path, grant=access.update)
     return old if written is None else await _finish(unit, written, grants)
 
@@ -281,7 +337,7 @@ async def _finish(unit: Unit, written: Written, grants: Sequence[Grant] = ()) ->
     """`grants`: what the caller needs for the fields given, on the record as it now is."""
     record = await settle(unit, written)
     for grant in grants:
-        await unit.authorize(written.change.entity, grant, WRITE, record)
+        await unit.authorize(written.change.entity, grant, WRITE, record, asked="fields", stage="after")
     await settle_postings(unit)
     return record
 

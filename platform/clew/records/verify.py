@@ -58,6 +58,8 @@ async def check_rules_in_database(unit: Unit, change: Change, record: Record, pa
 
 
 def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path: Path) -> None:
+    if unit.trace is not None and change.entity is unit.trace.entity and not rule.warn:
+        unit.trace.note("rule", rule.name, bool(answer), "after", (rule.condition,), change.new)
     if answer:
         return
     if rule.warn:
