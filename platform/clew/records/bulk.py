@@ -123,7 +123,9 @@ async def _row(
     except ClewError as error:
         await unit.connection.run_sql("ROLLBACK TO SAVEPOINT row")
         await unit.connection.run_sql("RELEASE SAVEPOINT row")
+        refused = [each for each in unit.traces[mark.traces :] if each.outcome == "refused"]
         unit.back_to(mark)
+        unit.traces += refused
         return RowReport(at, error=error)
     await unit.connection.run_sql("RELEASE SAVEPOINT row")
     return report

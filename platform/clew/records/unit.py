@@ -142,6 +142,8 @@ class Mark:
     events: int
     warnings: int
     postings: int
+    traces: int
+    at_end: int
 
 
 @dataclass(slots=True)
@@ -249,7 +251,15 @@ class Unit:
         self._seen.update((entity, each) for each in ids)
 
     def mark(self) -> Mark:
-        return Mark(len(self._noted), len(self._removed), len(self._events), len(self.warnings), len(self.postings))
+        return Mark(
+            len(self._noted),
+            len(self._removed),
+            len(self._events),
+            len(self.warnings),
+            len(self.postings),
+            len(self.traces),
+            len(self.at_end),
+        )
 
     def back_to(self, mark: Mark) -> None:
         """Forget what was written since; the caller has rolled the database back to the same point."""
@@ -263,6 +273,8 @@ class Unit:
         del self._events[mark.events :]
         del self.warnings[mark.warnings :]
         del self.postings[mark.postings :]
+        del self.traces[mark.traces :]
+        del self.at_end[mark.at_end :]
         # What was looked up may be gone with it; it is looked up again.
         self._seen.clear()
         self.found.clear()

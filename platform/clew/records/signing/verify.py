@@ -129,7 +129,7 @@ class Inspection:
         if wrong and wrong[0] == "the signed bytes cannot be read":
             return tuple(wrong)
         said = signature.signed()
-        rows, sources = await self._release(str(said.get("blueprint")))
+        rows, sources = await self.release(str(said.get("blueprint")))
         if said.get("sources") not in sources:
             wrong.append("the definition it was signed under is not stored unchanged")
         engine = await self._verifier.engine_of(str(said.get("blueprint")), rows) if rows else None
@@ -167,7 +167,7 @@ class Inspection:
         same = history is not None and history.value == present.value
         return [] if same else ["the present rows are not what the history says"]
 
-    async def _release(self, blueprint: str) -> tuple[Sequence[Any], frozenset[str]]:
+    async def release(self, blueprint: str) -> tuple[Sequence[Any], frozenset[str]]:
         """The releases with this blueprint: their rows, and the digests of their stored sources."""
         if blueprint not in self._releases:
             table = system.release
