@@ -1,0 +1,1 @@
+"""Verification: whether the trail is whole, and if not, where it first is not."""
