@@ -11,6 +11,7 @@ import typer
 
 from clew import __version__
 from clew.cli import (
+    audit,
     change,
     check,
     data,
@@ -30,7 +31,7 @@ from clew.cli.words import localize, t
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 
-_GROUPS = (project, check, change, release, environment, serve, users, tokens, data, exchange, reference, doctor)
+_GROUPS = (project, check, change, release, environment, serve, users, tokens, data, exchange, audit, reference, doctor)
 
 
 def build() -> typer.Typer:

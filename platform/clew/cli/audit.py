@@ -1,0 +1,303 @@
+"""`clew audit …`: verify the trail, sign and send checkpoints, change keys."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.usage import WrongUsage
+from clew.cli.words import t
+from clew.kernel.errors import Conflict
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from clew.audit.sealing.notes import Checkpoint
+    from clew.audit.verify.findings import Finding
+    from clew.audit.verify.whole import Report
+
+SHOWN = 50
+
+
+class LogsDiffer(Conflict):
+    """Of two checkpoints the later does not continue the earlier."""
+
+    code = "LOGS_DIFFER"
+    en = "The checkpoint of {new} entries does not continue that of {old}: the log was rebuilt in between."
+    zh = "{new} 条的检查点并未延续 {old} 条的检查点:其间日志被重建。"
+
+
+class NoSuchCheckpoint(WrongUsage):
+    """Neither a file nor the size of a stored checkpoint."""
+
+    code = "NO_SUCH_CHECKPOINT"
+    en = "{given} is neither a checkpoint's file nor the size of a stored one."
+    zh = "{given} 既不是检查点文件,也不是已存检查点的条数。"
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        help=t("The audit trail: verify, seal, export.", "审计轨迹:核验、封存、导出。"), no_args_is_help=True
+    )
+    group.command(
+        "verify", help=t("Prove the trail whole, or name what is not.", "核验审计轨迹,指出异常之处。")
+    )(verify)
+    group.command(
+        "consistency", help=t("Whether one checkpoint continues another.", "核对后一检查点是否延续前一检查点。")
+    )(consistency)
+    group.command("checkpoint", help=t("Seal, sign and send a checkpoint now.", "立即封存、签署并送出检查点。"))(
+        checkpoint
+    )
+    key = typer.Typer(help=t("Keys that sign checkpoints.", "签署检查点的密钥。"), no_args_is_help=True)
+    key.command("new", help=t("Make a key.", "生成密钥。"))(new)
+    key.command("show", help=t("The public keys the log names.", "显示日志所载公钥。"))(show)
+    key.command("rotate", help=t("Go over to another key.", "更换密钥。"))(rotate)
+    group.add_typer(key, name="key")
+    app.add_typer(group, name="audit")
+
+
+def verify(
+    outside: Annotated[
+        Path | None,
+        typer.Option("--outside", help=t("Folder of checkpoints kept elsewhere.", "库外检查点目录。")),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help=t("The public key you trust.", "所信任的公钥。"))
+    ] = None,
+    records: Annotated[
+        bool, typer.Option("--records/--no-records", help=t("Also compare records.", "同时核对业务记录。"))
+    ] = True,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    folder = outside or given.settings.audit_outside_folder
+    report = asyncio.run(_verify(given, folder, key, records))
+    terminal, findings = given.terminal, report.findings
+    for each in findings[:SHOWN]:
+        said = each.text()
+        terminal.say(f"✗ {said.en}", f"✗ {said.zh}")
+    if len(findings) > SHOWN:
+        more = len(findings) - SHOWN
+        terminal.say(f"… and {more} more", f"……另有 {more} 处")
+    if not findings:
+        _say_whole(given, report, folder)
+    terminal.emit(
+        ok=not findings,
+        origin=report.origin,
+        entries=report.entries,
+        checkpoints=report.checkpoints,
+        outside=report.outside,
+        root=report.root,
+        findings=[each.to_json() | {"text": terminal.text(each.text())} for each in findings],
+    )
+    if findings:
+        raise typer.Exit(1)
+
+
+def _say_whole(given: Situation, report: Report, folder: Path | None) -> None:
+    given.terminal.say(
+        f"✓ {report.entries} entries are whole; {report.checkpoints} checkpoints fit, {report.outside} outside.",
+        f"✓ {report.entries} 条日志完整;{report.checkpoints} 个检查点相符,库外 {report.outside} 个。",
+    )
+    if folder is None:
+        given.terminal.say(
+            "  Without checkpoints kept outside, nobody can tell a trail that was rebuilt as a whole.",
+            "  没有库外检查点,就无法识别被整体重建的轨迹。",
+        )
+
+
+async def _verify(given: Situation, folder: Path | None, key: str | None, records: bool) -> Report:
+    from clew.audit.verify.whole import verify_trail
+    from clew.cli.applying import owner_database
+    from clew.records.reconcile import reconcile
+    from clew.runtime import stored_blueprint
+    from clew.storage import releases
+    from clew.storage.tables import Tables
+
+    def progress(done: int) -> None:
+        if done % 100_000 == 0:
+            given.terminal.note(f"{done} entries", f"{done} 条")
+
+    async with owner_database(given.settings) as database:
+        release = await releases.current(database)
+        report = await verify_trail(database, outside=folder, trusted=key, progress=progress)
+        if records:
+            tables = Tables(stored_blueprint(release.sources), release.catalog, database.dialect)
+            found: list[Finding] = [each async for each in reconcile(database, tables)]
+            report.findings += found
+    return report
+
+
+def consistency(
+    old: Annotated[str, typer.Argument(help=t("A checkpoint: file or size.", "检查点:文件或条数。"))],
+    new: Annotated[str, typer.Argument(help=t("A later one: file or size.", "较晚的检查点:文件或条数。"))],
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    one, other, proof = asyncio.run(_consistency(given, [_named(old), _named(new)]))
+    given.terminal.say(
+        f"✓ The log of {other} entries begins with that of {one}.", f"✓ {other} 条的日志以 {one} 条的日志为开头。"
+    )
+    given.terminal.emit(ok=True, old=one, new=other, proof=[each.hex() for each in proof])
+
+
+async def _consistency(given: Situation, named: list[int | Checkpoint]) -> tuple[int, int, tuple[bytes, ...]]:
+    from clew.audit.sealing import checkpoints, log
+    from clew.audit.sealing.merkle import proves_consistency
+    from clew.cli.applying import owner_database
+
+    async with owner_database(given.settings) as database, database.read() as connection:
+        points = []
+        for each in named:
+            if isinstance(each, int):
+                stored = await checkpoints.at_size(connection, each)
+                if stored is None:
+                    raise NoSuchCheckpoint(given=each)
+                points.append((stored.size, bytes.fromhex(stored.root)))
+            else:
+                points.append((each.size, each.root))
+        (one, one_root), (other, other_root) = sorted(points)
+        try:
+            given_proof = await log.prove_consistency(connection, one, other)
+        except log.NodeMissing:
+            raise LogsDiffer(old=one, new=other) from None
+        if not proves_consistency(one, other, one_root, other_root, given_proof.proof):
+            raise LogsDiffer(old=one, new=other)
+        return one, other, given_proof.proof
+
+
+def _named(given: str) -> int | Checkpoint:
+    """A checkpoint named by its size, or read from its file."""
+    from clew.audit.sealing.notes import read_note
+
+    if given.isdigit():
+        return int(given)
+    if Path(given).is_file():
+        return read_note(Path(given).read_text(encoding="utf-8")).checkpoint
+    raise NoSuchCheckpoint(given=given)
+
+
+def checkpoint(
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    note, sent = asyncio.run(_checkpoint(given))
+    if given.terminal.as_json:
+        given.terminal.emit(ok=True, note=note, sent=sent)
+    else:
+        given.terminal.raw(note)
+
+
+async def _checkpoint(given: Situation) -> tuple[str, dict[str, int]]:
+    from clew.audit.sealing import checkpoints, outside
+    from clew.audit.sealing.sealer import Sealer
+    from clew.cli.applying import owner_database
+
+    async with owner_database(given.settings) as database:
+        made = await Sealer(database, given.settings).sign()
+        sent = {each.name: await outside.deliver(database, each) for each in outside.places(given.settings)}
+        if made is None:
+            async with database.read() as connection:
+                made = await checkpoints.newest(connection)
+    return made.note if made else "", sent
+
+
+def new(out: Out = None, lang: Lang = None, as_json: AsJson = False) -> None:
+    from clew.audit.sealing.keys import new_key
+    from clew.cli.project import FileExists
+
+    given = situation(None, None, None, lang, as_json)
+    text = new_key()
+    if out is None:
+        given.terminal.raw(text)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as stream:
+            out.chmod(0o600)
+            stream.write(text)
+    except FileExistsError:
+        raise FileExists(file=out) from None
+    given.terminal.say(f"A key was written to {out}; keep it secret.", f"密钥已写入 {out},请妥善保密。")
+    given.terminal.emit(ok=True, file=str(out))
+
+
+def show(
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    from clew.audit.sealing.keys import named_keys
+    from clew.cli.applying import owner_database
+
+    given = situation(project, database_url, settings, lang, as_json)
+
+    async def ask() -> list[Any]:
+        async with owner_database(given.settings) as database, database.read() as connection:
+            return list(await named_keys(connection))
+
+    found = asyncio.run(ask())
+    given.terminal.emit(keys=[{"key": each.key, "endorsed": each.endorsed} for each in found])
+    for each in found:
+        given.terminal.say(each.key, each.key)
+    if not found:
+        given.terminal.say("The log names no key yet.", "日志尚未载明密钥。")
+
+
+def rotate(
+    new: Annotated[Path, typer.Option("--new", help=t("File of the new key.", "新密钥文件。"))],
+    reason: Annotated[str, typer.Option("--reason", help=t("Why.", "原因。"))],
+    old: Annotated[
+        Path | None, typer.Option("--old", help=t("File of the key in force.", "现行密钥文件。"))
+    ] = None,
+    lost: Annotated[
+        bool, typer.Option("--lost", help=t("It is lost: nobody endorses the new one.", "旧密钥已遗失,新密钥无背书。"))
+    ] = False,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    if (old is None) != lost:
+        words = Bilingual("请给出 --old,或以 --lost 声明旧密钥已遗失", "give --old, or say --lost when it is gone")
+        raise typer.BadParameter(words.to(given.terminal.locale))
+    from clew.audit.sealing.keys import read_key
+
+    fresh = read_key(new.read_text(encoding="utf-8"))
+    before = read_key(old.read_text(encoding="utf-8")) if old is not None else None
+    named = asyncio.run(_rotate(given, fresh, before, reason))
+    given.terminal.say(
+        f"From now on the log is signed with {named}", f"自此日志由此密钥签署:{named}"
+    )
+    given.terminal.emit(ok=True, key=named)
+
+
+async def _rotate(given: Situation, new: Any, old: Any, reason: str) -> str:
+    from clew.audit.sealing.keys import rotate
+    from clew.cli.applying import operator_context, owner_database
+    from clew.storage.releases import current_number
+
+    async with owner_database(given.settings) as database:
+        async with database.read() as connection:
+            release = str(await current_number(connection))
+        return await database.run_write(
+            lambda connection: rotate(connection, operator_context(), release, new, old, reason)
+        )
