@@ -129,6 +129,14 @@ def entries_of(fields: str) -> dict[str, FieldEntry]:
     }
 
 
+def told(fields: str) -> dict[str, Any]:
+    """The new values of a stored `fields` text; empty when it cannot be read, which verification tells of."""
+    try:
+        return {name: entry.new for name, entry in entries_of(fields).items()}
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return {}
+
+
 def redact(fields: str, names: Iterable[str]) -> str:
     """The `fields` text with salt and values of the named fields dropped; their commitments stay."""
     entries = json.loads(fields)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from clew.audit.errors import AuditKeyMissing, AuditKeyUnknown, AuditKeyUnreadable
-from clew.audit.leaf import entries_of
+from clew.audit.leaf import told
 from clew.audit.sealing.notes import public_key, verifier_key
 from clew.audit.trail import record_event
 from clew.kernel.context import Context
@@ -114,8 +114,8 @@ async def named_keys(connection: Connection) -> list[NamedKey]:
 
 
 def _named(leaf_id: UUID, fields: str) -> NamedKey:
-    told = {name: entry.new for name, entry in entries_of(fields).items()}
-    return NamedKey(leaf_id, told.get("key", ""), told.get("previous"), told.get("endorsement"))
+    said = told(fields)
+    return NamedKey(leaf_id, str(said.get("key") or ""), said.get("previous"), said.get("endorsement"))
 
 
 async def ensure_named(connection: Connection, context: Context, release: str, key: Ed25519PrivateKey) -> str:
@@ -152,13 +152,13 @@ async def rotate(
             expected=_short(previous or "—"), found=_short(verifier_key(origin, old.public_key().public_bytes_raw()))
         )
     mine = verifier_key(origin, new.public_key().public_bytes_raw())
-    told = {
+    particulars = {
         "key": mine,
         "previous": previous,
         "endorsement": base64.b64encode(old.sign(statement(mine))).decode() if old is not None else None,
         "possession": base64.b64encode(new.sign(statement(mine))).decode(),
     }
-    await record_event(connection, context, release, ACTION, SUBJECT, database_id, told, reason)
+    await record_event(connection, context, release, ACTION, SUBJECT, database_id, particulars, reason)
     return mine
 
 

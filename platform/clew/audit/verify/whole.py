@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from clew.audit.leaf import entries_of
+from clew.audit.leaf import told
 from clew.audit.sealing import checkpoints
 from clew.audit.sealing.checkpoints import Stored
 from clew.audit.sealing.keys import named_keys, origin_of
@@ -140,9 +140,9 @@ async def _explained(connection: Connection, redactions: list[Redaction]) -> lis
     query = sa.select(leaf.c.fields).where(leaf.c.entity == ERASED, leaf.c.action == ERASURE)
     allowed: set[tuple[str, str, str]] = set()
     for (fields,) in await connection.fetch(query):
-        told = {name: entry.new for name, entry in entries_of(fields).items()}
-        for name in told.get("fields") or ():
-            allowed.add((str(told.get("entity")), str(told.get("record_id")), str(name)))
+        said = told(fields)
+        for name in said.get("fields") or ():
+            allowed.add((str(said.get("entity")), str(said.get("record_id")), str(name)))
     return [
         Finding("leaf_unexplained_redaction", each.index, each.leaf_id, each.entity, each.record_id, detail=each.name)
         for each in redactions
