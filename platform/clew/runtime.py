@@ -43,6 +43,7 @@ from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
 from clew.records.commands import Call, Commands
+from clew.records.duties import Duties
 from clew.records.feed import Feed
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
@@ -266,7 +267,16 @@ def assemble(
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
-    commands = Commands(database, blueprint, tables, release=str(found.number), blobs=blobs, clock=clock)
+    participants = [Duties(blueprint.policies, (OPERATOR.id,))] if blueprint.policies is not None else []
+    commands = Commands(
+        database,
+        blueprint,
+        tables,
+        release=str(found.number),
+        participants=participants,
+        blobs=blobs,
+        clock=clock,
+    )
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database))
     return Runtime(
         found.number,

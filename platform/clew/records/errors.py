@@ -55,6 +55,15 @@ class Missing(BadInput):
     zh = "{field}必填。"
 
 
+class SeparationOfDuties(Forbidden):
+    """The same person has performed another duty about the same record, or somebody they stand in for has."""
+
+    code = "SEPARATION_OF_DUTIES"
+    en = "{separation}: {earlier} was done by you, or for you, at {at}; {duty} of the same {subject} is not yours."
+    zh = "{separation}:您或您所代表的人已于 {at} 对同一{subject}履行“{earlier}”,“{duty}”须由他人履行。"
+    hint_en, hint_zh = "Let a colleague do it.", "请由其他同事办理。"
+
+
 class Unchangeable(BadInput):
     code = "IMMUTABLE"
     en = "{field} is set once and cannot be changed."

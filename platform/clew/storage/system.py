@@ -384,7 +384,26 @@ decision = sa.Table(
 )
 
 PARTITIONED = (leaf.name, outbox.name)
+duty = sa.Table(
+    "clew_duty",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("subject", Id(), nullable=False),
+    sa.Column("subject_entity", Text(), nullable=False),
+    sa.Column("separation", Text(), nullable=False),
+    sa.Column("duty", Text(), nullable=False),
+    sa.Column("account", Id(), nullable=False),  # whose duty it is
+    sa.Column("employee", Id()),
+    sa.Column("acted_by", Id(), nullable=False),  # another account when it was performed on somebody's behalf
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("action", Text(), nullable=False),
+    sa.Column("record", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("release", Text(), nullable=False),
+    sa.Index("ix_clew_duty__subject", "subject", "separation"),
+)
 INSERT_ONLY = (
+    duty.name,
     leaf.name,
     audit_log.name,
     checkpoint.name,

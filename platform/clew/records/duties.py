@@ -1,0 +1,257 @@
+"""The duty ledger: who performed which duty about which record, and that nobody performs two that exclude each other.
+
+It is written in the transaction of the act itself. Units of work are serializable (one at a time on SQLite), so of two
+acts at once that exclude each other the second sees the first, or is begun again and sees it then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.ids import uuid7
+from clew.kernel.scalars import instant_text
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity, FieldKind
+from clew.metadata.policies import Duty, Policies, Separation
+from clew.records.errors import SeparationOfDuties
+from clew.records.participants import Change, Quiet
+from clew.records.unit import Unit
+from clew.storage import system
+from clew.storage.dialects import any_of
+from clew.storage.types import Id
+
+_t = system.duty
+_COLUMNS = (_t.c.duty, _t.c.entity, _t.c.action, _t.c.at)
+_VERBS = {
+    "create": Bilingual("新建", "create"),
+    "update": Bilingual("修改", "update"),
+    "void": Bilingual("作废", "void"),
+    "correct": Bilingual("更正", "correct"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An account and, where known, the employee behind it: the same employee is the same person."""
+
+    account: UUID
+    employee: UUID | None
+
+
+class Duties(Quiet):
+    """Takes part in writes of entities that some separation names.
+
+    `exempt` are accounts that are nobody: the operator at this machine. What another system sends was done there, by
+    people this ledger does not know, and is not held against the account that carries it in.
+    """
+
+    name = "duties"
+
+    def __init__(self, policies: Policies, exempt: Iterable[UUID] = ()) -> None:
+        self._exempt = frozenset(exempt)
+        self._of: dict[str, list[tuple[Separation, Duty]]] = {}
+        for separation in policies.separations.values():
+            for duty in separation.duties:
+                self._of.setdefault(duty.entity, []).append((separation, duty))
+
+    def wants(self, entity: Entity) -> bool:
+        return entity.name in self._of
+
+    async def effect(self, change: Change, unit: Unit) -> None:
+        """Refuse what an earlier duty excludes, then write this one down. The record stands already, with its links;
+        raising undoes it. Raises SeparationOfDuties."""
+        if unit.foreign or unit.context.person.id in self._exempt or change.new is None:
+            return
+        for separation, duty in self._of[change.entity.name]:
+            action = _performed(duty, change)
+            if action is None:
+                continue
+            subjects = await _subjects(unit, change, duty.about)
+            if not subjects:
+                continue
+            actors = _actors(unit, change)
+            await self._refuse(unit, separation, duty, action, subjects, [*actors, *await _stood_in_for(unit)])
+            await _write_down(unit, change, separation, duty, action, subjects, actors)
+
+    async def _refuse(
+        self,
+        unit: Unit,
+        separation: Separation,
+        duty: Duty,
+        action: str,
+        subjects: Sequence[UUID],
+        people: Sequence[Identity],
+    ) -> None:
+        row = await unit.connection.fetch_one(
+            _EARLIER,
+            {
+                "subjects": list(subjects),
+                "of": separation.name,
+                "now": duty.name,
+                "accounts": sorted({each.account for each in people}),
+                "employees": sorted({each.employee for each in people if each.employee is not None}),
+            },
+        )
+        if row is None:
+            return
+        blueprint = unit.engine.blueprint
+        raise SeparationOfDuties(
+            separation=separation.label,
+            duty=_shown(unit, duty.entity, action),
+            earlier=_shown(unit, row[1], row[2]),
+            subject=blueprint.entities[duty.subject].label,
+            at=instant_text(row[3]),
+        )
+
+
+_EARLIER = (
+    sa.select(*_COLUMNS)
+    .where(
+        any_of(_t.c.subject, "subjects"),
+        _t.c.separation == sa.bindparam("of"),
+        _t.c.duty != sa.bindparam("now"),
+        sa.or_(any_of(_t.c.account, "accounts"), any_of(_t.c.employee, "employees")),
+    )
+    .order_by(_t.c.at, _t.c.id)
+    .limit(1)
+)
+
+
+def _performed(duty: Duty, change: Change) -> str | None:
+    """The action of the duty that a change is, if it is one.
+
+    A record that comes to its subject later was made about it all the same: setting the first step of the way counts
+    as making it.
+    """
+    if change.transition is not None:
+        return change.transition.name if change.transition.name in duty.actions else None
+    if change.verb in duty.actions:
+        return change.verb
+    if change.verb == "update" and "create" in duty.actions and duty.about and change.old and change.new:
+        first = duty.about[0]
+        if first in change.new and change.old.get(first) != change.new[first]:
+            return "create"
+    return None
+
+
+def _actors(unit: Unit, change: Change) -> list[Identity]:
+    """Whose duty it is: the person's, and theirs for whom it is done."""
+    context = unit.context
+    found = [Identity(context.person.id, context.person.employee)]
+    if context.on_behalf_of is not None:
+        found.append(Identity(context.on_behalf_of.id, context.on_behalf_of.employee))
+    author = change.new.get("created_by") if change.new and change.verb == "update" else None
+    if isinstance(author, UUID) and author != context.person.id:
+        found.append(Identity(author, None))
+    return found
+
+
+async def _stood_in_for(unit: Unit) -> list[Identity]:
+    """Those whose roles the person holds by delegation now: what they have done counts as done by the deputy."""
+    a, giver = system.assignment, system.account
+    statement = (
+        sa.select(giver.c.id, giver.c.employee)
+        .join(giver, giver.c.id == a.c.delegator)
+        .select_from(a)
+        .where(
+            a.c.account == sa.bindparam("deputy", type_=Id()),
+            a.c.kind == "delegation",
+            a.c.state == "active",
+            a.c.valid_from <= sa.bindparam("moment", type_=a.c.valid_from.type),
+            sa.or_(a.c.valid_to.is_(None), a.c.valid_to > sa.bindparam("moment", type_=a.c.valid_from.type)),
+        )
+    )
+    built = unit.engine.remember(("stood_in_for",), lambda: statement)
+    rows = await unit.connection.fetch(built, {"deputy": unit.context.person.id, "moment": unit.at})
+    return [Identity(row[0], row[1]) for row in rows]
+
+
+async def _write_down(
+    unit: Unit,
+    change: Change,
+    separation: Separation,
+    duty: Duty,
+    action: str,
+    subjects: Sequence[UUID],
+    actors: Sequence[Identity],
+) -> None:
+    for subject in subjects:
+        for each in actors:
+            values: Mapping[str, Any] = {
+                "id": uuid7(),
+                "subject": subject,
+                "subject_entity": duty.subject,
+                "separation": separation.name,
+                "duty": duty.name,
+                "account": each.account,
+                "employee": each.employee,
+                "acted_by": unit.context.person.id,
+                "entity": change.entity.name,
+                "action": action,
+                "record": change.id,
+                "at": unit.at,
+                "release": unit.engine.release,
+            }
+            await unit.connection.execute(sa.insert(_t).values(**values))
+
+
+# ── the way to the subject ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _subjects(unit: Unit, change: Change, about: tuple[str, ...]) -> list[UUID]:
+    """The records at the end of the way from the changed record, as the transaction sees them."""
+    entity, ids = change.entity, [change.id]
+    for at, step in enumerate(about):
+        if not ids:
+            return []
+        field = entity.fields.get(step)
+        if at == 0 and field is not None and field.kind is FieldKind.REF and change.new is not None:
+            value = change.new.get(step)
+            ids = [value] if value is not None else []
+        else:
+            statement = unit.engine.remember(("duty", entity.name, step), _step(unit, entity, step))
+            rows = await unit.connection.fetch(statement, {"from_ids": ids})
+            ids = sorted({row[0] for row in rows if row[0] is not None})
+        name = field.target if field is not None else entity.inverses[step].source
+        entity = unit.engine.blueprint.entities[name]
+    return ids
+
+
+def _step(unit: Unit, entity: Entity, step: str) -> Any:
+    tables = unit.engine.tables
+
+    def build() -> Any:
+        field = entity.fields.get(step)
+        if field is not None:
+            if field.kind is FieldKind.REF:
+                here = tables.current(entity.name)
+                return sa.select(here.c[step]).where(any_of(here.c.id, "from_ids"))
+            if field.kind is FieldKind.LINES:
+                lines = tables.current(field.target)
+                return sa.select(lines.c.id).where(any_of(lines.c.owner, "from_ids"))
+            link = tables.link(entity.name, step)
+            return sa.select(link.c.target).where(any_of(link.c.owner, "from_ids"))
+        back = entity.inverses[step]
+        source = unit.engine.blueprint.entities[back.source].fields[back.field]
+        if source.kind is FieldKind.REF:
+            there = tables.current(back.source)
+            return sa.select(there.c.id).where(any_of(there.c[back.field], "from_ids"))
+        link = tables.link(back.source, back.field)
+        return sa.select(link.c.owner).where(any_of(link.c.target, "from_ids"))
+
+    return build
+
+
+def _shown(unit: Unit, entity: str, action: str) -> Bilingual:
+    """A duty as people know it: what is done to what."""
+    known = unit.engine.blueprint.entities.get(entity)
+    if known is None:
+        return Bilingual(f"{entity}·{action}", f"{entity}: {action}")
+    move = known.transitions.get(action)
+    label = move.label if move is not None else _VERBS.get(action, Bilingual(action, action))
+    return Bilingual(f"{known.label.to('zh')}·{label.to('zh')}", f"{known.label.to('en')}: {label.to('en')}")

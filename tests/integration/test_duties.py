@@ -1,0 +1,238 @@
+"""Segregation of duties per record: refused whoever one is today, whatever the role, and however close the race."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from write_journey import Plant, context, plant
+
+from clew.access.loading import load_bundle
+from clew.kernel.context import Person
+from clew.kernel.ids import uuid7
+from clew.records.commands import Outcome
+from clew.records.duties import Duties
+from clew.records.errors import SeparationOfDuties
+from clew.storage import system
+from clew.testing.databases import TestDatabase
+from clew.testing.plugin import Tier
+
+pytestmark = pytest.mark.anyio
+
+PROJECT = {
+    "clew.yaml": "project: sample\nlabel: {zh: 样例, en: Sample}\n",
+    "models/m.yaml": """\
+entity: lot
+label: {zh: 批次, en: Lot}
+key: [code]
+states: {open: {zh: 开, en: Open}, released: {zh: 已放行, en: Released}}
+transitions: {release: {from: open, to: released, label: {zh: 放行, en: release}}}
+fields: {code: {type: text, required: true, label: {zh: 编码, en: Code}}}
+---
+entity: inspection
+label: {zh: 检验, en: Inspection}
+key: [code]
+states: {open: {zh: 开, en: Open}, judged: {zh: 已判, en: Judged}}
+transitions: {judge: {from: open, to: judged, label: {zh: 判定, en: judge}}}
+fields:
+  code: {type: text, required: true, label: {zh: 编码, en: Code}}
+  lot: {type: ref, of: lot, label: {zh: 批次, en: Lot}}
+---
+entity: release_decision
+label: {zh: 放行决定, en: Release decision}
+key: [code]
+fields:
+  code: {type: text, required: true, label: {zh: 编码, en: Code}}
+  lots: {type: many, of: lot, label: {zh: 批次, en: Lots}}
+---
+entity: result
+label: {zh: 结果, en: Result}
+key: [code]
+fields:
+  code: {type: text, required: true, label: {zh: 编码, en: Code}}
+  inspection: {type: ref, of: inspection, label: {zh: 检验, en: Inspection}}
+""",
+    "permissions/p.yaml": """\
+separation: inspector_is_not_releaser
+label: {zh: 检验与放行分离, en: The inspector is not the releaser}
+duties:
+  inspector:
+    - {of: inspection, do: [judge], about: lot}
+    - {of: result, do: create, about: inspection.lot}
+  releaser:
+    - {of: lot, do: release}
+    - {of: release_decision, do: create, about: lots}
+---
+separation: judge_is_not_tester
+label: {zh: 测试与判定分离, en: The tester does not judge}
+duties:
+  tester: [{of: result, do: create, about: inspection}]
+  judge: [{of: inspection, do: judge}]
+""",
+}
+WANG = Person(uuid7(), "wang", "王工")
+LI = Person(uuid7(), "li", "李工")
+
+
+@pytest.fixture
+async def scene(database: TestDatabase) -> AsyncIterator[Plant]:
+    blueprint = load_bundle(PROJECT).blueprint
+    assert blueprint is not None
+    assert blueprint.policies is not None
+    opened = await database.open()
+    yield await plant(opened, blueprint=blueprint, participants=[Duties(blueprint.policies)], furnish=False)
+    await opened.close()
+
+
+async def make(scene: Plant, who: Person, entity: str, **given: Any) -> Outcome:
+    call = replace(scene.call, context=context(who))
+    return await scene.commands.create(call, entity, {"code": str(uuid7()), **given})
+
+
+async def move(scene: Plant, who: Person, entity: str, record: UUID, name: str) -> Outcome:
+    version = (await scene.current(entity))[record]["row_version"]
+    return await scene.commands.transition(replace(scene.call, context=context(who)), entity, record, name, version)
+
+
+async def inspected(scene: Plant, who: Person, lot: UUID) -> UUID:
+    inspection = (await make(scene, who, "inspection", lot=lot)).id
+    await move(scene, who, "inspection", inspection, "judge")
+    return inspection
+
+
+async def test_the_inspector_does_not_release_the_same_lot(scene: Plant) -> None:
+    first, second = [(await make(scene, LI, "lot")).id for _ in range(2)]
+    await inspected(scene, WANG, first)
+    with pytest.raises(SeparationOfDuties) as refused:
+        await move(scene, WANG, "lot", first, "release")
+    assert "The inspector is not the releaser: Inspection: judge was done by you" in refused.value.message("en")
+    assert "Lot: release of the same Lot" in refused.value.message("en")
+    assert "检验与放行分离" in refused.value.message("zh")
+    assert "检验·判定" in refused.value.message("zh")
+    assert (await scene.current("lot"))[first]["state"] == "open", "nothing was written"
+    await move(scene, WANG, "lot", second, "release")
+    await move(scene, LI, "lot", first, "release")
+    rows = await scene.rows(system.duty)
+    assert sorted((row["duty"], row["account"], row["subject"]) for row in rows) == sorted(
+        [("inspector", WANG.id, first), ("judge", WANG.id, rows_of(rows, "judge")), ("releaser", WANG.id, second), ("releaser", LI.id, first)]
+    )
+
+
+def rows_of(rows: list[dict[str, Any]], duty: str) -> UUID:
+    (found,) = [row["subject"] for row in rows if row["duty"] == duty]
+    assert isinstance(found, UUID)
+    return found
+
+
+async def test_it_holds_the_other_way_round_and_over_links(scene: Plant) -> None:
+    lots = [(await make(scene, LI, "lot")).id for _ in range(3)]
+    await make(scene, WANG, "release_decision", lots=lots[:2])
+    inspection = (await make(scene, LI, "inspection", lot=lots[1])).id
+    with pytest.raises(SeparationOfDuties):
+        await make(scene, WANG, "result", inspection=inspection)
+    with pytest.raises(SeparationOfDuties):
+        await move(scene, WANG, "inspection", inspection, "judge")
+    other = (await make(scene, LI, "inspection", lot=lots[2])).id
+    await make(scene, WANG, "result", inspection=other)
+    await make(scene, WANG, "result", inspection=other)  # the same duty again
+    with pytest.raises(SeparationOfDuties) as refused:
+        await move(scene, WANG, "inspection", other, "judge")
+    assert refused.value.message("en").startswith("The tester does not judge")
+
+
+async def test_a_record_that_comes_to_its_subject_later_was_made_about_it(scene: Plant) -> None:
+    lot = (await make(scene, LI, "lot")).id
+    inspection = (await make(scene, LI, "inspection", lot=lot)).id
+    result = (await make(scene, WANG, "result")).id
+    call = replace(scene.call, context=context(LI))
+    await scene.commands.update(call, "result", result, 1, {"inspection": inspection})
+    for who in (WANG, LI):
+        with pytest.raises(SeparationOfDuties):
+            await move(scene, who, "lot", lot, "release")
+
+
+async def test_another_account_of_the_same_employee_is_the_same_person(scene: Plant) -> None:
+    lot = (await make(scene, LI, "lot")).id
+    employee = uuid7()
+    await inspected(scene, replace(WANG, employee=employee), lot)
+    with pytest.raises(SeparationOfDuties):
+        await move(scene, replace(LI, id=uuid7(), employee=employee), "lot", lot, "release")
+    await move(scene, replace(LI, employee=uuid7()), "lot", lot, "release")
+
+
+async def test_a_deputy_inherits_what_the_delegator_has_done(scene: Plant) -> None:
+    lot = (await make(scene, LI, "lot")).id
+    await inspected(scene, WANG, lot)
+    deputy = Person(uuid7(), "deputy", "Deputy", ("releaser",))
+    await delegate(scene, WANG, deputy)
+    with pytest.raises(SeparationOfDuties):
+        await move(scene, deputy, "lot", lot, "release")
+    await end_delegations(scene)
+    await move(scene, deputy, "lot", lot, "release")
+
+
+async def test_what_is_done_on_behalf_is_done_by_both(scene: Plant) -> None:
+    lot = (await make(scene, LI, "lot")).id
+    inspection = (await make(scene, LI, "inspection", lot=lot)).id
+    call = replace(scene.call, context=replace(context(LI), on_behalf_of=WANG))
+    await scene.commands.transition(call, "inspection", inspection, "judge", 1)
+    for who in (WANG, LI):
+        with pytest.raises(SeparationOfDuties):
+            await move(scene, who, "lot", lot, "release")
+
+
+async def test_what_another_system_sends_is_not_held_against_who_carries_it_in(scene: Plant) -> None:
+    lot = (await make(scene, LI, "lot")).id
+    inspection = (await make(scene, LI, "inspection", lot=lot)).id
+    call = replace(scene.call, context=context(WANG), foreign=True)
+    await scene.commands.transition(call, "inspection", inspection, "judge", 1)
+    await scene.commands.transition(call, "lot", lot, "release", 1)
+    assert await scene.rows(system.duty) == []
+
+
+async def test_two_acts_at_once_do_not_slip_through(scene: Plant, tier: Tier) -> None:
+    """The same person judges and releases at the same moment: one of the two, never both."""
+    for _ in range(tier.count(8, 500)):
+        lot = (await make(scene, LI, "lot")).id
+        inspection = (await make(scene, LI, "inspection", lot=lot)).id
+        outcomes = await asyncio.gather(
+            move(scene, WANG, "inspection", inspection, "judge"),
+            move(scene, WANG, "lot", lot, "release"),
+            return_exceptions=True,
+        )
+        refused = [each for each in outcomes if isinstance(each, BaseException)]
+        assert [type(each) for each in refused] == [SeparationOfDuties], outcomes
+        rows = [row for row in await scene.rows(system.duty) if row["subject"] == lot]
+        assert len(rows) == 1
+
+
+async def delegate(scene: Plant, giver: Person, deputy: Person) -> None:
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    assigned = {
+        "id": uuid7(), "account": deputy.id, "role": "releaser", "kind": "delegation", "state": "active",
+        "valid_from": start, "delegator": giver.id, "requested_by": giver.id, "requested_at": start, "reason": "leave",
+    }  # fmt: skip
+    account = {
+        "id": giver.id, "login": giver.login, "name": giver.name, "kind": "person", "state": "active", "epoch": 0,
+        "facts": {}, "created_at": start,
+    }  # fmt: skip
+
+    async def write(connection: Any) -> None:
+        await connection.execute(sa.insert(system.account).values(**account))
+        await connection.execute(sa.insert(system.assignment).values(**assigned))
+
+    await scene.database.run_write(write)
+
+
+async def end_delegations(scene: Plant) -> None:
+    async def write(connection: Any) -> None:
+        ended = sa.update(system.assignment).values(state="ended").where(system.assignment.c.kind == "delegation")
+        await connection.execute(ended)
+
+    await scene.database.run_write(write)
