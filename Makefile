@@ -76,7 +76,7 @@ test-web: web
 	@if command -v npm >/dev/null 2>&1; then cd $(WORKBENCH) && npm run --silent test; fi
 
 test-full: lint test-web $(READY)
-	CLEW_TEST_TIER=full $(BIN)/coverage run -m pytest -n $(JOBS)
+	CLEW_TEST_TIER=full $(BIN)/coverage run -m pytest -n $(JOBS) --timeout=7200
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

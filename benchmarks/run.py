@@ -244,6 +244,8 @@ def wrk(port: int, server: Server, case: str, bodies: Path, seconds: int) -> dic
         f"-c{CONNECTIONS}",
         f"-d{seconds}s",
         "--latency",
+        "--timeout",
+        "60s",
         "-s",
         str(HERE / "requests.lua"),
         f"http://127.0.0.1:{port}",
@@ -287,6 +289,7 @@ def measure(
                         raise SystemExit(f"{name} {case}: not every request that was answered stored its lot")
                     if turn:  # the first round only warms up
                         taken[name].append(result)
+            print(f"{case}: {rounds} rounds done", file=sys.stderr)
             for name, results in taken.items():
                 reports[name][case] = {
                     "rps": [round(each["requests"] / each["seconds"], 1) for each in results],

@@ -112,7 +112,9 @@ def _import(plugin: Plugin) -> Any:
 
 def _import_package(plugin: Plugin, start: Path) -> None:
     known = sys.modules.get(plugin.name)
-    if (known is not None and not _ours(known)) or (known is None and importlib.util.find_spec(plugin.name)):
+    found = importlib.util.find_spec(plugin.name) if known is None else None
+    elsewhere = found is not None and Path(found.origin or "").resolve() != start
+    if elsewhere or (known is not None and not _ours(known)):
         raise _bad(plugin.folder, f"another package is called {plugin.name}", "已有同名的包")
     for name in [each for each in sys.modules if each == plugin.name or each.startswith(f"{plugin.name}.")]:
         del sys.modules[name]

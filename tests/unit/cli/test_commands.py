@@ -234,3 +234,19 @@ def test_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str], monkeypa
     assert found["Release"]["mend"]
     assert run(["doctor", "-p", "group", "--database-url", "postgresql://nobody@127.0.0.1:1/none", "--lang", "en"]) == 1
     assert "✗ Database" in capsys.readouterr().out
+
+
+def test_what_was_just_applied_can_be_seeded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The release that went live stands in the trail; it is no record, so the database is still empty."""
+    monkeypatch.setenv("CLEW_BLOBS", str(tmp_path / "blobs"))
+    pack = str(Path(__file__).parents[3])
+    where = ["-p", pack, "--database-url", f"sqlite:///{tmp_path / 'new.db'}", "--json"]
+    assert run(["plan", "--out", "plan.json", *where]) == 0
+    assert run(["apply", "plan.json", *where]) == 0
+    capsys.readouterr()
+    assert run(["seed", *where]) == 0
+    assert said(capsys)["ok"]
+    assert run(["seed", *where]) == 1
+    assert "ALREADY_FILLED" in capsys.readouterr().out
