@@ -97,8 +97,8 @@ async def run_seed(host: RuntimeHost, size: Size, progress: Progress, *, today: 
 
 
 async def _refuse_filled(connection: Connection) -> None:
-    """Never on production. Every write leaves a leaf with its version in the trail, so a trail without one is a database
-    without records; events, such as a release that goes live, are leaves of version zero."""
+    """Never on production. Every write leaves a leaf with its version in the trail, so a trail without one is a
+    database without records; events, such as a release that goes live, are leaves of version zero."""
     await refuse_production(connection, "clew seed")
     written = sa.select(sa.exists().where(system.leaf.c.row_version > 0))
     if await connection.fetch_value(written):
