@@ -119,7 +119,6 @@ def _archive(world: World, code: str) -> None:
             location=world.places[code, "finished"],
             shelf=f"A-{year:02d}",
             keeper=world.person(code, "doc_controller"),
-            legal_hold=False,
         )
 
 

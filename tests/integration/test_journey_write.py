@@ -22,6 +22,7 @@ from clew.kernel.text import Bilingual
 from clew.records import outbox, verbs
 from clew.records.errors import (
     AlreadyCorrected,
+    BackwardRange,
     Cycle,
     DerivedOnly,
     Duplicate,
@@ -29,11 +30,13 @@ from clew.records.errors import (
     GuardFailed,
     KeyReused,
     Missing,
+    OnLegalHold,
     Overlap,
     ReasonRequired,
     RuleBroken,
     SignatureRequired,
     Stale,
+    UnknownInput,
     Voided,
     WrongState,
 )
@@ -318,6 +321,43 @@ async def test_frozen_records_are_corrected_by_a_new_one(mini: Plant) -> None:
     assert (new["thread_id"], old["reading"], old["row_version"]) == (record.id, Decimal("1.5"), 3)
     with pytest.raises(AlreadyCorrected):
         await mini.commands.correct(mini.why("again"), "test_record", record.id, 3, {"reading": "3"})
+
+
+async def test_what_is_on_legal_hold_is_not_voided(mini: Plant) -> None:
+    """Domain F3: a legal hold overrides retention. It is put on and lifted with a reason, also on a frozen record."""
+    lot = await mini.commands.create(mini.call, "lot", a_lot(mini))
+    assert (await mini.current("lot"))[lot.id]["legal_hold"] is False
+    with pytest.raises(UnknownInput):
+        await mini.commands.create(mini.call, "lot", {**a_lot(mini), "legal_hold": True})
+    with pytest.raises(ReasonRequired):
+        await mini.commands.update(mini.call, "lot", lot.id, 1, {"legal_hold": True})
+    await mini.commands.update(mini.why("case 12"), "lot", lot.id, 1, {"legal_hold": True})
+    with pytest.raises(OnLegalHold):
+        await mini.commands.void(mini.why("entered twice"), "lot", lot.id, 2)
+    await mini.commands.update(mini.why("case 12 closed"), "lot", lot.id, 2, {"legal_hold": False})
+    await mini.commands.void(mini.why("entered twice"), "lot", lot.id, 3)
+
+    given = {"site": mini.ids["SHA"], "lot": (await mini.commands.create(mini.call, "lot", a_lot(mini))).id}
+    record = await mini.commands.create(mini.call, "test_record", {**given, "reading": "1.25"})
+    await mini.commands.transition(mini.call, "test_record", record.id, "close", 1)
+    changes = {"legal_hold": True, "reading": "2"}
+    with pytest.raises(Frozen):
+        await mini.commands.update(mini.why("case 13"), "test_record", record.id, 2, changes)
+    await mini.commands.update(mini.why("case 13"), "test_record", record.id, 2, {"legal_hold": True})
+    corrected = await mini.commands.correct(mini.why("misread"), "test_record", record.id, 3, {"reading": "2"})
+    held = await mini.current("test_record")
+    assert (held[record.id]["legal_hold"], held[corrected.id]["legal_hold"]) == (True, True)
+    assert held[record.id]["reading"] == Decimal("1.25")
+
+
+async def test_a_range_does_not_end_before_it_begins(mini: Plant) -> None:
+    supplier = await mini.commands.create(mini.call, "supplier", {"name": "Acme"})
+    approval = {"site": mini.ids["SHA"], "supplier": supplier.id, "item": mini.ids["RAW-1"]}
+    given = {**approval, "valid_from": "2026-05-02", "valid_to": "2026-05-01"}
+    with pytest.raises(BackwardRange) as refused:
+        await mini.commands.create(mini.call, "supplier_approval", given)
+    assert refused.value.path == ("input", "valid_to")
+    await mini.commands.create(mini.call, "supplier_approval", {**given, "valid_to": "2026-05-02"})
 
 
 async def test_balances_come_from_postings_only(mini: Plant) -> None:

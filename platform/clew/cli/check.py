@@ -63,7 +63,7 @@ def show_findings(terminal: Terminal, findings: Sequence[Diagnostic]) -> None:
             terminal.raw(f"    → {hint}")
     if findings:
         count = len(findings)
-        terminal.say(f"{count} findings.", f"共 {count} 处。")
+        terminal.say(f"{count} finding{'' if count == 1 else 's'}.", f"共 {count} 处。")
 
 
 def finding_json(each: Diagnostic, locale: Locale) -> dict[str, Any]:

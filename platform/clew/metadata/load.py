@@ -93,6 +93,8 @@ def _load(sources: Mapping[str, str], findings: Findings, kinds: Kinds) -> Loade
         findings.add(rules.NO_PROJECT, Place(PROJECT_FILE))
     by_kind = _overlaid({name: tuple(found) for name, found in documents.items()}, findings)
     linking, extras = link(by_kind, findings, frozenset(holes), kinds)
+    if linking.project is None and not findings.failed:
+        findings.add(rules.EMPTY_PROJECT, Place(PROJECT_FILE))
     diagnostics = findings.sorted()
     if findings.failed or linking.project is None:
         return Loaded(None, diagnostics)

@@ -66,11 +66,12 @@ RESERVED_FIELDS = frozenset(
         "state",
         "number",
         "corrects",
+        "legal_hold",
     }
 )
-"""Envelope and trait fields. `site`, `state`, `number` and `corrects` are free where the trait is absent."""
+"""Envelope and trait fields. Those that ALWAYS_RESERVED leaves out are free where the trait is absent."""
 
-ALWAYS_RESERVED = RESERVED_FIELDS - {"site", "state", "number", "corrects"}
+ALWAYS_RESERVED = RESERVED_FIELDS - {"site", "state", "number", "corrects", "legal_hold"}
 
 RESERVED_MEMBERS = frozenset(
     {

@@ -17,6 +17,13 @@ NO_PROJECT = Rule(
     "Create one with: clew init",
     "可用 clew init 创建",
 )
+EMPTY_PROJECT = Rule(
+    "EMPTY_PROJECT",
+    "clew.yaml does not say which project this is.",
+    "clew.yaml 未说明项目名称。",
+    "Begin it with: project: its_name",
+    "请以 project: 项目名 开头",
+)
 FILE_UNREADABLE = Rule("FILE_UNREADABLE", "The file cannot be read: {reason}.", "无法读取文件:{reason}。")
 FILE_NOT_UTF8 = Rule(
     "FILE_NOT_UTF8",

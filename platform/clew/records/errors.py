@@ -141,6 +141,21 @@ class Voided(Conflict):
     zh = "该{what}已作废,不能更改。"
 
 
+class OnLegalHold(Conflict):
+    """A court or an authority wants the record as it stands (domain F3: a legal hold overrides retention)."""
+
+    code = "LEGAL_HOLD"
+    en = "This {what} is on legal hold and cannot be voided."
+    zh = "该{what}处于法律保全中,不能作废。"
+    hint_en, hint_zh = "Lift the hold first, with a reason.", "请先说明原因并解除保全。"
+
+
+class BackwardRange(BadInput):
+    code = "RANGE_BACKWARD"
+    en = "{end} is before {start}: the range ends before it begins."
+    zh = "{end}早于{start}:区间的结束在开始之前。"
+
+
 class WrongState(Conflict):
     code = "WRONG_STATE"
     en = "{transition} is possible from {sources}, but the {what} is {state}."

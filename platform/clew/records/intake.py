@@ -77,6 +77,8 @@ def writable(entity: Entity, name: str, *, creating: bool, foreign: bool) -> boo
         return True
     if name == "site":
         return creating
+    if name == "legal_hold":
+        return not creating
     return foreign and name in _FOREIGN
 
 

@@ -51,6 +51,8 @@ class _Form:
         self.entity, self.shape = entity, Shape(entity)
         fields = tuple(entity.fields.values())
         self.empty = self.shape.empty()
+        if "legal_hold" in self.empty:
+            self.empty["legal_hold"] = False
         self.many = frozenset(each.name for each in fields if each.kind is FieldKind.MANY)
         self.required = tuple(each.name for each in fields if each.required and each.stored)
         self.codes = tuple(

@@ -7,7 +7,7 @@ one leaf. Nothing here commits.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
@@ -435,3 +435,9 @@ def frozen(entity: Entity, state: str | None) -> bool:
         return entity.cls is EntityClass.RECORD
     order = list(entity.states)
     return state in order and order.index(state) >= order.index(entity.frozen_from)
+
+
+def unchangeable(entity: Entity, state: str | None, given: Collection[str]) -> bool:
+    """Whether an update that gives these fields is refused because the record is frozen. A legal hold is put on and
+    lifted on any record."""
+    return frozen(entity, state) and set(given) != {"legal_hold"}

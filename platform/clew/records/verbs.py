@@ -25,6 +25,7 @@ from clew.records.errors import (
     GuardFailed,
     Missing,
     NotFrozen,
+    OnLegalHold,
     PostedOnly,
     ReasonRequired,
     SignatureRequired,
@@ -40,7 +41,7 @@ from clew.records.participants import Change
 from clew.records.postings import settle_postings
 from clew.records.put import Written, put_change, put_new, settle
 from clew.records.rows import Record
-from clew.records.unit import frozen
+from clew.records.unit import frozen, unchangeable
 from clew.records.values import AnyRef, Path, coerce
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ async def _void(unit: Unit, entity: Entity, record_id: UUID, row_version: int | 
     old = await _locked(unit, entity, record_id, row_version)
     await unit.authorize(entity, unit.access(entity).void, VOID, old, asked="void")
     _reason(unit, "void", Bilingual("作废", "voiding"))
+    if unit.trace is not None and "legal_hold" in entity.fields:
+        unit.trace.fact("frozen", "void", not old["legal_hold"], legal_hold=old["legal_hold"])
+    if old.get("legal_hold"):
+        raise OnLegalHold(what=entity.label)
     if entity.postings:
         raise PostedOnly(what=entity.label)
     values = {"voided_at": unit.at, "void_reason": unit.reason}
@@ -195,8 +200,9 @@ async def _correct(
         if field.stored and field.origin is Origin.DECLARED and field.kind is not FieldKind.NUMBER
     }
     base.update(corrects=record_id, thread_id=old["thread_id"])
-    if "site" in entity.fields:
-        base["site"] = old["site"]
+    for kept in ("site", "legal_hold"):
+        if kept in entity.fields:
+            base[kept] = old[kept]
     for field in entity.fields.values():
         if field.kind is FieldKind.LINES and field.name not in intake.lines:
             intake.lines[field.name] = await copy_of_lines(unit, entity, field, record_id)
@@ -321,9 +327,10 @@ async def _change(unit: Unit, entity: Entity, old: Record, given: Mapping[str, A
     await unit.authorize(entity, access.update, UPDATE, old, asked="update")
     if old.get("voided_at") is not None:
         raise Voided(what=entity.label)
+    stands = unchangeable(entity, old.get("state"), given)
     if unit.trace is not None:
-        unit.trace.fact("frozen", "update", not frozen(entity, old.get("state")), state=old.get("state"))
-    if frozen(entity, old.get("state")):
+        unit.trace.fact("frozen", "update", not stands, state=old.get("state"))
+    if stands:
         raise Frozen(what=entity.label)
     intake = _reader(unit).read(entity, access, given, path, creating=False, verb="update")
     grants = field_grants(access, intake, "update")

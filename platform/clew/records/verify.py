@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from clew.kernel.errors import Forbidden
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Acyclic, Entity, NoOverlap
-from clew.records.errors import Cycle, Missing, Overlap, RuleBroken
+from clew.records.errors import BackwardRange, Cycle, Missing, Overlap, RuleBroken
 from clew.records.judge import in_memory
 from clew.records.participants import Change
 from clew.records.rows import Record
@@ -29,6 +29,11 @@ async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path
         needed = condition is not None and field.stored and record.get(field.name) is None
         if needed and condition is not None and unit.judge.decide(condition, entity, record, change.old):
             raise Missing(path=[*path, field.name], field=field.label)
+    for span in entity.no_overlaps:
+        start, end = record.get(span.start), record.get(span.end)
+        if start is not None and end is not None and end < start:
+            labels = entity.fields[span.start].label, entity.fields[span.end].label
+            raise BackwardRange(path=[*path, span.end], start=labels[0], end=labels[1])
     for rule in entity.rules:
         if in_memory(rule.condition, entity):
             _judge_rule(unit, change, rule, unit.judge.decide(rule.condition, entity, record, change.old), path)

@@ -52,6 +52,9 @@ def attach(linking: Linking, expressions: Expressions, draft: EntityDraft) -> En
 
 
 def _field(linking: Linking, expressions: Expressions, entity: str, field: Field, draft: FieldDraft | None) -> Field:
+    if draft is None and field.name == "legal_hold":
+        where = linking.drafts[entity].node
+        return replace(field, default=expressions.value(False, where, entity, field, "retention"))
     if draft is None:
         return field
     changes: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from clew.metadata.link.drafts import EntityDraft, FieldDraft
 from clew.metadata.link.envelope import (
     corrects_field,
     envelope,
+    legal_hold_field,
     number_field,
     owner_field,
     site_field,
@@ -120,6 +121,8 @@ def _all_fields(linking: Linking, draft: EntityDraft) -> dict[str, Field]:
         fields["state"] = state_field(f"{draft.name}_state", draft.at("states", key=True))
     if "corrects" in taken:
         fields["corrects"] = corrects_field(draft.name, place)
+    if spec.retention is not None:
+        fields["legal_hold"] = legal_hold_field(draft.at("retention", key=True))
     return fields
 
 

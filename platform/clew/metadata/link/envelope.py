@@ -112,6 +112,20 @@ def corrects_field(entity: str, place: Place) -> Field:
     )
 
 
+def legal_hold_field(place: Place) -> Field:
+    """Whether a court or an authority wants the record kept whatever its time: then it cannot be voided. It may be put
+    on and lifted, with a reason, also while the record is frozen. Its default, no, is attached with the expressions."""
+    return Field(
+        name="legal_hold",
+        kind=FieldKind.BOOLEAN,
+        label=Bilingual("法律保全", "Legal hold"),
+        place=place,
+        origin=Origin.TRAIT,
+        required=True,
+        regulated=True,
+    )
+
+
 def trait_names(spec: EntitySpec) -> frozenset[str]:
     """The names that this entity's traits take; they must not be declared."""
     names = set()
@@ -123,4 +137,6 @@ def trait_names(spec: EntitySpec) -> frozenset[str]:
         names.add("number")
     if spec.class_ == "record" and spec.part_of is None:
         names.add("corrects")
+    if spec.retention is not None:
+        names.add("legal_hold")
     return frozenset(names)

@@ -23,7 +23,7 @@ from clew.metadata.policies import DO
 from clew.records.decisions.places import Places
 from clew.records.decisions.trace import read_by
 from clew.records.judge import Judge, facts
-from clew.records.unit import Engine, frozen
+from clew.records.unit import Engine, frozen, unchangeable
 from clew.storage.engine import Connection
 from clew.storage.expressions import Rows, condition_sql
 from clew.storage.types import Instant
@@ -112,6 +112,9 @@ class Evaluation:
         elif kind == "void":
             yield await self._grant(case, access.void, "void")
             yield self._plain(case, "reason", "void", case.reason, given=case.reason)
+            if "legal_hold" in entity.fields:
+                held = case.before["legal_hold"]
+                yield self._plain(case, "frozen", "void", not held, legal_hold=held)
         elif kind == "correct":
             yield await self._grant(case, access.correct, "correct")
             state = case.before.get("state")
@@ -145,7 +148,7 @@ class Evaluation:
         access = self._decision.on(case.entity.name)
         yield await self._grant(case, access.update, "update")
         state = case.before.get("state") if case.before is not None else None
-        yield self._plain(case, "frozen", "update", not frozen(case.entity, state), state=state)
+        yield self._plain(case, "frozen", "update", not unchangeable(case.entity, state, case.given), state=state)
         grants = {
             id(each): each
             for name in case.given

@@ -25,6 +25,8 @@ class Places:
             return self._move(name, entity) or self._field(name, entity)
         if kind == "rule":
             return [{"rule": each.name, "at": str(each.place)} for each in entity.rules if each.name == name]
+        if kind == "frozen" and name == "void":
+            return self._field("legal_hold", entity)
         if kind == "frozen":
             return [{"rule": f"{entity.name}.frozen_from", "at": str(entity.place)}]
         return []
