@@ -218,7 +218,7 @@ def test_mass_assignment() -> None:
             field = entity.fields[name]
             assert name not in FORBIDDEN
             assert field.computed is None
-            assert field.origin is Origin.DECLARED or name == "site"
+            assert field.origin is Origin.DECLARED or name in ("site", "legal_hold")
         for name, value in intake.values.items():
             if entity.fields[name].kind in ("text", "long_text", "choice"):
                 assert value is None or isinstance(value, str)

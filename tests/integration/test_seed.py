@@ -128,17 +128,18 @@ async def every_version_has_its_leaf(host: RuntimeHost) -> None:
     leaf = system.leaf.c
     async with host.database.read() as connection:
         leaves = await connection.fetch(
-            sa.select(leaf.record_id, leaf.row_version, leaf.entity, leaf.header, leaf.fields, leaf.digest)
+            sa.select(leaf.record_id, leaf.row_version, leaf.entity, leaf.header, leaf.fields, leaf.digest, leaf.leaf_id)
         )
-        pending = await connection.fetch_value(sa.select(sa.func.count()).select_from(system.leaf_pending))
+        waiting = [row[0] for row in await connection.fetch(sa.select(system.leaf_pending.c.leaf_id))]
+        sealed = [row[0] for row in await connection.fetch(sa.select(system.audit_log.c.leaf_id))]
         versions = 0
         for entity in pack().entities:
             history = host.current.tables.history(entity)
             versions += await connection.fetch_value(sa.select(sa.func.count()).select_from(history))
-    assert len(leaves) == pending
+    assert sorted(waiting + sealed) == sorted(each[6] for each in leaves), "each leaf waits or is sealed, once"
     written = [(record, version) for record, version, *_ in leaves if version]
     assert len(set(written)) == len(written) == versions
-    assert [each[:3] for each in leaves if verify_leaf(*each[3:])] == []
+    assert [each[:3] for each in leaves if verify_leaf(*each[3:6])] == []
 
 
 async def sites_have_calendars(host: RuntimeHost) -> None:
