@@ -128,7 +128,9 @@ async def every_version_has_its_leaf(host: RuntimeHost) -> None:
     leaf = system.leaf.c
     async with host.database.read() as connection:
         leaves = await connection.fetch(
-            sa.select(leaf.record_id, leaf.row_version, leaf.entity, leaf.header, leaf.fields, leaf.digest, leaf.leaf_id)
+            sa.select(
+                leaf.record_id, leaf.row_version, leaf.entity, leaf.header, leaf.fields, leaf.digest, leaf.leaf_id
+            )
         )
         waiting = [row[0] for row in await connection.fetch(sa.select(system.leaf_pending.c.leaf_id))]
         sealed = [row[0] for row in await connection.fetch(sa.select(system.audit_log.c.leaf_id))]
