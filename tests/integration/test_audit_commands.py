@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from test_audit_evidence import proven
 from write_journey import MINI
 
 from clew.cli.app import run
@@ -69,6 +70,20 @@ def test_seal_verify_rotate_and_find_a_restored_copy(
     found = answer(capsys, "audit", "verify", *here, code=1)["findings"]
     assert isinstance(found, list)
     assert "tail_missing" in {each["kind"] for each in found}
+
+
+def test_evidence_of_a_period_is_told_in_the_trail_and_proven(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ("-p", str(folder))
+    bundle = tmp_path / "all.zip"
+    done = answer(capsys, "audit", "export", "--from", "2020-01-01", "--out", str(bundle), "--reason", "audit", *here)
+    assert done["entries"] == 3  # the release, the key, the export itself
+    assert proven(bundle)["ok"] is True
+    assert run(["audit", "export", "--from", "2020-01-01", "--out", str(bundle), *here]) == 1
+    assert run(["audit", "export", "lot", "--out", str(tmp_path / "x.zip"), *here]) == 2
+    assert run(["audit", "export", "lot", "nothing", "--out", str(tmp_path / "x.zip"), *here]) == 1
+    assert run(["audit", "export", "--from", "soon", "--out", str(tmp_path / "x.zip"), *here]) == 2
 
 
 def test_what_is_wrong_is_named_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,3 +55,11 @@ class NotACheckpoint(BadInput):
 
     code = "NOT_A_CHECKPOINT"
     en, zh = "{what} is not a checkpoint of a log.", "{what} 不是日志检查点。"
+
+
+class NothingSealed(Conflict):
+    """There is no checkpoint to prove anything against."""
+
+    code = "NOTHING_SEALED"
+    en, zh = "There is no signed checkpoint yet to prove evidence against.", "尚无已签署的检查点,无法为证据提供证明。"
+    hint_en, hint_zh = "Sign one: clew audit checkpoint", "请先签署:clew audit checkpoint"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.project import FileExists
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
 from clew.kernel.errors import Conflict
@@ -48,6 +49,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         "consistency", help=t("Whether one checkpoint continues another.", "核对后一检查点是否延续前一检查点。")
     )(consistency)
+    group.command("export", help=t("Evidence of a record or a period.", "导出某记录或某时段的证据包。"))(export)
     group.command("checkpoint", help=t("Seal, sign and send a checkpoint now.", "立即封存、签署并送出检查点。"))(
         checkpoint
     )
@@ -188,6 +190,45 @@ def _named(given: str) -> int | Checkpoint:
     raise NoSuchCheckpoint(given=given)
 
 
+def export(
+    out: Annotated[Path, typer.Option("--out", "-o", help=t("A zip file, or a new folder.", "zip 文件或新目录。"))],
+    entity: Annotated[str | None, typer.Argument(help=t("The record's entity.", "记录所属实体。"))] = None,
+    record: Annotated[str | None, typer.Argument(help=t("Its id, or its key.", "记录 id 或业务主键。"))] = None,
+    begin: Annotated[str | None, typer.Option("--from", help=t("From this moment.", "起始时刻。"))] = None,
+    end: Annotated[str | None, typer.Option("--to", help=t("Up to this moment.", "截止时刻。"))] = None,
+    redact: Annotated[
+        str | None, typer.Option("--redact", help=t("Fields to leave out: a,b.", "需遮盖的字段:a,b。"))
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help=t("Why.", "原因。"))] = None,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    from clew.cli.evidence import make_bundle, period
+
+    given = situation(project, database_url, settings, lang, as_json)
+    terminal = given.terminal
+    if (entity is None) == (begin is None and end is None) or (entity is None) != (record is None):
+        words = Bilingual("请给出记录(实体与 id),或 --from/--to 时段", "give a record (entity and id), or --from/--to")
+        raise typer.BadParameter(words.to(terminal.locale))
+    if out.exists():
+        raise FileExists(file=out)
+    hidden = frozenset(each.strip() for each in (redact or "").split(",") if each.strip())
+    made = asyncio.run(make_bundle(given, entity, record, period(begin, end), hidden, reason, out))
+    terminal.say(
+        f"{made.entries} entries and {made.signatures} signatures were written to {out}.",
+        f"已将 {made.entries} 条审计条目与 {made.signatures} 个签名写入 {out}。",
+    )
+    if made.unsealed:
+        left = made.unsealed
+        terminal.say(f"! {left} leaves are not sealed yet and not in it.", f"! 另有 {left} 条尚未封存,未包含在内。")
+    terminal.emit(
+        ok=True, file=str(out), entries=made.entries, signatures=made.signatures, size=made.size, unsealed=made.unsealed
+    )
+
+
 def checkpoint(
     project: Project = None,
     database_url: DatabaseUrl = None,
@@ -219,7 +260,6 @@ async def _checkpoint(given: Situation) -> tuple[str, dict[str, int]]:
 
 def new(out: Out = None, lang: Lang = None, as_json: AsJson = False) -> None:
     from clew.audit.sealing.keys import new_key
-    from clew.cli.project import FileExists
 
     given = situation(None, None, None, lang, as_json)
     text = new_key()

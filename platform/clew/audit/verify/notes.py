@@ -36,6 +36,7 @@ def keys_of(origin: str, named: Sequence[NamedKey], trusted: str | None) -> Keys
     good: dict[str, bytes] = {}
     findings = []
     begun = trusted is None
+    before: str | None = None
     for each in named:
         try:
             public = public_key(each.key)
@@ -44,9 +45,10 @@ def keys_of(origin: str, named: Sequence[NamedKey], trusted: str | None) -> Keys
             continue
         if each.key == trusted:
             begun = True
-        elif not each.endorsed:
+        elif each.previous != before or not each.endorsed:
             findings.append(Finding("key_unendorsed", leaf_id=each.leaf_id, detail=key_hash(origin, public).hex()))
             continue
+        before = each.key
         good[key_hash(origin, public).hex()] = public
     if not begun:
         findings.append(Finding("key_foreign", detail=trusted or ""))

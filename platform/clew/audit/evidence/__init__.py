@@ -1,0 +1,1 @@
+"""Evidence: what the trail says of a record or a period, in a bundle that proves itself anywhere."""
