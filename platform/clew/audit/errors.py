@@ -63,3 +63,30 @@ class NothingSealed(Conflict):
     code = "NOTHING_SEALED"
     en, zh = "There is no signed checkpoint yet to prove evidence against.", "尚无已签署的检查点,无法为证据提供证明。"
     hint_en, hint_zh = "Sign one: clew audit checkpoint", "请先签署:clew audit checkpoint"
+
+
+class NotErasable(Conflict):
+    """A required personal field that is no text has nothing it could be replaced by."""
+
+    code = "NOT_ERASABLE"
+    en = "{field} ({name}) is required and no text, so it cannot be emptied."
+    zh = "{field}({name})为必填且非文本字段,无法清空。"
+    hint_en, hint_zh = "Make the field optional, then erase", "请将该字段改为非必填后再执行"
+
+
+class OnLegalHold(Conflict):
+    """A legal hold keeps the record whatever its period."""
+
+    code = "ON_LEGAL_HOLD"
+    en, zh = "This {what} ({id}) is on legal hold.", "该{what}({id})处于法律保全中。"
+    hint_en, hint_zh = "Lift the hold first, with a reason", "请先说明原因并解除保全"
+
+
+class RetentionRunning(Conflict):
+    """The record must be kept as it is for longer."""
+
+    code = "RETENTION_RUNNING"
+    en = "This {what} must be kept until {until}: {basis}"
+    zh = "该{what}须保存至 {until}:{basis}"
+    hint_en = "If the law allows it earlier, say --before-due and why"
+    hint_zh = "如法律允许提前删除,请加 --before-due 并说明原因"

@@ -21,6 +21,7 @@ from clew.cli import (
     project,
     reference,
     release,
+    retention,
     serve,
     tokens,
     users,
@@ -31,7 +32,22 @@ from clew.cli.words import localize, t
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
 
-_GROUPS = (project, check, change, release, environment, serve, users, tokens, data, exchange, audit, reference, doctor)
+_GROUPS = (
+    project,
+    check,
+    change,
+    release,
+    environment,
+    serve,
+    users,
+    tokens,
+    data,
+    exchange,
+    audit,
+    retention,
+    reference,
+    doctor,
+)
 
 
 def build() -> typer.Typer:

@@ -64,7 +64,7 @@ async def make_bundle(
         release = await releases.current(database)
         tables = Tables(stored_blueprint(release.sources), release.catalog, database.dialect)
         async with database.read() as connection:
-            wanted_id = await _record(connection, tables, entity, record) if entity and record else None
+            wanted_id = await record_id(connection, tables, entity, record) if entity and record else None
             at = await connection.now()
         about = About(entity, wanted_id, *between)
         told = {**about.to_json(), "file": out.name, "format": "evidence", "redacted": sorted(hidden) or None}
@@ -80,7 +80,7 @@ async def make_bundle(
         return await write_bundle(database, tables, Wanted(about, given.terminal.locale, at, hidden), out)
 
 
-async def _record(connection: Connection, tables: Tables, entity: str, given: str) -> UUID:
+async def record_id(connection: Connection, tables: Tables, entity: str, given: str) -> UUID:
     """The id of a record named by its id or its key. History is asked: a line may be gone."""
     if entity not in tables.blueprint.entities:
         raise NotFound(what=entity)
