@@ -99,3 +99,31 @@ def test_what_is_wrong_is_named_in_words(folder: Path, capsys: pytest.CaptureFix
     assert "entry 0" in capsys.readouterr().out
     assert run(["audit", "verify", "--lang", "zh", *here]) == 1
     assert "审计叶被更改" in capsys.readouterr().out
+
+
+def test_doctor_tells_of_keys_and_places(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ("-p", str(folder))
+
+    def told(subject: str) -> dict[str, object]:
+        capsys.readouterr()
+        run(["doctor", "--json", *here])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        return next(each for each in findings if each["subject"].startswith(subject))
+
+    assert told("Key of the trail")["state"] == "ok"
+    assert run(["audit", "checkpoint", *here]) == 0
+    assert told("Checkpoint of the trail")["found"] == "covers all 2 entries"
+    assert told("Checkpoints to")["found"] == "up to date"
+    barred = tmp_path / "barred"
+    barred.write_text("a file")
+    monkeypatch.setenv("CLEW_AUDIT_OUTSIDE_FOLDER", str(barred))
+    assert run(["audit", "checkpoint", *here]) == 1
+    assert told("Checkpoints to")["state"] == "bad"
+    other = tmp_path / "other.pem"
+    assert run(["audit", "key", "new", "--out", str(other)]) == 0
+    monkeypatch.setenv("CLEW_AUDIT_KEY", str(other))
+    assert told("Key of the trail")["state"] == "bad"
+    monkeypatch.delenv("CLEW_AUDIT_OUTSIDE_FOLDER")
+    assert told("Checkpoints outside")["found"] == "none configured"

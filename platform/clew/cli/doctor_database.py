@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from clew.cli.applying import owner_database
+from clew.cli.doctor_audit import trail_findings
 from clew.cli.finding import Finding, State, same
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import ClewError
@@ -36,6 +37,8 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding(Bilingual("发布", "Release"), "ok", same(str(current.number)))
             yield await _change(connection)
             async for each in _upkeep(connection):
+                yield each
+            async for each in trail_findings(settings, connection):
                 yield each
         if settings.database.startswith("postgres"):
             async for each in _rights(settings):

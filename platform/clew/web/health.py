@@ -8,7 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from clew.audit.sealing import outside
 from clew.kernel.errors import ClewError
+from clew.kernel.scalars import instant_text
 from clew.storage import releases
 from clew.web.entrance import Entrance
 
@@ -35,9 +37,17 @@ class Health:
         try:
             async with asyncio.timeout(READY_SECONDS), host.database.read() as connection:
                 await releases.current_number(connection)
+                failing = [each for each in await outside.deliveries(connection) if each.failing_since is not None]
         except (ClewError, TimeoutError, OSError) as problem:
             code = problem.code if isinstance(problem, ClewError) else "UNAVAILABLE"
             return JSONResponse({"status": "unready", "code": code, **found}, status_code=503)
+        if failing:
+            # Writes go on; whoever watches the platform must know that the trail's checkpoints do not leave it.
+            found["checkpointsNotDelivered"] = [
+                {"place": each.place, "since": instant_text(each.failing_since)}
+                for each in failing
+                if each.failing_since is not None
+            ]
         return JSONResponse({"status": "ready", **found})
 
     async def metrics(self, request: Request) -> Response:
