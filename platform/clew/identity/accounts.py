@@ -162,7 +162,8 @@ async def disable(
     connection: Connection, witness: Witness, context: Context, account: Account, at: datetime, reason: str
 ) -> None:
     """No sign-in, session, token or signature any more, from the next request on every node."""
-    if not account.active:
+    found = await find(connection, account.id)
+    if found is None or not found.active:
         return
     await connection.execute(sa.update(_a).where(_a.c.id == account.id).values(state="disabled", disabled_at=at))
     await _end_sessions(connection, account.id, at)
@@ -173,7 +174,8 @@ async def disable(
 
 async def enable(connection: Connection, witness: Witness, context: Context, account: Account, reason: str) -> None:
     """The same person comes back. Sessions and tokens of before stay ended."""
-    if account.active:
+    found = await find(connection, account.id)
+    if found is None or found.active:
         return
     await connection.execute(sa.update(_a).where(_a.c.id == account.id).values(state="active", disabled_at=None))
     await raise_epoch(connection, account.id)
