@@ -30,7 +30,7 @@ from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
 from clew.audit.trail import Trail
 from clew.identity.book import book_of
-from clew.identity.desk import Desk, desk
+from clew.identity.desk import Desk, make_desk
 from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
@@ -45,9 +45,11 @@ from clew.metadata.blueprint import Blueprint
 from clew.records.commands import Call, Commands
 from clew.records.duties import Duties
 from clew.records.feed import Feed
+from clew.records.participants import Participant
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
 from clew.records.search import grams, sort_key
+from clew.records.staff import Staff
 from clew.settings import Settings
 from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
@@ -267,7 +269,10 @@ def assemble(
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
-    participants = [Duties(blueprint.policies, (OPERATOR.id,))] if blueprint.policies is not None else []
+    desk = identity_desk(identity or identity_parts(Settings()), blueprint, database, clock)
+    participants: list[Participant] = [Staff(blueprint, desk)]
+    if blueprint.policies is not None:
+        participants.append(Duties(blueprint.policies, (OPERATOR.id,)))
     commands = Commands(
         database,
         blueprint,
@@ -288,7 +293,7 @@ def assemble(
         graphql,
         Deciding(blueprint, OPERATOR.id),
         clock,
-        identity_desk(identity or identity_parts(Settings()), blueprint, database, clock),
+        desk,
     )
 
 
@@ -324,7 +329,7 @@ def identity_parts(settings: Settings) -> IdentityParts:
 
 def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database, clock: Clock) -> Desk:
     """Identity under one release's policies, witnessed by the trail."""
-    return desk(
+    return make_desk(
         database,
         clock,
         Trail(),

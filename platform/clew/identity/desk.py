@@ -134,7 +134,7 @@ class Desk:
         await self.within(work)
 
 
-def desk(
+def make_desk(
     database: Database,
     clock: Clock,
     witness: Witness,

@@ -310,6 +310,54 @@ class CodingRule:
 
 
 @dataclass(frozen=True, slots=True)
+class People:
+    """Which entity's records are people: its login and name fields, the ways to department and site, and the states in
+    which an account is disabled (`away`) or everything ends (`left`)."""
+
+    entity: str
+    login: str
+    name: str
+    department: str | None = None
+    site: str | None = None
+    away: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """Which entity's records give roles, field by field; they count in the states of `active`."""
+
+    entity: str
+    person: str
+    role: str
+    sites: str | None
+    families: str | None
+    start: str
+    end: str | None
+    delegator: str | None
+    active: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Positions: the line entity that lists holders, its reference to the person and the day it ended."""
+
+    entity: str
+    lines: str
+    person: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which records of the project stand for what `clew.identity` knows."""
+
+    people: People
+    assignments: Assignments | None = None
+    positions: Positions | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     name: str
     label: Bilingual
@@ -318,6 +366,7 @@ class Project:
     place: Place
     time_zone: str = "UTC"
     company: str = ""
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ from clew.metadata.link.codes import check_patterns, link_codes
 from clew.metadata.link.drafts import collect
 from clew.metadata.link.entities import link_entities
 from clew.metadata.link.expressions import Expressions
+from clew.metadata.link.identity import link_identity
 from clew.metadata.link.labels import read_labels, report_unused
 from clew.metadata.link.permissions import link_permissions
 from clew.metadata.link.project import Linking
@@ -61,6 +63,8 @@ def link(
     required_cycles(linking)
     check_names(linking)
     linking.policies = link_permissions(linking, Expressions(linking, BlueprintSchema(finished, linking.code_lists)))
+    if linking.project is not None:
+        linking.project = replace(linking.project, identity=link_identity(linking))
     report_unused(linking)
     extras = {
         kind.name: kind.link(linking, documents.get(kind.name, ()))

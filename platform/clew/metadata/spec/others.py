@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from clew.kernel.scalars import parse_date
+from clew.metadata.spec.identity import IdentitySpec
 from clew.metadata.spec.words import CodeName, Flag, Label, Name, OneOrManyText, Spec, Text, doc
 
 
@@ -44,6 +45,9 @@ class ProjectSpec(Spec):
     locale: Literal["zh", "en"] = doc("Default language.", "默认语言。", default="zh")
     time_zone: Text = doc("IANA time zone.", "时区。", default="UTC")
     company: Text = doc("The company's name.", "公司名称。", default="")
+    identity: IdentitySpec | None = doc(
+        "Which records are people, roles given, positions.", "哪些记录是人员、授权与岗位。", default=None
+    )
     overlays: tuple[Text, ...] = doc("Folders below overlays/, in order.", "overlays/ 下的文件夹,按顺序。", default=())
 
 
