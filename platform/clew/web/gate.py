@@ -7,14 +7,17 @@ statement, which checks the session in the same breath (`records.query.compile`)
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from starlette.types import Scope
 
+from clew.access.decision import Decision
 from clew.api.exchange import Caller
 from clew.identity.desk import Bearing
 from clew.identity.errors import ForgedRequest, PasswordExpired, SessionEnded, Unauthenticated
+from clew.identity.people import Facts
 from clew.identity.secrets import digest_of, same
 from clew.kernel.context import Context
 from clew.runtime import Runtime
@@ -34,6 +37,7 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._known: OrderedDict[str, Bearing] = OrderedDict()
+        self._decided: dict[str, tuple[Runtime, Facts, Decision]] = {}
 
     async def caller(
         self, runtime: Runtime, scope: Scope, headers: Headers, request_id: str, *, fresh: bool = False
@@ -45,7 +49,8 @@ class Gate:
         if carried is None:
             if self.open_to_operator(runtime):
                 context = Context(runtime.operator, request_id, locale, client=address_of(scope), channel="api")
-                return Caller(context, runtime.decide(context))
+                # As at the command line of this machine, where the database lies open anyway.
+                return Caller(context, runtime.decide(replace(context, channel="cli")))
             raise Unauthenticated
         secret, carrier = carried
         self.shows_own_page(scope, headers, secret, carrier)
@@ -61,7 +66,18 @@ class Gate:
             session=bearing.session.id,
             epoch=bearing.session.epoch,
         )
-        return Caller(context, runtime.decide(context))
+        return Caller(context, self._decision(runtime, bearing, context))
+
+    def _decision(self, runtime: Runtime, bearing: Bearing, context: Context) -> Decision:
+        """What these facts allow in the release that answers; united once, then remembered with the facts."""
+        kept = self._decided.get(bearing.session.id)
+        if kept is not None and kept[0] is runtime and kept[1] is bearing.facts:
+            return kept[2]
+        made = runtime.decide(context)
+        if len(self._decided) >= _KEPT:
+            self._decided.clear()
+        self._decided[bearing.session.id] = (runtime, bearing.facts, made)
+        return made
 
     async def bearing(self, runtime: Runtime, secret: str, *, fresh: bool = False) -> Bearing:
         """The session of a secret and its holder's facts, remembered where nothing foreseen has happened since.

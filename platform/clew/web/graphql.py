@@ -6,6 +6,7 @@ Nothing sits between the server and this file: no routing, no middleware, no req
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -14,10 +15,11 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from clew.api.exchange import Question, RequestBody
+from clew.api.exchange import Answer, Caller, Question, RequestBody
 from clew.identity.errors import SessionEnded
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Locale
+from clew.runtime import Runtime
 from clew.web.entrance import Entrance
 from clew.web.errors import (
     MalformedRequest,
@@ -78,12 +80,13 @@ class GraphQLDoor:
                     return await stream_events(
                         source, receive, send, ending, request_id, apology, entrance.cors(headers)
                     )
-            try:
-                answer = await runtime.graphql.execute(question, caller, queries_only=reading)
-            except SessionEnded:
-                # Ended, or something about its holder has changed: then it is decided anew. Nothing was written yet.
-                caller = await entrance.caller(runtime, scope, headers, request_id, fresh=True)
-                answer = await runtime.graphql.execute(question, caller, queries_only=reading)
+            answer = await self._answer(
+                question,
+                caller,
+                reading,
+                runtime,
+                partial(entrance.caller, runtime, scope, headers, request_id, fresh=True),
+            )
         except ClewError as problem:
             entrance.refused(problem)
             return await self._explain(send, problem, headers, request_id, wanted)
@@ -96,6 +99,25 @@ class GraphQLDoor:
         status = 200 if answer.executed or wanted == JSON else 400
         await respond(send, status, answer.body, _CONTENT_TYPE[wanted], request_id, entrance.cors(headers))
         return None
+
+    @staticmethod
+    async def _answer(
+        question: Question, caller: Caller, reading: bool, runtime: Runtime, again: Callable[[], Awaitable[Caller]]
+    ) -> Answer:
+        """The answer, under the rights of this moment. What was remembered of a session is looked at `again` when the
+        statement says that it does not hold, and before a document is refused without any statement."""
+        answer: Answer | None = None
+        try:
+            answer = await runtime.graphql.execute(question, caller, queries_only=reading)
+            if answer.executed or caller.context.session is None:
+                return answer
+        except SessionEnded:
+            # Ended, or something about its holder has changed. Nothing was written yet.
+            pass
+        now = await again()
+        if answer is not None and now.context.epoch == caller.context.epoch:
+            return answer
+        return await runtime.graphql.execute(question, now, queries_only=reading)
 
     async def _question(self, scope: Scope, headers: Headers, receive: Receive) -> Question:
         method = scope["method"]
