@@ -26,6 +26,7 @@ from clew.web.metrics import Metrics
 from clew.web.pages import STATIC, Pages
 from clew.web.requests import UNREAD, headers_of, language_of, respond
 from clew.web.socket import SocketDoor
+from clew.web.sso import CALLBACK, OidcDoor
 
 _ADDRESS = Bilingual("地址", "address")
 
@@ -55,10 +56,13 @@ class Application:
 
 def _others(entrance: Entrance) -> ASGIApp:
     health, pages, files, sign_in = Health(entrance), Pages(entrance), Files(entrance), SignIn(entrance)
+    oidc = OidcDoor(entrance, sign_in)
     routes: list[BaseRoute] = [
         Route("/", pages.start),
         Route("/login", sign_in.page, methods=["GET"]),
         Route("/login", sign_in.sign_in, methods=["POST"]),
+        Route("/login/oidc", oidc.leave, methods=["GET"]),
+        Route(CALLBACK, oidc.come_back, methods=["GET"]),
         Route("/logout", sign_in.sign_out, methods=["POST"]),
         Route("/me", sign_in.me, methods=["GET"]),
         Route("/me/password", sign_in.password_form, methods=["GET"]),

@@ -62,6 +62,18 @@ class SignIn:
 
     async def enter(self, request: Request, runtime: Runtime, proof: Proof, after: str | None) -> Response:
         """A new session for who has just proved who they are; the one they came with ends."""
+        if after is not None:
+            answer: Response = RedirectResponse("/me/password" if proof.must_change else after, 303, headers=NO_STORE)
+            await self.begin_session(request, runtime, proof, answer)
+            return answer
+        answer = JSONResponse({}, headers=NO_STORE)
+        secret = await self.begin_session(request, runtime, proof, answer)
+        shown = JSONResponse(_shown(await self._entrance.gate.bearing(runtime, secret)), headers=NO_STORE)
+        shown.raw_headers += [each for each in answer.raw_headers if each[0] == b"set-cookie"]
+        return shown
+
+    async def begin_session(self, request: Request, runtime: Runtime, proof: Proof, answer: Response) -> str:
+        """Put a new session into an answer; its secret."""
         headers = headers_of(request.scope)
         context = Context(
             _person(proof), self._entrance.request_id(headers), client=address_of(request.scope), channel="login"
@@ -70,14 +82,8 @@ class SignIn:
         secret = await runtime.desk.begin(proof, context, client=_agent(headers), replaces=old)
         if old:
             self._entrance.gate.forget(old)
-        answer: Response
-        if after is not None:
-            answer = RedirectResponse("/me/password" if proof.must_change else after, 303, headers=NO_STORE)
-        else:
-            bearing = await self._entrance.gate.bearing(runtime, secret)
-            answer = JSONResponse(_shown(bearing), headers=NO_STORE)
         set_cookies(answer, secret, secure=self._secure(request))
-        return answer
+        return secret
 
     async def sign_out(self, request: Request) -> Response:
         """End the session. Harmless without one."""

@@ -1,0 +1,111 @@
+"""What follows from a provider's word: which account that is, and which roles its groups give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from clew.identity import accounts
+from clew.identity.accounts import Account
+from clew.identity.assignments import Asked
+from clew.identity.credentials import Proof
+from clew.identity.desk import Desk
+from clew.identity.errors import (
+    BadLogin,
+    NoAccount,
+    ScopeClash,
+    SeparationConflict,
+    SingleSignOnFailed,
+    UnknownRole,
+    WrongKind,
+)
+from clew.identity.ports import SecurityEvent
+from clew.identity.sso import Provider, Vouched
+from clew.kernel.context import Context
+from clew.kernel.errors import ClewError
+from clew.kernel.text import Bilingual
+from clew.storage.engine import Connection
+
+COMPONENT = "sso"
+"""How a session says that somebody else vouched for its holder: it carries no component of a signature."""
+REASON = "single sign-on"
+
+
+async def enter(desk: Desk, provider: Provider, vouched: Vouched, context: Context, *, create: bool) -> Proof:
+    """The account somebody was vouched for, its roles in step with the provider's groups.
+
+    Raises SingleSignOnFailed when there is no such account, or a disabled one.
+    """
+
+    async def work(connection: Connection, at: datetime) -> Account:
+        account = await _account(desk, connection, vouched, context, at, create=create)
+        if not account.active:
+            raise _unknown()
+        event = SecurityEvent("prove", "account", account.id, context, {"path": REASON, "components": [COMPONENT]})
+        await desk.witness.record(connection, event)
+        return account
+
+    account = await desk.within(work)
+    await _follow(desk, provider, vouched, account, context)
+    return Proof(account, (COMPONENT,), desk.clock.now())
+
+
+async def _account(
+    desk: Desk, connection: Connection, vouched: Vouched, context: Context, at: datetime, *, create: bool
+) -> Account:
+    known = await accounts.by_subject(connection, vouched.subject)
+    if known is not None:
+        return known
+    try:
+        found = await accounts.by_login(connection, vouched.login)
+    except NoAccount:
+        if not create:
+            raise _unknown() from None
+        try:
+            found = await accounts.create(
+                connection, desk.witness, context, login=vouched.login, name=vouched.name, at=at
+            )
+        except BadLogin:
+            raise _unknown() from None
+    # An account that belongs to another subject, or is no person's, is nobody's by this name.
+    if found.kind != "person" or found.subject is not None:
+        raise _unknown()
+    return await accounts.change(connection, desk.witness, context, found, subject=vouched.subject)
+
+
+async def _follow(desk: Desk, provider: Provider, vouched: Vouched, account: Account, context: Context) -> None:
+    """Make and end assignments of kind `claim` as the groups say. What the separations forbid is told and not given."""
+    wanted = provider.roles_of(vouched.groups)
+
+    async def end(connection: Connection, at: datetime) -> frozenset[str]:
+        held = await desk.assignments.of(connection, account.id, states=("active",))
+        mine = [each for each in held if each.kind == "claim"]
+        for each in mine:
+            if each.role not in wanted:
+                await desk.assignments.end(connection, context, each.id, at, REASON)
+        return frozenset(each.role for each in mine)
+
+    present = await desk.within(end)
+    for role in sorted(wanted - present):
+
+        async def give(connection: Connection, at: datetime, role: str = role) -> None:
+            asked = replace(Asked(account.id, role, at, reason=REASON), kind="claim")
+            await desk.assignments.assign(connection, context, asked, at)
+
+        try:
+            await desk.within(give)
+        except (SeparationConflict, ScopeClash, UnknownRole, WrongKind) as refused:
+            await _tell(desk, account, role, context, refused)
+
+
+async def _tell(desk: Desk, account: Account, role: str, context: Context, refused: ClewError) -> None:
+    async def work(connection: Connection, at: datetime) -> None:
+        particulars = {"role": role, "code": refused.code}
+        event = SecurityEvent("assignment.refuse", "account", account.id, context, particulars, REASON)
+        await desk.witness.record(connection, event)
+
+    await desk.within(work)
+
+
+def _unknown() -> SingleSignOnFailed:
+    return SingleSignOnFailed(what=Bilingual("本系统没有对应的可用账号", "there is no usable account for you here"))

@@ -1,0 +1,91 @@
+"""`/login/oidc`: out to the identity provider and back again."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from clew.identity.errors import SingleSignOnFailed
+from clew.identity.sso import Provider, SingleSignOn
+from clew.identity.vouching import enter
+from clew.kernel.errors import ClewError, NotFound
+from clew.kernel.text import Bilingual
+from clew.settings import Settings
+from clew.web.entrance import Entrance
+from clew.web.gate import cookies
+from clew.web.login import NO_STORE, SignIn, is_secure, next_of
+from clew.web.login_pages import entered_page, login_page
+from clew.web.requests import headers_of, language_of
+
+ROUND_COOKIE = "clew_sso"
+CALLBACK = "/login/oidc/callback"
+
+
+class OidcDoor:
+    """Handlers of `/login/oidc` and its way back."""
+
+    def __init__(self, entrance: Entrance, sign_in: SignIn) -> None:
+        self._entrance, self._sign_in = entrance, sign_in
+        self._sso: SingleSignOn | None = None
+
+    async def leave(self, request: Request) -> Response:
+        """Send the browser to the provider."""
+        settings = self._entrance.settings
+        address, kept = await self._provider().begin(self._callback(request), next_of(request.query_params.get("next")))
+        answer = RedirectResponse(address, 303, headers=NO_STORE)
+        # Lax: the way back begins at another site, and a strict cookie would not come along.
+        answer.set_cookie(
+            ROUND_COOKIE, kept, max_age=600, path="/login/oidc", httponly=True, samesite="lax",
+            secure=is_secure(settings, request.scope["scheme"]),
+        )  # fmt: skip
+        return answer
+
+    async def come_back(self, request: Request) -> Response:
+        """Take the provider's answer; the page in between makes the browser send the strict session cookie."""
+        headers = headers_of(request.scope)
+        settings, runtime = self._entrance.settings, self._entrance.host.current
+        locale = language_of(headers, settings)
+        context = self._sign_in.stranger(request, "login")
+        sealed = cookies(headers.get(b"cookie", b"")).get(ROUND_COOKIE, "")
+        try:
+            sso = self._provider()
+            vouched = await sso.finish(self._callback(request), dict(request.query_params), sealed)
+            proof = await enter(runtime.desk, sso.provider, vouched, context, create=settings.oidc_create)
+            answer: Response = entered_page(locale, next_of(vouched.after))
+            await self._sign_in.begin_session(request, runtime, proof, answer)
+        except ClewError as problem:
+            self._entrance.refused(problem)
+            answer = login_page(locale, "/", problem, sso=True)
+        answer.delete_cookie(ROUND_COOKIE, path="/login/oidc")
+        return answer
+
+    def _provider(self) -> SingleSignOn:
+        settings, runtime = self._entrance.settings, self._entrance.host.current
+        if not settings.oidc_issuer:
+            raise NotFound(what=Bilingual("单点登录", "single sign-on"))
+        if self._sso is None:
+            self._sso = SingleSignOn(provider_of(settings), runtime.desk.vault, runtime.clock)
+        return self._sso
+
+    def _callback(self, request: Request) -> str:
+        own = self._entrance.settings.public_url.rstrip("/")
+        return (own or f"{request.scope['scheme']}://{request.headers.get('host', '')}") + CALLBACK
+
+
+def provider_of(settings: Settings) -> Provider:
+    """The provider as the settings describe it. Raises SingleSignOnFailed for a mapping that cannot be read."""
+    pairs = []
+    for each in settings.oidc_roles:
+        group, sign, role = each.partition("=")
+        if not sign or not group.strip() or not role.strip():
+            what = Bilingual(f"oidc_roles 写法有误:{each}", f"oidc_roles cannot be read: {each}")
+            raise SingleSignOnFailed(what=what)
+        pairs.append((group.strip(), role.strip()))
+    return Provider(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.oidc_client_secret,
+        settings.oidc_login_claim,
+        settings.oidc_roles_claim,
+        tuple(pairs),
+    )
