@@ -23,10 +23,11 @@ BENCH_READY := $(VENV)/.clew-bench
 WORKBENCH := platform/workbench
 MODULES := $(WORKBENCH)/node_modules/.clew-modules
 STATIC := platform/clew/web/static/.clew-built
+OIDC := tests/oidc/node_modules/.clew-modules
 SOURCES := $(shell find $(WORKBENCH) -type f -not -path '*/node_modules/*' 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help setup web demo test test-full lint test-python test-web coverage bench lock docs clean
+.PHONY: help setup web oidc demo test test-full lint test-python test-web coverage bench lock docs clean
 
 help:
 	@sed -n '2,5s/^#   //p' Makefile
@@ -69,18 +70,26 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive platform/clew --configfile pyproject.toml --severity-level medium --confidence-level medium
 
-test-python: $(READY) web
+# A real identity provider for the tests of single sign-on.
+$(OIDC): tests/oidc/package-lock.json
+	cd tests/oidc && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+oidc:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(OIDC); fi
+
+test-python: $(READY) web oidc
 	$(BIN)/pytest -n $(JOBS)
 
 test-web: web
 	@if command -v npm >/dev/null 2>&1; then cd $(WORKBENCH) && npm run --silent test; fi
 
-test-full: lint test-web $(READY)
+test-full: lint test-web $(READY) oidc
 	CLEW_TEST_TIER=full $(BIN)/coverage run -m pytest -n $(JOBS) --timeout=7200
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-coverage: $(READY) web
+coverage: $(READY) web oidc
 	$(BIN)/coverage run -m pytest -n $(JOBS)
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
