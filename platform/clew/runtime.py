@@ -30,7 +30,7 @@ from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
 from clew.audit.trail import Trail
 from clew.identity.book import book_of
-from clew.identity.desk import Desk, make_desk
+from clew.identity.desk import Desk, desk
 from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
@@ -269,8 +269,8 @@ def assemble(
 ) -> Runtime:
     """Every part of one release, put together."""
     tables = Tables(blueprint, found.catalog, database.dialect)
-    desk = identity_desk(identity or identity_parts(Settings()), blueprint, database, clock)
-    participants: list[Participant] = [Staff(blueprint, desk)]
+    made = identity_desk(identity or identity_parts(Settings()), blueprint, database, clock)
+    participants: list[Participant] = [Staff(blueprint, made)]
     if blueprint.policies is not None:
         participants.append(Duties(blueprint.policies, (OPERATOR.id,)))
     commands = Commands(
@@ -293,7 +293,7 @@ def assemble(
         graphql,
         Deciding(blueprint, OPERATOR.id),
         clock,
-        desk,
+        made,
     )
 
 
@@ -329,7 +329,7 @@ def identity_parts(settings: Settings) -> IdentityParts:
 
 def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database, clock: Clock) -> Desk:
     """Identity under one release's policies, witnessed by the trail."""
-    return make_desk(
+    return desk(
         database,
         clock,
         Trail(),

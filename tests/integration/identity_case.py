@@ -10,7 +10,7 @@ from uuid import UUID
 from clew.identity import accounts
 from clew.identity.accounts import Account, Kind
 from clew.identity.assignments import Asked, Assignment
-from clew.identity.desk import Desk, make_desk
+from clew.identity.desk import Desk, desk
 from clew.identity.ports import SecurityEvent
 from clew.identity.secrets import Cost, Hasher, Vault
 from clew.kernel.context import Context, Person
@@ -102,7 +102,7 @@ async def identity(case: TestDatabase) -> Case:
     clock, witness = ManualClock(), Remembering()
     database = await case.open(clock=clock)
     await install(database, blueprint(entity("lot", [])))
-    made = make_desk(database, clock, witness, Vault("a key for tests"), hasher=Hasher(CHEAP), roles=BOOK)
+    made = desk(database, clock, witness, Vault("a key for tests"), hasher=Hasher(CHEAP), roles=BOOK)
     return Case(made, clock, witness)
 
 

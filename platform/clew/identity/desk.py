@@ -134,7 +134,7 @@ class Desk:
         await self.within(work)
 
 
-def make_desk(
+def desk(
     database: Database,
     clock: Clock,
     witness: Witness,
