@@ -187,8 +187,8 @@ def _plan(
     # Lines are chosen by their owner.
     wanted: list[p.Predicate] = [p.Holds(chosen.where)] if chosen.where else []
     grant = source.decision.on(root.name).export
-    if grant.conditions:
-        wanted.append(p.Or(tuple(p.Holds(each) for each in grant.conditions)))
+    if not grant.always:
+        wanted.append(p.Granted("export"))
     where: p.Predicate | None = p.And(tuple(wanted)) if wanted else None
     if entity is not root:
         where = p.Through("owner", "one", where)

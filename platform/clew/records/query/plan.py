@@ -88,6 +88,13 @@ class Holds:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """The caller's grant for an action (`export`) holds for this record, over its values as they are."""
+
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """Some searchable field the caller may see holds all grams of one alternative.
 
@@ -97,7 +104,7 @@ class Search:
     alternatives: tuple[tuple[Value, Value], ...]
 
 
-Predicate = Compare | And | Or | Not | Through | Holds | Search
+Predicate = Compare | And | Or | Not | Through | Holds | Granted | Search
 
 
 # ── order and page ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from clew.metadata.blueprint import FieldKind
 from clew.records.query.json_text import Sql, as_text
-from clew.records.query.plan import And, Compare, Const, Holds, Not, Or, Predicate, Search, Through
+from clew.records.query.plan import And, Compare, Const, Granted, Holds, Not, Or, Predicate, Search, Through
 from clew.records.query.relations import relate
 from clew.records.query.scope import FALSE, TRUE, Scope, select_from
 from clew.records.query.search import matches
@@ -33,6 +33,8 @@ def condition(scope: Scope, predicate: Predicate) -> Sql:
         return _through(scope, predicate)
     if isinstance(predicate, Search):
         return matches(scope, predicate)
+    if isinstance(predicate, Granted):
+        return sa.and_(TRUE, *scope.granted(getattr(scope.access, predicate.action)))
     assert isinstance(predicate, Holds)
     return scope.holds_as_seen(predicate.condition)
 
