@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -203,6 +204,74 @@ def test_a_bundle_from_development_does_not_reach_production(journey: Journey) -
     journey.done("apply", "plan.json", on=journey.test)
     bundle = journey.bundle()
     assert "does not come from a test environment" in journey.reasons(signed(bundle, read_key(Path("seal.key"))))
+
+
+SECRETS = {"wang": "correct horse battery", "li": "staple correct horse", "both": "battery staple correct"}
+SIGNING_ROLES = """
+role: author
+label: {zh: 编制人, en: Author}
+signs: [authorship]
+may: {item: {read: always}}
+---
+role: approver
+label: {zh: 批准人, en: Approver}
+signs: [approval]
+may: {item: {read: always}}
+---
+policy_test: author_reads_items
+as: {roles: [author]}
+cases:
+  - {try: item.read, expect: allow}
+  - {try: item.create, expect: deny, because: no_grant}
+"""
+
+
+def test_author_and_approver_sign_with_their_own_credentials(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Electronic signatures of two people of the test installation carry the release into production."""
+    (journey.project / "permissions").mkdir()
+    (journey.project / "permissions" / "signing.yaml").write_text(SIGNING_ROLES, encoding="utf-8")
+    journey.begin()
+
+    def typing(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text + "\n"))
+
+    for login, role in (("wang", "author"), ("li", "approver"), ("both", "author")):
+        typing(SECRETS[login])
+        journey.done("user", "add", login, "--role", role, "--password-stdin", on=journey.test)
+    journey.done("user", "assign", "both", "approver", "--reason", "x", on=journey.test)
+
+    def sign(login: str, meaning: str, secret: str = "") -> Any:
+        typing(secret or SECRETS[login])
+        arguments = ("release", "sign", "release.json", "--as", login, "--meaning", meaning, "--password-stdin")
+        return journey.clew(*arguments, on=journey.test)
+
+    # Without other results: the policy tests of the project are run and told.
+    journey.done("release", "export", "--out", "release.json", on=journey.test)
+    assert sign("wang", "authorship")[1]["error"]["code"] == "BUNDLE_NOT_PLANNED"
+    journey.done("release", "plan", "release.json", "--by", "it", on=journey.production)
+    bundle = read_bundle(Path("release.json"))
+    assert bundle.export["tests"] == [{"suite": "policy_tests", "total": 2, "failed": 0}]
+    assert bundle.target is not None
+    assert bundle.target["access"]["roles_new"] == ["approver", "author"]
+
+    assert sign("wang", "authorship", "not my password")[1]["error"]["code"] == "WRONG_CREDENTIALS"
+    assert sign("wang", "approval")[1]["error"]["code"] == "NOT_A_SIGNER"
+    assert sign("wang", "authorship")[0] == 0
+    assert sign("wang", "authorship")[1]["error"]["code"] == "SAME_SIGNER"
+    assert "the approver's signature is missing" in journey.reasons(read_bundle(Path("release.json")))
+    assert sign("li", "approval")[0] == 0
+    signed_by = read_bundle(Path("release.json")).signatures
+    assert [(each.login, each.meaning, each.signature is not None) for each in signed_by] == [
+        ("wang", "authorship", True),
+        ("li", "approval", True),
+    ]
+    assert journey.done("release", "promote", "release.json", "--by", "it", on=journey.production)["ok"]
+
+    # Who holds both roles still signs once.
+    journey.done("release", "export", "--out", "release.json", on=journey.test)
+    journey.done("release", "plan", "release.json", "--by", "it", on=journey.production)
+    assert sign("both", "authorship")[0] == 0
+    assert sign("both", "approval")[1]["error"]["code"] == "SAME_SIGNER"
 
 
 def test_the_way_back_in_production_is_a_promotion_too(journey: Journey) -> None:

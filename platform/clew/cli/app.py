@@ -11,6 +11,7 @@ import typer
 
 from clew import __version__
 from clew.cli import (
+    access,
     audit,
     change,
     check,
@@ -39,6 +40,7 @@ _GROUPS = (
     release,
     environment,
     serve,
+    access,
     users,
     tokens,
     data,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clew.kernel.errors import BadInput
 
 if TYPE_CHECKING:
+    from clew.cli.terminal import Terminal
     from clew.storage.change import Plan
     from clew.storage.promotion.bundle import Bundle
 
@@ -53,6 +54,12 @@ def read_bundle(file: Path) -> Bundle:
     except (OSError, ValueError) as problem:
         raise BundleUnreadable(file=file, what=str(problem)) from None
     return Bundle.from_json(data, file)
+
+
+def write_bundle(terminal: Terminal, bundle: Bundle, file: Path) -> None:
+    file.write_text(json.dumps(bundle.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    terminal.say(f"Written to {file}: {bundle.digest[:12]}", f"已写入 {file}:{bundle.digest[:12]}")
+    terminal.emit(ok=True, file=str(file), digest=bundle.digest)
 
 
 def results(file: Path) -> dict[str, Any]:

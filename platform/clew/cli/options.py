@@ -27,6 +27,7 @@ SettingsFile = Annotated[Path | None, typer.Option("--settings", help=t("A setti
 Lang = Annotated[str | None, typer.Option("--lang", help=t("Language: zh or en.", "语言:zh 或 en。"))]
 AsJson = Annotated[bool, typer.Option("--json", help=t("One JSON object instead of text.", "以 JSON 输出。"))]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help=t("Where to write.", "输出位置。"))]
+BundleFile = Annotated[Path, typer.Argument(help=t("The bundle's file.", "发布包文件。"))]
 Host = Annotated[str | None, typer.Option("--host", help=t("Address to listen on.", "监听地址。"))]
 Port = Annotated[int | None, typer.Option("--port", help=t("Port; 0 takes a free one.", "端口;0 表示任选空闲端口。"))]
 

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.bundle_files import described, planned, read_bundle, results
+from clew.cli.access_difference import access_change
+from clew.cli.bundle_files import described, planned, read_bundle, results, write_bundle
 from clew.cli.change import Consent, release_json
 from clew.cli.environment import By
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.options import AsJson, BundleFile, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.release_signing import sign_command
+from clew.cli.sealing import sealing_key
 from clew.cli.words import t
-from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
+    from clew.metadata.blueprint import Blueprint
     from clew.storage.promotion.bundle import Bundle
     from clew.storage.releases import Release
 
-BundleFile = Annotated[Path, typer.Argument(help=t("The bundle's file.", "发布包文件。"))]
 Tests = Annotated[
     list[Path] | None,
     typer.Option("--tests", help=t("A JSON file: suite, total, failed; repeat it.", "测试结果 JSON 文件,可重复。")),
 ]
-
-
-class NoReleaseKey(BadInput):
-    """Bundles are sealed, and the settings name no key."""
-
-    code = "NO_RELEASE_KEY"
-    en, zh = "The setting release_key names no key, so nothing can be sealed.", "设置 release_key 未指定密钥,无法封印。"
-    hint_en, hint_zh = "Make one: clew release key release.key", "请先生成:clew release key release.key"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +39,9 @@ def register(app: typer.Typer) -> None:
     group.command("plan", help=t("Plan a bundle for this database.", "针对该数据库为发布包制定计划。"))(plan_command)
     group.command("show", help=t("What a bundle says, and what it still lacks.", "显示发布包内容及其缺项。"))(
         show_command
+    )
+    group.command("sign", help=t("Sign a bundle as author or approver.", "以编制人或批准人身份签署发布包。"))(
+        sign_command
     )
     group.command("promote", help=t("Apply a signed bundle.", "应用已签署的发布包。"))(promote_command)
     app.add_typer(group, name="release")
@@ -86,7 +82,7 @@ def export_command(
     given = situation(project, database_url, settings, lang, as_json)
     suites = [results(file) for file in tests or ()]
     bundle = asyncio.run(_export(given, number, suites, note))
-    _write(given, bundle, out or Path("release.json"))
+    write_bundle(given.terminal, bundle, out or Path("release.json"))
 
 
 def plan_command(
@@ -102,7 +98,7 @@ def plan_command(
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
     planned = asyncio.run(_plan(given, read_bundle(bundle), frozenset(consent or ()), by))
-    _write(given, planned, out or bundle)
+    write_bundle(given.terminal, planned, out or bundle)
 
 
 def show_command(
@@ -149,11 +145,8 @@ async def _export(given: Situation, number: int | None, suites: list[dict[str, A
     from clew.storage import releases, system
     from clew.storage.promotion.bundle import exported
     from clew.storage.promotion.environment import declaration
-    from clew.storage.promotion.keys import read_key
 
-    if given.settings.release_key is None:
-        raise NoReleaseKey()
-    key = read_key(given.settings.release_key)
+    key = sealing_key(given.settings)
     async with owner_database(given.settings) as database:
         found = await (releases.current(database) if number is None else releases.numbered(database, number))
         async with database.read() as connection:
@@ -169,25 +162,38 @@ async def _export(given: Situation, number: int | None, suites: list[dict[str, A
         "blueprint_digest": found.blueprint_digest,
         "release": {"digest": found.digest, "plan": found.plan_id, "at": found.at, "by": found.by, "note": found.note},
         "sources": dict(found.sources),
-        "tests": suites,
+        "tests": [*policy_suite(blueprint), *suites],
         "note": note,
         "at": now,
     }
     return exported(content, key)
 
 
+def policy_suite(blueprint: Blueprint) -> list[dict[str, Any]]:
+    """The project's own policy tests, run now; nothing when it has none."""
+    from clew.access.trial import failures
+
+    policies = blueprint.policies
+    cases = sum(len(each.cases) for each in policies.tests.values()) if policies is not None else 0
+    if not cases:
+        return []
+    return [{"suite": "policy_tests", "total": cases, "failed": len(tuple(failures(blueprint)))}]
+
+
 async def _plan(given: Situation, bundle: Bundle, consents: frozenset[str], by: str) -> Bundle:
     from clew.cli.applying import owner_database, plan_for
     from clew.runtime import stored_blueprint
 
+    blueprint = stored_blueprint(bundle.sources)
     async with owner_database(given.settings) as database:
-        made = await plan_for(database, stored_blueprint(bundle.sources))
+        made = await plan_for(database, blueprint)
         async with database.read() as connection:
             now = await connection.now()
+        access = await access_change(database, blueprint)
     given.terminal.say(made.text("en"), made.text("zh"))
     plan = {name: part for name, part in made.to_json().items() if name != "sources"}
     kept = sorted(consents & set(made.needs))
-    return bundle.aimed({"plan": plan, "consents": kept, "access": {}, "at": now, "by": by})
+    return bundle.aimed({"plan": plan, "consents": kept, "access": access, "at": now, "by": by})
 
 
 async def _lacks(given: Situation, bundle: Bundle) -> list[Bilingual]:
@@ -213,9 +219,3 @@ async def _promote(given: Situation, bundle: Bundle, by: str) -> Release:
         release = await carry_out(database, plan, consents=bundle.consents, by=by, note=note, bundle=bundle)
         await open_to_servers(given.settings, database)
     return release
-
-
-def _write(given: Situation, bundle: Bundle, file: Path) -> None:
-    file.write_text(json.dumps(bundle.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    given.terminal.say(f"Written to {file}: {bundle.digest[:12]}", f"已写入 {file}:{bundle.digest[:12]}")
-    given.terminal.emit(ok=True, file=str(file), digest=bundle.digest)

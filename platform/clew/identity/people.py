@@ -45,10 +45,10 @@ async def facts_of(connection: Connection, account: UUID, at: datetime, only: tu
     held = [each for each in given if each.valid_from <= at and (not only or each.role in only)]
     changes = [each.valid_from for each in given if each.valid_from > at]
     changes += [each.valid_to for each in given if each.valid_to is not None]
-    return Facts(_person(found, held), found, min(changes, default=None))
+    return Facts(person_with(found, held), found, min(changes, default=None))
 
 
-def _person(account: Account, held: list[Assignment]) -> Person:
+def person_with(account: Account, held: list[Assignment]) -> Person:
     scopes: dict[str, Scope] = {}
     for each in held:
         given = Scope(each.sites, each.families)

@@ -383,6 +383,35 @@ decision = sa.Table(
     sa.Index("ix_clew_decision__at", "at"),
 )
 
+# Campaigns in which every assignment is attested or revoked by somebody who answers for it.
+review = sa.Table(
+    "clew_review",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("name", Text(), nullable=False),
+    sa.Column("roles", Json(), nullable=False),  # empty: all
+    sa.Column("started_by", Id(), nullable=False),
+    sa.Column("started_at", Instant(), nullable=False),
+    sa.Column("due_at", Instant(), nullable=False),
+    sa.Column("closed_by", Id()),
+    sa.Column("closed_at", Instant()),
+)
+review_item = sa.Table(
+    "clew_review_item",
+    metadata,
+    sa.Column("review", Id(), primary_key=True),
+    sa.Column("assignment", Id(), primary_key=True),
+    sa.Column("owner", Id(), nullable=False),
+    sa.Column("shown", Json(), nullable=False),  # the assignment as it was when the campaign began
+    sa.Column("verdict", Text()),  # attest | revoke
+    sa.Column("decided_by", Id()),
+    sa.Column("decided_at", Instant()),
+    sa.Column("comment", Text(), nullable=False),
+    sa.Column("signature", Id()),
+    sa.Index("ix_clew_review_item__owner", "owner"),
+    sa.Index("ix_clew_review_item__assignment", "assignment"),
+)
+
 PARTITIONED = (leaf.name, outbox.name)
 duty = sa.Table(
     "clew_duty",
@@ -413,7 +442,9 @@ INSERT_ONLY = (
     signature.name,
     decision.name,
 )
-NEVER_DELETED = tuple(each.name for each in (account, credential, token, assignment, break_glass, handover))
+NEVER_DELETED = tuple(
+    each.name for each in (account, credential, token, assignment, break_glass, handover, review, review_item)
+)
 """A server may add to and change these, but nothing in them goes away."""
 
 

@@ -1,0 +1,96 @@
+"""What two versions of the policies effectively grant, compared decision by decision: not text, and not lines.
+
+Two grants are the same when they allow under the same conditions, however these are written and wherever they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clew.access.decision import NEVER, Decision, EntityAccess, Grant
+from clew.access.review.words import any_in_words
+from clew.kernel.canonical import canonical_json
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.compile import meaning
+from clew.metadata.policies import DO
+from clew.metadata.spec.permissions import ACTIONS
+
+_FIELD_VERBS = ("see", "create", "update", "correct")
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a decision says to one question: the grant, and for a field also the grant on its rows."""
+
+    rows: Grant
+    field: Grant | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return self.rows.allowed and (self.field is None or self.field.allowed)
+
+    def words(self, blueprint: Blueprint) -> Bilingual:
+        """When it is granted; for a field, on the rows that are granted."""
+        grant = self.rows if self.field is None else self.field
+        if not self.allowed:
+            return any_in_words(blueprint, ())
+        return any_in_words(blueprint, grant.conditions or (None,))
+
+
+NOTHING = Granted(NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One question answered differently by two decisions."""
+
+    entity: str
+    action: str
+    field: str
+    before: Granted
+    after: Granted
+
+
+def shifts(before: Decision, after: Decision, entity: str) -> Iterator[Shift]:
+    """Every question about an entity that the two answer differently. A field whose rows alone differ is not told
+    again: that is told of the rows."""
+    one, other = before.on(entity), after.on(entity)
+    moves = {**one.transitions, **other.transitions}
+    for action in (*ACTIONS, *(DO + name for name in moves)):
+        was, becomes = _rows(one, action), _rows(other, action)
+        if not alike(was, becomes):
+            yield Shift(entity, action, "", Granted(was), Granted(becomes))
+    for name in dict.fromkeys((*one.fields, *other.fields)):
+        for verb in _FIELD_VERBS:
+            action = "read" if verb == "see" else verb
+            first = Granted(_rows(one, action), _field(one, name, verb))
+            second = Granted(_rows(other, action), _field(other, name, verb))
+            if not (first.rows.allowed and second.rows.allowed):
+                continue
+            if not alike(first.field or NEVER, second.field or NEVER):
+                yield Shift(entity, verb, name, first, second)
+
+
+def alike(one: Grant, other: Grant) -> bool:
+    """Whether two grants allow the same, as far as their conditions' meaning tells."""
+    return one.allowed == other.allowed and _conditions(one) == _conditions(other)
+
+
+def _conditions(grant: Grant) -> frozenset[bytes]:
+    return frozenset(canonical_json(meaning(each)) for each in grant.conditions) if grant.allowed else frozenset()
+
+
+def _rows(access: EntityAccess, action: str) -> Grant:
+    if action.startswith(DO):
+        return access.transitions.get(action.removeprefix(DO), NEVER)
+    found: Grant = getattr(access, action)
+    return found
+
+
+def _field(access: EntityAccess, name: str, verb: str) -> Grant:
+    found = access.fields.get(name)
+    if found is None:
+        return NEVER
+    return found.read if verb == "see" else found.giving(verb)

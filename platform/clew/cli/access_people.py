@@ -1,0 +1,129 @@
+"""`clew access who-can`, `clew access can`: who can do something to a record, and why one person can or cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.words import t
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from clew.records.review.standing import Standing
+
+Action = Annotated[str, typer.Argument(help=t("read, update, release …", "操作:read、update、release 等。"))]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECORD", help=t("lot/L-001, lot.price/L-001, or lot.", "lot/L-001、lot.price/L-001 或 lot。")
+    ),
+]
+Login = Annotated[str, typer.Argument(metavar="PERSON", help=t("The person's login.", "人员的登录名。"))]
+
+
+def register(group: typer.Typer) -> None:
+    group.command("who-can", help=t("Who can do this to the record now.", "现在谁可以对该记录执行此操作。"))(
+        who_command
+    )
+    group.command("can", help=t("Why this person can or cannot.", "此人为何可以或不可以。"))(can_command)
+
+
+def who_command(
+    action: Action,
+    record: Target,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_who(given, action, record))
+    from clew.cli.reviewing import FORMAT, standing_json
+
+    terminal = given.terminal
+    terminal.emit(format=FORMAT, action=action, record=record, people=[standing_json(each) for each in found])
+    heads = [
+        Bilingual("登录名", "Login"),
+        Bilingual("姓名", "Name"),
+        Bilingual("经由", "Through"),
+        Bilingual("策略", "Policy"),
+    ]
+    rows = []
+    for each in found:
+        links = each.through
+        ways = ", ".join(dict.fromkeys(" → ".join(link.way) + _kind(link.holding.kind) for link in links))
+        places = ", ".join(dict.fromkeys(str(link.line.place) for link in links))
+        rows.append([each.known.account.login, each.known.account.name, ways, places])
+    terminal.table(heads, rows)
+    if not found:
+        terminal.say("Nobody can.", "没有人可以。")
+
+
+def can_command(
+    person: Login,
+    action: Action,
+    record: Target,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_can(given, person, action, record))
+    from clew.cli.reviewing import FORMAT, chain_lines, standing_json
+
+    terminal, locale = given.terminal, given.terminal.locale
+    terminal.emit(format=FORMAT, action=action, record=record, **standing_json(found))
+    who = found.known.account.name
+    if found.allowed:
+        terminal.say(f"{who} can {action} {record}.", f"{who} 可以对 {record} 执行 {action}。")
+    else:
+        terminal.say(f"{who} cannot {action} {record}:", f"{who} 不能对 {record} 执行 {action}:")
+        for reason in found.reasons:
+            terminal.say(f"  ✗ {reason.text.to('en')}", f"  ✗ {reason.text.to('zh')}")
+    for link in (*found.forbids, *found.links):
+        for line in chain_lines(link, locale):
+            terminal.say(f"  {line}", f"  {line}")
+    if found.could:
+        terminal.say(f"  Roles that would: {', '.join(found.could)}", f"  具备该权限的角色:{'、'.join(found.could)}")
+    if not found.allowed:
+        raise typer.Exit(1)
+
+
+def split(text: str) -> tuple[str, str | None]:
+    """`lot/L-001` as entity and record; the key may hold slashes itself."""
+    entity, _, record = text.partition("/")
+    return entity, record or None
+
+
+async def _who(given: Situation, action: str, target: str) -> list[Standing]:
+    from clew.cli.reviewing import reviewing
+    from clew.records.review.standing import Standings
+
+    entity, record = split(target)
+    async with reviewing(given.settings) as now:
+        question = now.desk.question(action, entity)
+        found = await now.desk.record(now.connection, question.entity, record) if record else None
+        people = await now.desk.everybody(now.connection, now.at)
+        return await Standings(now.desk, now.connection, now.at).who_can(people, question, found)
+
+
+async def _can(given: Situation, login: str, action: str, target: str) -> Standing:
+    from clew.cli.reviewing import reviewing
+    from clew.records.review.standing import Standings
+
+    entity, record = split(target)
+    async with reviewing(given.settings) as now:
+        question = now.desk.question(action, entity)
+        found = await now.desk.record(now.connection, question.entity, record) if record else None
+        known = await now.desk.one(now.connection, login, now.at)
+        return await Standings(now.desk, now.connection, now.at).can(known, question, found)
+
+
+def _kind(kind: str) -> str:
+    return "" if kind == "permanent" else f" ({kind})"

@@ -1,0 +1,174 @@
+"""What all reviews of one release work with: its policies judged, its tables, the rooms that know people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from clew.access.decision import ALWAYS, NEVER, Decision, Grant
+from clew.access.judgement import Judgement
+from clew.access.review.matrix import FIELD_VERBS, asked_action
+from clew.access.unite import Unite, held_by
+from clew.identity.assignments import Assignments
+from clew.kernel.diagnostics import nearest
+from clew.kernel.errors import BadInput, Conflict, NotFound
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity
+from clew.metadata.policies import DO, Policies
+from clew.records.judge import Judge
+from clew.records.review.people import Known, everybody, one
+from clew.records.rows import Record
+from clew.records.unit import Engine
+from clew.storage.engine import Connection, Database
+
+
+class NoPolicies(Conflict):
+    """The release says nothing of who may do what, so there is nothing to review."""
+
+    code = "NO_POLICIES"
+    en = "This release declares no policies: there is nothing to review."
+    zh = "该发布未声明任何权限策略,无可复核内容。"
+    hint_en, hint_zh = "Declare roles in permissions/*.yaml", "请在 permissions/*.yaml 中声明角色"
+
+
+class UnknownAction(BadInput):
+    """An action that the entity does not have."""
+
+    code = "UNKNOWN_ACTION"
+    en, zh = "{entity} has no action {name}: use {known}.", "{entity} 没有操作 {name},可用:{known}。"
+
+
+class UnknownThing(BadInput):
+    """A role, entity, field or release that does not exist."""
+
+    code = "UNKNOWN_IN_REVIEW"
+    en, zh = "There is no {kind} {name}.{near}", "没有{kind} {name}。{near}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: an action on an entity, or `see`, `update`, `create`, `correct` of one of its fields."""
+
+    entity: Entity
+    action: str
+    field: str = ""
+
+    @property
+    def rows(self) -> str:
+        """The action on the record itself."""
+        return FIELD_VERBS[self.action] if self.field else self.action
+
+
+class ReviewDesk:
+    """Reviews of one release on one database."""
+
+    def __init__(
+        self, database: Database, engine: Engine, judgement: Judgement | None, assignments: Assignments
+    ) -> None:
+        if judgement is None:
+            raise NoPolicies
+        self.database, self.engine, self.judgement, self.assignments = database, engine, judgement, assignments
+        self.unite = Unite(judgement)
+
+    @property
+    def policies(self) -> Policies:
+        return self.judgement.policies
+
+    # ── what is meant ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def entity(self, name: str) -> Entity:
+        """Raises UnknownThing."""
+        found = self.engine.blueprint.entities.get(name)
+        if found is None:
+            raise unknown(Bilingual("实体", "entity"), name, self.engine.blueprint.entities)
+        return found
+
+    def role(self, name: str) -> str:
+        """Raises UnknownThing."""
+        if name not in self.policies.roles:
+            raise unknown(Bilingual("角色", "role"), name, self.policies.roles)
+        return name
+
+    def question(self, action: str, entity: str) -> Question:
+        """`read lot`, `release lot`, `see lot.price`, `update lot.price`. Raises UnknownThing, UnknownAction."""
+        name, _, field = entity.partition(".")
+        found = self.entity(name)
+        if field:
+            if field not in found.fields and field not in found.inverses:
+                raise unknown(Bilingual("字段", "field"), field, found.fields)
+            verb = "see" if action == "read" else action
+            if verb not in FIELD_VERBS:
+                raise UnknownAction(entity=entity, name=action, known=", ".join(FIELD_VERBS))
+            return Question(found, verb, field)
+        question = asked_action(found, action)
+        if question is None:
+            known = (*FIELD_VERBS.values(), "void", "export", "audit", *found.transitions)
+            raise UnknownAction(entity=name, name=action, known=", ".join(dict.fromkeys(known)))
+        return Question(found, question)
+
+    async def record(self, connection: Connection, entity: Entity, given: str) -> Record:
+        """A record by its id or by its business key (parts joined by `/`). Raises NotFound."""
+        statements = self.engine.statements.of(entity.name)
+        row = None
+        try:
+            identifier = UUID(given)
+        except ValueError:
+            for chosen in await self._by_key(connection, entity, given):
+                row = await connection.fetch_one(statements.select.where(statements.current.c.id == chosen))
+        else:
+            row = await connection.fetch_one(statements.select.where(statements.current.c.id == identifier))
+        if row is None:
+            raise NotFound(what=entity.label)
+        return statements.shape.record(row)
+
+    async def _by_key(self, connection: Connection, entity: Entity, given: str) -> Sequence[UUID]:
+        """Ids of records whose business key reads like this; a reference in a key is given by its own key's text."""
+        statements = self.engine.statements.of(entity.name)
+        parts = given.split("/") if len(entity.key) > 1 else [given]
+        if not entity.key or len(parts) != len(entity.key):
+            return ()
+        chosen = statements.select.with_only_columns(statements.current.c.id)
+        for name, part in zip(entity.key, parts, strict=True):
+            field = entity.fields[name]
+            value: Any = part
+            if field.targets:
+                target = await self.record(connection, self.entity(field.target), part)
+                value = target["id"]
+            chosen = chosen.where(statements.current.c[name] == value)
+        return [row[0] for row in await connection.fetch(chosen.limit(1))]
+
+    # ── people ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def everybody(self, connection: Connection, at: datetime) -> list[Known]:
+        return await everybody(connection, self.assignments, self.policies, at)
+
+    async def one(self, connection: Connection, login: str, at: datetime) -> Known:
+        return await one(connection, self.assignments, self.policies, login, at)
+
+    def decision(self, known: Known) -> Decision:
+        return self.unite.decision(held_by(known.person, self.policies))
+
+    def judge(self, connection: Connection, known: Known, at: datetime) -> Judge:
+        return Judge(self.engine, connection, known.person, at, at.astimezone(self.engine.zone).date())
+
+
+def grant_for(decision: Decision, question: Question) -> tuple[Grant, Grant]:
+    """The grant on the record, and on the field where one is asked for."""
+    access = decision.on(question.entity.name)
+    rows = question.rows
+    record = access.transitions.get(rows.removeprefix(DO), NEVER) if rows.startswith(DO) else getattr(access, rows)
+    if not question.field:
+        return record, ALWAYS
+    found = access.fields.get(question.field)
+    if found is None:
+        return record, NEVER
+    return record, found.read if question.action == "see" else found.giving(question.action)
+
+
+def unknown(kind: Bilingual, name: str, known: Mapping[str, object]) -> UnknownThing:
+    near = nearest(name, known)
+    hint = Bilingual(f"是否指 {near}?", f" Did you mean {near}?") if near else Bilingual()
+    return UnknownThing(kind=kind, name=name, near=hint)
