@@ -20,6 +20,7 @@ from uuid import UUID
 from clew.access.deciding import Deciding
 from clew.access.decision import Decision
 from clew.access.loading import load_bundle
+from clew.api.administration import Administration
 from clew.api.build import Feature
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
@@ -282,7 +283,7 @@ def assemble(
         blobs=blobs,
         clock=clock,
     )
-    graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database))
+    graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database, made))
     return Runtime(
         found.number,
         blueprint,
@@ -341,9 +342,12 @@ def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database
     )
 
 
-def api_features(commands: Commands, feed: Feed, database: Database) -> tuple[Feature, ...]:
+def api_features(
+    commands: Commands, feed: Feed, database: Database, desk: Desk | None = None
+) -> tuple[Feature, ...]:
     """What the API consists of, one generated feature each."""
-    return (*READ_FEATURES, Inputs(), Mutations(commands), Subscriptions(feed, database))
+    administration = (Administration(desk),) if desk is not None else ()
+    return (*READ_FEATURES, Inputs(), *administration, Mutations(commands), Subscriptions(feed, database))
 
 
 def graphql_options(settings: Settings) -> Options:

@@ -38,12 +38,25 @@ class Build:
         self.blueprint, self.decision, self.locale, self.names = blueprint, decision, locale, names
         self._factories: dict[str, Factory] = {}
         self._types: dict[str, GraphQLNamedType] = {}
+        self._further: dict[str, list[Callable[[], dict[str, GraphQLField]]]] = {}
 
     # ── types ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def add(self, types: Iterable[tuple[str, Factory]]) -> None:
         """Make types known by name."""
         self._factories.update(types)
+
+    def extend(self, type_: str, fields: Callable[[], dict[str, GraphQLField]]) -> None:
+        """Fields of another feature's type, made when that type is."""
+        self._further.setdefault(type_, []).append(fields)
+
+    def extends(self, type_: str) -> bool:
+        """Whether any feature before added fields to a type."""
+        return type_ in self._further
+
+    def further(self, type_: str) -> dict[str, GraphQLField]:
+        """What other features add to a type."""
+        return {name: each for make in self._further.get(type_, ()) for name, each in make().items()}
 
     def type(self, name: str) -> Any:
         """The type of this name; KeyError when the caller's view has none."""

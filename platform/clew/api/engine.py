@@ -6,6 +6,7 @@ its text into the answer.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,16 @@ from clew.api.cost import Limits
 from clew.api.documents import Invalid, make_operation
 from clew.api.errors import BadRequestBody, NoOperation, TooLarge, UnknownDocument
 from clew.api.exchange import Answer, Caller, Question
-from clew.api.operations import READ_ID, Call, Operation, ReadBack, Reading, arguments_of, plan_record_selection
+from clew.api.operations import (
+    READ_ID,
+    Call,
+    Operation,
+    ReadBack,
+    Reading,
+    answered_live,
+    arguments_of,
+    plan_record_selection,
+)
 from clew.api.planner import DISCOVERY, Planner, Selected
 from clew.api.trees import Shape
 from clew.api.view import READ_FEATURES, Views
@@ -180,6 +190,8 @@ class GraphQLEngine:
         try:
             async with self.database.read() as connection:
                 text = await prepared.fetch(connection, args, context, self.clock.now())
+                if operation.live:
+                    text = await self._with_live(operation, variables, caller, text, connection)
         except SessionEnded:
             raise
         except ClewError as error:
@@ -195,7 +207,10 @@ class GraphQLEngine:
         roots = tuple(
             planner.item(selected, operation.root)
             for selected in planner.collect(operation.root, [operation.node.selection_set])
-            if selected.name not in DISCOVERY
+            if selected.name not in DISCOVERY and not answered_live(selected)
+        )
+        operation.live = operation.live or any(
+            answered_live(each) for each in planner.collect(operation.root, [operation.node.selection_set])
         )
         return prepare(
             p.Plan(roots),
@@ -207,6 +222,15 @@ class GraphQLEngine:
             late=tuple(planner.late),
             after=self._complete if planner.incomplete else None,
         )
+
+    async def _with_live(
+        self, operation: Operation, variables: Mapping[str, Any], caller: Caller, text: str, connection: Connection
+    ) -> str:
+        """What rooms of the platform answer, beside what the database said, on the same connection."""
+        calls = self._calls(operation, variables, caller, live=True)
+        found = [(each.selected.key, await each.selected.spec.answer(each, connection)) for each in calls]
+        inner = ",".join(f"{json.dumps(key)}:{answer}" for key, answer in found)
+        return "{" + ",".join(part for part in (text[1:-1], inner) if part) + "}"
 
     def _remember(self, operation: Operation, key: Any, prepared: Prepared) -> None:
         if len(operation.reads) >= self.options.shapes_kept:
@@ -255,12 +279,16 @@ class GraphQLEngine:
                 errors.append(answers.error_entry(error, context.locale, context.request_id, (key,)))
         return answers.members(parts, errors)
 
-    def _calls(self, operation: Operation, variables: Mapping[str, Any], caller: Caller) -> list[Call]:
+    def _calls(
+        self, operation: Operation, variables: Mapping[str, Any], caller: Caller, *, live: bool = False
+    ) -> list[Call]:
         args, shape = operation.coerce(variables)
         planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
         plain = operation.plain(variables)
         calls: list[Call] = []
         for selected in planner.collect(operation.root, [operation.node.selection_set]):
+            if live and not answered_live(selected):
+                continue
             if selected.name == "__typename":
                 raise NoOperation(what="__typename is not a mutation")
 

@@ -127,9 +127,11 @@ class Mutations:
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         fields = self._fields(build)
-        if not fields:
+        if not fields and not build.extends("Mutation"):
             return
-        yield "Mutation", lambda: GraphQLObjectType("Mutation", {name: make() for name, make in fields.items()})
+        yield "Mutation", lambda: GraphQLObjectType(
+            "Mutation", lambda: {**{name: make() for name, make in fields.items()}, **build.further("Mutation")}
+        )
         yield "RuleWarning", lambda: _rule_warning(build)
         yield "BulkRow", lambda: _bulk_row(build)
         yield "BulkMode", lambda: _bulk_mode(build)

@@ -52,6 +52,8 @@ class Operation:
     discovers: bool
     """Whether it may ask about the schema itself."""
     reads: dict[Any, Prepared] = field(default_factory=dict)
+    live: bool = False
+    """Whether it has fields that are answered by a room of the platform instead of the read plan."""
 
     @property
     def kind(self) -> OperationType:
@@ -143,6 +145,19 @@ class MutationSpec(Protocol):
     async def run(self, call: Call) -> str:
         """Do it in a unit of work of its own; the payload as JSON text. Raises ClewError."""
         ...
+
+
+class AnswerSpec(Protocol):
+    """What a query field keeps as its spec that no plan of records answers: tasks, processes, notices."""
+
+    async def answer(self, call: Call, connection: Connection) -> str:
+        """The field's value as JSON text, read on the connection of the request."""
+        ...
+
+
+def answered_live(selected: Selected) -> bool:
+    """Whether a field is answered by its spec."""
+    return hasattr(selected.spec, "answer")
 
 
 class SubscriptionSpec(Protocol):

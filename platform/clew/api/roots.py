@@ -57,7 +57,7 @@ class Roots:
     """The type `Query`."""
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
-        yield "Query", lambda: GraphQLObjectType("Query", lambda: _fields(build))
+        yield "Query", lambda: GraphQLObjectType("Query", lambda: {**_fields(build), **build.further("Query")})
 
 
 def _fields(build: Build) -> dict[str, GraphQLField]:

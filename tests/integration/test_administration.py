@@ -1,0 +1,150 @@
+"""Administration over GraphQL: who may what, two people for a role, and nothing of the business."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tests.integration.guarded_case import ORIGIN, ask, code_of, guarded, make_account, sign_in
+from tests.integration.http_case import ADDRESS, Served
+
+from clew.testing import TestDatabase
+
+pytestmark = pytest.mark.anyio
+
+
+class User:
+    """A browser of its own, signed in."""
+
+    def __init__(self, house: Served) -> None:
+        transport = httpx2.ASGITransport(app=house.app, raise_app_exceptions=False)
+        self.client = httpx2.AsyncClient(transport=transport, base_url=ADDRESS, headers=ORIGIN)
+
+    async def come(self, login: str) -> User:
+        assert (await sign_in(self.client, login)).status_code == 200
+        return self
+
+    async def do(self, query: str, **variables: Any) -> Any:
+        answer = (await self.client.post("/graphql", json={"query": query, "variables": variables})).json()
+        assert "errors" not in answer, answer
+        [value] = answer["data"].values()
+        return value
+
+    async def refused(self, query: str, **variables: Any) -> str:
+        return code_of(await self.client.post("/graphql", json={"query": query, "variables": variables}))
+
+
+REQUEST = """mutation($login: String!, $role: String!) {
+  requestUserRole(login: $login, role: $role, reason: "new") { id state } }"""
+APPROVE = "mutation($id: ID!) { approveUserRole(id: $id) { login role state grantedBy } }"
+
+
+async def test_accounts_roles_and_tokens_are_administered(database: TestDatabase, tmp_path: Path) -> None:
+    async with guarded(database.url, tmp_path) as house:
+        desk = house.host.current.desk
+        for login in ("root.admin", "second.admin"):
+            await make_account(desk, login, "sys_admin")
+        root, second = await User(house).come("root.admin"), await User(house).come("second.admin")
+
+        made = await root.do('mutation { createUserAccount(login: "li.wei", name: "李伟") { login secret id } }')
+        asked = await root.do(REQUEST, login="li.wei", role="buyer")
+        assert asked["state"] == "requested"
+        [waiting] = await second.do("{ userRoleRequests { id login role reason } }")
+        assert waiting == {"id": asked["id"], "login": "li.wei", "role": "buyer", "reason": "new"}
+        assert await root.refused(APPROVE, id=asked["id"]) == "NOT_YOURSELF"  # who asks does not grant
+        granted = await second.do(APPROVE, id=asked["id"])
+        assert (granted["login"], granted["role"], granted["state"]) == ("li.wei", "buyer", "active")
+        mine = await root.do(REQUEST, login="second.admin", role="reader")
+        assert await second.refused(APPROVE, id=mine["id"]) == "NOT_YOURSELF"  # nor does who is to hold it
+        both = await root.do(REQUEST, login="li.wei", role="qa_manager")
+        assert await second.refused(APPROVE, id=both["id"]) == "SEPARATION_CONFLICT"
+        await second.do('mutation($id: ID!) { refuseUserRole(id: $id, reason: "no") { state } }', id=both["id"])
+
+        li = User(house)
+        entered = await sign_in(li.client, "li.wei", made["secret"])
+        assert entered.json()["mustChange"] is True
+        change = {"password": made["secret"], "new": "my own long sentence"}
+        assert (await li.client.post("/me/password", json=change)).status_code == 200
+        assert (await li.do("{ myRoles { role state } }")) == [{"role": "buyer", "state": "active"}]
+        assert (await li.do('mutation { createSupplier(input: {name: "A"}) { created } }')) == {"created": True}
+
+        await root.do('mutation { createUserAccount(login: "erp.feed", kind: "service") { login secret } }')
+        until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+        token = """mutation($l: String!, $u: DateTime!) {
+          createUserToken(login: $l, name: "nightly", expiresAt: $u) { id secret } }"""
+        secret = await root.do(token, l="erp.feed", u=until)
+        assert await root.refused(token, l="li.wei", u=until) == "NOT_YOURSELF"  # nobody acts as another person
+        shown = await root.do('{ userAccounts(login: "erp.feed") { tokens { id name } sessions { id kind } } }')
+        assert secret["secret"] not in repr(shown)
+        assert shown[0]["tokens"] == [{"id": secret["id"], "name": "nightly"}]
+        revoked = await root.do(
+            "mutation($id: ID!) { revokeUserToken(id: $id) { tokens { revokedAt } } }", id=secret["id"]
+        )
+        assert revoked["tokens"][0]["revokedAt"] is not None
+
+        off = await root.do('mutation { disableUserAccount(login: "li.wei", reason: "x") { state sessions { id } } }')
+        assert off == {"state": "disabled", "sessions": []}
+        assert code_of(await ask(li.client)) == "UNAUTHENTICATED"
+        await root.do('mutation { enableUserAccount(login: "li.wei", reason: "x") { state } }')
+        await root.do('mutation { unlockUserAccount(login: "li.wei") { state } }')
+        left = await root.do(
+            'mutation { leaveUserAccount(login: "li.wei", reason: "left") { state assignments { id } } }'
+        )
+        assert left == {"state": "disabled", "assignments": []}
+        assert await root.do("{ userHandovers { what } }") == [{"what": "role:buyer"}]
+
+
+async def test_the_system_administrator_has_no_business_data(database: TestDatabase, tmp_path: Path) -> None:
+    async with guarded(database.url, tmp_path) as house:
+        desk = house.host.current.desk
+        await make_account(desk, "root.admin", "sys_admin")
+        await make_account(desk, "li.wei", "buyer")
+        root, li = await User(house).come("root.admin"), await User(house).come("li.wei")
+        for query in ("{ suppliers { totalCount } }", "{ lots { totalCount } }",
+                      'mutation { createSupplier(input: {name: "A"}) { created } }'):  # fmt: skip
+            assert await root.refused(query) == "GRAPHQL_INVALID"
+        for query in ("{ userAccounts { login } }", "{ userRoleRequests { id } }", "{ userHandovers { id } }",
+                      'mutation { createUserAccount(login: "x.y") { login } }',
+                      'mutation { disableUserAccount(login: "root.admin", reason: "x") { state } }'):  # fmt: skip
+            assert await li.refused(query) == "GRAPHQL_INVALID"  # what one may not do does not exist
+        names = "{ __schema { mutationType { fields { name } } queryType { fields { name } } } }"
+        shown = (await ask(li.client, names)).text
+        assert "UserAccount" not in shown
+        assert "delegateUserRole" in shown
+        shown = (await ask(root.client, names)).text
+        assert "createUserAccount" in shown
+        assert "upplier" not in shown
+
+
+async def test_stand_ins_and_emergencies_are_everybodys(tmp_path: Path, new_database: Any) -> None:
+    async with guarded(new_database("sqlite").url, tmp_path) as house:
+        desk = house.host.current.desk
+        for login, role in (("li.wei", "buyer"), ("zhao.min", "reader"), ("root.admin", "sys_admin"),
+                            ("second.admin", "sys_admin")):  # fmt: skip
+            await make_account(desk, login, role)
+        li, zhao = await User(house).come("li.wei"), await User(house).come("zhao.min")
+        root, second = await User(house).come("root.admin"), await User(house).come("second.admin")
+        lend = """mutation($r: String!, $u: DateTime!) {
+          delegateUserRole(to: "zhao.min", role: $r, until: $u) { role kind login } }"""
+        until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+        lent = await li.do(lend, r="buyer", u=until)
+        assert lent == {"role": "buyer", "kind": "delegation", "login": "zhao.min"}
+        assert await li.refused(lend, r="sys_admin", u=until) == "NOT_HELD"
+        assert sorted(each["role"] for each in await zhao.do("{ myRoles { role } }")) == ["buyer", "reader"]
+        wanted = await li.do(
+            'mutation { breakGlass(role: "reader", hours: 2, reason: "alarm in sterile") { id state } }'
+        )
+        assert wanted["state"] == "requested"
+        assert (
+            await li.refused('mutation { breakGlass(role: "reader", hours: 30, reason: "alarm") { id } }') == "PERIOD"
+        )
+        assert (await root.do(APPROVE, id=wanted["id"]))["state"] == "active"
+        [due] = await second.do("{ userEmergencies { id login } }")
+        assert due == {"id": wanted["id"], "login": "li.wei"}
+        judge = "mutation($id: ID!) { reviewUserEmergency(id: $id, justified: true) { id } }"
+        assert await root.refused(judge, id=wanted["id"]) == "NOT_YOURSELF"
+        await second.do(judge, id=wanted["id"])
+        assert await second.do("{ userEmergencies { id } }") == []
