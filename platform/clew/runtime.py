@@ -51,6 +51,7 @@ from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
 from clew.records.search import grams, sort_key
 from clew.records.staff import Staff
+from clew.records.watching import Watcher
 from clew.settings import Settings
 from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
@@ -173,7 +174,9 @@ class RuntimeHost:
         self._tasks.append(asyncio.create_task(self._watch()))
         finish = partial(resume, load=stored_blueprint, texts=TEXTS, signer=Signer(node=self.node))
         todo = chores(self.database, self.blobs, self._owner, finish)
-        upkeep = Upkeep(self.database, self.node, (*todo, *Sealer(self.database, self.settings).chores()))
+        watcher = Watcher(self.database, lambda: self.current.tables)
+        of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
 
     async def refresh(self) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clew.audit.sealing.notes import Checkpoint
     from clew.audit.verify.findings import Finding
     from clew.audit.verify.whole import Report
+    from clew.records.watching import Raised
 
 SHOWN = 50
 
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         "consistency", help=t("Whether one checkpoint continues another.", "核对后一检查点是否延续前一检查点。")
     )(consistency)
+    group.command("alerts", help=t("What the watches raised.", "列出监视规则触发的警示。"))(alerts)
     group.command("export", help=t("Evidence of a record or a period.", "导出某记录或某时段的证据包。"))(export)
     group.command("checkpoint", help=t("Seal, sign and send a checkpoint now.", "立即封存、签署并送出检查点。"))(
         checkpoint
@@ -188,6 +190,51 @@ def _named(given: str) -> int | Checkpoint:
     if Path(given).is_file():
         return read_note(Path(given).read_text(encoding="utf-8")).checkpoint
     raise NoSuchCheckpoint(given=given)
+
+
+def alerts(
+    most: Annotated[int, typer.Option("--most", help=t("How many, newest first.", "条数,最新在前。"))] = 50,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_alerts(given, most))
+    heads = [
+        Bilingual("时间", "When"),
+        Bilingual("严重程度", "Severity"),
+        Bilingual("规则", "Watch"),
+        Bilingual("次数", "Times"),
+        Bilingual("对象", "About"),
+        Bilingual("操作人", "Actor"),
+    ]
+    rows = [
+        [
+            each.at.isoformat(timespec="seconds"),
+            each.severity,
+            each.watch,
+            str(each.times),
+            f"{each.entity} {each.record_id}",
+            str(each.actor or ""),
+        ]
+        for each in found
+    ]
+    if found:
+        given.terminal.table(heads, rows)
+    else:
+        given.terminal.say("Nothing was raised.", "没有警示。")
+    names = ("id", "at", "severity", "watch", "times", "index", "entity", "record_id", "actor")
+    given.terminal.emit(alerts=[{name: getattr(each, name) for name in names} for each in found])
+
+
+async def _alerts(given: Situation, most: int) -> list[Raised]:
+    from clew.cli.applying import owner_database
+    from clew.records.watching import alerts
+
+    async with owner_database(given.settings) as database, database.read() as connection:
+        return list(await alerts(connection, most))
 
 
 def export(

@@ -17,6 +17,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata.policies import Policies
+from clew.metadata.watches import Watch
 from clew.metadata.working_time import WorkingCalendar
 
 
@@ -384,6 +385,7 @@ class Blueprint:
     policies: Policies | None = None
     """None while the project has no permissions/."""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=lambda: MappingProxyType({}))
+    watches: Mapping[str, Watch] = field(default_factory=lambda: MappingProxyType({}))
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -30,6 +30,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         content["policies"] = meaning(linking.policies)
     if linking.calendars:
         content["calendars"] = {name: meaning(each) for name, each in linking.calendars.items()}
+    if linking.watches:
+        content["watches"] = {name: meaning(each) for name, each in linking.watches.items()}
     return Blueprint(
         project=linking.project,
         entities=MappingProxyType(dict(sorted(linking.entities.items()))),
@@ -39,6 +41,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         sources=MappingProxyType(dict(sorted(sources.items()))),
         policies=linking.policies,
         calendars=MappingProxyType(dict(sorted(linking.calendars.items()))),
+        watches=MappingProxyType(dict(sorted(linking.watches.items()))),
     )
 
 

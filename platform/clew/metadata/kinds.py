@@ -10,6 +10,7 @@ from clew.metadata.spec.calendar import CalendarSpec
 from clew.metadata.spec.entity import EntitySpec, OverlaySpec
 from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec, LabelsSpec, ProjectSpec
 from clew.metadata.spec.permissions import PolicyTestSpec, RoleSpec, SeparationSpec
+from clew.metadata.spec.watch import WatchSpec
 from clew.metadata.spec.words import Spec
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ GROUND = (
     Kind("role", RoleSpec, ("permissions",), "role", "角色"),
     Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),
     Kind("policy_test", PolicyTestSpec, ("permissions",), "policy test", "策略测试"),
+    Kind("watch", WatchSpec, ("watches", "overlays"), "watch", "监视规则"),
 )
 
 

@@ -79,6 +79,16 @@ def make_event(
     return Event(event_id, at, type_, entity, record_id, row_version, site, lane, text)
 
 
+async def store(connection: Connection, events: Sequence[Event]) -> None:
+    """Put events into the outbox and its queue, outside a unit of work over records."""
+    for each in events:
+        row = {column.name: getattr(each, column.name) for column in _stored.c}
+        await connection.execute(sa.insert(_stored), row)
+        await connection.execute(
+            sa.insert(_pending), {"lane": each.lane, "event_id": each.event_id, "at": each.at}
+        )
+
+
 async def read_batch(connection: Connection, lanes: Sequence[int], limit: int = 100) -> list[Event]:
     """The oldest undelivered events of the given lanes, in the order they must be delivered in.
 

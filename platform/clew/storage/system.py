@@ -135,6 +135,27 @@ checkpoint_delivery = sa.Table(
     sa.Column("failing_since", Instant()),
     sa.Column("error", Text()),
 )
+watch_cursor = sa.Table(
+    "clew_watch_cursor",
+    metadata,
+    sa.Column("name", Text(), primary_key=True),
+    sa.Column("size", Integer(), nullable=False),  # entries of the log that were looked at
+)
+watch_alert = sa.Table(
+    "clew_watch_alert",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("watch", Text(), nullable=False),
+    sa.Column("severity", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),  # of the entry that raised it
+    sa.Column("index", Integer(), nullable=False),
+    sa.Column("counted", Id(), nullable=False),  # the subject or actor it is about
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("actor", Id()),
+    sa.Column("times", Integer(), nullable=False),
+    sa.Index("ix_clew_watch_alert__watch", "watch", "counted", "at"),
+)
 outbox = sa.Table(
     "clew_outbox",
     metadata,

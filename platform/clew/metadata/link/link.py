@@ -33,6 +33,7 @@ from clew.metadata.link.labels import read_labels, report_unused
 from clew.metadata.link.permissions import link_permissions
 from clew.metadata.link.project import Linking
 from clew.metadata.link.relations import link_inverses, link_lines
+from clew.metadata.link.watches import link_watches
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.spec.others import ProjectSpec
 from clew.metadata.spec.words import text_of
@@ -54,6 +55,7 @@ def link(
     finished = {name: attach(linking, expressions, draft) for name, draft in linking.drafts.items()}
     linking.entities = finished
     link_calendars(linking)
+    link_watches(linking)
     check_patterns(linking)
     check_units(linking)
     check_systems(linking)
