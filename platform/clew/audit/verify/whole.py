@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,8 @@ async def verify_trail(
         await judge.begin(stored)
         async for size, found in walk.entries(database):
             report.findings += found
-            await judge.at(size, walk.root())
+            if size >= judge.wanted:
+                await judge.at(size, walk.root())
             if progress is not None and size % 1000 == 0:
                 progress(size)
         report.entries = walk.size
@@ -92,6 +94,13 @@ class _Judge:
     async def begin(self, stored: AsyncIterator[Stored]) -> None:
         self._stored = stored
         self._next = await anext(stored, None)
+
+    @property
+    def wanted(self) -> int:
+        """The size at which there is something to compare next."""
+        sizes = [self._next.size] if self._next is not None else []
+        sizes += [self._note.checkpoint.size] if self._note is not None else []
+        return min(sizes, default=sys.maxsize)
 
     async def at(self, size: int, root: bytes | None) -> None:
         while self._next is not None and self._next.size <= size:
