@@ -101,7 +101,8 @@ async def fill(database: Database, tables: Tables) -> list[UUID]:
         rows = [
             dict.fromkeys(lot.c.keys()) | common
             | {"id": id, "thread_id": id, "number": f"L{at:06}", "item": ITEM, "site": SITE, "supplier": SUPPLIER,
-               "qty": Decimal(at % 1000), "state": "released" if at % 2 else "quarantine", "supplier_lot": "A"}
+               "qty": Decimal(at % 1000), "state": "released" if at % 2 else "quarantine", "supplier_lot": "A",
+               "legal_hold": False}
             for at, id in enumerate(ids)
         ]  # fmt: skip
         await connection.execute_many(sa.insert(lot), rows)

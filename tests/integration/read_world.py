@@ -221,7 +221,7 @@ async def pour(database: Database, blueprint: Blueprint, made: World) -> Tables:
 
 
 def _filled(table: sa.Table, row: Row) -> Row:
-    return {key: row.get(key) for key in list(table.c.keys())}
+    return {key: row.get(key, False if key == "legal_hold" else None) for key in list(table.c.keys())}
 
 
 __all__ = ["AUDITOR", "INSPECTOR", "MOMENTS", "NOBODY", "World", "decision_of", "mini", "permit_all", "pour", "world"]

@@ -21,6 +21,8 @@ REST = "*"
 """Every field that no role says anything about."""
 KEPT = frozenset({"id", "row_version"})
 WRITES = ("update", "create", "correct")
+ONLY_WHERE_SAID = frozenset({"legal_hold"})
+"""Fields that are written by roles that list them under `write`, never by leaving `write` out."""
 _WITH_READ = frozenset({"export", "audit"})
 """Ways of reading: they reach only what the same role reads."""
 
@@ -66,7 +68,7 @@ class Asked:
 def lines_of(policies: Policies, entity: Entity) -> Asked:
     """All lines about an entity, in the order of role names."""
     grants = [(role, role.may.get(entity.name), role.never.get(entity.name)) for role in policies.roles.values()]
-    kept = (*KEPT, *(("owner",) if entity.part_of is not None else ()))
+    kept = (*KEPT, *ONLY_WHERE_SAID, *(("owner",) if entity.part_of is not None else ()))
     named = frozenset(
         (*kept, *(name for _, may, never in grants for each in (may, never) if each for name in _named(each)))
     )
@@ -117,7 +119,7 @@ def _allowed(may: EntityGrants | None, fields: tuple[str, ...], entity: Entity) 
         if not _shown(may, field, entity):
             continue
         masks: tuple[Clause | None, ...] = may.mask.get(field, (None,))
-        writable = may.write is None or field in may.write
+        writable = field in may.write if may.write is not None else field not in ONLY_WHERE_SAID
         for verb, action in (("see", "read"), *((each, each) for each in WRITES)):
             if verb != "see" and not writable:
                 continue

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from tests.unit.access.policy_world import FLAGS, SITES, allows, person, project
+from tests.unit.access.policy_world import FLAGS, MODELS, PROJECT, SITES, allows, person, project
 
 from clew.access.deciding import Deciding
 from clew.access.unite import Held, Unite, held_by
 from clew.kernel.context import Context, Person, Scope
 from clew.metadata.blueprint import Blueprint
+from clew.metadata.load import load_sources
 
 OPERATOR = UUID(int=77)
 READER = "role: reader\nlabel: {zh: 读, en: R}\nsites: own\nmay: {thing: {read: always, hide: [x]}}\n"
@@ -142,3 +143,19 @@ def test_the_operator_is_nobody_at_a_door() -> None:
     declared = project(WRITER, "role: operator\nlabel: {zh: 操作员, en: O}\nmay: {thing: {read: always}}\n")
     assert not Deciding(declared, OPERATOR)(Context(operator, "r", channel="cli")).on("thing").update.allowed
     assert not Deciding(declared, OPERATOR)(Context(operator, "r", channel="api")).on("thing").read.allowed
+
+
+def test_a_legal_hold_is_set_by_roles_that_say_so_only() -> None:
+    keep = MODELS.replace("scope: site\n", "scope: site\nretention: {years: 5, basis: law}\n")
+    both = (
+        "role: writer\nlabel: {zh: 写, en: W}\nmay: {thing: {read: always, update: always}}\n---\n"
+        "role: counsel\nlabel: {zh: 法务, en: C}\nmay: {thing: {read: always, update: always, write: [legal_hold]}}\n"
+    )
+    loaded = load_sources({"clew.yaml": PROJECT, "models/m.yaml": keep, "permissions/p.yaml": both})
+    assert loaded.blueprint is not None
+    found = {role: access(loaded.blueprint, person(role)).fields for role in ("writer", "counsel")}
+    assert not found["writer"]["legal_hold"].write.allowed
+    assert found["writer"]["legal_hold"].read.always
+    assert found["writer"]["x"].write.always
+    assert found["counsel"]["legal_hold"].write.always
+    assert not found["counsel"]["x"].write.allowed
