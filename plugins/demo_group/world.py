@@ -164,6 +164,7 @@ class World:
         written with an underscore after it (`class_`).
         """
         values = {name.rstrip("_"): value for name, value in values.items()}
+        born = min(born, self._end - timedelta(minutes=1))  # nothing in the story happens after its end
         values.setdefault("id", self.new_id(born))
         for known in self.blueprint.entities[entity].fields.values():
             if known.coding_rule and known.name not in values:

@@ -133,6 +133,23 @@ async def test_conversion_counts_what_is_lost_and_keeps_it_aside(database: TestD
     assert [row[0] for row in kept] == ["1.5", "12", "about 3", None]
 
 
+async def test_a_changed_json_schema_counts_the_values_that_no_longer_fit(database: TestDatabase) -> None:
+    def sized(version: int, *, largest: int) -> Blueprint:
+        schema = {"type": "object", "properties": {"size": {"type": "integer", "maximum": largest}}}
+        return lots(field("facts", "json", schema=schema, schema_version=version))
+
+    one, wider, narrower = sized(1, largest=10), sized(2, largest=20), sized(2, largest=5)
+    db = await start(database, one, {"facts": {"size": 3}}, {"facts": {"size": 7}}, {})
+    made = await plan(db, wider, load=Shelf(one, wider))
+    assert made.needs == ()
+    assert "JSON Schema version 1 → 2" in made.text("en")
+    made = await plan(db, narrower, load=Shelf(one, narrower))
+    assert made.needs == ("narrow:lot.facts",)
+    assert "1 existing value outside the new limits" in made.text("en")
+    silent = await plan(db, sized(1, largest=5), load=Shelf(one))
+    assert "under the same version 1: raise it" in silent.text("en")
+
+
 async def test_required_without_default_needs_consent_and_tightens_later(database: TestDatabase) -> None:
     one, two = lots(field("a"), field("b")), lots(field("a", required=True), field("b"))
     shelf = Shelf(one, two)

@@ -100,6 +100,8 @@ class Field:
     code_list: str | None = None
     schema: Mapping[str, Any] | None = None
     """JSON Schema (2020-12) of a json field."""
+    schema_version: int = 1
+    """The version of that schema: a later one means values that earlier releases accepted may not fit."""
     coding_rule: str | None = None
     targets: tuple[str, ...] = ()
     """Target entity of ref/many/lines; the allowed entities of an `any`."""

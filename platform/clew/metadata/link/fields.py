@@ -58,6 +58,7 @@ def build_field(linking: Linking, entity: EntityDraft, draft: FieldDraft) -> Fie
         unit=getattr(spec, "unit", None),
         code_list=_code_list(linking, entity, draft),
         schema=_json_schema(linking, draft),
+        schema_version=getattr(spec, "version", 1),
         coding_rule=_coding_rule(entity, draft),
         targets=_targets(linking, entity, draft),
         accept=_accept(linking, draft) if isinstance(spec, FilesSpec) else (),

@@ -131,6 +131,10 @@ class ChoicesSpec(FieldSpec):
 class JsonSpec(FieldSpec):
     type: Literal["json"]
     json_schema: dict[str, Any] = doc("JSON Schema of the value.", "值的 JSON Schema。", alias="schema")
+    version: Whole = doc(
+        "Version of the schema: raise it when the schema changes.", "Schema 的版本;修改 Schema 时须递增。",
+        default=1, ge=1,
+    )  # fmt: skip
 
 
 class NumberSpec(FieldSpec):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind, Origin
@@ -185,6 +186,10 @@ def _widens(before: str, after: str) -> bool:
     return False
 
 
+def _text(schema: Mapping[str, Any] | None) -> str:
+    return json.dumps(schema, sort_keys=True, default=dict)
+
+
 def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
     if (now.max_length or 0) and (was.max_length is None or now.max_length < was.max_length):
         yield f"最大长度 {was.max_length or '不限'} → {now.max_length}", (
@@ -198,6 +203,15 @@ def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
         yield f"最大值 → {now.max}", f"maximum → {now.max}"
     if now.pattern and now.pattern != was.pattern:
         yield f"格式 → {now.pattern}", f"pattern → {now.pattern}"
+    if now.kind is FieldKind.JSON and _text(was.schema) != _text(now.schema):
+        if now.schema_version > was.schema_version:
+            versions = f"{was.schema_version} → {now.schema_version}"
+            yield f"JSON Schema 版本 {versions}", f"JSON Schema version {versions}"
+        else:
+            version = now.schema_version
+            yield f"JSON Schema 有变化,版本仍为 {version},请递增", (
+                f"JSON Schema changed under the same version {version}: raise it"
+            )
     if was.big and not now.big:
         yield "整数缩为 32 位", "integer shrinks to 32 bits"
     if now.kind is FieldKind.ANY and (gone := sorted(set(was.targets) - set(now.targets))):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from jsonschema import Draft202012Validator
 
 from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Entity, Field, FieldKind
@@ -127,6 +128,8 @@ class _Surveyor:
         outside = 0
         async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
             outside += _outside(value, now, entity)
+        if now.kind is FieldKind.JSON and not outside:  # a schema that all values fit takes nothing away
+            return Consequence(change, {"outside": 0}, Bilingual("现有值都符合", "every existing value fits"))
         return _counted(change, outside=outside, zh=f"{outside} 个现有值超出新限制",
                         en=f"{counted(outside, 'existing value')} outside the new limits")
 
@@ -207,6 +210,8 @@ def _converts(value: Any, form: str) -> bool:
 def _outside(value: Any, now: Field, entity: Entity) -> bool:
     if now.name == "state" and entity.states:
         return value not in entity.states
+    if now.schema is not None:
+        return not Draft202012Validator(now.schema).is_valid(value)
     if isinstance(value, str):
         if now.max_length is not None and len(value) > now.max_length:
             return True

@@ -1,0 +1,26 @@
+"""The benchmarks can still be run: the limit and the platform answer every question, and with equal amounts of data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks import data, run
+
+from clew.testing.databases import TestDatabase
+
+SIZE = data.Size(items=200, lots=1000)
+
+
+def test_the_limit_and_the_platform_answer_alike(
+    new_database: Callable[[str], TestDatabase], tmp_path: Path
+) -> None:
+    url = new_database("postgresql").url
+    asyncio.run(run.prepare(url, SIZE))
+    known = run.servers()
+    with ExitStack() as stack:
+        live = {name: (known[name], *stack.enter_context(run.running(known[name], url))) for name in ("bare", "clew")}
+        for case in ("by_id", "list", "nested", "insert"):
+            assert set(run.ask_the_same(live, case, SIZE, tmp_path)) == {"bare", "clew"}
