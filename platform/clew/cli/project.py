@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,8 @@ from clew.cli.usage import WrongUsage
 from clew.cli.words import t
 from clew.kernel.errors import Conflict
 from clew.kernel.text import Bilingual
+from clew.metadata.naming import RESERVED_TYPES
+from clew.metadata.spec.words import REFUSED_CODES
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
@@ -86,11 +89,14 @@ class FileExists(Conflict):
 
 
 class BadName(WrongUsage):
-    """A name of the project that is not snake_case."""
+    """A name that is not snake_case, or that YAML or the API reads otherwise."""
 
     code = "BAD_NAME"
-    en = "{name} is not a name: use small letters, digits and _, at most 48, a letter first."
-    zh = "{name} 不是有效名称:只用小写字母、数字与 _,以字母开头,最多 48 个字符。"
+    en = (
+        "{name} is not a name: use small letters, digits and _, at most 48, a letter first; no word of YAML or of the"
+        " API such as `no` or `query`."
+    )
+    zh = "{name} 不是有效名称:只用小写字母、数字与 _,以字母开头,最多 48 个字符;不能是 YAML 或接口的保留字。"
 
 
 def register(app: typer.Typer) -> None:
@@ -145,7 +151,7 @@ def register(app: typer.Typer) -> None:
         up = "../" * len(folder.parts)
         labels = Bilingual(zh=zh or "", en=en or ("" if zh else _words(name)))
         text = _TEMPLATES[kind].format(
-            name=name, zh=labels.to("zh"), en=labels.to("en"), up=up, upper=name.upper().replace("_", "")[:6]
+            name=name, zh=_scalar(labels.to("zh")), en=_scalar(labels.to("en")), up=up, upper=name.upper().replace("_", "")[:6]
         )
         _write(file, text)
         given.terminal.say(f"Wrote {file}", f"已写入 {file}")
@@ -153,12 +159,18 @@ def register(app: typer.Typer) -> None:
 
 
 def _named(name: str) -> None:
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name in REFUSED_CODES or name in RESERVED_TYPES:
         raise BadName(name=name)
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
+
+
+def _scalar(text: str) -> str:
+    """A text as it may stand in a flow of YAML: in quotes, unless it is plain words."""
+    plain = re.fullmatch(r"[^\W\d_][\w ]*", text) and text == text.strip() and text.lower() not in REFUSED_CODES
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _write(file: Path, text: str) -> None:

@@ -33,15 +33,18 @@ def said(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_a_new_project_passes_its_own_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", "group"]) == 0
     assert run(["new", "entity", "machine", "--zh", "机器", "-p", "group"]) == 0
+    assert run(["new", "entity", "valve", "--zh", "阀, 泵: 一", "--en", "No \"{1}\"", "-p", "group"]) == 0
     assert run(["new", "code_list", "grade", "-p", "group"]) == 0
     assert run(["new", "coding_rule", "tag_numbers", "-p", "group"]) == 0
     capsys.readouterr()
     assert run(["check", "group"]) == 0
-    assert "All good: 2 entities." in capsys.readouterr().out
+    assert "All good: 3 entities." in capsys.readouterr().out
     assert run(["init", "group"]) == 1
     assert "FILE_EXISTS" in capsys.readouterr().err
     assert run(["new", "entity", "Bad-Name", "-p", "group", "--lang", "zh"]) == 2
     assert "不是有效名称" in capsys.readouterr().err
+    for word in ("no", "query"):
+        assert run(["new", "entity", word, "-p", "group"]) == 2, "YAML or the API reads it otherwise"
     assert run(["schema", "-p", "group"]) == 0
     assert json.loads(Path("group/.clew/schemas/entity.json").read_text(encoding="utf-8"))["$schema"]
 
