@@ -150,9 +150,8 @@ def register(app: typer.Typer) -> None:
             raise FileExists(file=file)
         up = "../" * len(folder.parts)
         labels = Bilingual(zh=zh or "", en=en or ("" if zh else _words(name)))
-        text = _TEMPLATES[kind].format(
-            name=name, zh=_scalar(labels.to("zh")), en=_scalar(labels.to("en")), up=up, upper=name.upper().replace("_", "")[:6]
-        )
+        zh, en = _scalar(labels.to("zh")), _scalar(labels.to("en"))
+        text = _TEMPLATES[kind].format(name=name, zh=zh, en=en, up=up, upper=name.upper().replace("_", "")[:6])
         _write(file, text)
         given.terminal.say(f"Wrote {file}", f"已写入 {file}")
         given.terminal.emit(ok=True, files=[str(file)])
