@@ -105,7 +105,8 @@ def _wire(value: Any) -> Any:
 async def _outbox(made: Plant) -> list[str]:
     """Every version is announced, and nothing else."""
     announced = {(each["record_id"], each["row_version"]) for each in await made.rows(system.outbox)}
-    written = {(each["record_id"], each["row_version"]) for each in await made.rows(system.leaf)}
+    leaves = await made.rows(system.leaf)
+    written = {(each["record_id"], each["row_version"]) for each in leaves if each["row_version"]}
     waiting = {each["event_id"] for each in await made.rows(system.outbox_pending)}
     found = [] if announced == written else ["the outbox and the trail tell of different versions"]
     if waiting != {each["event_id"] for each in await made.rows(system.outbox)}:
