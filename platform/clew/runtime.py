@@ -20,6 +20,7 @@ from uuid import UUID
 from clew.access.deciding import Deciding
 from clew.access.decision import Decision
 from clew.access.loading import load_bundle
+from clew.api.access_review import AccessReview
 from clew.api.administration import Administration
 from clew.api.build import Feature
 from clew.api.engine import GraphQLEngine, Options
@@ -49,6 +50,7 @@ from clew.records.feed import Feed
 from clew.records.participants import Participant
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
+from clew.records.review.desk import ReviewDesk
 from clew.records.search import grams, sort_key
 from clew.records.staff import Staff
 from clew.records.watching import Watcher
@@ -286,7 +288,10 @@ def assemble(
         blobs=blobs,
         clock=clock,
     )
-    graphql = GraphQLEngine(blueprint, tables, database, clock, options, api_features(commands, feed, database, made))
+    decide = Deciding(blueprint, OPERATOR.id)
+    reviews = access_review(commands, decide, made)
+    features = (*reviews, *api_features(commands, feed, database, made))
+    graphql = GraphQLEngine(blueprint, tables, database, clock, options, features)
     return Runtime(
         found.number,
         blueprint,
@@ -295,7 +300,7 @@ def assemble(
         database,
         commands,
         graphql,
-        Deciding(blueprint, OPERATOR.id),
+        decide,
         clock,
         made,
     )
@@ -351,6 +356,13 @@ def api_features(
     """What the API consists of, one generated feature each."""
     administration = (Administration(desk),) if desk is not None else ()
     return (*READ_FEATURES, Inputs(), *administration, Mutations(commands), Subscriptions(feed, database))
+
+
+def access_review(commands: Commands, decide: Deciding, desk: Desk) -> tuple[Feature, ...]:
+    """Reviews, where there are policies to review."""
+    if decide.judgement is None:
+        return ()
+    return (AccessReview(ReviewDesk(desk.database, commands.engine, decide.judgement, desk.assignments), desk),)
 
 
 def graphql_options(settings: Settings) -> Options:
