@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
 from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
+from clew.api.processes import ProcessFeature
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
@@ -44,6 +46,10 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
+from clew.process.engine import Processes
+from clew.process.jobs import drain
+from clew.process.participant import ProcessParticipant
+from clew.process.staff import AssignedStaff, OneOperator
 from clew.records.commands import Call, Commands
 from clew.records.duties import Duties
 from clew.records.feed import Feed
@@ -64,6 +70,8 @@ from clew.storage.open import open_database
 from clew.storage.promotion.environment import expect
 from clew.storage.releases import Release
 from clew.storage.tables import Tables
+
+_log = logging.getLogger("clew.runtime")
 
 OPERATOR = Person(
     id=UUID("00000000-0000-7000-8000-000000000001"), login="operator", name="Operator", roles=("operator",)
@@ -112,6 +120,7 @@ class Runtime:
     decide: Callable[[Context], Decision]
     clock: Clock
     desk: Desk
+    processes: Processes
     operator: Person = OPERATOR
 
     @property
@@ -180,6 +189,7 @@ class RuntimeHost:
         of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
         upkeep = Upkeep(self.database, self.node, (*todo, *of_trail))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
+        self._tasks.append(asyncio.create_task(self._processes()))
 
     async def refresh(self) -> bool:
         """Take the newest release if there is one; True when it changed. A release that cannot be taken is remembered
@@ -231,6 +241,15 @@ class RuntimeHost:
                 if self.clock.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
                     await self._beat()
 
+    async def _processes(self) -> None:
+        """Timers, automatic steps and events of processes, whichever node gets to them first."""
+        while True:
+            try:
+                await drain(self._current.processes)
+            except Exception:
+                _log.exception("processes cannot reach their jobs; they try again")
+            await asyncio.sleep(self.settings.release_poll)
+
     async def _beat(self) -> None:
         self._last_beat = self.clock.monotonic()
         await nodes.beat(self.database, self.node, self._current.number)
@@ -279,6 +298,8 @@ def assemble(
     participants: list[Participant] = [Staff(blueprint, made)]
     if blueprint.policies is not None:
         participants.append(Duties(blueprint.policies, (OPERATOR.id,)))
+    moving = ProcessParticipant(blueprint.workflows)
+    participants.append(moving)
     commands = Commands(
         database,
         blueprint,
@@ -291,6 +312,10 @@ def assemble(
     decide = Deciding(blueprint, OPERATOR.id)
     reviews = access_review(commands, decide, made)
     features = (*reviews, *api_features(commands, feed, database, made))
+    people = AssignedStaff() if blueprint.policies is not None else OneOperator(OPERATOR.id)
+    processes = Processes(database, blueprint, commands, people, str(found.number))
+    moving.engine = processes
+    features = api_features(commands, feed, database, made, processes)
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, features)
     return Runtime(
         found.number,
@@ -303,6 +328,7 @@ def assemble(
         decide,
         clock,
         made,
+        processes,
     )
 
 
@@ -351,11 +377,12 @@ def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database
 
 
 def api_features(
-    commands: Commands, feed: Feed, database: Database, desk: Desk | None = None
+    commands: Commands, feed: Feed, database: Database, desk: Desk | None = None, processes: Processes | None = None
 ) -> tuple[Feature, ...]:
     """What the API consists of, one generated feature each."""
     administration = (Administration(desk),) if desk is not None else ()
-    return (*READ_FEATURES, Inputs(), *administration, Mutations(commands), Subscriptions(feed, database))
+    running = (ProcessFeature(processes),) if processes is not None else ()
+    return (*READ_FEATURES, Inputs(), *administration, *running, Mutations(commands), Subscriptions(feed, database))
 
 
 def access_review(commands: Commands, decide: Deciding, desk: Desk) -> tuple[Feature, ...]:

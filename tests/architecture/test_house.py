@@ -18,7 +18,7 @@ LONGEST_FILE = 600
 LONGEST_FUNCTION = 90
 
 HOMES = {
-    "sqlalchemy": ("storage", "records", "audit", "identity", "jobs", "cli", "testing"),
+    "sqlalchemy": ("storage", "records", "audit", "identity", "jobs", "process", "cli", "testing"),
     "asyncpg": ("storage", "testing"),
     "casbin": ("access",),
     "strawberry": ("api",),

@@ -17,6 +17,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata.policies import Policies
+from clew.metadata.processes import Workflow
 from clew.metadata.watches import Watch
 from clew.metadata.working_time import WorkingCalendar
 
@@ -388,6 +389,7 @@ class Blueprint:
     """None while the project has no permissions/."""
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=lambda: MappingProxyType({}))
     watches: Mapping[str, Watch] = field(default_factory=lambda: MappingProxyType({}))
+    workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -32,6 +32,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         content["calendars"] = {name: meaning(each) for name, each in linking.calendars.items()}
     if linking.watches:
         content["watches"] = {name: meaning(each) for name, each in linking.watches.items()}
+    if linking.workflows:
+        content["workflows"] = {name: meaning(each) for name, each in linking.workflows.items()}
     return Blueprint(
         project=linking.project,
         entities=MappingProxyType(dict(sorted(linking.entities.items()))),
@@ -40,6 +42,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         digest=digest(content),
         sources=MappingProxyType(dict(sorted(sources.items()))),
         policies=linking.policies,
+        workflows=MappingProxyType(dict(sorted(linking.workflows.items()))),
         calendars=MappingProxyType(dict(sorted(linking.calendars.items()))),
         watches=MappingProxyType(dict(sorted(linking.watches.items()))),
     )

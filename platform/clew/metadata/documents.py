@@ -197,6 +197,9 @@ _EXPECTED = {
     "too_long": ("a list with so many entries", "长度合适的列表"),
     "missing": ("complete", "完整的值"),
     "hours_type": ("working hours such as 08:30-12:00", "工作时段(如 08:30-12:00)"),
+    "limit_type": ("a time limit such as 4 wh, 5 wd, 7 cd or 12 h", "时限(如 4 wh、5 wd、7 cd、12 h)"),
+    "share_type": ("a share of the time limit such as 80%, or late", "时限的比例(如 80%)或 late"),
+    "enough_type": ("a number of votes, a share such as 60%, or an expression", "票数、比例(如 60%)或表达式"),
     "year_type": ("a year such as 2026", "年份(如 2026)"),
 }
 
@@ -234,6 +237,9 @@ _CONTAINERS = frozenset(
         "values",
         "states",
         "texts",
+        "steps",
+        "starts",
+        "at_start",
         "may",
         "never",
         "duties",

@@ -12,6 +12,7 @@ from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec, LabelsSpec, 
 from clew.metadata.spec.permissions import PolicyTestSpec, RoleSpec, SeparationSpec
 from clew.metadata.spec.watch import WatchSpec
 from clew.metadata.spec.words import Spec
+from clew.metadata.spec.workflow import WorkflowSpec
 
 if TYPE_CHECKING:
     from clew.metadata.documents import Document
@@ -49,6 +50,7 @@ GROUND = (
     Kind("code_list", CodeListSpec, ("models", "overlays"), "code list", "代码表"),
     Kind("coding_rule", CodingRuleSpec, ("models", "overlays"), "coding rule", "编码规则"),
     Kind("calendar", CalendarSpec, ("calendars", "overlays"), "working calendar", "工作日历"),
+    Kind("workflow", WorkflowSpec, ("workflows", "overlays"), "workflow", "流程"),
     Kind("labels", LabelsSpec, ("i18n",), "label file", "标签文件"),
     Kind("role", RoleSpec, ("permissions",), "role", "角色"),
     Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),

@@ -65,6 +65,19 @@ class Signer(Protocol):
         """Record the signature in this transaction, or raise."""
         ...
 
+    async def sign_step(
+        self,
+        unit: Unit,
+        entity: Entity,
+        record_id: UUID,
+        step: str,
+        meaning: str,
+        signing: Any,
+        definition: Mapping[str, Any],
+    ) -> None:
+        """The same for a step of a process, over the record the step is about."""
+        ...
+
 
 class Quiet:
     """A participant that does nothing; real ones override what they need."""

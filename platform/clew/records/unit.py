@@ -166,6 +166,12 @@ class Unit:
     """The command's answer is kept under an idempotency key, after everything else."""
     signing: Signing | None = None
     """What the caller has proven and was shown, for commands that take a signature."""
+    process: str | None = None
+    """The workflow on whose behalf records are written now; it may move what is moved by it."""
+    thread: UUID | None = None
+    """The thread that new records belong to, while a process makes them."""
+    covered: set[tuple[UUID, str]] = field(default_factory=set)
+    """Records, with a meaning, that a signature of this unit's step covers: the transition takes no second one."""
     at_end: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What is done when all records have been written: signing them."""
     leaves: list[Leaf] = field(default_factory=list)
@@ -308,7 +314,7 @@ class Unit:
         record.update(id=uuid7(), row_version=1, created_at=self.at, updated_at=self.at)
         record.update(created_by=person, updated_by=person)
         if "thread_id" in record:
-            record["thread_id"] = record["id"]
+            record["thread_id"] = self.thread or record["id"]
         if entity.initial is not None and "state" in entity.fields:
             record["state"] = entity.initial
         return record

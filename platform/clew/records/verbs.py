@@ -141,7 +141,7 @@ async def _move(
     for field, expression in known.sets:
         value = await unit.judge.value(expression, entity, old)
         values[field] = coerce(entity.fields[field], value, [field], unit.engine.blueprint, unit.today)
-    if known.sign is not None:
+    if known.sign is not None and (old["id"], known.sign) not in unit.covered:
         change = Change(entity, "transition", old["id"], old, {**old, **values}, known)
         await _sign(unit, change, known, known.sign, trace)
     written = await put_change(unit, entity, old, Intake(values=values), (), "transition", transition=known)

@@ -12,12 +12,18 @@ from clew.kernel.ids import uuid7
 from clew.storage.ddl import Ddl, default_partition, months
 from clew.storage.dialects import compile_ddl
 from clew.storage.engine import Connection, DialectName
+from clew.storage.process_tables import (
+    process,
+    process_definition,
+    process_log,
+    task,
+)
+from clew.storage.system_metadata import metadata
 from clew.storage.types import Id, Instant, Integer, Json, Text, Truth
 
 SYSTEM_VERSION = 1
 """Raised whenever these tables change; a database knows which version it carries."""
 
-metadata = sa.MetaData()
 
 platform = sa.Table(
     "clew_platform",
@@ -454,6 +460,8 @@ duty = sa.Table(
 )
 INSERT_ONLY = (
     duty.name,
+    process_definition.name,
+    process_log.name,
     leaf.name,
     audit_log.name,
     checkpoint.name,
@@ -464,7 +472,8 @@ INSERT_ONLY = (
     decision.name,
 )
 NEVER_DELETED = tuple(
-    each.name for each in (account, credential, token, assignment, break_glass, handover, review, review_item)
+    each.name
+    for each in (account, credential, token, assignment, break_glass, handover, review, review_item, process, task)
 )
 """A server may add to and change these, but nothing in them goes away."""
 

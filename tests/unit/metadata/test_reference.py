@@ -12,11 +12,12 @@ from clew.kernel.diagnostics import Findings
 from clew.metadata.documents import read
 from clew.metadata.kinds import DEFAULT_KINDS
 from clew.metadata.source import parse
-from clew.metadata.spec import calendar, entity, field, others, permissions
+from clew.metadata.spec import calendar, entity, field, others, permissions, workflow
 from clew.metadata.spec.words import Spec
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = ("yaml.md", "yaml.zh.md")
+WORKFLOWS = ("workflows.md", "workflows.zh.md")
 PERMISSIONS = ("permissions.md", "permissions.zh.md")
 
 
@@ -63,6 +64,25 @@ def test_the_permissions_in_it_can_be_read(page: str) -> None:
         kind = DEFAULT_KINDS.all[block.split(":")[0]]
         assert read(f"{kind.folders[0]}/x.yaml", block, DEFAULT_KINDS).diagnostics == (), block
     assert {block.split(":")[0] for block in found} >= {"role", "separation", "policy_test", "entity"}
+
+
+@pytest.mark.parametrize("page", WORKFLOWS)
+def test_every_key_of_workflows_is_documented(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    models = [value for value in vars(workflow).values() if isinstance(value, type) and issubclass(value, Spec)]
+    keys = {key for each in models for key in each.known_keys()}
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)] == []
+
+
+@pytest.mark.parametrize("page", WORKFLOWS)
+def test_the_steps_in_it_can_be_read(page: str) -> None:
+    whole, *who, steps = blocks(page)
+    assert read("workflows/x.yaml", whole, DEFAULT_KINDS).diagnostics == ()
+    shown = "workflow: shown\nfor: loan\nsteps:\n" + re.sub("^", "  ", steps, flags=re.MULTILINE)
+    assert read("workflows/x.yaml", shown, DEFAULT_KINDS).diagnostics == ()
+    for block in who:
+        each = f"workflow: shown\nfor: loan\nsteps:\n  ask:\n    {block}"
+        assert read("workflows/x.yaml", each, DEFAULT_KINDS).diagnostics == ()
 
 
 @pytest.mark.parametrize("page", PAGES)

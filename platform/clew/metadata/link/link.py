@@ -34,6 +34,7 @@ from clew.metadata.link.permissions import link_permissions
 from clew.metadata.link.project import Linking
 from clew.metadata.link.relations import link_inverses, link_lines
 from clew.metadata.link.watches import link_watches
+from clew.metadata.link.workflows import link_workflows
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.spec.others import ProjectSpec
 from clew.metadata.spec.words import text_of
@@ -67,6 +68,7 @@ def link(
     linking.policies = link_permissions(linking, Expressions(linking, BlueprintSchema(finished, linking.code_lists)))
     if linking.project is not None:
         linking.project = replace(linking.project, identity=link_identity(linking))
+    link_workflows(linking)
     report_unused(linking)
     extras = {
         kind.name: kind.link(linking, documents.get(kind.name, ()))

@@ -13,6 +13,7 @@ from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKi
 from clew.metadata.documents import Document
 from clew.metadata.link.drafts import EntityDraft
 from clew.metadata.policies import Policies
+from clew.metadata.processes import Workflow
 from clew.metadata.watches import Watch
 from clew.metadata.working_time import WorkingCalendar
 
@@ -37,6 +38,7 @@ class Linking:
     policies: Policies | None = None
     calendars: dict[str, WorkingCalendar] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
+    workflows: dict[str, Workflow] = field(default_factory=dict)
 
     def label(self, name: str, given: Bilingual, fallback: Bilingual = NO_TEXT) -> Bilingual:
         """A label from the YAML; a language it lacks comes from i18n/, or else from the fallback."""

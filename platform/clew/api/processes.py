@@ -1,0 +1,521 @@
+"""Feature: processes. Mutations for every process and step, my tasks, instances with their timeline, notices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectType
+
+from clew.api import scalars
+from clew.api.build import Build, Factory, required
+from clew.api.operations import Call
+from clew.api.planner import Planner, Selected
+from clew.api.signing import ARGUMENT, refuse_written_secrets
+from clew.kernel.errors import BadInput
+from clew.kernel.text import Bilingual
+from clew.metadata import naming
+from clew.process import reading, words
+from clew.process.engine import TASK, WHAT, Done, Processes
+from clew.process.errors import NoSuchProcess
+from clew.process.state import State
+from clew.process.words import Actor, Command
+from clew.records.commands import Call as CommandCall
+from clew.records.query import plan as p
+from clew.records.query.run import prepare
+from clew.records.signing.errors import ComponentsMissing
+from clew.records.signing.proven import COMPONENTS, Prover, Signing, enough
+from clew.storage.engine import Connection
+
+_JSON: Mapping[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
+_MOST = 500
+
+
+TYPES = (
+    "ProcessTask", "ProcessIncident", "ProcessTimelineEntry", "ProcessInstance", "ProcessCommandPayload",
+    "ProcessNotice",
+)  # fmt: skip
+QUERIES = ("myTasks", "processInstance", "processesOf", "myProcesses", "notices")
+
+
+class ProcessFeature:
+    """Adds to `Query` and `Mutation` where the project has workflows."""
+
+    def __init__(self, processes: Processes, prover: Prover | None = None) -> None:
+        self._processes, self._prover = processes, prover
+
+    def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
+        if not build.blueprint.workflows:
+            return
+        for name, members in _types(build).items():
+            yield name, _object(build, name, members)
+        for name in TYPES:
+            build.names.types.claim(name, "workflows")
+        for name in QUERIES:
+            build.names.queries.claim(name, "workflows")
+        build.extend("Query", lambda: self._queries(build))
+        build.extend("Mutation", lambda: self._mutations(build))
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _queries(self, build: Build) -> dict[str, GraphQLField]:
+        first = {"first": GraphQLArgument(scalars.INT.type, default_value=50)}
+        flag = GraphQLArgument(scalars.BOOLEAN.type)
+        identity = {"id": GraphQLArgument(required(scalars.ID.type))}
+        tasks, instances = _many(build, "ProcessTask"), _many(build, "ProcessInstance")
+
+        def field(type_: Any, find: Find, args: Mapping[str, GraphQLArgument], zh: str, en: str) -> GraphQLField:
+            return build.field(type_, QuerySpec(self._processes, find), build.say(zh, en), args)
+
+        return {
+            "myTasks": field(
+                tasks,
+                _my_tasks,
+                {**first, "claimed": flag, "overdue": flag},
+                "我的待办,最急的在前",
+                "My tasks, most urgent first",
+            ),
+            "processInstance": field(
+                build.type("ProcessInstance"), _instance, identity, "一个流程实例", "One instance"
+            ),
+            "processesOf": field(
+                instances,
+                _of_record,
+                {"record": GraphQLArgument(required(scalars.ID.type))},
+                "某条记录的流程",
+                "The processes of a record",
+            ),
+            "myProcesses": field(instances, _started, first, "我发起的流程", "Processes I started"),
+            "notices": field(
+                _many(build, "ProcessNotice"), _notices, {**first, "unread": flag}, "给我的通知", "What I was told"
+            ),
+        }
+
+    # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _mutations(self, build: Build) -> dict[str, GraphQLField]:
+        identity, text = required(scalars.ID.type), scalars.TEXT.type
+        task = {"task": GraphQLArgument(identity), "comment": GraphQLArgument(text)}
+        process = {"process": GraphQLArgument(identity)}
+        person = {"person": GraphQLArgument(identity)}
+        reason = {"reason": GraphQLArgument(required(text))}
+        key = {"idempotencyKey": GraphQLArgument(text)}
+        flag = GraphQLArgument(scalars.BOOLEAN.type, default_value=False)
+        decide = {
+            **task,
+            "outcome": GraphQLArgument(required(text)),
+            "input": GraphQLArgument(scalars.JSON.type),
+            "rowVersion": GraphQLArgument(scalars.INT.type),
+            "signature": GraphQLArgument(build.type("SignatureInput")),
+        }
+        start = {"workflow": GraphQLArgument(required(text)), "record": GraphQLArgument(identity)}
+        people = {"people": GraphQLArgument(required(GraphQLList(identity)))}
+        to = {"to": GraphQLArgument(required(text)), "straight": flag}
+
+        def field(act: Act, args: Mapping[str, GraphQLArgument], zh: str, en: str) -> GraphQLField:
+            spec = ActSpec(self._processes, self._prover, act)
+            return build.field(build.type("ProcessCommandPayload"), spec, build.say(zh, en), {**args, **key})
+
+        return {
+            "startProcess": field(_start, start, "发起流程", "Start a process about a record"),
+            "claimTask": field(_task(words.Claim), task, "认领", "Take a task of a group"),
+            "releaseTask": field(_task(words.Unclaim), task, "退回组任务", "Give a task back to its group"),
+            "decideTask": field(_decide, decide, "办理任务", "Complete a task or cast a vote"),
+            "addSigner": field(_add_signer, {**task, **person, "after": flag}, "加签", "Ask one person more"),
+            "transferTask": field(_transfer(False), {**task, **person}, "转办", "Give a task to another"),
+            "delegateTask": field(_transfer(True), {**task, **person}, "委托", "Have another act for me"),
+            "sendBackTask": field(_send_back, {**task, **to}, "退回前面步骤", "Ask an earlier step again"),
+            "urgeTask": field(_task(words.Urge), task, "催办", "Remind whoever has the task"),
+            "withdrawStep": field(_withdraw, {**process, "comment": task["comment"]}, "撤回", "Take my last step back"),
+            "copyProcess": field(_copy, {**process, **people, "comment": task["comment"]}, "抄送", "Show it to people"),
+            "cancelProcess": field(_whole(words.Cancel), {**process, **reason}, "取消流程", "Cancel an instance"),
+            "suspendProcess": field(_whole(words.Suspend), {**process, **reason}, "暂停流程", "Stop its clocks"),
+            "resumeProcess": field(_whole(words.Resume), process, "恢复流程", "Let its clocks go on"),
+            "retryIncident": field(
+                _retry,
+                {**process, "incident": GraphQLArgument(required(scalars.INT.type))},
+                "重试异常",
+                "Try again what an incident stopped",
+            ),
+            "readNotice": build.field(
+                required(scalars.BOOLEAN.type),
+                ReadSpec(self._processes),
+                build.say("标记已读", "Mark as read"),
+                {"id": GraphQLArgument(identity)},
+            ),
+        }
+
+
+Find = Callable[[Processes, Call, Connection], Awaitable[Any]]
+Act = Callable[["ActSpec", Call, CommandCall], Awaitable[Done]]
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    """A query field answered by the process room."""
+
+    processes: Processes
+    find: Find
+
+    async def answer(self, call: Call, connection: Connection) -> str:
+        found = await self.find(self.processes, call, connection)
+        return json.dumps(_shape(call.planner, call.selected, found, call), **_JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class ActSpec:
+    """A mutation on an instance."""
+
+    processes: Processes
+    prover: Prover | None
+    act: Act
+
+    async def run(self, call: Call) -> str:
+        done = await self.act(self, call, _command(call))
+        async with self.processes.database.read() as connection:
+            instance = await reading.instance(connection, done.process)
+        answer = {"process": instance, "replayed": done.replayed}
+        return json.dumps(_shape(call.planner, call.selected, answer, call), **_JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSpec:
+    processes: Processes
+
+    async def run(self, call: Call) -> str:
+        person, notice = call.caller.context.person.id, call.arguments["id"]
+
+        async def mark(connection: Connection) -> bool:
+            return await reading.read_notice(connection, person, notice)
+
+        return json.dumps(await self.processes.database.run_write(mark))
+
+
+# ── queries ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _my_tasks(processes: Processes, call: Call, connection: Connection) -> Any:
+    args = call.arguments
+    return await reading.my_tasks(
+        connection,
+        call.caller.context.person.id,
+        claimed=args.get("claimed"),
+        overdue=bool(args.get("overdue")),
+        limit=_first(args),
+    )
+
+
+async def _instance(processes: Processes, call: Call, connection: Connection) -> Any:
+    found = await reading.instance(connection, call.arguments["id"])
+    if found is None:
+        return None
+    person = call.caller.context.person.id
+    if await reading.takes_part(connection, UUID(found["id"]), person):
+        return found
+    return found if await _sees(processes, call, connection, found["entity"], UUID(found["recordId"])) else None
+
+
+async def _of_record(processes: Processes, call: Call, connection: Connection) -> Any:
+    found = await reading.of_record(connection, call.arguments["record"])
+    return [each for each in found if await _sees(processes, call, connection, each["entity"], UUID(each["recordId"]))]
+
+
+async def _started(processes: Processes, call: Call, connection: Connection) -> Any:
+    return await reading.started_by(connection, call.caller.context.person.id, _first(call.arguments))
+
+
+async def _notices(processes: Processes, call: Call, connection: Connection) -> Any:
+    args, locale = call.arguments, call.caller.context.locale
+    found = await reading.notices(
+        connection, call.caller.context.person.id, unread=bool(args.get("unread")), limit=_first(args)
+    )
+    return [{**each, "text": Bilingual(each["zh"] or "", each["en"] or "").to(locale) or None} for each in found]
+
+
+async def _sees(processes: Processes, call: Call, connection: Connection, entity: str, record: UUID) -> bool:
+    """Whether the caller may read the record, asked on the one read path."""
+    if not call.caller.decision.on(entity).read.allowed:
+        return False
+    root = p.RecordRoot("r", entity, (("id", p.Const(record)),), (p.Leaf("id", "id"),))
+    prepared = prepare(
+        p.Plan((root,)), processes.blueprint, processes.commands.engine.tables, call.caller.decision, connection.dialect
+    )
+    text = await prepared.fetch(connection, {}, call.caller.context, await connection.now())
+    return json.loads(text)["r"] is not None
+
+
+def _first(args: Mapping[str, Any]) -> int:
+    return max(0, min(int(args.get("first", 50)), _MOST))
+
+
+# ── mutations ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _start(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    return await spec.processes.start(command, call.arguments["workflow"], call.arguments["record"])
+
+
+async def _decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    args = call.arguments
+    refuse_written_secrets(call.selected)
+    given = args.get("input") or {}
+    async with spec.processes.database.read() as connection:
+        task = await reading.task(connection, args["task"])
+        person = command.context.person.id
+        if task is None or not await reading.takes_part(connection, UUID(task["process"]), person):
+            raise NoSuchProcess(what=TASK)
+    if not isinstance(given, Mapping):
+        raise BadInput(path=["input"], what=Bilingual("input 须为对象。", "input must be an object."))
+    if args.get("signature") is not None:
+        command = replace(command, signing=await _proven(spec.prover, call))
+    known = {naming.field_name(each): each for each in spec.processes.blueprint.entities[task["entity"]].fields}
+    fields = {known.get(str(name), str(name)): value for name, value in given.items()}
+    return await spec.processes.decide(command, args["task"], args["outcome"], fields, args.get("comment") or "")
+
+
+async def _proven(prover: Prover | None, call: Call) -> Signing:
+    """What the signer gave, checked before the transaction begins: proving a secret takes its time."""
+    given = call.arguments["signature"]
+    version = call.arguments.get("rowVersion")
+    if prover is None or version is None:
+        raise BadInput(
+            path=["rowVersion"], what=Bilingual("签名须注明所见版本。", "A signature names the version seen.")
+        )
+    components = {name: given[name] for name in COMPONENTS if given.get(name)}
+    if not enough(frozenset(components), continuing=True):
+        needed = Bilingual("个人密码、PIN 或动态口令", "a secret of yours: password, PIN or one-time code")
+        raise ComponentsMissing(path=[ARGUMENT], needed=needed, given=", ".join(components) or "–")
+    proof = await prover.prove(call.caller.context, components)
+    return Signing(proof, version, given["digest"], given["meaning"])
+
+
+def _task(kind: Callable[..., Command]) -> Act:
+    async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+        comment = call.arguments.get("comment") or ""
+
+        def make(number: int, actor: Actor, at: str) -> Command:
+            return kind(number, actor, at, comment) if kind is words.Urge else kind(number, actor, at)
+
+        return await _on_task(spec, call, command, make, comment)
+
+    return act
+
+
+async def _add_signer(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    args = call.arguments
+    where: Any = "after" if args.get("after") else "before"
+    person, comment = str(args["person"]), args.get("comment") or ""
+    return await _on_task(
+        spec,
+        call,
+        command,
+        lambda number, actor, at: words.AddSigner(number, person, where, actor, at, comment),
+        person,
+        where,
+    )
+
+
+def _transfer(delegated: bool) -> Act:
+    async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+        person, comment = str(call.arguments["person"]), call.arguments.get("comment") or ""
+        return await _on_task(
+            spec,
+            call,
+            command,
+            lambda number, actor, at: words.Transfer(number, person, actor, at, delegated, comment),
+            person,
+            delegated,
+        )
+
+    return act
+
+
+async def _send_back(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    args = call.arguments
+    to, straight, comment = args["to"], bool(args.get("straight")), args.get("comment") or ""
+    return await _on_task(
+        spec,
+        call,
+        command,
+        lambda number, actor, at: words.SendBack(number, to, straight, actor, at, comment),
+        to,
+        straight,
+        comment,
+    )
+
+
+async def _withdraw(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    comment = call.arguments.get("comment") or ""
+
+    def make(state: State, actor: Actor, at: str) -> Command:
+        mine = [each.token for each in state.done if actor.person in each.actors and each.token in state.tokens]
+        return words.Withdraw(mine[-1] if mine else 0, actor, at, comment)
+
+    return await _on_process(spec, call, command, make, "withdraw")
+
+
+async def _copy(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    people = tuple(str(each) for each in call.arguments["people"])
+    comment = call.arguments.get("comment") or ""
+
+    def make(state: State, actor: Actor, at: str) -> Command:
+        root = next((each.id for each in state.tokens.values() if each.parent is None), 0)
+        return words.Copy(root, people, actor, at, comment)
+
+    return await _on_process(spec, call, command, make, "copy", *people)
+
+
+def _whole(kind: Callable[..., Command]) -> Act:
+    async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+        reason = [call.arguments["reason"]] if "reason" in call.arguments else []
+
+        def make(state: State, actor: Actor, at: str) -> Command:
+            return kind(actor, at, *reason)
+
+        return await _on_process(spec, call, command, make, kind.__name__, *reason, operates=True)
+
+    return act
+
+
+async def _retry(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    incident = call.arguments["incident"]
+    return await _on_process(
+        spec,
+        call,
+        command,
+        lambda state, actor, at: words.RetryIncident(incident, actor, at),
+        "retry",
+        incident,
+        operates=True,
+    )
+
+
+async def _on_task(
+    spec: ActSpec, call: Call, command: CommandCall, make: Callable[[int, Actor, str], Command], *asked: Any
+) -> Done:
+    process, number = await spec.processes.find_task(call.arguments["task"])
+    async with spec.processes.database.read() as connection:
+        if not await reading.takes_part(connection, process, command.context.person.id):
+            raise NoSuchProcess(what=TASK)
+    name = call.selected.name
+    return await spec.processes.act(
+        command, process, lambda instance, actor, at: make(number, actor, at), [name, number, *asked]
+    )
+
+
+async def _on_process(
+    spec: ActSpec,
+    call: Call,
+    command: CommandCall,
+    make: Callable[[State, Actor, str], Command],
+    *asked: Any,
+    operates: bool = False,
+) -> Done:
+    process = call.arguments["process"]
+    async with spec.processes.database.read() as connection:
+        seen = await reading.takes_part(connection, process, command.context.person.id)
+        if not seen and not (operates and await _may_see(spec, call, connection, process)):
+            raise NoSuchProcess(what=WHAT)
+    return await spec.processes.act(
+        command, process, lambda instance, actor, at: make(instance.state, actor, at), list(asked), operates=operates
+    )
+
+
+async def _may_see(spec: ActSpec, call: Call, connection: Connection, process: UUID) -> bool:
+    found = await reading.instance(connection, process)
+    return found is not None and await _sees(spec.processes, call, connection, found["entity"], UUID(found["recordId"]))
+
+
+def _command(call: Call) -> CommandCall:
+    args = call.arguments
+    return CommandCall(call.caller.context, call.caller.decision, args.get("reason"), args.get("idempotencyKey"))
+
+
+# ── types ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _types(build: Build) -> dict[str, dict[str, Any]]:
+    text, identity, moment = scalars.TEXT.type, scalars.ID.type, scalars.DATE_TIME.type
+    needed = required(text)
+    return {
+        "ProcessTask": {
+            "id": required(identity), "process": required(identity), "workflow": needed, "step": needed,
+            "label": needed, "round": required(scalars.INT.type), "kind": needed, "post": text, "status": needed,
+            "assignee": identity, "behalf": identity, "actor": identity, "outcome": text, "comment": text,
+            "outcomes": required(GraphQLList(needed)), "sign": text, "fields": required(GraphQLList(needed)),
+            "entity": needed, "recordId": required(identity), "openedAt": required(moment), "dueAt": moment,
+            "doneAt": moment,
+        },
+        "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
+        "ProcessTimelineEntry": {
+            "at": required(moment), "what": needed, "step": text, "actor": identity, "behalf": identity,
+            "outcome": text, "comment": text,
+        },
+        "ProcessInstance": {
+            "id": required(identity), "workflow": needed, "label": needed, "status": needed, "outcome": text,
+            "entity": needed, "recordId": required(identity), "threadId": identity, "starter": required(identity),
+            "startedAt": required(moment), "at": required(GraphQLList(needed)), "tasks": "ProcessTask",
+            "incidents": "ProcessIncident", "timeline": "ProcessTimelineEntry",
+        },
+        "ProcessCommandPayload": {"process": "!ProcessInstance", "replayed": required(scalars.BOOLEAN.type)},
+        "ProcessNotice": {
+            "id": required(identity), "process": required(identity), "about": needed, "step": text,
+            "share": required(scalars.INT.type), "text": text, "at": required(moment), "readAt": moment,
+        },
+    }  # fmt: skip
+
+
+def _object(build: Build, name: str, members: Mapping[str, Any]) -> Factory:
+    def fields() -> dict[str, GraphQLField]:
+        found = {}
+        for key, type_ in members.items():
+            if isinstance(type_, str):
+                inner = build.type(type_.lstrip("!"))
+                type_ = required(inner) if type_.startswith("!") else required(GraphQLList(required(inner)))
+            found[key] = build.field(type_, None)
+        return found
+
+    return lambda: GraphQLObjectType(name, fields)
+
+
+def _many(build: Build, name: str) -> Any:
+    return required(GraphQLList(required(build.type(name))))
+
+
+def _shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
+    """A plain value with the members that were selected, under their response keys."""
+    if isinstance(value, list):
+        return [_shape(planner, selected, each, call) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    found = {}
+    for child in planner.children(selected):
+        if child.name == "__typename":
+            found[child.key] = selected.type.name
+        else:
+            found[child.key] = _shape(planner, child, _member(value, child.name, call), call)
+    return found
+
+
+def _member(value: Mapping[str, Any], name: str, call: Call) -> Any:
+    if name in value:
+        return value[name]
+    blueprint, locale = call.planner.build.blueprint, call.caller.context.locale
+    workflow = blueprint.workflows.get(value["workflow"])
+    if "step" not in value:
+        return workflow.label.to(locale) if workflow is not None else value["workflow"]
+    try:
+        step = workflow.step(value["step"]) if workflow is not None else None
+    except KeyError:
+        # The instance is pinned to an earlier definition, in which the step had this name.
+        step = None
+    if name == "label":
+        return step.label.to(locale) if step is not None else value["step"]
+    if name == "sign":
+        return step.sign if step is not None else None
+    if name == "outcomes":
+        return list(step.outcomes) if step is not None else []
+    return [naming.field_name(each) for each in step.outputs] if step is not None else []

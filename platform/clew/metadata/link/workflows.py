@@ -1,0 +1,180 @@
+"""Workflows of a project; and one that instances are pinned to, linked again from its stored text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from clew.kernel.canonical import digest
+from clew.kernel.diagnostics import Diagnostic, Findings
+from clew.kernel.text import Bilingual
+from clew.metadata import naming, rules, rules_process
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.compile import meaning
+from clew.metadata.documents import Document, read
+from clew.metadata.kinds import DEFAULT_KINDS
+from clew.metadata.link.actions import Actions, Names
+from clew.metadata.link.expressions import Expressions
+from clew.metadata.link.project import Linking
+from clew.metadata.link.steps import Steps, event_of
+from clew.metadata.processes import Flow, Start, StepKind, Workflow
+from clew.metadata.schema import BlueprintSchema
+from clew.metadata.source import find
+from clew.metadata.spec.words import text_of
+from clew.metadata.spec.workflow import WorkflowSpec
+
+
+def link_workflows(linking: Linking) -> None:
+    """Every workflow of the project, by name."""
+    documents = linking.documents.get("workflow", ())
+    about = {each.spec.workflow: each.spec.for_ for each in documents if isinstance(each.spec, WorkflowSpec)}
+    expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists))
+    for document in documents:
+        earlier = linking.workflows.get(document.name)
+        if earlier is not None:
+            linking.findings.add(
+                rules.DUPLICATE_NAME,
+                document.place,
+                kind="workflows",
+                kind_zh="流程",
+                name=document.name,
+                related=[earlier.place],
+            )
+            continue
+        found = _workflow(linking, expressions, Names(about), document)
+        if found is not None:
+            linking.workflows[found.name] = found
+
+
+def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
+    """A stored workflow against a Blueprint. None, with what is wrong, when the Blueprint no longer bears it."""
+    findings = Findings()
+    result = read(file, text, DEFAULT_KINDS)
+    findings.extend(result.diagnostics)
+    linking = Linking({}, findings, set())
+    linking.entities, linking.code_lists = dict(blueprint.entities), dict(blueprint.code_lists)
+    linking.policies, linking.calendars = blueprint.policies, dict(blueprint.calendars)
+    about = {each.name: each.entity for each in blueprint.workflows.values()}
+    document = next((each for each in result.documents if each.kind == "workflow" and each.name == name), None)
+    if document is None:
+        return None, findings.sorted()
+    assert isinstance(document.spec, WorkflowSpec)
+    about.setdefault(name, document.spec.for_)
+    expressions = Expressions(linking, BlueprintSchema.of(blueprint))
+    found = _workflow(linking, expressions, Names(about), document)
+    return (None if findings.failed else found), findings.sorted()
+
+
+def _workflow(linking: Linking, expressions: Expressions, names: Names, document: Document) -> Workflow | None:
+    spec = document.spec
+    assert isinstance(spec, WorkflowSpec)
+    if spec.for_ not in linking.entities:
+        linking.unknown(rules.UNKNOWN_ENTITY, document.at("for"), spec.for_, linking.entities, "for")
+        return None
+    actions = Actions(linking, expressions, names)
+    steps = Steps(linking, actions, spec.workflow)
+    flow = steps.flow(spec.steps, find(document.node, "steps"), spec.for_, "", ())
+    if not flow.steps:
+        if linking.findings.failed:
+            return None
+        linking.findings.add(rules.MISSING_KEY, document.place, path="steps", key="steps")
+        return None
+    if spec.owner is not None:
+        actions.role(spec.owner, find(document.node, "owner"), "owner")
+    starts = []
+    for at, each in enumerate(spec.starts):
+        node = find(document.node, "starts", at)
+        for role in each.person:
+            actions.role(role, find(node, "person"), f"starts.{at}")
+        entity, verb = event_of(linking, each.event, find(node, "event"), f"starts.{at}.event")
+        if entity and entity != spec.for_:
+            linking.findings.add(
+                rules.BAD_VALUE,
+                find(node, "event").place,
+                path=f"starts.{at}.event",
+                value=each.event,
+                reason=f"the process is about {spec.for_}",
+                reason_zh=f"该流程针对 {spec.for_}",
+            )
+        when = expressions.condition(each.when, find(node, "when"), spec.for_, f"starts.{at}.when")
+        starts.append(Start(each.person, entity, verb, when))
+    label = linking.label(f"workflow.{spec.workflow}", text_of(spec.label), Bilingual("", naming.human(spec.workflow)))
+    found = Workflow(
+        spec.workflow,
+        label,
+        document.place,
+        spec.for_,
+        flow,
+        "",
+        text_of(spec.help),
+        spec.sop,
+        spec.owner or "",
+        tuple(starts),
+        actions.link(spec.at_start, find(document.node, "at_start"), spec.for_, "at_start"),
+    )
+    _reached(linking, found)
+    _circles(linking, found)
+    return found.addressed(digest(meaning(found)))
+
+
+def _flows(flow: Flow) -> Iterable[Flow]:
+    yield flow
+    for step in flow.steps.values():
+        for inner in step.flows.values():
+            yield from _flows(inner)
+
+
+def ways(flow: Flow) -> Mapping[str, frozenset[str]]:
+    """Step → the steps of the same flow that may directly follow it."""
+    found: dict[str, frozenset[str]] = {}
+    for step in flow.steps.values():
+        targets: set[str | None] = {step.when_late, step.on_error}
+        if step.kind is StepKind.DECISION:
+            targets |= {each.to for each in step.branches}
+        elif step.kind is not StepKind.END:
+            named = set(step.next.values())
+            covered = bool(step.outcomes) and set(step.outcomes) <= set(step.next)
+            targets |= named
+            if not covered and "any" not in step.next:
+                targets.add(step.follows)
+        found[step.name] = frozenset(each for each in targets if each is not None and each in flow.steps)
+    return MappingProxyType(found)
+
+
+def _reached(linking: Linking, workflow: Workflow) -> None:
+    """Every step can be come to from the first of its flow."""
+    for flow in _flows(workflow.flow):
+        if not flow.steps:
+            continue
+        after, seen, waiting = ways(flow), set(), [flow.first.name]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting.extend(after[name])
+        for name, step in flow.steps.items():
+            if name not in seen:
+                linking.findings.add(rules_process.STEP_UNREACHED, step.place, path=f"steps.{step.path}", name=name)
+
+
+def _circles(linking: Linking, workflow: Workflow) -> None:
+    """A circle in which nobody is asked and nothing waited for would run for ever."""
+    quick = (StepKind.ACTION, StepKind.DECISION)
+    for flow in _flows(workflow.flow):
+        after = {name: [to for to in found if flow.steps[to].kind in quick] for name, found in ways(flow).items()}
+        for start in flow.steps.values():
+            if start.kind not in quick:
+                continue
+            seen: set[str] = set()
+            waiting = list(after[start.name])
+            while waiting:
+                name = waiting.pop()
+                if name == start.name:
+                    circle = " → ".join([start.name, *sorted(seen - {start.name}), start.name])
+                    linking.findings.add(
+                        rules_process.STEP_CIRCLE, start.place, path=f"steps.{start.path}", circle=circle
+                    )
+                    break
+                if name not in seen:
+                    seen.add(name)
+                    waiting.extend(after[name])

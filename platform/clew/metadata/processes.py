@@ -1,0 +1,296 @@
+"""Processes as the Blueprint keeps them: linked, type-checked, frozen. The machine and the engine run nothing else.
+
+A process is a flow of steps about one record. A parallel step holds a flow per branch, a for-each step one flow that is
+run for each record of a relation; so every step has exactly one flow it stands in, and where a step goes on is always
+a step of that same flow. Steps are known by their path (`assess/quality/verdict`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+from clew.expressions.tree import Checked
+from clew.kernel.diagnostics import Place
+from clew.kernel.text import Bilingual
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+STARTED, DONE, STARTER = "started", "done", "starter"
+ANY = "any"
+SEPARATOR = "/"
+
+
+class StepKind(StrEnum):
+    TASK = "task"
+    APPROVAL = "approval"
+    ACTION = "action"
+    DECISION = "decision"
+    PARALLEL = "parallel"
+    EACH = "for_each"
+    WAIT = "wait"
+    CALL = "call"
+    END = "end"
+
+    @property
+    def human(self) -> bool:
+        return self in (StepKind.TASK, StepKind.APPROVAL)
+
+    @property
+    def nested(self) -> bool:
+        return self in (StepKind.PARALLEL, StepKind.EACH)
+
+
+class ApprovalMode(StrEnum):
+    COUNTERSIGN = "countersign"
+    ANY_SIGN = "any_sign"
+    ONE_BY_ONE = "one_by_one"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold, and what a person is told when it does not."""
+
+    when: Checked
+    say: Bilingual = Bilingual()
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whom a step asks: the union of what is named, narrowed by what is demanded."""
+
+    roles: tuple[str, ...] = ()
+    positions: tuple[str, ...] = ()
+    person: Checked | None = None
+    manager_of: Checked | None = None
+    starter: bool = False
+    actor_of: str | None = None
+    least_loaded: bool = False
+    qualified_for: Checked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    name: str
+    label: Bilingual
+    against: bool = False
+    """A vote against."""
+    comment: bool = False
+    """A comment must be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How the votes of several posts become one outcome.
+
+    `enough` is a number of votes, `share` a percentage of all votes, `enough_of` an expression; without any of them
+    everybody must agree (any_sign: one).
+    """
+
+    mode: ApprovalMode
+    posts: tuple[str, ...]
+    also: tuple[tuple[str, Checked], ...] = ()
+    enough: int | None = None
+    share: int | None = None
+    enough_of: Checked | None = None
+    all_when: Checked | None = None
+    must: frozenset[str] = frozenset()
+    veto: frozenset[str] = frozenset()
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value an action writes: an expression over `of` (this record, or each record of the action), or that record
+    itself."""
+
+    of: Literal["this", "each"]
+    expression: Checked | None = None
+    """None: the record itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the platform does. `each` is the relation whose records it is done for, None for this record."""
+
+    kind: Literal["set", "create", "move", "start", "notify"]
+    place: Place
+    entity: str
+    """The entity written, moved or started about."""
+    each: str | None = None
+    where: Checked | None = None
+    """Only those records of the relation for which it holds."""
+    when: Checked | None = None
+    """Only when this holds of the step's record."""
+    values: tuple[tuple[str, Value], ...] = ()
+    transition: str = ""
+    workflow: str = ""
+    who: Who | None = None
+    say: Bilingual = Bilingual()
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Whom to tell when `share` per cent of the time limit has passed: assignee, supervisor, department_head, owner,
+    or a role."""
+
+    share: int
+    whom: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    amount: int
+    unit: str
+    """wh, wd, cd or h."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a wait step waits for: a time, an event (`entity.verb`) about this record, or whichever comes first."""
+
+    limit: TimeLimit | None = None
+    until: Checked | None = None
+    entity: str = ""
+    verb: str = ""
+    where: Checked | None = None
+    same: str = ""
+    """The field of the event's record that refers to this one; empty when the event is about this record itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A way on by condition; the last may have none."""
+
+    to: str
+    when: Checked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. Attributes that do not apply to its kind keep their defaults."""
+
+    name: str
+    path: str
+    kind: StepKind
+    label: Bilingual
+    place: Place
+    help: Bilingual = Bilingual()
+    who: Who | None = None
+    approval: Approval | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=lambda: EMPTY)
+    choose: str = ""
+    """The field that takes the outcome's name as its value."""
+    next: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    """Outcome, `done` or `any` → step of the same flow."""
+    follows: str | None = None
+    """The step that stands next; None for the last of its flow, where the flow ends."""
+    entry: Condition | None = None
+    exit: Condition | None = None
+    form: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    must_outputs: tuple[str, ...] = ()
+    owner: str = ""
+    limit: TimeLimit | None = None
+    alerts: tuple[Alert, ...] = ()
+    when_late: str | None = None
+    sign: str | None = None
+    apart: tuple[str, ...] = ()
+    """Paths of steps whose actors may not do this one; `starter`."""
+    states: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    """Moment → the state its record reaches."""
+    effects: Mapping[str, tuple[Action, ...]] = field(default_factory=lambda: EMPTY)
+    """Moment → actions, in the transaction of the moment."""
+    actions: tuple[Action, ...] = ()
+    """What an automatic step does."""
+    branches: tuple[Branch, ...] = ()
+    flows: Mapping[str, Flow] = field(default_factory=lambda: EMPTY)
+    """Branch → its flow; a for-each step has one, named `each`."""
+    each: str = ""
+    needed: int | None = None
+    """How many branches must be done; None is all of them."""
+    wait: Wait | None = None
+    call: str = ""
+    about: str = ""
+    outcome: str = ""
+    returns_to: frozenset[str] | None = None
+    """Names of steps it may be sent back to; None: every earlier one of its flow."""
+    retries: int = 0
+    on_error: str | None = None
+    compensate: tuple[Action, ...] = ()
+
+    def target(self, outcome: str) -> str | None:
+        """The step that follows an outcome; None when the flow ends here."""
+        if outcome in self.next:
+            return self.next[outcome]
+        return self.next.get(ANY, self.follows)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Steps in the order written; the first is where it begins. `entity` is what its expressions read."""
+
+    entity: str
+    steps: Mapping[str, Step]
+
+    @property
+    def first(self) -> Step:
+        return next(iter(self.steps.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How it begins: by a person of one of the roles, or when an event happens to a record."""
+
+    roles: tuple[str, ...] = ()
+    entity: str = ""
+    verb: str = ""
+    when: Checked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A process of the project."""
+
+    name: str
+    label: Bilingual
+    place: Place
+    entity: str
+    flow: Flow
+    digest: str
+    """Over what it means: two texts with the same meaning have the same."""
+    help: Bilingual = Bilingual()
+    sop: str = ""
+    owner: str = ""
+    starts: tuple[Start, ...] = ()
+    at_start: tuple[Action, ...] = ()
+
+    def addressed(self, digest: str) -> Workflow:
+        """The same with its digest."""
+        return replace(self, digest=digest)
+
+    def walk(self) -> Iterator[tuple[Flow, Step]]:
+        """Every step with the flow it stands in, outer ones first."""
+        waiting = [self.flow]
+        while waiting:
+            flow = waiting.pop(0)
+            for step in flow.steps.values():
+                yield flow, step
+                waiting.extend(step.flows.values())
+
+    def step(self, path: str) -> Step:
+        """The step at a path. Raises KeyError."""
+        return self.place_of(path)[1]
+
+    def place_of(self, path: str) -> tuple[Flow, Step]:
+        """The step at a path and its flow. Raises KeyError."""
+        flow, parts = self.flow, path.split(SEPARATOR)
+        step = flow.steps[parts[0]]
+        for branch, name in zip(parts[1::2], parts[2::2], strict=True):
+            flow = step.flows[branch]
+            step = flow.steps[name]
+        return flow, step

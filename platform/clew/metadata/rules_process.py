@@ -1,0 +1,92 @@
+"""Every kind of finding about workflows and decision tables, with its text in both languages."""
+
+from __future__ import annotations
+
+from clew.kernel.diagnostics import Rule, Severity
+
+UNKNOWN_STEP = Rule("UNKNOWN_STEP", "There is no step `{name}` here.", "此处没有步骤 `{name}`。")
+UNKNOWN_WORKFLOW = Rule("UNKNOWN_WORKFLOW", "There is no workflow `{name}`.", "没有流程 `{name}`。")
+UNKNOWN_ROLE_IN_STEP = Rule("UNKNOWN_ROLE_IN_STEP", "There is no role `{name}`.", "没有角色 `{name}`。")
+UNKNOWN_TRANSITION = Rule(
+    "UNKNOWN_TRANSITION", "`{entity}` has no transition `{name}`.", "`{entity}` 没有状态迁移 `{name}`。"
+)
+UNKNOWN_OUTCOME = Rule("UNKNOWN_OUTCOME", "`{name}` is no outcome of this step.", "`{name}` 不是该步骤的结果。")
+UNKNOWN_RELATION = Rule("UNKNOWN_RELATION", "`{entity}` has no relation `{name}`.", "`{entity}` 没有关联 `{name}`。")
+UNKNOWN_EVENT = Rule(
+    "UNKNOWN_EVENT",
+    "`{name}` is no event: write an entity and what happens to it.",
+    "`{name}` 不是事件:应写实体及其动作。",
+    "Such as complaint.create, lot.update or lot.release (a transition).",
+    "例如 complaint.create、lot.update 或 lot.release(状态迁移)。",
+)
+UNKNOWN_TABLE = Rule("UNKNOWN_TABLE", "There is no decision table `{name}`.", "没有决策表 `{name}`。")
+STEP_KIND = Rule(
+    "STEP_KIND",
+    "The step `{name}` says {count} of: {kinds}.",
+    "步骤 `{name}` 写了 {count} 项,应为其中之一:{kinds}。",
+    "A step is exactly one of these.",
+    "每个步骤只能是其中一种。",
+)
+STEP_KEY = Rule("STEP_KEY", "`{key}` does not apply to a step with `{kind}`.", "`{key}` 不适用于含 `{kind}` 的步骤。")
+STEP_UNREACHED = Rule("STEP_UNREACHED", "Nothing leads to the step `{name}`.", "没有任何步骤通向 `{name}`。")
+STEP_CIRCLE = Rule(
+    "STEP_CIRCLE",
+    "These steps follow each other without anybody or anything to wait for: {circle}.",
+    "这些步骤循环往复而无人办理也无等待:{circle}。",
+)
+STATE_NOT_REACHED = Rule(
+    "STATE_NOT_REACHED", "No transition of `{entity}` leads to `{name}`.", "`{entity}` 没有通向 `{name}` 的状态迁移。"
+)
+SIGN_MISSING = Rule(
+    "SIGN_MISSING",
+    "To reach `{name}` takes a signature ({meaning}), and this step takes none with that meaning.",
+    "到达 `{name}` 需要签名({meaning}),而该步骤没有此含义的签名。",
+    "Add sign to the step, or reach the state in a step that has it.",
+    "请为该步骤加上 sign,或由有签名的步骤到达该状态。",
+)
+ACTION_KIND = Rule(
+    "ACTION_KIND",
+    "An action is exactly one of: set, create, move, start, notify.",
+    "动作只能是 set、create、move、start、notify 之一。",
+)
+ACTION_INPUT = Rule("ACTION_INPUT", "`{name}` of `{entity}` needs a value.", "须给出 `{entity}` 的 `{name}`。")
+ENOUGH_TOO_MANY = Rule(
+    "ENOUGH_TOO_MANY", "{enough} votes are wanted of {posts}.", "要求 {enough} 票,但只有 {posts} 票。"
+)
+POST_NOT_ASKED = Rule("POST_NOT_ASKED", "`{name}` is not among those who are asked.", "`{name}` 不在审批人之列。")
+NO_OUTCOME_FOR = Rule(
+    "NO_OUTCOME_FOR", "An approval needs an outcome that is not against.", "审批至少要有一个表示同意的结果。"
+)
+NO_WAY_ON = Rule(
+    "NO_WAY_ON",
+    "`then` does not say where it goes on after `{name}`.",
+    "`then` 未写明结果为 `{name}` 时的后续步骤。",
+    "What is decided against never just goes on with the next step.",
+    "表示反对的结果不能默认进入下一步骤。",
+)
+ANY_SIGN_ALONE = Rule(
+    "ANY_SIGN_ALONE",
+    "With `any_sign` one signature decides; `enough`, `must` and `veto` have no meaning.",
+    "`any_sign`(或签)一人即可决定,不能再写 `enough`、`must`、`veto`。",
+)
+SIGNED_ONCE = Rule(
+    "SIGNED_ONCE",
+    "`once` cannot be said of a signed step: each post gives its own signature.",
+    "需签名的步骤不能使用 `once`:每个岗位各自签名。",
+)
+LAST_BRANCH = Rule(
+    "LAST_BRANCH",
+    "The last branch must have no condition, so that one always holds.",
+    "最后一个分支不应有条件,以保证总有一个成立。",
+)
+BRANCH_AFTER_ELSE = Rule(
+    "BRANCH_AFTER_ELSE", "A branch without a condition must be the last.", "没有条件的分支必须在最后。"
+)
+STEP_INCOMPLETE = Rule(
+    "STEP_INCOMPLETE",
+    "The step `{name}` does not say its {missing}.",
+    "步骤 `{name}` 未写明 {missing}。",
+    "Every step of a process states inputs, outputs, owner, time limit and alerts.",
+    "流程的每个步骤都应写明输入、输出、负责人、时限与提醒。",
+    Severity.WARNING,
+)

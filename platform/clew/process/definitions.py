@@ -1,0 +1,44 @@
+"""Definitions by digest: those of the release, and earlier ones that instances are pinned to, linked again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.link.workflows import link_again
+from clew.metadata.processes import Workflow
+from clew.process import store
+from clew.process.errors import DefinitionGone
+from clew.process.store import Definition
+from clew.storage.engine import Connection
+
+
+@dataclass(slots=True)
+class Definitions:
+    """Looks definitions up; a text is linked once."""
+
+    blueprint: Blueprint
+    release: str
+    _known: dict[str, Workflow] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._known = {each.digest: each for each in self.blueprint.workflows.values()}
+
+    async def of(self, connection: Connection, digest: str) -> Workflow:
+        """The definition with this digest. Raises DefinitionGone when the present release does not bear it."""
+        found = self._known.get(digest)
+        if found is None:
+            stored = await store.definition(connection, digest)
+            if stored is None:
+                raise DefinitionGone(problem=digest)
+            again, problems = link_again(stored.workflow, stored.file, stored.source, self.blueprint)
+            if again is None:
+                raise DefinitionGone(problem="; ".join(each.message("en") for each in problems[:3]))
+            # The present release may say the same in other words of its own: what counts is what was pinned.
+            found = self._known[digest] = again.addressed(digest)
+        return found
+
+    def text_of(self, workflow: Workflow) -> Definition:
+        """What to keep of a definition of this release."""
+        file = workflow.place.file
+        return Definition(workflow.digest, workflow.name, file, self.blueprint.sources[file])

@@ -1,0 +1,259 @@
+"""What a process does to records: the moments of its steps and its automatic steps, as commands of `records.verbs`.
+
+Everything runs in the unit of the command that led to it. The process acts under its own authority: what it may do is
+what its definition says, which was reviewed and released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.errors import NotFound
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity, FieldKind
+from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Value, Workflow
+from clew.process.errors import NotFinished, OutputNotAsked
+from clew.process.state import Subject
+from clew.process.words import Moment
+from clew.records import store, verbs
+from clew.records.errors import WrongState
+from clew.records.rows import Record
+from clew.records.unit import Unit
+from clew.records.values import AnyRef
+
+Start = Callable[[Unit, str, Entity, UUID], Awaitable[None]]
+"""Starts a workflow about a record, inside the unit."""
+Notify = Callable[[Unit, Action, Entity, Record], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Carries out moments and actions of one workflow in one unit."""
+
+    unit: Unit
+    workflow: Workflow
+    start: Start
+    notify: Notify
+
+    async def moment(self, moment: Moment, given: Mapping[str, Any]) -> None:
+        """`set` of this record and what the person filled in, then its state, then everything else."""
+        step = self.workflow.step(moment.step)
+        entity = self.unit.engine.blueprint.entities[moment.subject.entity]
+        actions = self._actions(step, moment)
+        record = await self._record(moment.subject)
+        values = dict(given)
+        for action in actions:
+            if action.kind == "set" and action.each is None and await self._holds(action, entity, record):
+                values.update(await self._values(action, entity, record, None))
+        chosen = step.outcomes.get(moment.moment) if step.choose else None
+        codes = self.unit.engine.blueprint.code_lists
+        if chosen and not chosen.against and chosen.name in codes[entity.fields[step.choose].code_list or ""].codes:
+            values[step.choose] = chosen.name
+        if values:
+            record = await self._reasoned(
+                lambda: verbs.update(self.unit, entity.name, record["id"], None, values), moment.reason, step.label
+            )
+        if moment.moment in step.outcomes and not moment.against:
+            missing = [name for name in step.must_outputs if record.get(name) is None]
+            if missing:
+                labels = [entity.fields[name].label for name in missing]
+                raise NotFinished(
+                    path=["input", missing[0]],
+                    say=Bilingual(
+                        f"请填写:{'、'.join(each.to('zh') for each in labels)}",
+                        f"Fill in: {', '.join(each.to('en') for each in labels)}",
+                    ),
+                )
+        await self._state(step, moment, entity, record)
+        for action in actions:
+            if action.kind != "set" or action.each is not None:
+                await self.act(action, moment.subject, moment.reason, step.sign)
+
+    def _actions(self, step: Step, moment: Moment) -> tuple[Action, ...]:
+        """The actions of a moment: its own, and those of every outcome that is not against."""
+        found = list(step.effects.get(moment.moment, ()))
+        if moment.moment != STARTED and not moment.against:
+            for name in (DONE, ANY):
+                if name != moment.moment:
+                    found += step.effects.get(name, ())
+        return tuple(found)
+
+    async def _state(self, step: Step, moment: Moment, entity: Entity, record: Record) -> None:
+        target = step.states.get(moment.moment)
+        if target is None and moment.moment != STARTED and not moment.against:
+            target = step.states.get(DONE) or step.states.get(ANY)
+        if target is None or record["state"] == target:
+            return
+        move = next(
+            (each for each in entity.transitions.values() if each.target == target and record["state"] in each.sources),
+            None,
+        )
+        if move is None:
+            states = entity.states
+            raise WrongState(
+                what=entity.label,
+                transition=step.label,
+                sources="–",
+                state=states[record["state"]].label,
+                current=record["state"],
+            )
+        await self._reasoned(
+            lambda: verbs.transition(self.unit, entity.name, record["id"], move.name, None), moment.reason, step.label
+        )
+
+    async def _reasoned(self, work: Callable[[], Awaitable[Record]], reason: str, label: Bilingual) -> Record:
+        """Under the reason that was given for the step, or else for the command, or else the step's own name."""
+        before = self.unit.reason
+        self.unit.reason = reason or before or label.to(self.unit.context.locale)
+        try:
+            return await work()
+        finally:
+            self.unit.reason = before
+
+    # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def act(self, action: Action, subject: Subject, reason: str = "", sign: str | None = None) -> None:
+        """One action: for its record, or for each record of its relation. `sign`: what the step's signature means,
+        which covers the transitions the step makes with that meaning."""
+        entity = self.unit.engine.blueprint.entities[subject.entity]
+        record = await self._record(subject)
+        if not await self._holds(action, entity, record):
+            return
+        if action.each is None:
+            await self._one(action, entity, record, entity, record, reason, sign)
+            return
+        target = self._target(entity, action.each)
+        for each_id in await related(self.unit, entity, action.each, record):
+            each = await self._record(Subject(target.name, str(each_id)))
+            if action.where is None or await self.unit.judge.holds(action.where, target, each):
+                await self._one(action, entity, record, target, each, reason, sign)
+
+    async def _one(
+        self,
+        action: Action,
+        entity: Entity,
+        record: Record,
+        target: Entity,
+        each: Record,
+        reason: str,
+        sign: str | None,
+    ) -> None:
+        label = Bilingual(action.because, action.because) if action.because else self.workflow.label
+        if action.kind == "set":
+            values = await self._values(action, entity, record, (target, each))
+            await self._reasoned(
+                lambda: verbs.update(self.unit, target.name, each["id"], None, values), action.because or reason, label
+            )
+        elif action.kind == "create":
+            values = await self._values(action, entity, record, (target, each) if action.each else None)
+            made = self.unit.engine.blueprint.entities[action.entity]
+            if "site" in made.fields and "site" not in values and record.get("site") is not None:
+                values["site"] = record["site"]
+            await verbs.create(self.unit, action.entity, values)
+        elif action.kind == "move":
+            move = target.transitions[action.transition]
+            if each["state"] != move.target:
+                if sign is not None and move.sign == sign and (record["id"], sign) in self.unit.covered:
+                    self.unit.covered.add((each["id"], sign))
+                await self._reasoned(
+                    lambda: verbs.transition(self.unit, target.name, each["id"], move.name, None),
+                    action.because or reason,
+                    label,
+                )
+        elif action.kind == "start":
+            await self.start(self.unit, action.workflow, target, each["id"])
+        else:
+            await self.notify(self.unit, action, entity, record)
+
+    async def _holds(self, action: Action, entity: Entity, record: Record) -> bool:
+        return action.when is None or await self.unit.judge.holds(action.when, entity, record)
+
+    async def _values(
+        self, action: Action, entity: Entity, record: Record, each: tuple[Entity, Record] | None
+    ) -> dict[str, Any]:
+        written = self.unit.engine.blueprint.entities[action.entity]
+        return {
+            name: await self._value(value, written.fields[name].kind, entity, record, each)
+            for name, value in action.values
+        }
+
+    async def _value(
+        self, value: Value, kind: FieldKind, entity: Entity, record: Record, each: tuple[Entity, Record] | None
+    ) -> Any:
+        of, row = (entity, record) if value.of == "this" or each is None else each
+        if value.expression is None:
+            return AnyRef(of.name, row["id"]) if kind is FieldKind.ANY else row["id"]
+        found = await self.unit.judge.value(value.expression, of, row)
+        return [found] if kind is FieldKind.MANY and found is not None else found
+
+    def _target(self, entity: Entity, relation: str) -> Entity:
+        entities = self.unit.engine.blueprint.entities
+        if "." in relation:
+            return entities[relation.partition(".")[0]]
+        if relation in entity.fields:
+            return entities[entity.fields[relation].target]
+        return entities[entity.inverses[relation].source]
+
+    async def _record(self, subject: Subject) -> Record:
+        entity = self.unit.engine.blueprint.entities[subject.entity]
+        return await locked(self.unit, entity, UUID(subject.id))
+
+
+async def locked(unit: Unit, entity: Entity, record_id: UUID) -> Record:
+    """A record of a case, held until the end of the unit."""
+    record = await unit.lock(entity, record_id)
+    if record is None:
+        raise NotFound(what=entity.label)
+    return record
+
+
+async def related(unit: Unit, entity: Entity, relation: str, record: Record) -> list[UUID]:
+    """The ids of a relation's records, forward or back, in a fixed order."""
+    if "." in relation:
+        return await _referring(unit, entity, relation, record)
+    field = entity.fields.get(relation)
+    if field is not None and field.kind is FieldKind.REF:
+        found = record.get(relation)
+        return [] if found is None else [found]
+    if field is not None and field.kind is FieldKind.MANY:
+        return sorted(await store.link_targets(unit, entity, relation, record["id"]))
+    back = entity.inverses.get(relation)
+    source, column = (field.target, "owner") if field is not None else (back.source, back.field)  # type: ignore[union-attr]
+    origin = unit.engine.blueprint.entities[source].fields.get(column)
+    if origin is not None and origin.kind is FieldKind.MANY:
+        link = unit.engine.tables.link(source, column)
+        query = sa.select(link.c.owner).where(link.c.target == record["id"]).order_by(link.c.owner)
+    else:
+        table = unit.engine.tables.current(source)
+        query = sa.select(table.c.id).where(table.c[column] == record["id"]).order_by(table.c.id)
+        if "voided_at" in table.c:
+            query = query.where(table.c.voided_at.is_(None))
+    return [row[0] for row in await unit.connection.fetch(query)]
+
+
+async def _referring(unit: Unit, entity: Entity, relation: str, record: Record) -> list[UUID]:
+    """`inventory_hold.cause`: the records whose field refers to this one."""
+    source, _, column = relation.partition(".")
+    known, table = unit.engine.blueprint.entities[source], unit.engine.tables.current(source)
+    if known.fields[column].kind is FieldKind.MANY:
+        link = unit.engine.tables.link(source, column)
+        query = sa.select(link.c.owner).where(link.c.target == record["id"]).order_by(link.c.owner)
+    elif known.fields[column].kind is FieldKind.ANY:
+        mine = sa.and_(table.c[f"{column}_entity"] == entity.name, table.c[f"{column}_id"] == record["id"])
+        query = sa.select(table.c.id).where(mine, table.c.voided_at.is_(None)).order_by(table.c.id)
+    else:
+        query = sa.select(table.c.id).where(table.c[column] == record["id"]).order_by(table.c.id)
+    return [row[0] for row in await unit.connection.fetch(query)]
+
+
+def asked_for(step: Step, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a person filled in, if the step asks for it. Raises OutputNotAsked."""
+    for name in given:
+        if name not in step.outputs:
+            raise OutputNotAsked(path=["input", name], field=name, known=", ".join(step.outputs) or "–")
+    return given

@@ -1,0 +1,292 @@
+"""The engine: each command of a process is one transaction with everything it does to records, or nothing.
+
+idempotency key → instance locked → facts → machine → record effects, tasks, clocks, timeline, leaf → commit. What the
+machine asks to be run by itself (automatic steps, what follows an event) becomes a job of the same transaction; it is
+run right after the commit, and by any worker if this one dies first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from clew.audit.trail import record_event
+from clew.kernel.canonical import digest
+from clew.kernel.ids import uuid7
+from clew.kernel.scalars import instant_text
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint, Entity
+from clew.metadata.processes import Workflow
+from clew.process import jobs, machine, store, words
+from clew.process.definitions import Definitions
+from clew.process.effects import asked_for, locked
+from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter
+from clew.process.handling import Handling
+from clew.process.staff import Staff
+from clew.process.state import Subject
+from clew.process.store import Instance
+from clew.process.words import Actor, Command
+from clew.records import idempotency
+from clew.records.commands import Call, Commands
+from clew.records.unit import Unit
+from clew.storage.engine import Database
+
+WHAT = Bilingual("流程", "process")
+TASK = Bilingual("任务", "task")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command came to."""
+
+    process: UUID
+    status: str
+    replayed: bool = False
+
+
+Make = Callable[[Instance, Actor, str], Command]
+"""Makes the machine's command, given the instance, who acts, and when."""
+
+
+@dataclass(slots=True)
+class Processes:
+    """The processes of one release on one database."""
+
+    database: Database
+    blueprint: Blueprint
+    commands: Commands
+    staff: Staff
+    release: str = ""
+    definitions: Definitions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.definitions = Definitions(self.blueprint, self.release)
+
+    # ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self, call: Call, workflow: str, record_id: UUID) -> Done:
+        """A person starts a process about a record. Raises NotAStarter, AlreadyRunning, NoSuchProcess."""
+        definition = self.blueprint.workflows.get(workflow)
+        if definition is None:
+            raise NoSuchProcess(what=WHAT)
+
+        async def work(unit: Unit) -> UUID:
+            entity = unit.entity(definition.entity)
+            record = await unit.lock(entity, record_id)
+            if record is None or not await self._visible(call, unit, entity, record):
+                raise NoSuchProcess(what=entity.label)
+            self._may_start(call, definition)
+            if await store.live_on(unit.connection, record_id, workflow) is not None:
+                raise AlreadyRunning
+            return await self.begin(unit, definition, record_id)
+
+        return await self._run(call, ["start", workflow, str(record_id)], work)
+
+    async def act(
+        self,
+        call: Call,
+        process: UUID,
+        make: Make,
+        asked: list[Any],
+        given: Mapping[str, Any] | None = None,
+        *,
+        operates: bool = False,
+    ) -> Done:
+        """One command of a person on an instance. `asked` is what makes two requests the same; `given` are values for
+        the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator)."""
+
+        async def work(unit: Unit) -> UUID:
+            instance = await store.load(unit.connection, process, lock=True)
+            if instance is None:
+                raise NoSuchProcess(what=WHAT)
+            if operates:
+                self._may_operate(call, await self.definitions.of(unit.connection, instance.definition))
+            actor = Actor(str(call.context.person.id))
+            command = make(instance, actor, instant_text(unit.at))
+            await self.handle(unit, instance, command, given)
+            return process
+
+        return await self._run(call, ["act", str(process), *asked], work)
+
+    async def decide(
+        self,
+        call: Call,
+        task: UUID,
+        outcome: str,
+        given: Mapping[str, Any] | None = None,
+        comment: str = "",
+    ) -> Done:
+        """Complete a task, or cast a vote."""
+        process, number = await self.find_task(task)
+
+        def make(instance: Instance, actor: Actor, at: str) -> Command:
+            return words.Decide(number, outcome, actor, at, comment)
+
+        return await self.act(call, process, make, ["decide", number, outcome, comment, dict(given or {})], given)
+
+    async def find_task(self, task: UUID) -> tuple[UUID, int]:
+        """The instance of a task and the task's number in it. Raises NoSuchProcess."""
+        async with self.database.read() as connection:
+            found = await store.process_of_task(connection, task)
+        if found is None:
+            raise NoSuchProcess(what=TASK)
+        return found
+
+    async def system(self, call: Call, process: UUID, command: Command, finish: Finish | None = None) -> None:
+        """A command of the platform itself: a timer, an event, the end of an automatic step."""
+
+        async def work(unit: Unit) -> None:
+            if finish is not None:
+                await finish(unit)
+            instance = await store.load(unit.connection, process, lock=True)
+            if instance is not None:
+                await self.handle(unit, instance, command)
+
+        await self.commands.run(call, work, elevated=True)
+
+    # ── inside a unit ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def begin(
+        self,
+        unit: Unit,
+        definition: Workflow,
+        record_id: UUID,
+        parent: tuple[UUID, int] | None = None,
+    ) -> UUID:
+        """A new instance about a record, in the caller's unit."""
+        entity = unit.engine.blueprint.entities[definition.entity]
+        record = await locked(unit, entity, record_id)
+        await store.define(unit.connection, self.definitions.text_of(definition), self.release, unit.at)
+        starter = unit.context.person.id
+        instance = Instance(
+            uuid7(),
+            definition.name,
+            definition.digest,
+            entity.name,
+            record_id,
+            record.get("thread_id"),
+            record.get("site"),
+            starter,
+            machine.new(definition, Subject(entity.name, str(record_id)), str(starter)),
+            0,
+            parent[0] if parent else None,
+            parent[1] if parent else None,
+            unit.at,
+        )
+        await store.create(unit.connection, instance, unit.at)
+        await self.handle(unit, instance, words.Begin(instant_text(unit.at)), first=True)
+        return instance.id
+
+    async def handle(
+        self,
+        unit: Unit,
+        instance: Instance,
+        command: Command,
+        given: Mapping[str, Any] | None = None,
+        *,
+        first: bool = False,
+    ) -> None:
+        """One command of an instance, in the caller's unit."""
+        definition = await self.definitions.of(unit.connection, instance.definition)
+        with _acting(unit, definition, instance):
+            handling = Handling(self, unit, definition, instance)
+            if first:
+                for action in definition.at_start:
+                    await handling.effects.act(action, instance.state.subject)
+            if isinstance(command, words.Decide):
+                task = instance.state.tasks.get(command.task)
+                if task is not None and task.kind != "copy":
+                    asked_for(definition.step(task.step), given or {})
+            await handling.run(command, given or {})
+
+    async def act_by_itself(self, unit: Unit, instance: Instance, token: int) -> None:
+        """The actions of an automatic step, and its end."""
+        definition = await self.definitions.of(unit.connection, instance.definition)
+        at = instance.state.tokens[token]
+        with _acting(unit, definition, instance):
+            handling = Handling(self, unit, definition, instance)
+            for action in definition.step(at.step).actions:
+                await handling.effects.act(action, at.subject)
+            await handling.run(words.ActionDone(token, instant_text(unit.at)), {})
+
+    # ── around it ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _run(self, call: Call, asked: list[Any], work: Callable[[Unit], Awaitable[UUID]]) -> Done:
+        key, person = call.idempotency_key, call.context.person.id
+        known = digest(_exact(asked))
+        if key is not None:
+            idempotency.check_key(key)
+
+        units: list[Unit] = []
+
+        async def whole(unit: Unit) -> Done:
+            units.append(unit)
+            if key is not None:
+                kept = await idempotency.known_answer(unit.connection, person, key, known)
+                if kept is not None:
+                    return Done(UUID(kept["process"]), kept["status"], replayed=True)
+            process = await work(unit)
+            instance = await store.load(unit.connection, process)
+            assert instance is not None
+            done = Done(process, instance.state.status)
+            await record_event(
+                unit.connection,
+                call.context,
+                self.release,
+                f"process:{asked[0]}",
+                "clew.process",
+                process,
+                {"workflow": instance.workflow, "asked": json.dumps(_exact(asked), ensure_ascii=False)},
+            )
+            if key is not None:
+                answer = json.dumps({"process": str(process), "status": done.status})
+                await idempotency.keep_answer(unit.connection, person, key, known, answer, unit.at)
+            return done
+
+        done = await self.commands.run(call, whole)
+        if units[-1].found.get(jobs.LEFT):
+            await jobs.drain(self, jobs.RIGHT_AFTER)
+        return done
+
+    async def _visible(self, call: Call, unit: Unit, entity: Entity, record: Mapping[str, Any]) -> bool:
+        return await unit.visible(entity, dict(record))
+
+    def _may_start(self, call: Call, definition: Workflow) -> None:
+        """Who holds one of the roles it names; anybody who sees the record where it names none, or there are none."""
+        roles = {role for each in definition.starts for role in each.roles}
+        by_people = [each for each in definition.starts if not each.entity]
+        if self.blueprint.policies is None:
+            return
+        if not by_people or (roles and not roles & set(call.context.person.roles)):
+            raise NotAStarter(workflow=definition.label)
+
+    def _may_operate(self, call: Call, definition: Workflow) -> None:
+        if self.blueprint.policies is not None and definition.owner not in call.context.person.roles:
+            raise NotAnOperator(workflow=definition.label)
+
+
+@contextmanager
+def _acting(unit: Unit, definition: Workflow, instance: Instance) -> Iterator[None]:
+    """The unit acts for the process: under its authority, on its thread."""
+    before = unit.elevated, unit.process, unit.thread
+    unit.elevated, unit.process, unit.thread = True, definition.name, instance.thread_id
+    try:
+        yield
+    finally:
+        unit.elevated, unit.process, unit.thread = before
+
+
+Finish = Callable[[Unit], Awaitable[None]]
+
+
+def _exact(value: Any) -> Any:
+    """Floats and other odd values by their text, so that a repetition is recognised."""
+    if isinstance(value, Mapping):
+        return {str(key): _exact(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(item) for item in value]
+    return value if value is None or isinstance(value, str | int | bool) else str(value)

@@ -1,0 +1,152 @@
+"""Why a process refuses a command."""
+
+from __future__ import annotations
+
+from clew.kernel.errors import BadInput, ClewError, Conflict, Forbidden, NotFound
+
+
+class ProcessEnded(Conflict):
+    code = "PROCESS_ENDED"
+    en = "This process has ended."
+    zh = "该流程已结束。"
+
+
+class ProcessSuspended(Conflict):
+    code = "PROCESS_SUSPENDED"
+    en = "This process is suspended."
+    zh = "该流程已暂停。"
+    hint_en = "Resume it first."
+    hint_zh = "请先恢复流程。"
+
+
+class ProcessNotSuspended(Conflict):
+    code = "PROCESS_NOT_SUSPENDED"
+    en = "This process is not suspended."
+    zh = "该流程未被暂停。"
+
+
+class TaskGone(Conflict):
+    """Somebody was first, or the process has moved on."""
+
+    code = "TASK_GONE"
+    en = "This task is not open any more."
+    zh = "该任务已不在待办状态。"
+    hint_en = "Look at the timeline to see who did what."
+    hint_zh = "请查看流程时间线了解办理情况。"
+
+
+class TaskHeld(Conflict):
+    code = "TASK_HELD"
+    en = "Others must decide before this task's turn comes."
+    zh = "须等待前面的人办理后才能办理该任务。"
+
+
+class TaskTaken(Conflict):
+    code = "TASK_TAKEN"
+    en = "Somebody else has taken this task."
+    zh = "该任务已被他人认领。"
+
+
+class NotYourTask(Forbidden):
+    """The task is asked of other people."""
+
+    code = "NOT_YOUR_TASK"
+    en = "This task is not yours to do."
+    zh = "该任务不由您办理。"
+
+
+class SamePerson(Forbidden):
+    """Separation of duties within a process: this person acted where another must."""
+
+    code = "SAME_PERSON"
+    en = "You took part in {step}, so somebody else must do this."
+    zh = "您参与了“{step}”,该任务须由他人办理。"
+    hint_en = "Ask another holder of the role."
+    hint_zh = "请由该角色的其他人员办理。"
+
+
+class UnknownOutcome(BadInput):
+    code = "UNKNOWN_OUTCOME"
+    en = "This task ends with one of: {known}."
+    zh = "该任务的结果须为其中之一:{known}。"
+
+
+class CommentRequired(BadInput):
+    code = "COMMENT_REQUIRED"
+    en = "A comment is required."
+    zh = "须填写意见。"
+
+
+class NoWayBack(BadInput):
+    """The step is not one that this task may be sent back to."""
+
+    code = "NO_WAY_BACK"
+    en = "It can be sent back to: {known}."
+    zh = "可退回的步骤:{known}。"
+
+
+class NothingToWithdraw(Conflict):
+    code = "NOTHING_TO_WITHDRAW"
+    en = "There is nothing of yours to take back: the next step has been touched, or somebody else did the last one."
+    zh = "没有可撤回的办理:下一步骤已被处理,或上一步骤不是您办理的。"
+
+
+class NotFinished(Conflict):
+    """The guard of the step's end does not hold."""
+
+    code = "NOT_FINISHED"
+    en, zh = "{say}", "{say}"
+
+
+class NotEligible(BadInput):
+    code = "NOT_ELIGIBLE"
+    en = "This person cannot take the task."
+    zh = "此人不能办理该任务。"
+
+
+class NoSuchIncident(Conflict):
+    code = "NO_SUCH_INCIDENT"
+    en = "This incident is settled already."
+    zh = "该异常已处理。"
+
+
+class OutputNotAsked(BadInput):
+    """A task may fill in the fields its step names, nothing else."""
+
+    code = "OUTPUT_NOT_ASKED"
+    en = "This step does not fill in {field}; it asks for: {known}."
+    zh = "该步骤不填写 {field};可填写:{known}。"
+
+
+class AlreadyRunning(Conflict):
+    code = "ALREADY_RUNNING"
+    en = "This process is already running for this record."
+    zh = "该记录的此流程已在运行。"
+
+
+class NoSuchProcess(NotFound):
+    code = "NO_SUCH_PROCESS"
+    en = "There is no {what} with this id, or you may not see it."
+    zh = "没有该{what},或您无权查看。"
+
+
+class NotAStarter(Forbidden):
+    code = "NOT_A_STARTER"
+    en = "You may not start {workflow}."
+    zh = "您不能发起“{workflow}”。"
+
+
+class NotAnOperator(Forbidden):
+    """Cancelling, suspending and settling incidents is for those who answer for the process."""
+
+    code = "NOT_AN_OPERATOR"
+    en = "Only who answers for {workflow} may do this."
+    zh = "仅“{workflow}”的负责人可执行此操作。"
+
+
+class DefinitionGone(ClewError):
+    """The definition an instance is pinned to cannot be run under the present release."""
+
+    code, status = "DEFINITION_GONE", 500
+    en = "The definition of this process no longer fits the present release: {problem}"
+    zh = "该流程所用的定义与当前发布不再相符:{problem}"

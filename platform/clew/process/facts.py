@@ -1,0 +1,108 @@
+"""What the machine must know of the world: conditions, people and records, read in the transaction of the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from clew.expressions.problems import Undecidable
+from clew.expressions.tree import Checked
+from clew.metadata.blueprint import Entity
+from clew.metadata.processes import Step, StepKind, Who, Workflow
+from clew.process.effects import locked, related
+from clew.process.staff import Demand, Staff
+from clew.process.state import State, Subject
+from clew.process.words import Facts, Wanted
+from clew.records.rows import Record
+from clew.records.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Answers for one instance in one unit."""
+
+    unit: Unit
+    workflow: Workflow
+    state: State
+    staff: Staff
+    site: UUID | None
+
+    async def facts(self, wanted: Wanted, person: str | None = None) -> Facts:
+        """The facts of a step's beginning or end. `person` is somebody who is to be given a part in it."""
+        step = self.workflow.step(wanted.step)
+        entity = self.unit.engine.blueprint.entities[wanted.subject.entity]
+        record = await locked(self.unit, entity, UUID(wanted.subject.id))
+        if wanted.moment == "exit":
+            people = dict(await self.people(step, entity, record)) if person is not None else {}
+            if person is not None and await self.staff.known(self.unit.connection, UUID(person)):
+                people["*"] = (person,)
+            holds = step.exit is None or await self._holds(step.exit.when, entity, record)
+            return Facts(exit=holds, people=MappingProxyType(people))
+        return await self._entry(step, entity, record)
+
+    async def _entry(self, step: Step, entity: Entity, record: Record) -> Facts:
+        approval = step.approval
+        enough, also, everybody = None, frozenset[str](), False
+        if approval is not None:
+            also = frozenset([post for post, when in approval.also if await self._holds(when, entity, record)])
+            everybody = approval.all_when is not None and await self._holds(approval.all_when, entity, record)
+            if approval.enough_of is not None:
+                enough = await self._value(approval.enough_of, entity, record)
+        elements: tuple[Subject, ...] = ()
+        about: Subject | None = None
+        if step.kind is StepKind.EACH:
+            target = step.flows["each"].entity
+            found = await related(self.unit, entity, step.each, record)
+            elements = tuple(Subject(target, str(each)) for each in found)
+        elif step.kind is StepKind.CALL and step.about:
+            found = await related(self.unit, entity, step.about, record)
+            target = self.unit.engine.blueprint.workflows[step.call].entity
+            about = Subject(target, str(found[0])) if found else None
+        return Facts(
+            entry=step.entry is None or await self._holds(step.entry.when, entity, record),
+            people=MappingProxyType(dict(await self.people(step, entity, record))),
+            also=also,
+            all_agree=everybody,
+            enough=enough,
+            conditions=tuple(
+                [each.when is None or await self._holds(each.when, entity, record) for each in step.branches]
+            ),
+            elements=elements,
+            about=about,
+        )
+
+    async def people(self, step: Step, entity: Entity, record: Record) -> dict[str, tuple[str, ...]]:
+        """Whom a step asks, by post."""
+        if step.approval is not None:
+            posts = (*step.approval.posts, *(post for post, _ in step.approval.also))
+            return {post: await self._find(Demand((post,), site=self.site)) for post in posts}
+        if step.who is not None:
+            return {"": await self.whom(step.who, entity, record)}
+        return {}
+
+    async def whom(self, who: Who, entity: Entity, record: Record) -> tuple[str, ...]:
+        """Everybody a `who` names."""
+        named: list[UUID] = []
+        if who.person is not None:
+            found = await self._value(who.person, entity, record)
+            named += [found] if isinstance(found, UUID) else []
+        if who.starter:
+            named.append(UUID(self.state.starter))
+        if who.actor_of is not None:
+            done = [each for each in self.state.done if each.step.split("/")[-1] == who.actor_of and each.actors]
+            named += [UUID(done[-1].actors[0])] if done else []
+        return await self._find(Demand(who.roles, tuple(named), self.site, who.least_loaded))
+
+    async def _find(self, demand: Demand) -> tuple[str, ...]:
+        return tuple(str(each) for each in await self.staff.find(self.unit.connection, demand, self.unit.at))
+
+    async def _holds(self, condition: Checked, entity: Entity, record: Record) -> bool:
+        return await self.unit.judge.holds(condition, entity, record)
+
+    async def _value(self, expression: Checked, entity: Entity, record: Record) -> Any:
+        try:
+            return await self.unit.judge.value(expression, entity, record)
+        except Undecidable:
+            return None

@@ -1,0 +1,250 @@
+"""One command of one instance while it is handled: facts in, machine, effects out, in order, inside one unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from clew.kernel.scalars import instant_text
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Entity
+from clew.metadata.processes import Action, Step, Workflow
+from clew.process import jobs, machine, store, time, words
+from clew.process.effects import Effects
+from clew.process.facts import Inquiry
+from clew.process.staff import Demand
+from clew.process.state import State
+from clew.process.store import Instance
+from clew.process.words import Command, Effect
+from clew.records.rows import Record
+from clew.records.unit import Unit
+
+if TYPE_CHECKING:
+    from clew.process.engine import Processes
+
+_BY_PEOPLE = (
+    words.Claim,
+    words.Unclaim,
+    words.Decide,
+    words.AddSigner,
+    words.Transfer,
+    words.SendBack,
+    words.Withdraw,
+    words.Urge,
+    words.Copy,
+    words.Cancel,
+    words.Suspend,
+    words.Resume,
+    words.RetryIncident,
+)
+
+
+@dataclass(slots=True)
+class Handling:
+    engine: Processes
+    unit: Unit
+    workflow: Workflow
+    instance: Instance
+    state: State = field(init=False)
+    effects: Effects = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = self.instance.state
+        self.effects = Effects(self.unit, self.workflow, self._start, self._notify)
+
+    async def run(self, command: Command, given: Mapping[str, Any]) -> None:
+        """A command and everything that follows from it in this transaction."""
+        waiting = [command]
+        while waiting:
+            now = waiting.pop(0)
+            facts = words.NO_FACTS
+            wanted = machine.wanted(self.workflow, self.state, now)
+            if wanted is not None:
+                person = now.person if isinstance(now, words.Transfer | words.AddSigner) else None
+                facts = await self.inquiry.facts(wanted, person)
+            await self._sign(now)
+            result = machine.step(self.workflow, self.state, now, facts)
+            before, self.state = self.state, result.state
+            await self._log(now, before)
+            # Tasks and outcomes are written before what follows from them, so that whoever is told can look.
+            self.instance = await store.save(self.unit.connection, self.instance, self.state, self.unit.at)
+            if (
+                isinstance(now, words.Decide)
+                and given
+                and not any(isinstance(each, words.Moment) and each.moment != "started" for each in result.effects)
+            ):
+                # A vote that does not end the step: what was filled in is kept all the same.
+                await self._fill_in(now, given)
+            for effect in result.effects:
+                if isinstance(effect, words.Advance):
+                    waiting.append(words.Enter(effect.token, instant_text(self.unit.at)))
+                else:
+                    ends = isinstance(effect, words.Moment) and effect.moment != "started"
+                    await self._carry_out(effect, given if ends else {})
+                    if ends:
+                        given = {}
+
+    @property
+    def inquiry(self) -> Inquiry:
+        return Inquiry(self.unit, self.workflow, self.state, self.engine.staff, self.instance.site)
+
+    # ── effects ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _carry_out(self, effect: Effect, given: Mapping[str, Any]) -> None:
+        connection, at, process = self.unit.connection, self.unit.at, self.instance.id
+        match effect:
+            case words.Moment():
+                await self.effects.moment(effect, given)
+                await self._waits(effect)
+            case words.Act(token=token):
+                self.unit.found[jobs.LEFT] = True
+                await jobs.ask_act(connection, process, token)
+            case words.SetTimer(timer=timer):
+                await time.set_timer(self, timer)
+            case words.DropTimer(timer=timer):
+                await store.drop_clock(connection, process, timer)
+            case words.StopClocks():
+                await time.stop(self)
+            case words.RunClocks():
+                await time.go_on(self)
+            case words.Tell():
+                await self._tell(effect)
+            case words.StartChild(token=token, workflow=workflow, subject=subject):
+                definition = self.engine.blueprint.workflows[workflow]
+                await self.engine.begin(self.unit, definition, UUID(subject.id), (process, token))
+            case words.StopChild(token=token, reason=reason):
+                self.unit.found[jobs.LEFT] = True
+                await jobs.ask_stop(connection, process, token, reason)
+            case words.Compensate(step=step, subject=subject):
+                for action in self.workflow.step(step).compensate:
+                    await self.effects.act(action, subject)
+            case words.Ended(outcome=outcome):
+                await store.log(connection, process, at, "ended", outcome=outcome)
+                if self.instance.parent is not None and self.instance.parent_token is not None:
+                    self.unit.found[jobs.LEFT] = True
+                    await jobs.ask_ended(connection, self.instance.parent, self.instance.parent_token, outcome)
+
+    async def _fill_in(self, command: words.Decide, given: Mapping[str, Any]) -> None:
+        from clew.records import verbs
+
+        task = self.state.tasks[command.task]
+        token = self.state.tokens[task.token]
+        await verbs.update(self.unit, token.subject.entity, UUID(token.subject.id), None, given)
+
+    async def _sign(self, command: Command) -> None:
+        """A step that takes a signature takes one from everybody who decides it, over the record as it was shown."""
+        if not isinstance(command, words.Decide):
+            return
+        task = self.state.tasks.get(command.task)
+        token = self.state.tokens.get(task.token) if task is not None else None
+        if task is None or token is None or task.kind == "copy" or task.status != "open":
+            return
+        step = self.workflow.step(token.step)
+        signer = self.unit.engine.signer
+        if step.sign is None:
+            return
+        entity = self.unit.engine.blueprint.entities[token.subject.entity]
+        record_id = UUID(token.subject.id)
+        definition = {
+            "workflow": self.workflow.name,
+            "definition": self.workflow.digest,
+            "step": step.path,
+            "round": task.round,
+            "outcome": command.outcome,
+        }
+        if signer is None:
+            from clew.records.errors import SignatureRequired
+
+            raise SignatureRequired(transition=step.label, meaning=step.sign)
+        await signer.sign_step(
+            self.unit, entity, record_id, f"{self.workflow.name}.{step.path}", step.sign, self.unit.signing, definition
+        )
+        self.unit.covered.add((record_id, step.sign))
+
+    async def _waits(self, moment: words.Moment) -> None:
+        step = self.workflow.step(moment.step)
+        if step.wait is None:
+            return
+        connection, process = self.unit.connection, self.instance.id
+        if moment.moment == "started" and step.wait.entity:
+            record = UUID(moment.subject.id)
+            await store.wait(connection, process, moment.token, step.wait.entity, step.wait.verb, record)
+        elif moment.moment != "started":
+            await store.unwait(connection, process, moment.token)
+
+    # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _tell(self, tell: words.Tell) -> None:
+        people = [UUID(each) for each in tell.people]
+        token = self.state.tokens.get(tell.token)
+        step = self.workflow.step(token.step) if token is not None else None
+        if tell.whom:
+            people += await self._whom(tell.whom, step)
+        await store.tell(
+            self.unit.connection,
+            people,
+            self.instance.id,
+            tell.about,
+            step.path if step is not None else "",
+            self.unit.at,
+            task=tell.task or None,
+            share=tell.share,
+            text=Bilingual(tell.comment, tell.comment) if tell.comment else None,
+        )
+        if tell.about == "alert":
+            await store.log(
+                self.unit.connection,
+                self.instance.id,
+                self.unit.at,
+                "alert",
+                step=step.path if step is not None else "",
+                outcome=f"{tell.share}%",
+                comment=tell.whom,
+            )
+
+    async def _whom(self, word: str, step: Step | None) -> list[UUID]:
+        """People of a word such as owner. Without a line of command of their own, supervisor and head are those who
+        answer for the step and for the process."""
+        if word == "assignee":
+            return []
+        owner = step.owner if step is not None and step.owner else self.workflow.owner
+        role = {"supervisor": owner, "department_head": self.workflow.owner, "owner": self.workflow.owner}.get(
+            word, word
+        )
+        if not role:
+            return []
+        demand = Demand((role,), site=self.instance.site)
+        return list(await self.engine.staff.find(self.unit.connection, demand, self.unit.at))
+
+    async def _notify(self, unit: Unit, action: Action, entity: Entity, record: Record) -> None:
+        assert action.who is not None
+        people = await self.inquiry.whom(action.who, entity, record)
+        await store.tell(
+            unit.connection, [UUID(each) for each in people], self.instance.id, "notice", "", unit.at, text=action.say
+        )
+
+    async def _start(self, unit: Unit, workflow: str, entity: Entity, record_id: UUID) -> None:
+        if await store.live_on(unit.connection, record_id, workflow) is None:
+            await self.engine.begin(unit, self.engine.blueprint.workflows[workflow], record_id)
+
+    async def _log(self, command: Command, before: State) -> None:
+        """The timeline: what people did, and what they said."""
+        if not isinstance(command, _BY_PEOPLE):
+            return
+        number = getattr(command, "task", None)
+        task = before.tasks.get(number) if number is not None else None
+        token = before.tokens.get(getattr(command, "token", 0))
+        await store.log(
+            self.unit.connection,
+            self.instance.id,
+            self.unit.at,
+            type(command).__name__.lower(),
+            actor=UUID(command.actor.person),
+            behalf=UUID(command.actor.behalf) if command.actor.behalf else None,
+            step=task.step if task is not None else token.step if token is not None else "",
+            task=number,
+            outcome=getattr(command, "outcome", ""),
+            comment=getattr(command, "comment", "") or getattr(command, "reason", ""),
+        )

@@ -1,0 +1,190 @@
+"""The machine: `(definition, state, command, facts) -> (state, effects)`. No I/O, no clock, no randomness.
+
+The live engine, simulation, replay and proof all run this one function, so they cannot disagree. A command either is
+refused with an error, and nothing has changed, or gives the next state and what is to be done in the same transaction,
+in order. `Advance` asks to be called again with the facts of the step that now begins; `wanted` says which these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clew.metadata.processes import Workflow
+from clew.process import desk, moves
+from clew.process.errors import NoSuchIncident, ProcessEnded, ProcessNotSuspended, ProcessSuspended
+from clew.process.run import Run
+from clew.process.state import State, Subject
+from clew.process.words import (
+    NO_FACTS,
+    ActionDone,
+    ActionFailed,
+    AddSigner,
+    Advance,
+    Begin,
+    Cancel,
+    ChildEnded,
+    Claim,
+    Command,
+    Copy,
+    Decide,
+    Effect,
+    Enter,
+    EventArrived,
+    Facts,
+    Resume,
+    RetryIncident,
+    RunClocks,
+    SendBack,
+    StopClocks,
+    Suspend,
+    TimerFired,
+    Transfer,
+    Unclaim,
+    Urge,
+    Wanted,
+    Withdraw,
+)
+
+_BY_PEOPLE = (Claim, Unclaim, Decide, AddSigner, Transfer, SendBack, Withdraw, Urge, Copy)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command has led to."""
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+
+
+def new(workflow: Workflow, subject: Subject, starter: str) -> State:
+    """An instance that has not begun."""
+    return State(workflow.name, workflow.digest, subject, starter)
+
+
+def step(workflow: Workflow, state: State, command: Command, facts: Facts = NO_FACTS) -> Result:
+    """The one transition function. Raises a `ClewError` that says why the command is refused."""
+    if not state.live:
+        if isinstance(command, TimerFired | EventArrived | ActionDone | ActionFailed | ChildEnded | Enter):
+            return Result(state)
+        if not (isinstance(command, Decide) and desk.is_copy(state, command.task)):
+            raise ProcessEnded
+    if state.status == "suspended" and isinstance(command, _BY_PEOPLE):
+        raise ProcessSuspended
+    run = Run(workflow, state, command.at)
+    _HANDLERS[type(command)](run, command, facts)
+    return Result(run.state, tuple(run.effects))
+
+
+def wanted(workflow: Workflow, state: State, command: Command) -> Wanted | None:
+    """Which facts a command needs; None when it needs none."""
+    if isinstance(command, Enter):
+        token = state.tokens.get(command.token)
+        return None if token is None else Wanted(token.step, token.subject, "entry")
+    if isinstance(command, Decide | Transfer | AddSigner):
+        task = state.tasks.get(command.task)
+        token = state.tokens.get(task.token) if task else None
+        return None if token is None else Wanted(token.step, token.subject, "exit")
+    return None
+
+
+def _begin(run: Run, command: Begin, facts: Facts) -> None:
+    if run.state.serial:
+        return
+    token = run.token(run.workflow.flow.first.path, run.state.subject)
+    run.effects.append(Advance(token.id))
+
+
+def _enter(run: Run, command: Enter, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    if token is not None and token.status == "due" and run.state.status == "running":
+        moves.enter(run, token, facts)
+
+
+def _timer(run: Run, command: TimerFired, facts: Facts) -> None:
+    timer = run.state.timers.get(command.timer)
+    if timer is not None and run.state.status == "running":
+        moves.timer(run, timer)
+
+
+def _event(run: Run, command: EventArrived, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    if token is not None and token.status == "open" and run.step_of(token).wait is not None:
+        moves.finish(run, token, "done", ())
+
+
+def _child(run: Run, command: ChildEnded, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    if token is not None and token.status == "open" and run.step_of(token).call:
+        moves.finish(run, token, command.outcome, ())
+
+
+def _acted(run: Run, command: ActionDone, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    if token is not None and token.status == "working":
+        moves.finish(run, token, "done", ())
+
+
+def _failed(run: Run, command: ActionFailed, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    if token is None or token.status != "working":
+        return
+    target = run.step_of(token).on_error
+    if target is not None:
+        moves.leave(run, token, "failed", ())
+        moves.go(run, token.id, target)
+    else:
+        run.incident(token, "failed", command.error)
+
+
+def _cancel(run: Run, command: Cancel, facts: Facts) -> None:
+    moves.cancel(run, command.reason)
+
+
+def _suspend(run: Run, command: Suspend, facts: Facts) -> None:
+    if run.state.status == "suspended":
+        raise ProcessSuspended
+    run.change(status="suspended")
+    run.effects.append(StopClocks())
+
+
+def _resume(run: Run, command: Resume, facts: Facts) -> None:
+    if run.state.status != "suspended":
+        raise ProcessNotSuspended
+    run.change(status="running")
+    run.effects.append(RunClocks())
+    for token in run.state.tokens.values():
+        if token.status == "due":
+            run.effects.append(Advance(token.id))
+
+
+def _retry(run: Run, command: RetryIncident, facts: Facts) -> None:
+    incident = run.state.incidents.get(command.incident)
+    if incident is None:
+        raise NoSuchIncident
+    run.settle(incident)
+
+
+_HANDLERS: dict[type[Any], Callable[[Run, Any, Facts], None]] = {
+    Begin: _begin,
+    Enter: _enter,
+    Claim: desk.claim,
+    Unclaim: desk.unclaim,
+    Decide: desk.decide,
+    AddSigner: desk.add_signer,
+    Transfer: desk.transfer,
+    SendBack: desk.send_back,
+    Withdraw: desk.withdraw,
+    Urge: desk.urge,
+    Copy: desk.copy,
+    TimerFired: _timer,
+    EventArrived: _event,
+    ChildEnded: _child,
+    ActionDone: _acted,
+    ActionFailed: _failed,
+    Cancel: _cancel,
+    Suspend: _suspend,
+    Resume: _resume,
+    RetryIncident: _retry,
+}

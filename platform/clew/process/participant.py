@@ -1,0 +1,100 @@
+"""Processes take part in every write: they begin and go on with what happens, and guard what they move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from clew.metadata.blueprint import Entity
+from clew.metadata.processes import Workflow
+from clew.process import jobs, store
+from clew.records.errors import MovedByProcess
+from clew.records.participants import Change
+from clew.records.unit import Unit
+from clew.records.values import AnyRef
+
+if TYPE_CHECKING:
+    from clew.process.engine import Processes
+
+
+def awaited(workflows: Mapping[str, Workflow]) -> frozenset[tuple[str, str]]:
+    """Every event (entity, verb) that some step waits for."""
+    return frozenset(
+        (step.wait.entity, step.wait.verb)
+        for each in workflows.values()
+        for _, step in each.walk()
+        if step.wait is not None and step.wait.entity
+    )
+
+
+@dataclass(slots=True)
+class ProcessParticipant:
+    """The port `records.participants.Participant`. `engine` is set once both exist."""
+
+    workflows: Mapping[str, Workflow]
+    engine: Processes | None = None
+    name: str = "processes"
+
+    def wants(self, entity: Entity) -> bool:
+        """Only what a workflow begins with, waits for or moves: every other write is spared."""
+        if entity.moved_by in self.workflows or any(
+            each.moved_by in self.workflows for each in entity.transitions.values()
+        ):
+            return True
+        starts = {start.entity for each in self.workflows.values() for start in each.starts}
+        return entity.name in starts or any(name == entity.name for name, _ in awaited(self.workflows))
+
+    async def derive(self, change: Change, unit: Unit) -> Mapping[str, Any]:
+        return {}
+
+    async def check(self, change: Change, unit: Unit) -> None:
+        """What a process moves is moved by nobody else while it runs."""
+        if change.verb != "transition" or change.transition is None or self.engine is None:
+            return
+        owner = change.transition.moved_by or change.entity.moved_by
+        if owner is None or unit.process == owner or owner not in self.engine.blueprint.workflows:
+            return
+        if await store.live_on(unit.connection, change.id, owner) is not None:
+            process = self.engine.blueprint.workflows[owner].label
+            raise MovedByProcess(transition=change.transition.label, process=process)
+
+    async def effect(self, change: Change, unit: Unit) -> None:
+        """Begin what begins with this, in the same transaction; wake what waits for it, right after."""
+        if self.engine is None or change.new is None:
+            return
+        verb = change.transition.name if change.transition is not None else change.verb
+        for workflow in self.engine.blueprint.workflows.values():
+            for start in workflow.starts:
+                if (start.entity, start.verb) != (change.entity.name, verb):
+                    continue
+                if start.when is not None and not await unit.judge.holds(start.when, change.entity, dict(change.new)):
+                    continue
+                if await store.live_on(unit.connection, change.id, workflow.name) is None:
+                    await self.engine.begin(unit, workflow, change.id)
+        await self._wake(change, verb, unit)
+
+    async def _wake(self, change: Change, verb: str, unit: Unit) -> None:
+        assert self.engine is not None
+        if (change.entity.name, verb) not in awaited(self.workflows):
+            return
+        assert change.new is not None
+        about = {change.id: ""}
+        for name, value in change.new.items():
+            if isinstance(value, UUID):
+                about.setdefault(value, name)
+            elif isinstance(value, AnyRef):
+                about.setdefault(value.id, name)
+        for process, token in await store.waiting(unit.connection, change.entity.name, verb, about):
+            instance = await store.load(unit.connection, process)
+            at = instance.state.tokens.get(token) if instance is not None else None
+            if instance is None or at is None:
+                continue
+            definition = await self.engine.definitions.of(unit.connection, instance.definition)
+            wait = definition.step(at.step).wait
+            if wait is None or about.get(UUID(at.subject.id)) != wait.same:
+                continue
+            if wait.where is None or await unit.judge.holds(wait.where, change.entity, dict(change.new)):
+                unit.found[jobs.LEFT] = True
+                await jobs.ask_event(unit.connection, process, token, change.id)

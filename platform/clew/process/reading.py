@@ -1,0 +1,191 @@
+"""What people see of processes: my tasks, an instance with its timeline, a record's processes, notices.
+
+Somebody sees a task that is offered to them, and an instance they started, are asked in or acted in; whoever may read
+the record sees its processes too, which the caller of this room decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.scalars import instant_text
+from clew.process.store import Instance, load
+from clew.storage import process_tables
+from clew.storage.engine import Connection
+
+_p, _t, _c, _log, _notice, _timer = (
+    process_tables.process,
+    process_tables.task,
+    process_tables.task_candidate,
+    process_tables.process_log,
+    process_tables.notice,
+    process_tables.process_timer,
+)
+Answer = dict[str, Any]
+_TASK = (
+    _t.c.id,
+    _t.c.process,
+    _t.c.workflow,
+    _t.c.step,
+    _t.c.round,
+    _t.c.kind,
+    _t.c.post,
+    _t.c.status,
+    _t.c.assignee,
+    _t.c.behalf,
+    _t.c.actor,
+    _t.c.outcome,
+    _t.c.comment,
+    _t.c.entity,
+    _t.c.record_id,
+    _t.c.opened_at,
+    _t.c.due_at,
+    _t.c.done_at,
+)
+
+
+async def my_tasks(
+    connection: Connection, person: UUID, *, claimed: bool | None, overdue: bool, limit: int
+) -> list[Answer]:
+    """Open tasks a person may do, the most urgent first. `claimed`: only those taken, or only those not taken."""
+    now = await connection.now()
+    query = (
+        sa.select(*_TASK)
+        .join(_c, _c.c.task == _t.c.id)
+        .where(_c.c.person == person, _t.c.status == "open")
+        .where(sa.or_(_t.c.assignee.is_(None), _t.c.assignee == person))
+        .order_by(sa.case((_t.c.due_at.is_(None), 1), else_=0), _t.c.due_at, _t.c.opened_at, _t.c.id)
+        .limit(limit)
+    )
+    if claimed is not None:
+        query = query.where(_t.c.assignee == person if claimed else _t.c.assignee.is_(None))
+    if overdue:
+        query = query.where(_t.c.due_at < now)
+    return [_task(row) for row in await connection.fetch(query)]
+
+
+async def task(connection: Connection, number: UUID) -> Answer | None:
+    """One task, whoever it is asked of."""
+    row = await connection.fetch_one(sa.select(*_TASK).where(_t.c.id == number))
+    return None if row is None else _task(row)
+
+
+async def started_by(connection: Connection, person: UUID, limit: int) -> list[Answer]:
+    """Instances a person started, the newest first."""
+    query = sa.select(_p.c.id).where(_p.c.starter == person).order_by(_p.c.started_at.desc(), _p.c.id.desc())
+    return await _instances(connection, query.limit(limit))
+
+
+async def of_record(connection: Connection, record: UUID) -> list[Answer]:
+    """Every instance about a record, the newest first."""
+    query = sa.select(_p.c.id).where(_p.c.record_id == record).order_by(_p.c.started_at.desc(), _p.c.id.desc())
+    return await _instances(connection, query)
+
+
+async def instance(connection: Connection, process: UUID) -> Answer | None:
+    """One instance with its tasks, incidents and timeline."""
+    found = await load(connection, process)
+    return None if found is None else await _whole(connection, found)
+
+
+async def takes_part(connection: Connection, process: UUID, person: UUID) -> bool:
+    """Whether somebody started an instance, acted in it, or is asked in it."""
+    found = await load(connection, process)
+    if found is None:
+        return False
+    mine = sa.select(_c.c.task).join(_t, _t.c.id == _c.c.task).where(_t.c.process == process, _c.c.person == person)
+    acted = sa.select(_log.c.id).where(_log.c.process == process, _log.c.actor == person)
+    return (
+        found.starter == person
+        or await connection.fetch_value(mine.limit(1)) is not None
+        or await connection.fetch_value(acted.limit(1)) is not None
+    )
+
+
+async def notices(connection: Connection, person: UUID, *, unread: bool, limit: int) -> list[Answer]:
+    """What somebody was told, the newest first."""
+    columns = (
+        _notice.c.id,
+        _notice.c.process,
+        _notice.c.about,
+        _notice.c.step,
+        _notice.c.share,
+        _notice.c.zh,
+        _notice.c.en,
+        _notice.c.at,
+        _notice.c.read_at,
+    )
+    query = sa.select(*columns).where(_notice.c.person == person).order_by(_notice.c.at.desc(), _notice.c.id.desc())
+    if unread:
+        query = query.where(_notice.c.read_at.is_(None))
+    rows = await connection.fetch(query.limit(limit))
+    names = ("id", "process", "about", "step", "share", "zh", "en", "at", "readAt")
+    return [_plain(names, row) for row in rows]
+
+
+async def read_notice(connection: Connection, person: UUID, notice: UUID) -> bool:
+    """Mark a notice as read by the one it is for."""
+    mine = sa.and_(_notice.c.id == notice, _notice.c.person == person)
+    at = await connection.now()
+    return bool(await connection.execute(sa.update(_notice).where(mine).values(read_at=at)))
+
+
+async def _instances(connection: Connection, query: sa.Select[Any]) -> list[Answer]:
+    found = []
+    for row in await connection.fetch(query):
+        one = await load(connection, row[0])
+        if one is not None:
+            found.append(await _whole(connection, one))
+    return found
+
+
+async def _whole(connection: Connection, found: Instance) -> Answer:
+    state = found.state
+    tasks = await connection.fetch(sa.select(*_TASK).where(_t.c.process == found.id).order_by(_t.c.number))
+    lines = await connection.fetch(
+        sa.select(_log.c.at, _log.c.what, _log.c.step, _log.c.actor, _log.c.behalf, _log.c.outcome, _log.c.comment)
+        .where(_log.c.process == found.id)
+        .order_by(_log.c.at, _log.c.id)
+    )
+    names = ("at", "what", "step", "actor", "behalf", "outcome", "comment")
+    return {
+        "id": str(found.id),
+        "workflow": found.workflow,
+        "status": state.status,
+        "outcome": state.outcome or None,
+        "entity": found.entity,
+        "recordId": str(found.record_id),
+        "threadId": str(found.thread_id) if found.thread_id else None,
+        "starter": str(found.starter),
+        "startedAt": instant_text(found.started_at),
+        "at": sorted({each.step for each in state.tokens.values()}),
+        "tasks": [_task(row) for row in tasks],
+        "incidents": [
+            {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
+            for each in state.incidents.values()
+        ],
+        "timeline": [_plain(names, row) for row in lines],
+    }
+
+
+def _task(row: Sequence[Any]) -> Answer:
+    names = (
+        "id", "process", "workflow", "step", "round", "kind", "post", "status", "assignee", "behalf", "actor",
+        "outcome", "comment", "entity", "recordId", "openedAt", "dueAt", "doneAt",
+    )  # fmt: skip
+    return _plain(names, row)
+
+
+def _plain(names: Sequence[str], row: Sequence[Any]) -> Answer:
+    found: Answer = {}
+    for name, value in zip(names, row, strict=True):
+        if isinstance(value, UUID):
+            value = str(value)
+        elif hasattr(value, "isoformat"):
+            value = instant_text(value)
+        found[name] = None if value == "" else value
+    return found

@@ -1,0 +1,229 @@
+"""The state of one process instance: tokens, tasks, timers, incidents, what was done. Frozen, and JSON both ways.
+
+A token stands at one step. A step with branches has a token of its own and one below it for each branch; it goes on
+when enough of them have come to their end. Nothing here knows the time or the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+TokenStatus = Literal["due", "open", "working", "blocked"]
+"""due: its step has not begun; open: begun and waiting for somebody or something; working: an automatic step is to be
+run; blocked: an incident stands in its way."""
+
+TaskKind = Literal["task", "vote", "added", "copy"]
+TaskStatus = Literal["open", "held", "done", "closed"]
+"""held: another must come first; closed: ended without a decision of its own."""
+
+Status = Literal["running", "suspended", "ended", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The record a token is about."""
+
+    entity: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    id: int
+    step: str
+    """Path of the step it stands at."""
+    subject: Subject
+    status: TokenStatus = "due"
+    parent: int | None = None
+    branch: str = ""
+    """Which branch of its parent it is: the branch's name, or the number of the element."""
+    round: int = 1
+    """How many times it has come to this step."""
+    trail: tuple[str, ...] = ()
+    """Names of the steps of its flow that it has done, in order."""
+    back_to: str = ""
+    """Where it goes when the step it was sent back to is done; empty: step by step."""
+    reason: str = ""
+    """Why it was sent here, when somebody sent it back."""
+    branches: int = 0
+    """How many branches it began with, when its step has branches."""
+    ended: tuple[tuple[str, str], ...] = ()
+    """Branches that came to their end, with their outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    id: int
+    token: int
+    step: str
+    round: int
+    kind: TaskKind
+    post: str
+    """The role it is asked of; empty for a plain task."""
+    candidates: tuple[str, ...]
+    """Who may take it: account ids."""
+    status: TaskStatus = "open"
+    assignee: str | None = None
+    behalf: str | None = None
+    """For whom the assignee acts: who delegated it."""
+    outcome: str = ""
+    comment: str = ""
+    actor: str | None = None
+    at: str = ""
+    auto: bool = False
+    """Done without asking again: the same person has agreed already."""
+    added_by: str | None = None
+    holds: int | None = None
+    """The task that waits until this one is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    id: int
+    token: int
+    purpose: Literal["alert", "late", "wait"]
+    share: int = 100
+    whom: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something an operator must see to: nobody to ask, a guard before a step, an automatic step that failed."""
+
+    id: int
+    token: int
+    kind: Literal["nobody", "entry", "failed"]
+    detail: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step that came to an end, in one of its rounds. Nothing is ever taken out of this list."""
+
+    step: str
+    token: int
+    round: int
+    outcome: str
+    actors: tuple[str, ...]
+    at: str
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One instance. `serial` is the last number given to a token, task, timer or incident."""
+
+    workflow: str
+    digest: str
+    """Of the definition it is pinned to."""
+    subject: Subject
+    starter: str
+    status: Status = "running"
+    outcome: str = ""
+    tokens: Mapping[int, Token] = field(default_factory=lambda: MappingProxyType({}))
+    tasks: Mapping[int, Task] = field(default_factory=lambda: MappingProxyType({}))
+    timers: Mapping[int, Timer] = field(default_factory=lambda: MappingProxyType({}))
+    incidents: Mapping[int, Incident] = field(default_factory=lambda: MappingProxyType({}))
+    done: tuple[Done, ...] = ()
+    serial: int = 0
+
+    @property
+    def live(self) -> bool:
+        return self.status in ("running", "suspended")
+
+    def tasks_of(self, token: int) -> tuple[Task, ...]:
+        """Every task of a token's present round."""
+        at = self.tokens.get(token)
+        if at is None:
+            return ()
+        return tuple(
+            each
+            for each in self.tasks.values()
+            if each.token == token and each.step == at.step and each.round == at.round
+        )
+
+    def below(self, token: int) -> tuple[Token, ...]:
+        return tuple(each for each in self.tokens.values() if each.parent == token)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for storage."""
+        return {
+            "workflow": self.workflow,
+            "digest": self.digest,
+            "subject": _plain(self.subject),
+            "starter": self.starter,
+            "status": self.status,
+            "outcome": self.outcome,
+            "tokens": [_plain(each) for each in self.tokens.values()],
+            "tasks": [_plain(each) for each in self.tasks.values()],
+            "timers": [_plain(each) for each in self.timers.values()],
+            "incidents": [_plain(each) for each in self.incidents.values()],
+            "done": [_plain(each) for each in self.done],
+            "serial": self.serial,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> State:
+        return cls(
+            data["workflow"],
+            data["digest"],
+            _made(Subject, data["subject"]),
+            data["starter"],
+            data["status"],
+            data["outcome"],
+            _numbered(Token, data["tokens"]),
+            _numbered(Task, data["tasks"]),
+            _numbered(Timer, data["timers"]),
+            _numbered(Incident, data["incidents"]),
+            tuple(_made(Done, each) for each in data["done"]),
+            data["serial"],
+        )
+
+
+def put(items: Mapping[int, T], number: int, item: T) -> Mapping[int, T]:
+    """The mapping with one item more or another in its place, in the order of the numbers."""
+    return MappingProxyType(dict(sorted({**items, number: item}.items())))
+
+
+def without(items: Mapping[int, T], *numbers: int) -> Mapping[int, T]:
+    return MappingProxyType({number: each for number, each in items.items() if number not in numbers})
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A value as JSON data, without what equals its default."""
+    found: dict[str, Any] = {}
+    for each in fields(value):
+        item = getattr(value, each.name)
+        if item == each.default:
+            continue
+        if isinstance(item, Subject):
+            item = _plain(item)
+        elif isinstance(item, tuple):
+            item = [list(part) if isinstance(part, tuple) else part for part in item]
+        found[each.name] = item
+    return found
+
+
+def _made(cls: type[T], data: Mapping[str, Any]) -> T:
+    given: dict[str, Any] = {}
+    for name, item in data.items():
+        if name == "subject":
+            given[name] = Subject(**item)
+        elif isinstance(item, list):
+            given[name] = tuple(tuple(part) if isinstance(part, list) else part for part in item)
+        else:
+            given[name] = item
+    return cls(**given)
+
+
+def _numbered(cls: type[T], data: list[Mapping[str, Any]]) -> Mapping[int, T]:
+    return MappingProxyType({each["id"]: _made(cls, each) for each in data})
+
+
+__all__ = ["Done", "Incident", "State", "Subject", "Task", "Timer", "Token", "put", "replace", "without"]

@@ -1,0 +1,382 @@
+"""Instances in their tables: read under lock, written back as what has changed. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.ids import uuid7
+from clew.kernel.text import Bilingual
+from clew.process.clocks import Running
+from clew.process.state import State, Task
+from clew.storage import process_tables
+from clew.storage.engine import Connection
+
+_p, _t, _c, _timer, _wait, _log, _notice, _definition = (
+    process_tables.process,
+    process_tables.task,
+    process_tables.task_candidate,
+    process_tables.process_timer,
+    process_tables.process_wait,
+    process_tables.process_log,
+    process_tables.notice,
+    process_tables.process_definition,
+)
+_MICRO = timedelta(microseconds=1)
+LIVE = ("running", "suspended")
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One stored instance. `version` counts its changes."""
+
+    id: UUID
+    workflow: str
+    definition: str
+    entity: str
+    record_id: UUID
+    thread_id: UUID | None
+    site: UUID | None
+    starter: UUID
+    state: State
+    version: int
+    parent: UUID | None
+    parent_token: int | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The text an instance is pinned to."""
+
+    digest: str
+    workflow: str
+    file: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A timer's clock as stored. `due_at` is None while it stands still, or when its calendar does not reach so far."""
+
+    number: int
+    token: int
+    share: int
+    running: Running
+    calendar: str
+    due_at: datetime | None
+    trouble: str = ""
+
+
+_COLUMNS = (
+    _p.c.id,
+    _p.c.workflow,
+    _p.c.definition,
+    _p.c.entity,
+    _p.c.record_id,
+    _p.c.thread_id,
+    _p.c.site,
+    _p.c.starter,
+    _p.c.state,
+    _p.c.version,
+    _p.c.parent,
+    _p.c.parent_token,
+    _p.c.started_at,
+)
+
+
+async def load(connection: Connection, process: UUID, *, lock: bool = False) -> Instance | None:
+    """An instance; with `lock` it is held until the end of the transaction."""
+    query = sa.select(*_COLUMNS).where(_p.c.id == process)
+    if lock and connection.dialect == "postgresql":
+        query = query.with_for_update()
+    row = await connection.fetch_one(query)
+    return None if row is None else _instance(row)
+
+
+def _instance(row: Sequence[Any]) -> Instance:
+    values = list(row)
+    values[8] = State.from_json(values[8])
+    return Instance(*values)
+
+
+async def live_on(connection: Connection, record: UUID, workflow: str) -> UUID | None:
+    """The instance of a workflow that lives on a record."""
+    query = sa.select(_p.c.id).where(_p.c.record_id == record, _p.c.workflow == workflow, _p.c.status.in_(LIVE))
+    found: UUID | None = await connection.fetch_value(query)
+    return found
+
+
+async def process_of_task(connection: Connection, task: UUID) -> tuple[UUID, int] | None:
+    """The instance a task belongs to, and the task's number in it."""
+    row = await connection.fetch_one(sa.select(_t.c.process, _t.c.number).where(_t.c.id == task))
+    return None if row is None else (row[0], row[1])
+
+
+async def define(connection: Connection, definition: Definition, release: str, at: datetime) -> None:
+    """Keep the text that instances are pinned to."""
+    if await connection.fetch_value(sa.select(_definition.c.digest).where(_definition.c.digest == definition.digest)):
+        return
+    await connection.execute(
+        sa.insert(_definition).values(
+            digest=definition.digest,
+            workflow=definition.workflow,
+            file=definition.file,
+            source=definition.source,
+            release=release,
+            at=at,
+        )
+    )
+
+
+async def definition(connection: Connection, digest: str) -> Definition | None:
+    columns = (_definition.c.digest, _definition.c.workflow, _definition.c.file, _definition.c.source)
+    row = await connection.fetch_one(sa.select(*columns).where(_definition.c.digest == digest))
+    return None if row is None else Definition(*row)
+
+
+async def create(connection: Connection, instance: Instance, at: datetime) -> None:
+    state = instance.state
+    await connection.execute(
+        sa.insert(_p).values(
+            id=instance.id,
+            workflow=instance.workflow,
+            definition=instance.definition,
+            entity=instance.entity,
+            record_id=instance.record_id,
+            thread_id=instance.thread_id,
+            site=instance.site,
+            status=state.status,
+            outcome=state.outcome,
+            starter=instance.starter,
+            state=state.to_json(),
+            version=instance.version,
+            parent=instance.parent,
+            parent_token=instance.parent_token,
+            started_at=at,
+            changed_at=at,
+        )
+    )
+
+
+async def save(connection: Connection, before: Instance, state: State, at: datetime) -> Instance:
+    """The instance's next version, with its tasks and candidates as they are now."""
+    values: dict[str, Any] = {
+        "state": state.to_json(),
+        "status": state.status,
+        "outcome": state.outcome,
+        "version": before.version + 1,
+        "changed_at": at,
+    }
+    if not state.live:
+        values["ended_at"] = at
+    await connection.execute(sa.update(_p).where(_p.c.id == before.id).values(**values))
+    await _save_tasks(connection, before, state, at)
+    return replace(before, state=state, version=before.version + 1)
+
+
+async def _save_tasks(connection: Connection, before: Instance, state: State, at: datetime) -> None:
+    for number, task in state.tasks.items():
+        earlier = before.state.tasks.get(number)
+        if earlier == task:
+            continue
+        if earlier is None:
+            await connection.execute(sa.insert(_t).values(**_new_task(before, state, task, at)))
+            found = await connection.fetch_value(_task_id(before.id, number))
+        else:
+            found = await connection.fetch_value(_task_id(before.id, number))
+            await connection.execute(sa.update(_t).where(_t.c.id == found).values(**_changing(task, at)))
+        offered = set(task.candidates) if task.status in ("open", "held") else set()
+        was = set() if earlier is None or earlier.status not in ("open", "held") else set(earlier.candidates)
+        for person in sorted(was - offered):
+            await connection.execute(sa.delete(_c).where(_c.c.person == UUID(person), _c.c.task == found))
+        for person in sorted(offered - was):
+            await connection.execute(sa.insert(_c).values(person=UUID(person), task=found))
+
+
+def _task_id(process: UUID, number: int) -> sa.Select[Any]:
+    return sa.select(_t.c.id).where(_t.c.process == process, _t.c.number == number)
+
+
+def _new_task(instance: Instance, state: State, task: Task, at: datetime) -> dict[str, Any]:
+    token = state.tokens.get(task.token) or instance.state.tokens.get(task.token)
+    subject = token.subject if token is not None else state.subject
+    return {
+        "id": uuid7(),
+        "process": instance.id,
+        "number": task.id,
+        "workflow": state.workflow,
+        "step": task.step,
+        "round": task.round,
+        "kind": task.kind,
+        "post": task.post,
+        "entity": subject.entity,
+        "record_id": UUID(subject.id),
+        "site": instance.site,
+        "opened_at": at,
+        **_changing(task, at),
+    }
+
+
+def _changing(task: Task, at: datetime) -> dict[str, Any]:
+    return {
+        "status": task.status,
+        "assignee": _id(task.assignee),
+        "behalf": _id(task.behalf),
+        "actor": _id(task.actor),
+        "outcome": task.outcome,
+        "comment": task.comment,
+        "done_at": at if task.status in ("done", "closed") else None,
+    }
+
+
+def _id(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
+
+
+def one_of(column: sa.Column[Any], ids: Iterable[UUID]) -> sa.ColumnElement[bool]:
+    """Whether an id is among these. Written out, because a list of ids binds differently on the two engines."""
+    return sa.or_(sa.false(), *(column == each for each in ids))
+
+
+# ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def set_clock(connection: Connection, process: UUID, clock: Clock) -> None:
+    """Write a timer's clock, new or changed."""
+    await drop_clock(connection, process, clock.number)
+    running = clock.running
+    await connection.execute(
+        sa.insert(_timer).values(
+            process=process,
+            number=clock.number,
+            token=clock.token,
+            share=clock.share,
+            budget=running.budget // _MICRO,
+            working=running.working,
+            used=running.used // _MICRO,
+            since=running.since,
+            calendar=clock.calendar,
+            due_at=clock.due_at,
+            trouble=clock.trouble,
+        )
+    )
+
+
+async def drop_clock(connection: Connection, process: UUID, number: int) -> None:
+    await connection.execute(sa.delete(_timer).where(_timer.c.process == process, _timer.c.number == number))
+
+
+async def clocks(connection: Connection, process: UUID) -> list[Clock]:
+    """Every running or standing timer of an instance."""
+    query = sa.select(
+        _timer.c.number,
+        _timer.c.token,
+        _timer.c.share,
+        _timer.c.budget,
+        _timer.c.working,
+        _timer.c.used,
+        _timer.c.since,
+        _timer.c.calendar,
+        _timer.c.due_at,
+        _timer.c.trouble,
+    ).where(_timer.c.process == process)
+    found = []
+    for number, token, share, budget, working, used, since, calendar, due_at, trouble in await connection.fetch(query):
+        running = Running(budget * _MICRO, bool(working), used * _MICRO, since)
+        found.append(Clock(number, token, share, running, calendar, due_at, trouble))
+    return found
+
+
+async def due_of_tasks(connection: Connection, process: UUID, step: str, due: datetime | None) -> None:
+    """When the open tasks of a step are due."""
+    mine = sa.and_(_t.c.process == process, _t.c.step == step, _t.c.status.in_(("open", "held")))
+    await connection.execute(sa.update(_t).where(mine).values(due_at=due))
+
+
+# ── waiting, telling, remembering ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def wait(connection: Connection, process: UUID, token: int, entity: str, verb: str, record: UUID) -> None:
+    await unwait(connection, process, token)
+    await connection.execute(
+        sa.insert(_wait).values(process=process, token=token, entity=entity, verb=verb, record_id=record)
+    )
+
+
+async def unwait(connection: Connection, process: UUID, token: int) -> None:
+    await connection.execute(sa.delete(_wait).where(_wait.c.process == process, _wait.c.token == token))
+
+
+async def waiting(connection: Connection, entity: str, verb: str, records: Iterable[UUID]) -> list[tuple[UUID, int]]:
+    """Who waits for an event about one of these records: instance and token."""
+    query = sa.select(_wait.c.process, _wait.c.token).where(
+        one_of(_wait.c.record_id, records), _wait.c.entity == entity, _wait.c.verb == verb
+    )
+    return [(row[0], row[1]) for row in await connection.fetch(query)]
+
+
+async def log(
+    connection: Connection,
+    process: UUID,
+    at: datetime,
+    what: str,
+    *,
+    actor: UUID | None = None,
+    behalf: UUID | None = None,
+    step: str = "",
+    task: int | None = None,
+    outcome: str = "",
+    comment: str = "",
+) -> None:
+    """A line of the timeline."""
+    await connection.execute(
+        sa.insert(_log).values(
+            id=uuid7(),
+            process=process,
+            at=at,
+            actor=actor,
+            behalf=behalf,
+            what=what,
+            step=step,
+            task=task,
+            outcome=outcome,
+            comment=comment,
+        )
+    )
+
+
+async def tell(
+    connection: Connection,
+    people: Iterable[UUID],
+    process: UUID,
+    about: str,
+    step: str,
+    at: datetime,
+    *,
+    task: int | None = None,
+    share: int = 0,
+    text: Bilingual | None = None,
+) -> None:
+    """A notice for each of these people."""
+    text = text or Bilingual()
+    for person in dict.fromkeys(people):
+        await connection.execute(
+            sa.insert(_notice).values(
+                id=uuid7(),
+                person=person,
+                process=process,
+                task=task,
+                about=about,
+                step=step,
+                share=share,
+                zh=text.zh,
+                en=text.en,
+                at=at,
+            )
+        )

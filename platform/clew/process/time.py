@@ -1,0 +1,146 @@
+"""Clocks of an instance: set, stopped, going on, due. Each running clock has a job that fires when it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from clew.kernel.diagnostics import Place
+from clew.kernel.errors import ClewError
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.processes import Step, TimeLimit
+from clew.metadata.working_time import PublishedYear, WorkingCalendar
+from clew.process import jobs, store
+from clew.process.calendar import WorkingTime
+from clew.process.clocks import Limit, Running, TimeUnit, begin
+from clew.process.store import Clock
+
+if TYPE_CHECKING:
+    from clew.process.handling import Handling
+
+PLAIN = ""
+"""The name of no calendar: only calendar days and hours can be counted."""
+
+
+async def set_timer(handling: Handling, number: int) -> None:
+    """Start a timer's clock. A calendar that does not reach so far is trouble to be seen to, never a reason to stop."""
+    state, unit = handling.state, handling.unit
+    timer = state.timers.get(number)
+    if timer is None:
+        return
+    token = state.tokens[timer.token]
+    step = handling.workflow.step(token.step)
+    site = await site_time(handling)
+    running, trouble = await _running(handling, step, timer.purpose, site)
+    clock = Clock(number, token.id, timer.share, running, site.calendar.name, None, trouble)
+    await arm(handling, clock, site)
+    if timer.purpose != "alert" or timer.share == 100:
+        await store.due_of_tasks(unit.connection, handling.instance.id, step.path, _full(running, site))
+
+
+async def arm(handling: Handling, clock: Clock, site: WorkingTime) -> None:
+    """Write a clock with the moment it is due, and ask for the job that fires it."""
+    due, trouble = None, clock.trouble
+    if not trouble:
+        try:
+            due = clock.running.due(site, clock.share)
+        except ClewError as error:
+            trouble = error.code
+    clock = replace(clock, due_at=due, trouble=trouble)
+    await store.set_clock(handling.unit.connection, handling.instance.id, clock)
+    if due is not None:
+        await jobs.ask_timer(handling.unit.connection, handling.instance.id, clock.number, due)
+
+
+async def stop(handling: Handling) -> None:
+    """Every clock of the instance stands still."""
+    site = await site_time(handling)
+    for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        stopped = replace(clock, running=_paused(clock.running, handling.unit.at, site), due_at=None)
+        await store.set_clock(handling.unit.connection, handling.instance.id, stopped)
+
+
+async def go_on(handling: Handling) -> None:
+    """Every clock goes on from where it stood."""
+    site = await site_time(handling)
+    for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        running = clock.running.resume(handling.unit.at)
+        await arm(handling, replace(clock, running=running, trouble=""), site)
+
+
+async def site_time(handling: Handling) -> WorkingTime:
+    """The working time of the case's site: its own calendar, else the default one, else none."""
+    blueprint = handling.engine.blueprint
+    code: str | None = None
+    site = handling.instance.site
+    known = blueprint.entities.get("site")
+    if site is not None and known is not None and "code" in known.fields:
+        table = handling.unit.engine.tables.current("site")
+        code = await handling.unit.connection.fetch_value(sa.select(table.c.code).where(table.c.id == site))
+    return WorkingTime(calendar_of(blueprint, code))
+
+
+def calendar_of(blueprint: Blueprint, site: str | None) -> WorkingCalendar:
+    """The calendar a site works by."""
+    calendars = blueprint.calendars.values()
+    own = next((each for each in calendars if site is not None and site in each.sites), None)
+    default = own or next((each for each in calendars if each.default), None)
+    if default is not None:
+        return default
+    return WorkingCalendar(PLAIN, Bilingual(), blueprint.project.time_zone, ((),) * 7, _NO_YEARS, Place("clew.yaml"))
+
+
+_NO_YEARS: Mapping[int, PublishedYear] = MappingProxyType({})
+
+
+async def _running(handling: Handling, step: Step, purpose: str, site: WorkingTime) -> tuple[Running, str]:
+    at = handling.unit.at
+    limit: TimeLimit | None = step.limit
+    if purpose == "wait" and step.wait is not None:
+        if step.wait.until is not None:
+            return await _until(handling, step, site)
+        limit = step.wait.limit
+    assert limit is not None
+    try:
+        return begin(Limit(limit.amount, TimeUnit(limit.unit)), at, site), ""
+    except ClewError as error:
+        return Running(timedelta(0), False, timedelta(0), at), error.code
+
+
+async def _until(handling: Handling, step: Step, site: WorkingTime) -> tuple[Running, str]:
+    """A clock that ends at a date or instant of the record."""
+    assert step.wait is not None
+    assert step.wait.until is not None
+    at = handling.unit.at
+    token = next(each for each in handling.state.tokens.values() if each.step == step.path)
+    entity = handling.unit.engine.blueprint.entities[token.subject.entity]
+    record = await handling.unit.lock(entity, UUID(token.subject.id))
+    found: Any = await handling.unit.judge.value(step.wait.until, entity, record) if record is not None else None
+    if isinstance(found, date) and not isinstance(found, datetime):
+        found = datetime.combine(found, time(), ZoneInfo(site.calendar.zone)).astimezone(UTC)
+    if found is None:
+        return Running(timedelta(0), False, timedelta(0), at), "NO_MOMENT"
+    return Running(max(found - at, timedelta(0)), False, timedelta(0), at), ""
+
+
+def _paused(running: Running, at: datetime, site: WorkingTime) -> Running:
+    try:
+        return running.pause(at, site)
+    except ClewError:
+        # The calendar does not say how this time was worked; what was counted so far stays.
+        return replace(running, since=None)
+
+
+def _full(running: Running, site: WorkingTime) -> datetime | None:
+    try:
+        return running.due(site)
+    except ClewError:
+        return None

@@ -1,0 +1,58 @@
+"""How the votes of an approval become one outcome. Pure counting, exact at every number of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from clew.metadata.processes import Approval, ApprovalMode, Outcome
+from clew.process.state import Task
+
+
+def wanted(approval: Approval, seats: int, all_agree: bool, enough: int | None) -> int:
+    """How many votes decide, of so many seats. `enough` is the value of the expression, where one is declared."""
+    if all_agree:
+        return seats
+    if approval.mode is ApprovalMode.ANY_SIGN:
+        return 1
+    if approval.enough is not None:
+        return min(approval.enough, seats)
+    if approval.share is not None:
+        return max(1, -(-approval.share * seats // 100))
+    if approval.enough_of is not None:
+        return seats if enough is None else max(1, min(enough, seats))
+    return seats
+
+
+def tally(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence[Task], needed: int) -> str | None:
+    """The outcome the votes have come to; None while it is open.
+
+    An outcome that is not against wins with `needed` votes for it, once everybody who must agree and everybody who was
+    added has voted for it. When none can win any more, the outcome against with most votes has won; if nobody voted
+    against, the voters have split and the first outcome against stands for that. A veto decides at once.
+    """
+    cast: dict[str, int] = {}
+    for vote in votes:
+        if vote.status == "done":
+            cast[vote.outcome] = cast.get(vote.outcome, 0) + 1
+            if vote.post in approval.veto and outcomes[vote.outcome].against:
+                return vote.outcome
+    pending = [each for each in votes if each.status in ("open", "held")]
+    possible = False
+    for name, outcome in outcomes.items():
+        if outcome.against:
+            continue
+        binding = [each for each in votes if each.kind == "added" or each.post in approval.must]
+        if any(each.status == "done" and each.outcome != name for each in binding):
+            continue
+        if cast.get(name, 0) + len(pending) < needed:
+            continue
+        if cast.get(name, 0) >= needed and not any(each in pending for each in binding):
+            return name
+        possible = possible or bool(pending)
+    if possible:
+        return None
+    against = [each for each, outcome in outcomes.items() if outcome.against]
+    if not against:
+        # Nothing can be decided against: the voters have split, and the first outcome named by most stands.
+        return max(cast, key=lambda name: cast[name], default=next(iter(outcomes)))
+    return max(against, key=lambda name: cast.get(name, 0))

@@ -1,0 +1,143 @@
+"""Tables of processes: what runs, who is asked, when time is up, what happened."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from clew.storage.system_metadata import metadata
+from clew.storage.types import Id, Instant, Integer, Json, Text, Truth
+
+process_definition = sa.Table(
+    "clew_process_definition",
+    metadata,
+    sa.Column("digest", Text(), primary_key=True),
+    sa.Column("workflow", Text(), nullable=False),
+    sa.Column("file", Text(), nullable=False),
+    sa.Column("source", Text(), nullable=False),
+    sa.Column("release", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+)
+process = sa.Table(
+    "clew_process",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("workflow", Text(), nullable=False),
+    sa.Column("definition", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("thread_id", Id()),
+    sa.Column("site", Id()),
+    sa.Column("status", Text(), nullable=False),  # running | suspended | ended | cancelled
+    sa.Column("outcome", Text(), nullable=False),
+    sa.Column("starter", Id(), nullable=False),
+    sa.Column("state", Json(), nullable=False),
+    sa.Column("version", Integer(), nullable=False),
+    sa.Column("parent", Id()),
+    sa.Column("parent_token", Integer()),
+    sa.Column("started_at", Instant(), nullable=False),
+    sa.Column("changed_at", Instant(), nullable=False),
+    sa.Column("ended_at", Instant()),
+    sa.Index("ix_clew_process__record", "record_id", "workflow"),
+    sa.Index("ix_clew_process__status", "status", "workflow"),
+    sa.Index("ix_clew_process__starter", "starter", "started_at"),
+    sa.Index("ix_clew_process__thread", "thread_id"),
+    sa.Index(
+        "ux_clew_process__live",
+        "record_id",
+        "workflow",
+        unique=True,
+        sqlite_where=sa.text("status IN ('running', 'suspended')"),
+        postgresql_where=sa.text("status IN ('running', 'suspended')"),
+    ),
+)
+task = sa.Table(
+    "clew_task",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("process", Id(), nullable=False),
+    sa.Column("number", Integer(), nullable=False),
+    sa.Column("workflow", Text(), nullable=False),
+    sa.Column("step", Text(), nullable=False),
+    sa.Column("round", Integer(), nullable=False),
+    sa.Column("kind", Text(), nullable=False),  # task | vote | added | copy
+    sa.Column("post", Text(), nullable=False),
+    sa.Column("status", Text(), nullable=False),  # open | held | done | closed
+    sa.Column("assignee", Id()),
+    sa.Column("behalf", Id()),
+    sa.Column("actor", Id()),
+    sa.Column("outcome", Text(), nullable=False),
+    sa.Column("comment", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("site", Id()),
+    sa.Column("opened_at", Instant(), nullable=False),
+    sa.Column("due_at", Instant()),
+    sa.Column("done_at", Instant()),
+    sa.Index("ux_clew_task__number", "process", "number", unique=True),
+    sa.Index("ix_clew_task__record", "record_id"),
+    sa.Index("ix_clew_task__due", "status", "due_at"),
+)
+task_candidate = sa.Table(
+    "clew_task_candidate",
+    metadata,
+    sa.Column("person", Id(), primary_key=True),
+    sa.Column("task", Id(), primary_key=True),
+    sa.Index("ix_clew_task_candidate__task", "task"),
+)
+"""Who may take an open task. Rows go when the task does."""
+process_timer = sa.Table(
+    "clew_process_timer",
+    metadata,
+    sa.Column("process", Id(), primary_key=True),
+    sa.Column("number", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("token", Integer(), nullable=False),
+    sa.Column("share", Integer(), nullable=False),
+    sa.Column("budget", Integer(), nullable=False),  # microseconds, working or plain
+    sa.Column("working", Truth(), nullable=False),
+    sa.Column("used", Integer(), nullable=False),
+    sa.Column("since", Instant()),  # null while it stands still
+    sa.Column("calendar", Text(), nullable=False),
+    sa.Column("due_at", Instant()),
+    sa.Column("trouble", Text(), nullable=False),
+)
+process_wait = sa.Table(
+    "clew_process_wait",
+    metadata,
+    sa.Column("process", Id(), primary_key=True),
+    sa.Column("token", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("verb", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Index("ix_clew_process_wait__event", "record_id", "entity", "verb"),
+)
+process_log = sa.Table(
+    "clew_process_log",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("process", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("actor", Id()),
+    sa.Column("behalf", Id()),
+    sa.Column("what", Text(), nullable=False),
+    sa.Column("step", Text(), nullable=False),
+    sa.Column("task", Integer()),
+    sa.Column("outcome", Text(), nullable=False),
+    sa.Column("comment", Text(), nullable=False),
+    sa.Index("ix_clew_process_log__process", "process", "at"),
+)
+notice = sa.Table(
+    "clew_notice",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("person", Id(), nullable=False),
+    sa.Column("process", Id(), nullable=False),
+    sa.Column("task", Integer()),
+    sa.Column("about", Text(), nullable=False),
+    sa.Column("step", Text(), nullable=False),
+    sa.Column("share", Integer(), nullable=False),
+    sa.Column("zh", Text(), nullable=False),
+    sa.Column("en", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("read_at", Instant()),
+    sa.Index("ix_clew_notice__person", "person", "read_at", "at"),
+)

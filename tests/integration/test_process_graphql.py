@@ -1,0 +1,147 @@
+"""Processes through GraphQL: my tasks, acting on them, the timeline, and nothing for who has no part in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.integration.process_world import Works, works
+from tests.integration.test_process_ncr import open_ncr
+
+from clew.api.engine import GraphQLEngine
+from clew.api.exchange import Caller, Question
+from clew.api.inputs import Inputs
+from clew.api.mutations import Mutations
+from clew.api.processes import ProcessFeature
+from clew.api.view import READ_FEATURES
+from clew.kernel.clock import SystemClock
+from clew.testing.databases import TestDatabase
+
+pytestmark = pytest.mark.anyio
+
+MINE = "{ myTasks { id step label outcomes sign fields post dueAt recordId } }"
+DECIDE = """mutation($task: ID!, $outcome: String!, $input: JSON, $comment: String) {
+  decideTask(task: $task, outcome: $outcome, input: $input, comment: $comment) {
+    process { id status at outcome tasks { step status } } replayed } }"""
+
+
+class Door:
+    """The API over the pack's plant, for whoever logs in."""
+
+    def __init__(self, made: Works) -> None:
+        self.made = made
+        commands = made.plant.commands
+        features = (*READ_FEATURES, Inputs(), Mutations(commands), ProcessFeature(made.processes))
+        plant = made.plant
+        self.engine = GraphQLEngine(plant.blueprint, plant.tables, plant.database, SystemClock(), features=features)
+
+    async def ask(self, login: str, document: str, **variables: Any) -> dict[str, Any]:
+        call = self.made.call(login)
+        answer = await self.engine.execute(Question(document, variables=variables), Caller(call.context, call.decision))
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+    async def do(self, login: str, document: str, **variables: Any) -> Any:
+        found = await self.ask(login, document, **variables)
+        assert "errors" not in found, found
+        [payload] = found["data"].values()
+        return payload
+
+    async def code(self, login: str, document: str, **variables: Any) -> str:
+        found = await self.ask(login, document, **variables)
+        code: str = found["errors"][0]["extensions"]["code"]
+        return code
+
+    async def decide(self, login: str, outcome: str = "done", given: Any = None, comment: str = "") -> Any:
+        (task,) = await self.do(login, MINE)
+        answer = await self.do(login, DECIDE, task=task["id"], outcome=outcome, input=given, comment=comment)
+        return answer["process"]
+
+
+@pytest.fixture
+async def door(database: TestDatabase) -> Door:
+    return Door(await works(await database.open()))
+
+
+async def test_a_nonconformance_through_the_api(door: Door) -> None:
+    ncr = await open_ncr(door.made)
+    (task,) = await door.do("ann", MINE)
+    assert (task["step"], task["label"], task["recordId"]) == ("contain", "Contain", str(ncr))
+    assert task["fields"] == ["containment", "evidence", "qty", "workOrder"]
+    assert task["dueAt"] is not None
+    await door.decide("ann", given={"containment": "隔离区"})
+    await door.decide("cid", given={"rootCause": "夹具磨损"})
+    (vote,) = await door.do("dan", MINE)
+    assert (vote["sign"], vote["post"]) == ("approval", "qa_manager")
+    assert {"rework", "scrap", "send_back"} <= set(vote["outcomes"])
+    await door.decide("eve", "scrap")
+    seen = await door.decide("dan", "scrap")
+    assert seen["at"] == ["execute"]
+    await door.decide("hal")
+    (instance,) = await door.do(
+        "gus", "query($r: ID!) { processesOf(record: $r) { status timeline { what step outcome actor } } }", r=str(ncr)
+    )
+    assert [each["step"] for each in instance["timeline"] if each["what"] == "decide"] == [
+        "contain",
+        "investigate",
+        "board",
+        "board",
+        "execute",
+    ]
+
+
+async def test_a_document_may_mix_records_and_tasks(door: Door) -> None:
+    await open_ncr(door.made)
+    found = await door.ask("ann", "{ __typename nonconformances { totalCount } t: myTasks { __typename step } }")
+    assert found["data"]["nonconformances"] == {"totalCount": 2}
+    assert found["data"]["t"] == [{"__typename": "ProcessTask", "step": "contain"}]
+    skipped = await door.ask(
+        "ann", "query($y: Boolean!) { myTasks @include(if: $y) { id } lots { totalCount } }", y=False
+    )
+    assert set(skipped["data"]) == {"lots"}
+
+
+async def test_who_has_no_part_finds_nothing(door: Door) -> None:
+    await open_ncr(door.made)
+    (task,) = await door.do("ann", MINE)
+    assert await door.do("hal", MINE) == []
+    given = {"task": task["id"], "outcome": "done", "input": {"containment": "x"}}
+    assert await door.code("hal", DECIDE, **given) == "NO_SUCH_PROCESS"
+    missing = {**given, "task": "0190c000-0000-7000-8000-00000000ffff"}
+    assert await door.code("hal", DECIDE, **missing) == "NO_SUCH_PROCESS", "as for a task that does not exist"
+    claim = "mutation($t: ID!) { claimTask(task: $t) { replayed } }"
+    assert await door.code("hal", claim, t=task["id"]) == "NO_SUCH_PROCESS"
+    assert await door.code("ann", DECIDE, task=task["id"], outcome="maybe") == "UNKNOWN_OUTCOME"
+    assert await door.code("ann", DECIDE, **{**given, "input": {"rootCause": "x"}}) == "OUTPUT_NOT_ASKED"
+    assert await door.code("ann", DECIDE, **{**given, "input": 3}) == "BAD_INPUT"
+
+
+async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
+    await open_ncr(door.made)
+    (task,) = await door.do("ann", MINE)
+    claim = "mutation($t: ID!) { claimTask(task: $t) { process { tasks { assignee } } } }"
+    claimed = await door.do("ann", claim, t=task["id"])
+    assert claimed["process"]["tasks"] == [{"assignee": str(door.made.people["ann"].id)}]
+    assert await door.do("bob", MINE) == []
+    release = "mutation($t: ID!) { releaseTask(task: $t) { replayed } }"
+    await door.do("ann", release, t=task["id"])
+    assert len(await door.do("bob", MINE)) == 1
+    instance = (await door.made.instances())[0]["id"]
+    copy = "mutation($p: ID!, $people: [ID!]!) { copyProcess(process: $p, people: $people) { replayed } }"
+    await door.do("ann", copy, p=str(instance), people=[str(door.made.people["gus"].id)])
+    (notice,) = await door.do("gus", "{ notices(unread: true) { id about process } }")
+    assert (notice["about"], notice["process"]) == ("copy", str(instance))
+    assert await door.do("gus", "mutation($i: ID!) { readNotice(id: $i) }", i=notice["id"]) is True
+    assert await door.do("gus", "{ notices(unread: true) { id } }") == []
+    suspend = 'mutation($p: ID!) { suspendProcess(process: $p, reason: "待供应商") { process { status } } }'
+    assert (await door.do("dan", suspend, p=str(instance)))["process"]["status"] == "suspended"
+    assert await door.code("ann", DECIDE, task=task["id"], outcome="done") == "PROCESS_SUSPENDED"
+    resume = "mutation($p: ID!) { resumeProcess(process: $p) { process { status } } }"
+    assert (await door.do("dan", resume, p=str(instance)))["process"]["status"] == "running"
+    cancel = (
+        'mutation($p: ID!) { cancelProcess(process: $p, reason: "误报") { process { status tasks { kind status } } } }'
+    )
+    ended = (await door.do("dan", cancel, p=str(instance)))["process"]
+    assert ended["status"] == "cancelled"
+    assert [each["status"] for each in ended["tasks"] if each["kind"] == "task"] == ["closed"]
