@@ -19,6 +19,7 @@ from clew.cli import (
     doctor,
     environment,
     exchange,
+    process,
     project,
     reference,
     release,
@@ -36,6 +37,7 @@ from clew.kernel.text import Locale
 _GROUPS = (
     project,
     check,
+    process,
     change,
     release,
     environment,

@@ -1,0 +1,77 @@
+"""`clew process map`: pictures of processes for people, and BPMN 2.0 for other tools."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clew.cli.options import AsJson, Lang, Project, situation
+from clew.cli.usage import WrongUsage
+from clew.cli.words import t
+
+
+class Form(StrEnum):
+    mermaid = "mermaid"
+    svg = "svg"
+    bpmn = "bpmn"
+
+
+class UnknownProcess(WrongUsage):
+    code = "UNKNOWN_PROCESS"
+    en = "There is no process {name}; there are: {known}."
+    zh = "没有流程 {name};现有:{known}。"
+
+
+class OneProcessOnly(WrongUsage):
+    code = "ONE_PROCESS_ONLY"
+    en = "{form} draws one process: name it. The map of all of them is Mermaid."
+    zh = "{form} 只绘制单个流程,请指定名称;全部流程的总图为 Mermaid。"
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help=t("Look at processes.", "查看流程。"))
+    app.add_typer(group, name="process")
+
+    @group.command("map", help=t("Draw one process, or the map of all.", "绘制单个流程,或全部流程的总图。"))
+    def draw(
+        name: Annotated[
+            str | None, typer.Argument(help=t("The process; all of them when left out.", "流程名称,不写则为全部。"))
+        ] = None,
+        form: Annotated[
+            Form, typer.Option("--form", help=t("mermaid, svg or bpmn.", "mermaid、svg 或 bpmn。"))
+        ] = Form.mermaid,
+        out: Annotated[
+            Path | None, typer.Option("--out", help=t("A file instead of the screen.", "写入文件而不是屏幕。"))
+        ] = None,
+        project: Project = None,
+        lang: Lang = None,
+        as_json: AsJson = False,
+    ) -> None:
+        from clew.metadata.load import load_folder
+        from clew.process.drawing import bpmn, mermaid, svg
+        from clew.runtime import ProjectInvalid
+
+        given = situation(project, None, None, lang, as_json)
+        loaded = load_folder(given.settings.project)
+        if loaded.blueprint is None:
+            raise ProjectInvalid(loaded.diagnostics)
+        workflows, locale = loaded.blueprint.workflows, given.terminal.locale
+        if name is None:
+            if form is not Form.mermaid:
+                raise OneProcessOnly(form=form.value)
+            text = mermaid.overview(loaded.blueprint, locale)
+        else:
+            workflow = workflows.get(name)
+            if workflow is None:
+                raise UnknownProcess(name=name, known=", ".join(workflows) or "–")
+            makers = {Form.mermaid: mermaid.swimlanes, Form.svg: svg.swimlanes, Form.bpmn: bpmn.export}
+            text = makers[form](workflow, locale)
+        if out is not None:
+            out.write_text(text, encoding="utf-8")
+            given.terminal.say(f"Wrote {out}", f"已写入 {out}")
+        elif not as_json:
+            typer.echo(text, nl=False)
+        given.terminal.emit(ok=True, process=name, form=form.value, file=str(out) if out else None, text=text)
