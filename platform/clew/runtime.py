@@ -311,11 +311,10 @@ def assemble(
     )
     decide = Deciding(blueprint, OPERATOR.id)
     reviews = access_review(commands, decide, made)
-    features = (*reviews, *api_features(commands, feed, database, made))
     people = AssignedStaff() if blueprint.policies is not None else OneOperator(OPERATOR.id)
     processes = Processes(database, blueprint, commands, people, str(found.number))
     moving.engine = processes
-    features = api_features(commands, feed, database, made, processes)
+    features = (*reviews, *api_features(commands, feed, database, made, processes))
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, features)
     return Runtime(
         found.number,
