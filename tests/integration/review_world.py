@@ -93,7 +93,9 @@ def project(roles: str = ROLES, separations: str = SEPARATIONS, **more: str) -> 
     """The mini project with policies."""
     loaded = load_folder(MINI)
     assert loaded.blueprint is not None
-    sources = {**loaded.blueprint.sources, "permissions/roles.yaml": roles, "permissions/separations.yaml": separations}
+    sources = {**loaded.blueprint.sources, "permissions/roles.yaml": roles}
+    if separations:
+        sources["permissions/separations.yaml"] = separations
     found = load_sources({**sources, **more})
     assert found.blueprint is not None, [f"{each.place} {each.message('en')}" for each in found.diagnostics]
     return found.blueprint

@@ -1,15 +1,20 @@
-"""`active: {sites, from}` on a rule of records: refused at the site where it is in force, nowhere else, not before."""
+"""`active: {sites, from}` on rules of records and on roles: in force at its sites and from its day, nowhere else."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
+from tests.integration.review_world import project as review_project
+from tests.integration.review_world import world
 from tests.integration.write_journey import MINI, a_lot, plant
 
+from clew.access.review.matrix import matrix
+from clew.kernel.errors import Forbidden
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder, load_sources
 from clew.records.errors import RuleBroken
+from clew.records.review.standing import Standings
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -44,3 +49,75 @@ async def test_not_before_its_day(database: TestDatabase) -> None:
         today = (await connection.now()).date()
     ahead = await plant(db, blueprint=project(f"{{sites: [SHA], from: {today + timedelta(days=2)}}}"))
     await ahead.commands.create(ahead.call, "lot", a_lot(ahead))
+
+
+STARTED = """
+role: starter
+label: {zh: 试点检验员, en: Pilot inspector}
+active: ACTIVE
+may:
+  lot: {read: always, update: "qty > 5"}
+  item: {read: always}
+never:
+  lot: {do: [reject]}
+---
+role: plain
+label: {zh: 普通, en: Plain}
+may:
+  lot: {read: "qty > 1", do: always}
+---
+policy_test: starter_updates
+as: {roles: [starter], sites: all}
+cases:
+  - {try: lot.update, given: {qty: 6}, expect: allow}
+  - {try: lot.update, given: {qty: 5}, expect: deny, because: condition}
+"""
+
+
+async def test_a_role_is_switched_on_site_by_site(database: TestDatabase) -> None:
+    """In the answers of the decision, which reads and commands ask, and in the words of a review."""
+    db = await database.open()
+    async with db.read() as connection:
+        today = (await connection.now()).date()
+    active = f"{{sites: [SHA], from: {today - timedelta(days=2)}}}"
+    made = await world(db, review_project(STARTED.replace("ACTIVE", active), ""))
+    await made.account("pia", "starter", "plain")
+    await made.lot("here")
+    await made.lot("there", "SUZ")
+
+    async def may(action: str, lot: str) -> bool:
+        async with made.database.read() as connection:
+            at = await connection.now()
+            question = made.review.question(action, "lot")
+            record = await made.review.record(connection, question.entity, str(made.lots[lot]))
+            known = await made.known(connection, "pia")
+            return (await Standings(made.review, connection, at).can(known, question, record)).allowed
+
+    assert (await may("update", "here"), await may("update", "there")) == (True, False)
+    # What it forbids is forbidden where it is in force only.
+    assert (await may("reject", "here"), await may("reject", "there")) == (False, True)
+    call = await made.call("pia")
+    await made.plant.commands.update(call, "lot", made.lots["here"], 1, {"supplier_lot": "A"})
+    with pytest.raises(Forbidden):
+        await made.plant.commands.update(call, "lot", made.lots["there"], 1, {"supplier_lot": "A"})
+    (cell,) = [each for each in matrix(made.review.judgement, ["starter"], ["lot"]) if each.action == "update"]
+    assert cell.when.en == (
+        f'code of site is "SHA", and today is not before {today - timedelta(days=2)}, and qty is more than 5'
+    )
+
+
+async def test_a_role_is_not_in_force_before_its_day(database: TestDatabase) -> None:
+    db = await database.open()
+    async with db.read() as connection:
+        today = (await connection.now()).date()
+    active = f"{{from: {today + timedelta(days=2)}}}"
+    made = await world(db, review_project(STARTED.replace("ACTIVE", active), ""))
+    await made.account("pia", "starter")
+    lot = await made.lot("here")
+    async with made.database.read() as connection:
+        at = await connection.now()
+        known = await made.known(connection, "pia")
+        for entity, record_id in (("lot", lot), ("item", made.plant.ids["RAW-1"])):
+            question = made.review.question("read", entity)
+            record = await made.review.record(connection, question.entity, str(record_id))
+            assert not (await Standings(made.review, connection, at).can(known, question, record)).allowed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -71,8 +71,9 @@ class Trial:
     """Runs the policy tests of one project."""
 
     def __init__(self, blueprint: Blueprint, judgement: Judgement | None = None) -> None:
-        self.blueprint = blueprint
-        self.unite = Unite(judgement or Judgement(blueprint))
+        assert blueprint.policies is not None
+        self.blueprint = replace(blueprint, policies=blueprint.policies.in_force())
+        self.unite = Unite(judgement or Judgement(self.blueprint))
         self._computed = {
             (entity.name, field.name): field.computed
             for entity in blueprint.entities.values()

@@ -7,7 +7,7 @@ out for each entity it covers, and a line entity that is not named itself is gra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class Clause:
     place: Place
     condition: Checked | None = None
     text: str = "always"
+    written: Clause | None = None
+    """The clause as it is written, where `active` of the role has been put before it."""
 
 
 Clauses = tuple[Clause, ...]
@@ -160,7 +162,27 @@ class Policies:
     reach: Mapping[str, Reach] = field(default_factory=lambda: MappingProxyType({}))
     """By entity; an entity without an entry belongs to no site and no family."""
 
+    def in_force(self) -> Policies:
+        """The same with every role in force everywhere: what policy tests try, whatever day and site it is."""
+        roles = {
+            name: replace(role, may=_as_written(role.may), never=_as_written(role.never))
+            for name, role in self.roles.items()
+        }
+        return replace(self, roles=MappingProxyType(roles))
+
     def lineage(self, role: str) -> tuple[Role, ...]:
         """The role and all it inherits from; empty for a role that does not exist."""
         found = self.roles.get(role)
         return tuple(self.roles[each] for each in found.lineage) if found else ()
+
+
+def _as_written(grants: Mapping[str, EntityGrants]) -> Mapping[str, EntityGrants]:
+    def plain(clauses: Clauses) -> Clauses:
+        return tuple(each.written or each for each in clauses)
+
+    return MappingProxyType(
+        {
+            name: replace(each, actions=MappingProxyType({key: plain(found) for key, found in each.actions.items()}))
+            for name, each in grants.items()
+        }
+    )

@@ -11,11 +11,13 @@ from types import MappingProxyType
 
 from clew.expressions.functions import SQL
 from clew.expressions.rewrite import both, through
+from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
+from clew.metadata.link.active import active_condition
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.project import Linking
 from clew.metadata.link.reach import reach_of
@@ -139,9 +141,30 @@ class _RoleLinker:
             own_families=spec.families == "own",
             signs=frozenset(each for one in family for each in one.signs),
             administer=frozenset(each for one in family for each in one.administer),
-            may=MappingProxyType(self._part(document, "may", spec.may)),
-            never=MappingProxyType(self._part(document, "never", spec.never)),
+            may=MappingProxyType(self._switched(document, self._part(document, "may", spec.may))),
+            never=MappingProxyType(self._switched(document, self._part(document, "never", spec.never))),
         )
+
+    def _switched(self, document: Document, found: dict[str, EntityGrants]) -> dict[str, EntityGrants]:
+        """With `active` before every clause, so that elsewhere and before its day the role says nothing."""
+        active = _spec(document).active
+        if active is None:
+            return found
+        node = find(document.node, "active")
+        if not active.sites and active.from_ is None:
+            self.linking.findings.add(rules.ACTIVE_EMPTY, node.place, path="active")
+            return found
+        switched = {}
+        for name, grants in found.items():
+            text = active_condition(self.entities, self.entities[name], active)
+            on = self.expressions.condition(text, node, name, "active") if text else None
+            switched[name] = grants if on is None else replace(
+                grants,
+                actions=MappingProxyType(
+                    {key: tuple(_when(on, text, each) for each in clauses) for key, clauses in grants.actions.items()}
+                ),
+            )
+        return switched
 
     def _part(self, document: Document, part: str, given: Mapping[str, ActionsSpec]) -> dict[str, EntityGrants]:
         """`may` or `never`, with `*` written out and lines granted as their owners."""
@@ -334,6 +357,13 @@ def _lifted(clauses: Clauses, line: Entity, owner: Entity) -> Clauses:
         else each
         for each in clauses
     )
+
+
+def _when(on: Checked, text: str, clause: Clause) -> Clause:
+    """The clause, where the role is switched on."""
+    if clause.condition is None:
+        return Clause(clause.place, on, text, clause)
+    return Clause(clause.place, both(on, clause.condition), f"{text} && ({clause.text})", clause)
 
 
 def _product(first: Clauses, second: Clauses) -> Clauses:

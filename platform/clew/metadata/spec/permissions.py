@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from clew.metadata.spec.entity import Meaning
+from clew.metadata.spec.others import ActiveSpec
 from clew.metadata.spec.words import NAME_PATTERN, Label, Name, OneOrMany, Path, Spec, Text, doc
 
 ALWAYS = "always"
@@ -114,6 +115,7 @@ class RoleSpec(Spec):
         "What it forbids, whatever other roles allow.", "无论其他角色如何均禁止的操作。", default={}
     )
     administer: tuple[Administered, ...] = doc("What of the platform it looks after.", "可管理的平台事项。", default=())
+    active: ActiveSpec | None = doc("Where and since when it is in force.", "生效的场所与日期。", default=None)
 
 
 class DutySpec(Spec):
