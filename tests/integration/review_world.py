@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder, load_sources
 from clew.records.commands import Call
+from clew.records.participants import Participant
 from clew.records.review.desk import ReviewDesk
 from clew.records.review.people import Known
 from clew.storage.engine import Connection, Database
@@ -159,9 +161,14 @@ class World:
         return await self.review.one(connection, login, await connection.now())
 
 
-async def world(database: Database, blueprint: Blueprint | None = None, hasher: Hasher | None = None) -> World:
+async def world(
+    database: Database,
+    blueprint: Blueprint | None = None,
+    hasher: Hasher | None = None,
+    participants: Sequence[Participant] = (),
+) -> World:
     blueprint = blueprint or project()
-    planted = await plant(database, blueprint=blueprint)
+    planted = await plant(database, blueprint=blueprint, participants=participants)
     identity = desk(
         database,
         SystemClock(),

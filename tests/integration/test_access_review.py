@@ -8,6 +8,8 @@ import pytest
 from tests.integration.review_world import ROLES, SEPARATIONS, World, project, world
 
 from clew.access.review.matrix import Cell, matrix
+from clew.records.duties import Duties
+from clew.records.errors import SeparationOfDuties
 from clew.records.review.difference import Change, Comparison, Difference, Side
 from clew.records.review.standing import Standing, Standings
 from clew.records.review.usage import breaches, orphans, unused
@@ -81,6 +83,37 @@ async def test_who_can_release_a_lot_and_why_others_cannot(database: TestDatabas
 
     able = await standing(made, "rob", "release", "lot", "other")
     assert (able.allowed, able.reasons) == (True, ())
+
+
+DUTIES = """
+separation: maker_is_not_releaser
+label: {zh: 建批与放行分离, en: Making apart from releasing}
+duties:
+  maker:    [{of: lot, do: [create]}]
+  releaser: [{of: lot, do: [release]}]
+"""
+
+
+async def test_an_earlier_duty_is_told(database: TestDatabase) -> None:
+    """What commands refuse by the ledger, the review says before anybody tries."""
+    roles = ROLES.replace('release: "created_by != user.id"', "release: always")
+    blueprint = project(roles, DUTIES)
+    assert blueprint.policies is not None
+    made = await world(await database.open(), blueprint, participants=[Duties(blueprint.policies)])
+    await made.account("ina", "qc_inspector", "releaser", sites=["SHA"])
+    await made.account("rob", "releaser", sites=["SHA"])
+    await made.lot("ina's", by="ina")
+    own = await standing(made, "ina", "release", "lot", "ina's")
+    assert [each.code for each in own.reasons] == ["duty"]
+    assert "Making apart from releasing: they did Lot: create at " in own.reasons[0].text.en
+    assert await who(made, "release", "ina's") == {"rob": ("releaser",)}
+    for login, refused in (("ina", True), ("rob", False)):
+        call = await made.call(login)
+        if refused:
+            with pytest.raises(SeparationOfDuties):
+                await made.plant.commands.transition(call, "lot", made.lots["ina's"], "release", 1)
+        else:
+            await made.plant.commands.transition(call, "lot", made.lots["ina's"], "release", 1)
 
 
 async def test_what_the_record_does_not_let_anybody_do(database: TestDatabase) -> None:

@@ -20,9 +20,10 @@ from clew.metadata.blueprint import Entity, FieldKind
 from clew.metadata.policies import Duty, Policies, Separation
 from clew.records.errors import SeparationOfDuties
 from clew.records.participants import Change, Quiet
-from clew.records.unit import Unit
+from clew.records.unit import Engine, Unit
 from clew.storage import system
 from clew.storage.dialects import any_of
+from clew.storage.engine import Connection
 from clew.storage.types import Id
 
 _t = system.duty
@@ -88,7 +89,7 @@ class Duties(Quiet):
         people: Sequence[Identity],
     ) -> None:
         row = await unit.connection.fetch_one(
-            _EARLIER,
+            EARLIER,
             {
                 "subjects": list(subjects),
                 "of": separation.name,
@@ -102,14 +103,14 @@ class Duties(Quiet):
         blueprint = unit.engine.blueprint
         raise SeparationOfDuties(
             separation=separation.label,
-            duty=_shown(unit, duty.entity, action),
-            earlier=_shown(unit, row[1], row[2]),
+            duty=duty_words(unit.engine, duty.entity, action),
+            earlier=duty_words(unit.engine, row[1], row[2]),
             subject=blueprint.entities[duty.subject].label,
             at=instant_text(row[3]),
         )
 
 
-_EARLIER = (
+EARLIER = (
     sa.select(*_COLUMNS)
     .where(
         any_of(_t.c.subject, "subjects"),
@@ -205,25 +206,37 @@ async def _write_down(
 
 async def _subjects(unit: Unit, change: Change, about: tuple[str, ...]) -> list[UUID]:
     """The records at the end of the way from the changed record, as the transaction sees them."""
-    entity, ids = change.entity, [change.id]
+    return await subjects_of(unit.engine, unit.connection, change.entity, change.id, change.new, about)
+
+
+async def subjects_of(
+    engine: Engine,
+    connection: Connection,
+    entity: Entity,
+    record: UUID,
+    known: Mapping[str, Any] | None,
+    about: tuple[str, ...],
+) -> list[UUID]:
+    """The records at the end of the way from a record, whose own fields may be `known`."""
+    ids = [record]
     for at, step in enumerate(about):
         if not ids:
             return []
         field = entity.fields.get(step)
-        if at == 0 and field is not None and field.kind is FieldKind.REF and change.new is not None:
-            value = change.new.get(step)
+        if at == 0 and field is not None and field.kind is FieldKind.REF and known is not None:
+            value = known.get(step)
             ids = [value] if value is not None else []
         else:
-            statement = unit.engine.remember(("duty", entity.name, step), _step(unit, entity, step))
-            rows = await unit.connection.fetch(statement, {"from_ids": ids})
+            statement = engine.remember(("duty", entity.name, step), _step(engine, entity, step))
+            rows = await connection.fetch(statement, {"from_ids": ids})
             ids = sorted({row[0] for row in rows if row[0] is not None})
         name = field.target if field is not None else entity.inverses[step].source
-        entity = unit.engine.blueprint.entities[name]
+        entity = engine.blueprint.entities[name]
     return ids
 
 
-def _step(unit: Unit, entity: Entity, step: str) -> Any:
-    tables = unit.engine.tables
+def _step(engine: Engine, entity: Entity, step: str) -> Any:
+    tables = engine.tables
 
     def build() -> Any:
         field = entity.fields.get(step)
@@ -237,7 +250,7 @@ def _step(unit: Unit, entity: Entity, step: str) -> Any:
             link = tables.link(entity.name, step)
             return sa.select(link.c.target).where(any_of(link.c.owner, "from_ids"))
         back = entity.inverses[step]
-        source = unit.engine.blueprint.entities[back.source].fields[back.field]
+        source = engine.blueprint.entities[back.source].fields[back.field]
         if source.kind is FieldKind.REF:
             there = tables.current(back.source)
             return sa.select(there.c.id).where(any_of(there.c[back.field], "from_ids"))
@@ -247,9 +260,9 @@ def _step(unit: Unit, entity: Entity, step: str) -> Any:
     return build
 
 
-def _shown(unit: Unit, entity: str, action: str) -> Bilingual:
+def duty_words(engine: Engine, entity: str, action: str) -> Bilingual:
     """A duty as people know it: what is done to what."""
-    known = unit.engine.blueprint.entities.get(entity)
+    known = engine.blueprint.entities.get(entity)
     if known is None:
         return Bilingual(f"{entity}·{action}", f"{entity}: {action}")
     move = known.transitions.get(action)

@@ -22,6 +22,7 @@ from clew.metadata.policies import DO
 from clew.metadata.schema import BlueprintSchema
 from clew.records.judge import Judge
 from clew.records.review.desk import Question, ReviewDesk, grant_for
+from clew.records.review.duty import excluded
 from clew.records.review.names import Names
 from clew.records.review.people import Known
 from clew.records.rows import Record
@@ -213,6 +214,9 @@ class Standings:
             found.append(Reason("derived", Bilingual("该实体的记录仅由过账产生", "its rows come only from postings")))
         if rows.startswith(DO):
             found += await self._transition(judge, known, question, record)
+        if not question.field:
+            excluding = excluded(self.desk, self.connection, known, question, record)
+            found += [Reason("duty", each) async for each in excluding]
         return allowed and not found, found
 
     async def _transition(self, judge: Judge, known: Known, question: Question, record: Record) -> list[Reason]:
