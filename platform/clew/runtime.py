@@ -24,6 +24,7 @@ from clew.access.loading import load_bundle
 from clew.api.access_review import AccessReview
 from clew.api.administration import Administration
 from clew.api.build import Feature
+from clew.api.decisions import Decisions
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
 from clew.api.inputs import Inputs
@@ -33,8 +34,11 @@ from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
 from clew.audit.trail import Trail
+from clew.identity import accounts
 from clew.identity.book import book_of
 from clew.identity.desk import Desk, desk
+from clew.identity.errors import SessionEnded
+from clew.identity.people import person_of
 from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
@@ -51,6 +55,7 @@ from clew.process.jobs import drain
 from clew.process.participant import ProcessParticipant
 from clew.process.staff import AssignedStaff, OneOperator
 from clew.records.commands import Call, Commands
+from clew.records.decisions.replay import Replayer
 from clew.records.duties import Duties
 from clew.records.feed import Feed
 from clew.records.participants import Participant
@@ -58,6 +63,8 @@ from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
 from clew.records.review.desk import ReviewDesk
 from clew.records.search import grams, sort_key
+from clew.records.signing.accounts import AccountProver, AccountSignatories
+from clew.records.signing.signer import RecordSigner
 from clew.records.staff import Staff
 from clew.records.watching import Watcher
 from clew.settings import Settings
@@ -65,7 +72,7 @@ from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
 from clew.storage.catalog import Catalog
 from clew.storage.change import Signer, TextForms, resume
-from clew.storage.engine import Database
+from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
 from clew.storage.promotion.environment import expect
 from clew.storage.releases import Release
@@ -121,6 +128,7 @@ class Runtime:
     clock: Clock
     desk: Desk
     processes: Processes
+    replayer: Replayer
     operator: Person = OPERATOR
 
     @property
@@ -308,14 +316,16 @@ def assemble(
         participants=participants,
         blobs=blobs,
         clock=clock,
+        signer=RecordSigner(AccountSignatories()),
     )
+    replayer = Replayer(commands.engine, lambda known: Deciding(known, OPERATOR.id), _person_now)
     decide = Deciding(blueprint, OPERATOR.id)
     reviews = access_review(commands, decide, made)
     people = AssignedStaff() if blueprint.policies is not None else OneOperator(OPERATOR.id)
     processes = Processes(database, blueprint, commands, people, str(found.number))
     moving.engine = processes
-    features = (*reviews, *api_features(commands, feed, database, made, processes))
-    graphql = GraphQLEngine(blueprint, tables, database, clock, options, features)
+    features = (*reviews, *api_features(commands, feed, database, made, processes, replayer))
+    graphql = GraphQLEngine(blueprint, tables, database, clock, options, features, blobs)
     return Runtime(
         found.number,
         blueprint,
@@ -328,7 +338,19 @@ def assemble(
         clock,
         made,
         processes,
+        replayer,
     )
+
+
+async def _person_now(connection: Connection, account: UUID) -> Person | None:
+    """Who an account is today: without roles when it is disabled, None when there is no such account."""
+    found = await accounts.find(connection, account)
+    if found is None:
+        return None
+    try:
+        return await person_of(connection, account, await connection.now())
+    except SessionEnded:
+        return Person(found.id, found.login, found.name, employee=found.employee)
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,12 +398,20 @@ def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database
 
 
 def api_features(
-    commands: Commands, feed: Feed, database: Database, desk: Desk | None = None, processes: Processes | None = None
+    commands: Commands,
+    feed: Feed,
+    database: Database,
+    desk: Desk | None = None,
+    processes: Processes | None = None,
+    replayer: Replayer | None = None,
 ) -> tuple[Feature, ...]:
     """What the API consists of, one generated feature each."""
+    replayed = replayer or Replayer(commands.engine, lambda known: Deciding(known, OPERATOR.id), _person_now)
     administration = (Administration(desk),) if desk is not None else ()
     running = (ProcessFeature(processes),) if processes is not None else ()
-    return (*READ_FEATURES, Inputs(), *administration, *running, Mutations(commands), Subscriptions(feed, database))
+    mutations = Mutations(commands, AccountProver(desk.credentials) if desk is not None else None)
+    decided = (mutations, Decisions(replayed))
+    return (*READ_FEATURES, Inputs(), *administration, *running, *decided, Subscriptions(feed, database))
 
 
 def access_review(commands: Commands, decide: Deciding, desk: Desk) -> tuple[Feature, ...]:

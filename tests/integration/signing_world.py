@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from clew.records.signing.signer import RecordSigner
 from clew.records.signing.verify import Verifier
 from clew.records.unit import Unit
 from clew.storage import system
-from clew.storage.engine import Database
+from clew.storage.engine import Connection, Database
 
 sys.path.insert(0, str(Path(__file__).parent))
 from write_journey import PERSON, Plant, a_lot, mini, plant
@@ -90,6 +90,19 @@ class Office:
     secrets: Secrets
     verifier: Verifier
 
+    async def session(self, *names: str) -> None:
+        """Sessions that are open; who holds them does not matter here."""
+
+        async def work(connection: Connection) -> None:
+            at = await connection.now()
+            for name in names:
+                row: dict[str, Any] = {"id": name, "account": PERSON.id, "data": {}, "epoch": 0}
+                row |= {"created_at": at, "seen_at": at}
+                row |= {"expires_at": at + timedelta(days=1), "revoked_at": None}
+                await connection.execute(sa.insert(system.session), row)
+
+        await self.plant.database.run_write(work)
+
     async def lot(self, **changes: Any) -> UUID:
         made = await self.plant.commands.create(self.plant.call, "lot", a_lot(self.plant, **changes))
         return made.id
@@ -141,7 +154,10 @@ class Office:
 async def office(database: Database, *objections: Objection, **options: Any) -> Office:
     people = everybody()
     made = await plant(database, signer=RecordSigner(people, objections), **options)
-    return Office(made, people, Secrets(made), Verifier(made.commands.engine, made.commands.engine.blobs))
+    found = Office(made, people, Secrets(made), Verifier(made.commands.engine, made.commands.engine.blobs))
+    if options.get("fresh", True):
+        await found.session("s1")
+    return found
 
 
 __all__ = ["OTHER", "PERSON", "Office", "People", "Secrets", "a_lot", "mini", "office", "uuid7"]

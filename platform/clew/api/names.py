@@ -14,6 +14,7 @@ SHARED_TYPES = (
     "SortDirection", "Voided", "MoneyInput", "TranslatedInput", "FileInput", "LinksInput", "RuleWarning", "BulkRow",
     "BulkMode", "Signature", "SignatureConnection",
     "SignatureEdge", "Signable", "SignatureInput",
+    "DecisionRecord", "DecisionCheck", "DecisionReplay", "DecisionVerdict", "DecisionDifference",
     "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
     "DateTimeFilter", "DurationFilter", "BooleanFilter", "MoneyFilter", "TranslatedFilter", "PresenceFilter",
     "String", "Int", "Float", "Boolean", "ID", "Decimal", "Date", "DateTime", "Duration", "BigInt", "JSON", "Cursor",
@@ -59,7 +60,8 @@ class Names:
         self.members: Mapping[str, Mapping[str, str]] = MappingProxyType(
             {entity.name: self._entity(entity) for entity in blueprint.entities.values()}
         )
-        self.queries.claim("node", "the platform")
+        for name in ("node", "decision", "decisionsOf"):
+            self.queries.claim(name, "the platform")
 
     def _entity(self, entity: Entity) -> Mapping[str, str]:
         who = f"entity {entity.name} ({entity.place})"

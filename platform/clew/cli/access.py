@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli import access_difference, access_people, access_review
+from clew.cli import access_difference, access_people, access_replay, access_review
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
 from clew.cli.usage import UnknownFormat
 from clew.cli.words import t
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
         conflicts_command
     )
     access_review.register(group)
+    access_replay.register(group)
     app.add_typer(group, name="access")
 
 

@@ -25,9 +25,9 @@ from clew.records.signing.signatories import Signatory
 from clew.records.unit import Unit
 from clew.storage.types import Id
 
-PEOPLE, PRINTED_NAME, MAY_SIGN = "employee", "printed_name", "may_sign"
-"""The entity of persons, and what it must say of a signer. `may_sign` is the project's own rule: identity verified and
-statement on file (domain F1)."""
+MAY_SIGN = "may_sign"
+"""The field of a person's record that says so: the project's own rule over identity verified and statement on file
+(domain F1). An entity of people without it has nobody who signs."""
 ACCOUNTS = "accounts"
 """Who administers accounts signs nothing."""
 PATH = "signature"
@@ -71,10 +71,14 @@ class AccountSignatories:
 
 async def _person(unit: Unit, employee: UUID | None) -> tuple[str, bool]:
     """The printed name and whether this person may sign, read under the transaction's isolation."""
-    entity = unit.engine.blueprint.entities.get(PEOPLE)
-    if employee is None or entity is None or MAY_SIGN not in entity.fields or PRINTED_NAME not in entity.fields:
+    blueprint = unit.engine.blueprint
+    if employee is None or blueprint.project.identity is None:
         return "", False
-    statements = unit.engine.statements.of(PEOPLE)
+    people = blueprint.project.identity.people
+    entity = blueprint.entities[people.entity]
+    if MAY_SIGN not in entity.fields:
+        return "", False
+    statements = unit.engine.statements.of(entity.name)
 
     def build() -> Any:
         mine = statements.current.c.id == sa.bindparam("of_person", type_=Id())
@@ -91,7 +95,7 @@ async def _person(unit: Unit, employee: UUID | None) -> tuple[str, bool]:
         may = record[MAY_SIGN] if known.computed is None else await unit.judge.value(known.computed, entity, record)
     except Undecidable:
         may = False
-    return str(record[PRINTED_NAME] or ""), may is True
+    return str(record[people.name] or ""), may is True
 
 
 def _held(person: Person, policies: Policies) -> Iterator[Role]:

@@ -1,0 +1,210 @@
+"""`clew access decisions`, `replay`, `checkpoints`: what was decided, whether it comes out again, and by what rules."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import typer
+
+from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.words import t
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from clew.records.decisions.checkpoints import Checkpoint
+    from clew.records.decisions.replay import Replay
+    from clew.records.decisions.stored import Stored
+
+FORMAT = 1
+DecisionId = Annotated[UUID, typer.Argument(metavar="DECISION", help=t("The decision's id.", "决策编号。"))]
+OfEntity = Annotated[str | None, typer.Option("--entity", help=t("Only this entity.", "仅此实体。"))]
+Outcome = Annotated[str | None, typer.Option("--outcome", help=t("allowed or refused.", "allowed 或 refused。"))]
+Days = Annotated[int, typer.Option("--days", min=1, help=t("Within these days.", "最近的天数。"))]
+Count = Annotated[int, typer.Option("--first", min=1, help=t("At most so many.", "最多条数。"))]
+
+
+def register(group: typer.Typer) -> None:
+    group.command("decisions", help=t("Decisions on regulated actions.", "受监管操作的决策。"))(decisions_command)
+    group.command("replay", help=t("Decide again: as known then, and now.", "重放决策:按当时与现在所知。"))(
+        replay_command
+    )
+    group.command("checkpoints", help=t("Every rule that decides a regulated action.", "所有合规检查点及其规则。"))(
+        checkpoints_command
+    )
+
+
+def decisions_command(
+    days: Days = 30,
+    outcome: Outcome = None,
+    first: Count = 200,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_decisions(given, days, outcome, first))
+    terminal = given.terminal
+    terminal.emit(format=FORMAT, decisions=[_stored_json(each) for each in found])
+    heads = [Bilingual("时间", "When"), Bilingual("操作", "Action"), Bilingual("结果", "Outcome"),
+             Bilingual("代码", "Code"), Bilingual("编号", "Id")]  # fmt: skip
+    terminal.table(
+        heads,
+        [
+            [f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.entity} {each.action}", each.outcome, each.code,
+             str(each.decision_id)]
+            for each in found
+        ],
+    )  # fmt: skip
+
+
+def replay_command(
+    decision: DecisionId,
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    found = asyncio.run(_replay(given, decision))
+    terminal = given.terminal
+    terminal.emit(format=FORMAT, **_replay_json(found))
+    stored, now = found.decision, found.now.outcome if found.now is not None else "-"
+    terminal.say(
+        f"{stored.entity} {stored.action}: {stored.outcome} {stored.code}; then {found.then.outcome}, now {now}.",
+        f"{stored.entity} {stored.action}:{stored.outcome} {stored.code};按当时 {found.then.outcome},按现在 {now}。",
+    )
+    rows = []
+    for each in found.then.answers:
+        later = found.now.answer(each.key) if found.now is not None else None
+        rows.append(
+            [each.kind, each.name, _held(each.held), _held(later.held) if later else "-",
+             " | ".join(each.conditions), " ".join(str(rule["at"]) for rule in each.rules)]
+        )  # fmt: skip
+    heads = [Bilingual("种类", "Kind"), Bilingual("名称", "Name"), Bilingual("当时", "Then"), Bilingual("现在", "Now"),
+             Bilingual("条件", "When"), Bilingual("规则", "Rule at")]  # fmt: skip
+    terminal.table(heads, rows)
+    for difference in found.differences:
+        terminal.say(
+            f"{difference.what} {difference.name}: {difference.then} → {difference.now}",
+            f"{difference.what} {difference.name}:{difference.then} → {difference.now}",
+        )
+    for problem in found.unfaithful:
+        terminal.say(f"Not as kept: {problem}", f"与存档不一致:{problem}")
+    if not found.faithful:
+        raise typer.Exit(1)
+
+
+def checkpoints_command(
+    entity: OfEntity = None,
+    project: Project = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, None, settings, lang, as_json)
+    from clew.access.loading import load_project
+    from clew.records.decisions.checkpoints import checkpoints
+    from clew.runtime import ProjectInvalid
+
+    loaded = load_project(given.settings.project)
+    if loaded.blueprint is None:
+        raise ProjectInvalid(loaded.diagnostics)
+    found = checkpoints(loaded.blueprint, entity)
+    terminal, locale = given.terminal, given.terminal.locale
+    terminal.emit(format=FORMAT, checkpoints=[_checkpoint_json(each) for each in found])
+    heads = [Bilingual("实体", "Entity"), Bilingual("操作", "Action"), Bilingual("种类", "Kind"),
+             Bilingual("规则", "Rule"), Bilingual("位置", "At"), Bilingual("说明", "Says")]  # fmt: skip
+    terminal.table(
+        heads,
+        [[each.entity, each.action, each.kind, each.rule, each.at, each.label.to(locale)] for each in found],
+    )
+
+
+async def _decisions(given: Situation, days: int, outcome: str | None, first: int) -> list[Stored]:
+    from datetime import timedelta
+
+    from clew.records.decisions import stored
+    from clew.runtime import open_runtime
+
+    host = await open_runtime(given.settings)
+    try:
+        async with host.database.read() as connection:
+            since = await connection.now() - timedelta(days=days)
+            return await stored.since(connection, since, first, outcome)
+    finally:
+        await host.close()
+
+
+async def _replay(given: Situation, decision: UUID) -> Replay:
+    from clew.records.decisions import stored
+    from clew.runtime import open_runtime
+
+    host = await open_runtime(given.settings)
+    try:
+        async with host.database.read() as connection:
+            return await host.current.replayer.replay(connection, await stored.one(connection, decision))
+    finally:
+        await host.close()
+
+
+def _held(held: bool) -> str:
+    return "✓" if held else "✗"
+
+
+def _stored_json(each: Stored) -> dict[str, Any]:
+    return {
+        "id": str(each.decision_id),
+        "at": each.at.isoformat(),
+        "outcome": each.outcome,
+        "code": each.code,
+        "action": each.action,
+        "entity": each.entity,
+        "record": str(each.record_id),
+        "row_version": each.row_version,
+        "account": str(each.account),
+        "release": each.release,
+        "policy": each.policy,
+    }
+
+
+def _replay_json(found: Replay) -> dict[str, Any]:
+    from clew.kernel.canonical import wire
+
+    def verdict(of: Any) -> Any:
+        if of is None:
+            return None
+        checks = [
+            {"kind": each.kind, "name": each.name, "held": each.held, "stage": each.stage, "again": each.again,
+             "conditions": list(each.conditions), "rules": [dict(rule) for rule in each.rules]}
+            for each in of.answers
+        ]  # fmt: skip
+        return {"outcome": of.outcome, "release": of.release, "policy": of.policy, "checks": checks}
+
+    return {
+        "decision": _stored_json(found.decision),
+        "faithful": found.faithful,
+        "unfaithful": list(found.unfaithful),
+        "then": verdict(found.then),
+        "now": verdict(found.now),
+        "differences": [
+            {"what": each.what, "name": each.name, "then": wire(each.then), "now": wire(each.now)}
+            for each in found.differences
+        ],
+    }
+
+
+def _checkpoint_json(each: Checkpoint) -> dict[str, Any]:
+    return {
+        "entity": each.entity,
+        "action": each.action,
+        "kind": each.kind,
+        "rule": each.rule,
+        "at": each.at,
+        "label": {"zh": each.label.to("zh"), "en": each.label.to("en")},
+        "roles": list(each.roles),
+    }
