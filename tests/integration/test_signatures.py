@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from clew.api.engine import GraphQLEngine
 from clew.api.exchange import Caller, Question
@@ -21,6 +23,7 @@ from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import Conflict, Forbidden
 from clew.records.errors import SignatureRequired, Stale
+from clew.records.exporting import Source, export_file
 from clew.records.signing.errors import (
     AlreadySigned,
     ComponentsMissing,
@@ -380,3 +383,36 @@ async def test_one_bad_signature_does_not_hide_a_good_one(desk: Office) -> None:
     first = (await desk.signatures())[0].record_id
     await _tamper(desk, f"UPDATE lot__history SET supplier_lot = 'X' WHERE id = '{first}' AND row_version = 2")
     assert len(await desk.problems()) == 1
+
+
+# ── exports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("format_", ["csv", "xlsx", "jsonl"])
+async def test_an_export_shows_the_signatures_of_its_records(desk: Office, tmp_path: Path, format_: Any) -> None:
+    """Printed name, time and meaning go with the records, and say which version they belong to (21 CFR 11.50(b))."""
+    made = desk.plant
+    signed, changed, other = [await desk.lot() for _ in range(3)]
+    await desk.release(signed)
+    await desk.release(changed)
+    await made.commands.update(made.call, "lot", changed, 2, {"exp_on": "2031-01-01"})
+    source = Source(
+        made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock(), "1"
+    )
+    file = tmp_path / f"lots.{format_}"
+    await export_file(source, "lot", file, format_)
+    if format_ == "csv":
+        with (tmp_path / "lots.signatures.csv").open(encoding="utf-8-sig", newline="") as opened:
+            _, *rows = [tuple(row) for row in csv.reader(opened)]
+    elif format_ == "xlsx":
+        _, *rows = load_workbook(file)["signatures"].iter_rows(values_only=True)
+    else:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        kept = [list(line.values())[1:] for line in lines if line["_entity"] == "signatures"]
+        rows = [tuple(json.dumps(value, ensure_ascii=False).strip('"') for value in line) for line in kept]
+    found = {(row[0], str(row[1]), row[2], row[3], row[4], row[11]) for row in rows}
+    assert found == {
+        (str(signed), "2", "true", "release", "王工", "true"),
+        (str(changed), "2", "false", "release", "王工", "true"),
+    }
+    assert str(other) not in {row[0] for row in rows}

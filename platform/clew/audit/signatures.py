@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from clew.audit.leaf import Circumstances, Leaf, make_leaf, verify_leaf
 from clew.kernel.canonical import canonical_json, wire
 from clew.storage import system
+from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row
 
 FORMAT = 1
@@ -115,6 +116,13 @@ _OF_RECORD = (
     .where(table.c.entity == sa.bindparam("of_entity", type_=table.c.entity.type))
     .order_by(table.c.signature_id)
 )
+_PAGE = 200
+_OF_RECORDS = (
+    sa.select(*_COLUMNS)
+    .where(any_of(table.c.record_id, "of_records"))
+    .where(table.c.entity == sa.bindparam("of_entity", type_=table.c.entity.type))
+    .order_by(table.c.signature_id)
+)
 _ONE = sa.select(*_COLUMNS).where(table.c.signature_id == sa.bindparam("of_id", type_=table.c.signature_id.type))
 _LAST = (
     sa.select(*_COLUMNS)
@@ -136,6 +144,19 @@ async def of_record(connection: Connection, entity: str, record_id: UUID) -> lis
     """All signatures of a record, oldest first."""
     rows = await connection.fetch(_OF_RECORD, {"of_record": record_id, "of_entity": entity})
     return [_signature(row) for row in rows]
+
+
+async def of_records(connection: Connection, entity: str, records: Sequence[UUID]) -> AsyncIterator[Signature]:
+    """The signatures of many records, record by record in the order given, each record's oldest first."""
+    for start in range(0, len(records), _PAGE):
+        page = records[start : start + _PAGE]
+        rows = await connection.fetch(_OF_RECORDS, {"of_records": list(page), "of_entity": entity})
+        found: dict[UUID, list[Signature]] = {}
+        for each in map(_signature, rows):
+            found.setdefault(each.record_id, []).append(each)
+        for record in page:
+            for each in found.get(record, ()):
+                yield each
 
 
 async def one(connection: Connection, signature_id: UUID) -> Signature | None:

@@ -98,6 +98,9 @@ class Duties(Quiet):
                 "employees": sorted({each.employee for each in people if each.employee is not None}),
             },
         )
+        if unit.trace is not None:
+            earlier = None if row is None else {"entity": row[1], "action": row[2], "at": row[3]}
+            unit.trace.fact("separation", separation.name, row is None, duty=duty.name, earlier=earlier)
         if row is None:
             return
         blueprint = unit.engine.blueprint

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
@@ -27,10 +28,14 @@ from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
+from clew.records import signed_sheet
 from clew.records.files import safe_cell
 from clew.records.query import plan as p
 from clew.records.query.run import fetch_records
 from clew.records.sheet import SEPARATOR, Column, columns, line_fields
+from clew.records.signed_sheet import Exported
+from clew.records.signing.verify import Verifier
+from clew.records.unit import Engine as RecordEngine
 from clew.storage.engine import Connection, Database
 from clew.storage.tables import Tables
 
@@ -109,17 +114,36 @@ async def _write(
         line = source.blueprint.entities[known.target]
         if source.decision.on(entity.name).sees(known.name) and source.decision.on(line.name).read.allowed:
             tables.append((known.name, line, export_columns(source, line)))
-    count = 0
+    count, signed = 0, list[Exported]()
     async with source.database.read() as connection:
         for name, each, shown in tables:
             writer.begin(name, each, shown)
-            async for row in _records(source, connection, each, shown, entity, chosen):
+            told = signed if each is entity and entity.states else None
+            async for row in _records(source, connection, each, shown, entity, chosen, told):
                 writer.row(row)
                 count += each is entity
                 if progress is not None and each is entity and count % PAGE == 0:
                     progress(count)
+        if entity.states:
+            await _write_signatures(source, connection, entity, writer, signed, chosen)
     writer.finish()
     return count
+
+
+async def _write_signatures(
+    source: Source, connection: Connection, entity: Entity, writer: Any, signed: list[Exported], chosen: Selection
+) -> None:
+    """The signatures of the records just written; an empty table too where there could be some."""
+    heads = [head.to(source.context.locale) for head in signed_sheet.HEADS.values()]
+    begun = any(move.sign is not None for move in entity.transitions.values())
+    if begun:
+        writer.table(signed_sheet.NAME, heads)
+    verifier = Verifier(RecordEngine(source.blueprint, source.tables, source.release))
+    async for row in signed_sheet.signed_rows(connection, verifier, entity, signed, chosen.as_of):
+        if not begun:
+            writer.table(signed_sheet.NAME, heads)
+            begun = True
+        writer.plain(row)
 
 
 def export_columns(source: Source, entity: Entity) -> tuple[Column, ...]:
@@ -157,8 +181,9 @@ async def _records(
     shown: Sequence[Column],
     root: Entity,
     chosen: Selection,
+    known: list[Exported] | None = None,
 ) -> AsyncIterator[list[Any]]:
-    """Every record in the order of its id, page by page."""
+    """Every record in the order of its id, page by page; `known` is told which."""
     after: str | None = None
     while True:
         found = await fetch_records(
@@ -173,6 +198,8 @@ async def _records(
         )
         nodes = found["rows"]["nodes"]
         for node in nodes:
+            if known is not None:
+                known.append(Exported(UUID(node["id"]), node.get("version")))
             yield [_value(column, node[f"c{at}"]) for at, column in enumerate(shown)]
         if len(nodes) < PAGE:
             return
@@ -183,6 +210,8 @@ def _plan(
     source: Source, entity: Entity, shown: Sequence[Column], root: Entity, chosen: Selection, follows: bool
 ) -> p.Plan:
     items: list[p.Item] = [p.Leaf("id", "id")]
+    if source.decision.on(entity.name).sees("row_version"):
+        items.append(p.Leaf("version", "row_version"))
     items += [_item(source, entity, column, f"c{at}") for at, column in enumerate(shown)]
     # Lines are chosen by their owner.
     wanted: list[p.Predicate] = [p.Holds(chosen.where)] if chosen.where else []
@@ -241,6 +270,14 @@ def _text(column: Column, value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
 
 
+def _plain_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return SEPARATOR.join(str(each) for each in value)
+    return "" if value is None else str(value)
+
+
 def _holds_text(column: Column) -> bool:
     """Whether a person may have typed the value, so that it could pass for a formula."""
     return column.leaf.kind in _TEXTUAL or column.field.kind is FieldKind.MANY
@@ -266,6 +303,16 @@ class _Csv:
         texts = ((column, _text(column, value)) for column, value in zip(self._columns, values, strict=True))
         self._writer.writerow([safe_cell(text) if _holds_text(column) else text for column, text in texts])
 
+    def table(self, name: str, heads: Sequence[str]) -> None:
+        """A file beside, of plain rows."""
+        self.finish()
+        self._open = self._path.with_suffix(f".{name}{self._path.suffix}").open("w", encoding="utf-8-sig", newline="")
+        self._writer = csv.writer(self._open)
+        self._writer.writerow(heads)
+
+    def plain(self, values: Sequence[Any]) -> None:
+        self._writer.writerow([safe_cell(_plain_text(each)) for each in values])
+
     def finish(self) -> None:
         if self._open is not None:
             self._open.close()
@@ -289,6 +336,14 @@ class _Excel:
         self._sheet.append(
             list(self._cells(_text(column, each) for column, each in zip(self._columns, values, strict=True)))
         )
+
+    def table(self, name: str, heads: Sequence[str]) -> None:
+        """A further sheet, of plain rows."""
+        self._sheet = self._book.create_sheet(name[:31])
+        self._sheet.append(list(self._cells(iter(heads))))
+
+    def plain(self, values: Sequence[Any]) -> None:
+        self._sheet.append(list(self._cells(_plain_text(each) for each in values)))
 
     def _cells(self, texts: Iterator[str]) -> Iterator[Any]:
         for text in texts:
@@ -314,6 +369,15 @@ class _JsonLines:
 
     def row(self, values: Sequence[Any]) -> None:
         record = {column.name: value for column, value in zip(self._columns, values, strict=True)}
+        text = json.dumps({"_entity": self._entity, **record}, ensure_ascii=False, separators=(",", ":"))
+        self._open.write(text + "\n")
+
+    def table(self, name: str, heads: Sequence[str]) -> None:
+        """Lines of plain objects."""
+        self._entity = name
+
+    def plain(self, values: Sequence[Any]) -> None:
+        record = dict(zip(signed_sheet.HEADS, values, strict=True))
         text = json.dumps({"_entity": self._entity, **record}, ensure_ascii=False, separators=(",", ":"))
         self._open.write(text + "\n")
 

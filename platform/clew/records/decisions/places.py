@@ -27,6 +27,9 @@ class Places:
             return [{"rule": each.name, "at": str(each.place)} for each in entity.rules if each.name == name]
         if kind == "frozen" and name == "void":
             return self._field("legal_hold", entity)
+        if kind == "separation" and self._blueprint.policies is not None:
+            known = self._blueprint.policies.separations.get(name)
+            return [] if known is None else [{"rule": known.name, "at": str(known.place)}]
         if kind == "frozen":
             return [{"rule": f"{entity.name}.frozen_from", "at": str(entity.place)}]
         return []

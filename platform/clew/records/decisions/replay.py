@@ -240,6 +240,8 @@ def _differences(decision: Stored, then: Verdict, now: Verdict | None) -> list[D
         later = now.answer(answer.key)
         if answer.stage == "after":
             continue
+        if later is None and not answer.again:
+            continue
         if later is None:
             found.append(Difference("rule", f"{answer.kind} {answer.name}", list(answer.conditions), None))
             continue

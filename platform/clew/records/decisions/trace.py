@@ -20,7 +20,7 @@ from clew.records.values import plain
 if TYPE_CHECKING:
     from clew.records.unit import Unit
 
-Kind = Literal["grant", "state", "guard", "reason", "frozen", "rule", "signature", "refusal"]
+Kind = Literal["grant", "state", "guard", "reason", "frozen", "rule", "signature", "separation", "refusal"]
 Stage = Literal["before", "after"]
 
 
