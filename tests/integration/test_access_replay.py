@@ -62,6 +62,8 @@ def test_decisions_are_listed_and_replayed(
         assert replayed["then"]["outcome"] == each["outcome"]
     names = {(each["what"], each["name"]) for each in replayed["differences"]}
     assert ("check", "state reject") in names, "a rejected lot is not rejected again"
+    code, signed = clew(capsys, "audit", "signatures", *options)
+    assert (code, signed["ok"], signed["signatures"]) == (0, True, 0)
     code, refused = clew(capsys, "access", "replay", str(lot[0]), *options)
     assert (code, refused["error"]["code"]) == (1, "NOT_FOUND")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clew.cli import audit_signatures
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
 from clew.cli.project import FileExists
 from clew.cli.usage import WrongUsage
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         "consistency", help=t("Whether one checkpoint continues another.", "核对后一检查点是否延续前一检查点。")
     )(consistency)
+    audit_signatures.register(group)
     group.command("alerts", help=t("What the watches raised.", "列出监视规则触发的警示。"))(alerts)
     group.command("export", help=t("Evidence of a record or a period.", "导出某记录或某时段的证据包。"))(export)
     group.command("checkpoint", help=t("Seal, sign and send a checkpoint now.", "立即封存、签署并送出检查点。"))(
