@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
+from clew.kernel.context import Context
 from clew.kernel.errors import ClewError
 from clew.metadata import naming
 from clew.metadata.blueprint import Origin
 from clew.records.intake import Reader
+from clew.records.signing.proven import Proof
 from clew.storage.open import open_database
 from clew.testing.databases import TestDatabase, in_thread
 
@@ -34,12 +36,19 @@ from write_journey import Plant, mini, plant
 pytestmark = pytest.mark.anyio
 
 
+class Trusting:
+    """Takes every secret for right; what a signature is worth is tested elsewhere."""
+
+    async def prove(self, context: Context, components: Mapping[str, str]) -> Proof:
+        return Proof(context.person.id, frozenset(components), SystemClock().now())
+
+
 class Door:
     """The GraphQL engine over a plant."""
 
     def __init__(self, made: Plant) -> None:
         self.plant = made
-        features = (*READ_FEATURES, Inputs(), Mutations(made.commands))
+        features = (*READ_FEATURES, Inputs(), Mutations(made.commands, Trusting()))
         self.engine = GraphQLEngine(made.blueprint, made.tables, made.database, SystemClock(), features=features)
 
     async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
@@ -92,8 +101,10 @@ async def test_a_mutation_answers_what_the_client_selects(door: Door) -> None:
     assert await door.refused(UPDATE, id=lot["id"], v=2, input={"qty": "3"}) == ("REASON_REQUIRED", ["reason"])
     early = {"expOn": "2020-01-01"}
     assert await door.refused(UPDATE, id=lot["id"], v=2, input=early) == ("RULE", ["input", "expOn"])
-    release = """mutation($id: ID!) { releaseLot(id: $id, rowVersion: 2) { lot { state history { action } } } }"""
-    released = await door.do(release, id=lot["id"])
+    release = """mutation($id: ID!, $s: SignatureInput!) {
+      releaseLot(id: $id, rowVersion: 2, signature: $s) { lot { state history { action } } } }"""
+    signature = {"digest": "d", "meaning": "release", "login": "wang", "password": "p"}
+    released = await door.do(release, id=lot["id"], s=signature)
     assert released["lot"]["state"] == "released"
     assert [each["action"] for each in released["lot"]["history"]][-1] == "create"
     void = 'mutation($id: ID!) { voidLot(id: $id, rowVersion: 3, reason: "double") { lot { rowVersion } } }'
