@@ -408,9 +408,9 @@ def api_features(
     """What the API consists of, one generated feature each."""
     replayed = replayer or Replayer(commands.engine, lambda known: Deciding(known, OPERATOR.id), _person_now)
     administration = (Administration(desk),) if desk is not None else ()
-    running = (ProcessFeature(processes),) if processes is not None else ()
-    mutations = Mutations(commands, AccountProver(desk.credentials) if desk is not None else None)
-    decided = (mutations, Decisions(replayed))
+    prover = AccountProver(desk.credentials) if desk is not None else None
+    running = (ProcessFeature(processes, prover),) if processes is not None else ()
+    decided = (Mutations(commands, prover), Decisions(replayed))
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, Subscriptions(feed, database))
 
 
