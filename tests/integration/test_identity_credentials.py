@@ -26,6 +26,7 @@ from clew.identity.secrets import Vault
 from clew.identity.totp import STEP_SECONDS
 from clew.kernel.errors import ClewError
 from clew.storage import system
+from clew.storage.errors import InsertOnly
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
@@ -219,6 +220,20 @@ async def test_a_login_is_never_given_again(database: TestDatabase) -> None:
     await case.desk.within(lambda connection, at: accounts.disable(connection, case.witness, BY_ADMIN, li, at, "left"))
     with pytest.raises(LoginTaken):
         await case.account("LI.WEI")
+
+
+async def test_no_account_goes_away(database: TestDatabase) -> None:
+    """Not by the platform and not by hand: who did something years ago stays known."""
+    case = await identity(database)
+    await case.account("li.wei")
+    for table in system.NEVER_DELETED:
+        async with case.desk.database.read() as connection:
+            count = await connection.fetch_value(sa.text(f"SELECT count(*) FROM {table}"))
+        if not count:
+            continue
+        with pytest.raises(InsertOnly):
+            async with case.desk.database.write() as connection:
+                await connection.run_sql(f"DELETE FROM {table}")
 
 
 async def test_a_generator_is_sealed_with_the_installations_key(database: TestDatabase) -> None:

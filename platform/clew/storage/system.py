@@ -512,7 +512,26 @@ def _create(table: sa.Table, dialect: DialectName, at: datetime) -> list[str]:
     statements += [compile_ddl(CreateIndex(index), dialect) for index in indexes]
     if table.name in INSERT_ONLY:
         statements += insert_only(table.name, dialect)
+    if table.name in NEVER_DELETED:
+        statements += never_deleted(table.name, dialect)
     return statements
+
+
+def never_deleted(table: str, dialect: DialectName) -> list[str]:
+    """Triggers that refuse DELETE, whoever asks."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {table}__no_delete BEFORE DELETE ON {table}"
+            f" BEGIN SELECT RAISE(ABORT, '{table} keeps its rows'); END"
+        ]
+    return [
+        "CREATE OR REPLACE FUNCTION clew_never_deleted() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION '% keeps its rows', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$",
+        f"CREATE TRIGGER {table}__no_delete BEFORE DELETE ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION clew_never_deleted()",
+        f"CREATE TRIGGER {table}__no_truncate BEFORE TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION clew_never_deleted()",
+    ]
 
 
 def insert_only(table: str, dialect: DialectName) -> list[str]:
