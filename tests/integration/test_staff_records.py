@@ -217,12 +217,18 @@ async def test_leaving_by_record_ends_everything(database: TestDatabase, tmp_pat
         await house.move("employee", li, "reinstate")
         proof = await desk.credentials.sign_in("li.wei", "correct horse battery", "")
         assert (await house.roles("li.wei")).roles == ("buyer",)
+        given = await house.ask(li, await house.create("duty", code="reader"))
+        await house.move("role_assignment", given, "activate")
+        assert (await house.roles("li.wei")).roles == ("buyer", "reader")
         await house.move("employee", li, "leave")
+        table = house.runtime.tables.current("role_assignment")
+        async with house.runtime.database.read() as connection:
+            assert await connection.fetch_value(sa.select(table.c.state).where(table.c.id == given)) == "revoked"
         with pytest.raises(SessionEnded):
             await house.roles("li.wei")
         async with house.runtime.database.read() as connection:
             found = await leaving.open_handovers(connection, account.id)
-        assert [each.what for each in found] == ["role:buyer", "position:PUR-01"]
+        assert [each.what for each in found] == ["role:buyer", "role:reader", "position:PUR-01"]
 
 
 def test_what_the_project_declares_is_checked(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from clew.identity.accounts import Account
 from clew.identity.assignments import Asked
 from clew.identity.desk import Desk
 from clew.identity.errors import NoAccount, NoAssignment
-from clew.metadata.blueprint import Assignments, Blueprint, Entity, Identity
+from clew.metadata.blueprint import Assignments, Blueprint, Entity, Identity, Transition
+from clew.records import verbs
 from clew.records.participants import Change, Quiet
 
 if TYPE_CHECKING:
@@ -75,10 +76,31 @@ class Staff(Quiet):
             also = await self._positions(unit, change.id)
             reason = unit.reason or str(state)
             await leaving.leave(self._desk.assignments, connection, context, account, unit.at, reason, also)
+            await self._close_given(unit, change.id)
         elif state in people.away:
             await accounts.disable(connection, witness, context, account, unit.at, unit.reason or str(state))
         elif was in people.away and not gone:
             await accounts.enable(connection, witness, context, account, unit.reason or str(state))
+
+    async def _close_given(self, unit: Unit, employee: UUID) -> None:
+        """The records that gave roles to somebody who has left end with them, by the project's own transition."""
+        assert self._declared is not None
+        given = self._declared.assignments
+        if given is None:
+            return
+        move = ending(self._blueprint.entities[given.entity], given)
+        if move is None:
+            return
+        table = unit.engine.tables.current(given.entity)
+        query = sa.select(table.c.id, table.c.row_version).where(
+            table.c[given.person] == employee, table.c.state.in_(list(move.sources)), table.c.voided_at.is_(None)
+        )
+        before, unit.elevated = unit.elevated, True
+        try:
+            for record, version in await unit.connection.fetch(query.order_by(table.c.id)):
+                await verbs.transition(unit, given.entity, record, move.name, version)
+        finally:
+            unit.elevated = before
 
     async def _account(self, unit: Unit, employee: UUID, login: str) -> Account | None:
         found = await accounts.by_employee(unit.connection, employee)
@@ -193,6 +215,16 @@ class Staff(Quiet):
             value = await unit.connection.fetch_value(sa.select(table.c[step]).where(table.c.id == value))
             field = self._blueprint.entities[field.target].fields[step]
         return value
+
+
+def ending(entity: Entity, given: Assignments) -> Transition | None:
+    """The transition by which an assignment ends for a reason: unsigned, out of a state in which it counts."""
+    found = [
+        each
+        for each in entity.transitions.values()
+        if each.sign is None and each.target not in given.active and set(each.sources) & set(given.active)
+    ]
+    return next((each for each in found if each.reason), found[0] if found else None)
 
 
 def _moment(unit: Unit, value: date | datetime, *, last: bool = False) -> datetime:
