@@ -228,7 +228,7 @@ async def test_leaving_by_record_ends_everything(database: TestDatabase, tmp_pat
             await house.roles("li.wei")
         async with house.runtime.database.read() as connection:
             found = await leaving.open_handovers(connection, account.id)
-        assert [each.what for each in found] == ["role:buyer", "role:reader", "position:PUR-01"]
+        assert [each.what for each in found] == ["role:reader", "role:buyer", "position:PUR-01"]
 
 
 def test_what_the_project_declares_is_checked(tmp_path: Path) -> None:
