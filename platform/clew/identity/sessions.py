@@ -167,18 +167,23 @@ async def require(connection: Connection, context: Context, at: datetime) -> Non
     """For what is written: the caller's session holds in this very transaction. Raises SessionEnded."""
     if context.session is None:
         return
-    args = {"s_id": context.session, "s_epoch": context.epoch, "s_at": at}
-    if not await connection.fetch_value(_HOLDS, args):
+    if not await connection.fetch_value(_HOLDS, asked(context, at)):
         raise SessionEnded
 
 
-_HOLDS = sa.select(
-    holds(
-        sa.bindparam("s_id", type_=_s.c.id.type),
-        sa.bindparam("s_epoch", type_=_s.c.epoch.type),
-        sa.bindparam("s_at", type_=_s.c.expires_at.type),
-    )
+def asked(context: Context, at: datetime) -> dict[str, Any]:
+    """The arguments of `HELD`."""
+    return {"s_id": context.session, "s_epoch": context.epoch, "s_at": at}
+
+
+_HOLDING_NOW = holds(
+    sa.bindparam("s_id", type_=_s.c.id.type),
+    sa.bindparam("s_epoch", type_=_s.c.epoch.type),
+    sa.bindparam("s_at", type_=_s.c.expires_at.type),
 )
+_HOLDS = sa.select(_HOLDING_NOW)
+HELD = sa.case((_HOLDING_NOW, 1), else_=0)
+"""1 while the caller's session holds, else 0: for a statement that also writes."""
 _OPEN = sa.select(*_COLUMNS).where(
     _s.c.id == sa.bindparam("s_id", type_=_s.c.id.type),
     _s.c.revoked_at.is_(None),

@@ -263,7 +263,7 @@ class Commands:
         digest = ""
         if call.idempotency_key is not None:
             digest = idempotency.request_digest(asked[0], *asked[1:], call.reason)
-        outcome = await self._run(call, digest, done, replay, _kept)
+        outcome = await self._run(call, digest, done, replay, _kept, simple=asked[0] == "create")
         if read_back is None:
             return outcome
         try:
@@ -282,10 +282,11 @@ class Commands:
         *,
         elevated: bool = False,
         dry: bool = False,
+        simple: bool = False,
     ) -> T:
         """Begin, work, flush, commit; begin again when numbers have to be fetched or a rival came first."""
         self.refusals.ready()
-        run = _Run(self, call, asked, work, replay, keep, elevated, dry)
+        run = _Run(self, call, asked, work, replay, keep, elevated, dry, simple)
         if call.idempotency_key is not None:
             idempotency.check_key(call.idempotency_key)
         for _ in range(_RESTARTS):
@@ -308,6 +309,10 @@ class Commands:
                 if fault.table not in (ledger.name, outside.name):
                     raise
             except (ClewError, _Undo) as error:
+                if run.later:
+                    # It was refused before anything looked at the session: only its holder may know why.
+                    async with self.database.read() as connection:
+                        await sessions.require(connection, call.context, self.clock.now())
                 await self._keep_refusals(run)
                 # Whether a commit that could not be acknowledged has happened is unknown: its numbers are not reused.
                 if not isinstance(error, Unavailable) or isinstance(error, DatabaseBusy):
@@ -339,15 +344,25 @@ class _Run:
     elevated: bool
     dry: bool = False
     """Nothing was to be written, so nothing is decided either."""
+    simple: bool = False
+    """One new record: it may be one statement."""
     floor: datetime | None = None
     unit: Unit | None = field(default=None)
     refused: list[dict[str, Any]] = field(default_factory=list)
     """Refusals within work that went on without them (rows of an import)."""
 
+    @property
+    def later(self) -> bool:
+        """A command that may be one statement looks at the session in that statement instead of before it."""
+        one = self.simple and self.call.idempotency_key is None and self.call.context.session is not None
+        return one and self.commands.database.dialect == "postgresql"
+
     async def attempt(self, connection: Connection) -> Any:
         self.give_back()
         person, key = self.call.context.person.id, self.call.idempotency_key
-        await sessions.require(connection, self.call.context, self.commands.clock.now())
+        moment = self.commands.clock.now()
+        if not self.later:
+            await sessions.require(connection, self.call.context, moment)
         if key is not None and self.replay is not None:
             kept = await idempotency.known_answer(connection, person, key, self.asked)
             if kept is not None:
@@ -359,6 +374,7 @@ class _Run:
             self.commands.engine, connection, call.context, call.decision, at, call.reason, call.foreign, self.elevated
         )
         unit.keyed, unit.signing = key is not None, call.signing
+        unit.session_at = moment if self.later else None
         self.unit = unit
         done = await self.work(unit)
         await unit.flush()

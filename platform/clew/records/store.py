@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from clew.identity import sessions
+from clew.identity.errors import SessionEnded
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field
 from clew.records.errors import BadReference, Duplicate, Missing, Referenced
@@ -63,14 +65,17 @@ async def insert_later(
 
 async def insert_waiting(unit: Unit, row: Waiting, trail: Mapping[str, Any]) -> None:
     """Row, version, leaf, event and their queues if every reference holds: one round trip."""
-    shape = shape_of(unit, row.asked)
+    shape, looks = shape_of(unit, row.asked), unit.session_at is not None
 
     def build() -> Any:
         rows = (*unit.engine.statements.of(row.entity.name).rows, *unit.engine.statements.rows)
-        return insert_if(counts_of(unit, row.asked), rows)
+        counts = counts_of(unit, row.asked)
+        return insert_if(counts.add_columns(sessions.HELD.label("session")) if looks else counts, rows)
 
-    statement = unit.engine.remember(("whole", row.entity.name, *shape), build)
+    statement = unit.engine.remember(("whole", row.entity.name, looks, *shape), build)
     args = {**arguments(unit, row.asked), **row.args, **trail}
+    if unit.session_at is not None:
+        args |= {**sessions.asked(unit.context, unit.session_at), f"n_{len(row.asked)}": 1}
     say = unit.connection.fetch if unit.keyed else unit.connection.fetch_last
     try:
         async with in_words(unit, row.entity, row.path):
@@ -78,8 +83,11 @@ async def insert_waiting(unit: Unit, row: Waiting, trail: Mapping[str, Any]) -> 
     except Exception as error:
         number_was_taken(unit, row.entity, row.number, error)
         raise
+    if looks and counts[0][len(row.asked)] != 1:
+        raise SessionEnded
+    unit.session_at = None
     if row.asked:
-        judge_counts(unit, row.asked, counts[0])
+        judge_counts(unit, row.asked, counts[0][: len(row.asked)])
 
 
 def number_was_taken(unit: Unit, entity: Entity, made: Field | None, error: Exception) -> None:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from clew.access.decision import Decision, EntityAccess, Grant
 from clew.audit.leaf import Circumstances, Leaf, make_leaf
+from clew.identity import sessions
 from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.ids import uuid7
@@ -162,6 +163,8 @@ class Unit:
     """Set by rooms above for effects the process makes itself; grants are not asked then."""
     alone: bool = False
     """The unit is one command and has written nothing: if its record is one row, that may wait for the end."""
+    session_at: datetime | None = None
+    """When set, nobody has looked yet whether the caller's session holds at this moment: whoever writes does."""
     keyed: bool = False
     """The command's answer is kept under an idempotency key, after everything else."""
     signing: Signing | None = None
@@ -365,6 +368,9 @@ class Unit:
 
     async def flush(self) -> None:
         """Store trail and events; the last thing a unit does before its commit."""
+        if self.session_at is not None and self.waiting is None:
+            await sessions.require(self.connection, self.context, self.session_at)
+            self.session_at = None
         for finish in self.at_end:
             await finish()
         circumstances = Circumstances(self.at, self.context, self.engine.release, self.reason)
