@@ -94,7 +94,8 @@ async def sdl(blueprint: Blueprint, locale: Locale) -> str:
     from clew.kernel.clock import SystemClock
     from clew.records.commands import Commands
     from clew.records.feed import Feed
-    from clew.runtime import api_features
+    from clew.runtime import api_features, identity_desk, identity_parts
+    from clew.settings import Settings
     from clew.storage.catalog import Catalog
     from clew.storage.open import open_database
     from clew.storage.tables import Tables
@@ -103,7 +104,8 @@ async def sdl(blueprint: Blueprint, locale: Locale) -> str:
     database = await open_database("sqlite://", clock=clock)
     try:
         tables = Tables(blueprint, Catalog.first(blueprint), database.dialect)
-        features = api_features(Commands(database, blueprint, tables), Feed(database, clock), database)
+        desk = identity_desk(identity_parts(Settings()), blueprint, database, clock)
+        features = api_features(Commands(database, blueprint, tables), Feed(database, clock), database, desk)
         return Views(blueprint, features).view(permit_all(blueprint), locale).sdl()
     finally:
         await database.close()
