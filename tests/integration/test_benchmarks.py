@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import data, run
+from benchmarks import data, growth, run
 
 from clew.testing.databases import TestDatabase
 
@@ -24,3 +24,9 @@ def test_the_limit_and_the_platform_answer_alike(
         live = {name: (known[name], *stack.enter_context(run.running(known[name], url))) for name in ("bare", "clew")}
         for case in ("by_id", "list", "nested", "insert"):
             assert set(run.ask_the_same(live, case, SIZE, tmp_path)) == {"bare", "clew"}
+
+
+def test_growth_is_measured_from_import_to_reload() -> None:
+    measured = growth.in_own_process(run.HERE / "project")
+    assert measured["entities"] == 6
+    assert min(measured.values()) > 0
