@@ -107,7 +107,7 @@ def _input(build: Build, entity: Entity, suffix: str, *, creating: bool) -> Call
         if suffix == LINE_UPDATE:
             found["id"] = build.input(required(scalars.ID.type))
         for field in input_fields(build, entity, creating=creating):
-            type_ = _field_type(build, entity, field, creating=creating)
+            type_ = input_type(build, entity, field, creating=creating)
             if creating and _must_be_given(field):
                 type_ = required(type_)
             found[naming.field_name(field.name)] = build.input(type_, field.name, build.text(field.help, field.label))
@@ -122,7 +122,8 @@ def _must_be_given(field: Field) -> bool:
     return field.required and field.default is None and field.name != "site"
 
 
-def _field_type(build: Build, entity: Entity, field: Field, *, creating: bool) -> Any:
+def input_type(build: Build, entity: Entity, field: Field, *, creating: bool) -> Any:
+    """How a field is given. KeyError when the caller's view lacks what it consists of."""
     match field.kind:
         case FieldKind.REF:
             return scalars.ID.type

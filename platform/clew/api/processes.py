@@ -12,12 +12,15 @@ from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectTyp
 
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
+from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
+from clew.api.process_steps import start_name, step_arguments, step_name, step_types
 from clew.api.signing import ARGUMENT, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
 from clew.metadata import naming
+from clew.metadata.processes import Step, Workflow
 from clew.process import reading, words
 from clew.process.engine import TASK, WHAT, Done, Processes
 from clew.process.errors import NoSuchProcess
@@ -56,8 +59,16 @@ class ProcessFeature:
             build.names.types.claim(name, "workflows")
         for name in QUERIES:
             build.names.queries.claim(name, "workflows")
+        for workflow in build.blueprint.workflows.values():
+            owner = f"workflow {workflow.name} ({workflow.place})"
+            build.names.mutations.claim(start_name(workflow), owner)
+            for _, step in workflow.walk():
+                if step.kind.human:
+                    build.names.mutations.claim(step_name(workflow, step), owner)
+        yield from step_types(build)
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
+        build.extend("Mutation", lambda: self._steps(build))
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +115,7 @@ class ProcessFeature:
         reason = {"reason": GraphQLArgument(required(text))}
         key = {"idempotencyKey": GraphQLArgument(text)}
         flag = GraphQLArgument(scalars.BOOLEAN.type, default_value=False)
-        decide = {
+        decision = {
             **task,
             "outcome": GraphQLArgument(required(text)),
             "input": GraphQLArgument(scalars.JSON.type),
@@ -123,7 +134,7 @@ class ProcessFeature:
             "startProcess": field(_start, start, "发起流程", "Start a process about a record"),
             "claimTask": field(_task(words.Claim), task, "认领", "Take a task of a group"),
             "releaseTask": field(_task(words.Unclaim), task, "退回组任务", "Give a task back to its group"),
-            "decideTask": field(_decide, decide, "办理任务", "Complete a task or cast a vote"),
+            "decideTask": field(decide, decision, "办理任务", "Complete a task or cast a vote"),
             "addSigner": field(_add_signer, {**task, **person, "after": flag}, "加签", "Ask one person more"),
             "transferTask": field(_transfer(False), {**task, **person}, "转办", "Give a task to another"),
             "delegateTask": field(_transfer(True), {**task, **person}, "委托", "Have another act for me"),
@@ -147,6 +158,28 @@ class ProcessFeature:
                 {"id": GraphQLArgument(identity)},
             ),
         }
+
+
+    def _steps(self, build: Build) -> dict[str, GraphQLField]:
+        """One mutation for starting each process and one for each of its tasks, with the step's own outcomes and
+        fields. An instance of an earlier definition is served by `decideTask`."""
+        identity, text = required(scalars.ID.type), scalars.TEXT.type
+        found: dict[str, GraphQLField] = {}
+        for workflow in build.blueprint.workflows.values():
+            start = {"record": GraphQLArgument(identity), "idempotencyKey": GraphQLArgument(text)}
+            spec = ActSpec(self._processes, self._prover, start_of(workflow.name))
+            found[start_name(workflow)] = build.field(
+                build.type("ProcessCommandPayload"), spec, build.text(workflow.label), start
+            )
+            for flow, step in workflow.walk():
+                if not step.kind.human:
+                    continue
+                arguments = step_arguments(build, workflow, flow, step)
+                spec = ActSpec(self._processes, self._prover, step_act(workflow, step))
+                found[step_name(workflow, step)] = build.field(
+                    build.type("ProcessCommandPayload"), spec, build.text(step.help, step.label), arguments
+                )
+        return found
 
 
 Find = Callable[[Processes, Call, Connection], Awaitable[Any]]
@@ -258,7 +291,27 @@ async def _start(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     return await spec.processes.start(command, call.arguments["workflow"], call.arguments["record"])
 
 
-async def _decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+def start_of(workflow: str) -> Act:
+    async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+        return await spec.processes.start(command, workflow, call.arguments["record"])
+
+    return act
+
+
+def step_act(workflow: Workflow, step: Step) -> Act:
+    """Decides a task of this step; any other task is refused as if it did not exist."""
+
+    async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+        async with spec.processes.database.read() as connection:
+            task = await reading.task(connection, call.arguments["task"])
+        if task is None or (task["workflow"], task["step"]) != (workflow.name, step.path):
+            raise NoSuchProcess(what=TASK)
+        return await decide(spec, call, command)
+
+    return act
+
+
+async def decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     args = call.arguments
     refuse_written_secrets(call.selected)
     given = args.get("input") or {}
@@ -271,8 +324,8 @@ async def _decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
         raise BadInput(path=["input"], what=Bilingual("input 须为对象。", "input must be an object."))
     if args.get("signature") is not None:
         command = replace(command, signing=await _proven(spec.prover, call))
-    known = {naming.field_name(each): each for each in spec.processes.blueprint.entities[task["entity"]].fields}
-    fields = {known.get(str(name), str(name)): value for name, value in given.items()}
+    entity = spec.processes.blueprint.entities[task["entity"]]
+    fields = given_record(spec.processes.blueprint, entity, {str(name): value for name, value in given.items()})
     return await spec.processes.decide(command, args["task"], args["outcome"], fields, args.get("comment") or "")
 
 
