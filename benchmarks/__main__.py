@@ -1,4 +1,5 @@
-"""All benchmarks one after the other: reads and creates side by side with the peers, then growth with entities.
+"""All benchmarks one after the other: reads and creates side by side with the peers, then what
+permissions cost, then growth with entities.
 
     python -m benchmarks [options of benchmarks.run]
 """
@@ -7,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import growth, run
+from benchmarks import access, growth, run
 
 if __name__ == "__main__":
     run.main()
     sys.argv = [sys.argv[0]]
+    access.main()
     growth.main()

@@ -157,7 +157,7 @@ async def measured(url: str | None, rounds: int) -> None:
         await reads(await asyncio.to_thread(lambda: PostgresServer.start(Path(folder)).create()), rounds)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("url", nargs="?")
@@ -165,3 +165,7 @@ if __name__ == "__main__":
     for line in decisions():
         print(line)
     asyncio.run(measured(given.url, given.rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Clew itself with what its users have switched on: a session, a row rule on lots and a mask on their cost.
 
-    python -m benchmarks.peers.clew_server PORT
+python -m benchmarks.peers.clew_server PORT
 """
 
 from __future__ import annotations

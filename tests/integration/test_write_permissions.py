@@ -81,3 +81,17 @@ async def test_a_chain_is_checked_when_its_condition_comes_true(database: TestDa
         await scene.commands.update(scene.call, "item", first, 2, {"sterile": True})
     assert refused.value.code == "CYCLE"
     await opened.close()
+
+
+async def test_an_error_does_not_tell_a_state_that_is_hidden(scene: Plant) -> None:
+    lot = await scene.commands.create(scene.call, "lot", a_lot(scene))
+    await scene.commands.transition(scene.why("bad"), "lot", lot.id, "reject", 1)
+    access = scene.decision.entities["lot"]
+    fields = MappingProxyType({**access.fields, "state": FieldAccess()})
+    hidden = Decision("no-state", MappingProxyType({**scene.decision.entities, "lot": replace(access, fields=fields)}))
+    for decision, told in ((scene.decision, True), (hidden, False)):
+        with pytest.raises(Conflict) as refused:
+            await scene.commands.transition(replace(scene.call, decision=decision), "lot", lot.id, "release", 2)
+        assert refused.value.code == "WRONG_STATE"
+        assert ("Rejected" in refused.value.message("en")) is told
+        assert (refused.value.params.get("current") == "rejected") is told

@@ -24,7 +24,8 @@ from clew.metadata import rules
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
 from clew.metadata.policies import PolicyCase, PolicyTest
 
-ME = "me"
+ME, MINE = "me", "mine"
+"""Words that stand for the person, and for the company an external person acts for."""
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _LISTS = frozenset({FieldKind.MANY, FieldKind.LINES, FieldKind.CHOICES, FieldKind.FILES})
 
@@ -265,6 +266,7 @@ def person(test: PolicyTest) -> Person:
         site=OWN,
         department=named_id("department"),
         employee=named_id("me, the employee"),
+        party=named_id(MINE),
         families=(OWN_FAMILY,),
         scopes=dict.fromkeys(test.roles, scope),
     )

@@ -251,6 +251,13 @@ class Unit:
         read = self.access(entity).read
         return read.always or (read.allowed and await self.judge.granted(read, entity, record))
 
+    async def shows(self, entity: Entity, name: str, record: Record) -> bool:
+        """Whether the caller may see this field of this record: what is hidden is not told by an error either."""
+        if self.elevated:
+            return True
+        access = self.access(entity).fields.get(name)
+        return access is not None and await self.judge.granted(access.read, entity, record)
+
     # ── what this unit knows ──────────────────────────────────────────────────────────────────────────────────────
 
     def knows(self, entity: str, ids: Sequence[UUID]) -> bool:

@@ -120,12 +120,14 @@ async def _move(
     trace.fact("state", known.name, old["state"] in known.sources, state=old["state"])
     if old["state"] not in known.sources:
         states = entity.states
+        shown = await unit.shows(entity, "state", old)
+        state = states[old["state"]].label if old["state"] in states else old["state"]
         raise WrongState(
             what=entity.label,
             transition=known.label,
             sources=_labels([states[each].label for each in known.sources if each in states]),
-            state=states[old["state"]].label if old["state"] in states else old["state"],
-            current=old["state"],
+            state=state if shown else Bilingual("其他状态", "in another state"),
+            current=old["state"] if shown else None,
         )
     if known.reason:
         _reason(unit, known.name, known.label)

@@ -8,6 +8,9 @@ import pytest
 from tests.unit.access.policy_world import MODELS, PROJECT
 
 from clew.access.loading import load_bundle, load_project
+from clew.cli.applying import checked_project
+from clew.cli.terminal import Terminal
+from clew.runtime import ProjectInvalid, stored_blueprint
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "check" / "permissions"
 ROLES = """\
@@ -103,3 +106,39 @@ def test_what_fails_says_so_and_loads_nothing(case: str, says: str) -> None:
 def test_a_fact_of_the_wrong_kind_is_a_finding() -> None:
     (found,) = cases("read: thing, given: {a: maybe}, expect: allow")
     assert found.startswith("4: `given` cannot be used here")
+
+
+def test_words_stand_for_the_person_and_for_whom_they_act() -> None:
+    roles = """\
+role: outside
+label: {zh: 外部, en: Outside}
+may: {site: {read: "id == user.party"}, thing: {read: "site == user.party || created_by == user.id"}}
+"""
+    test = """\
+policy_test: t
+as: {roles: [outside]}
+cases:
+  - {read: site, given: {id: mine}, expect: allow}
+  - {read: site, given: {id: theirs}, expect: deny, because: condition}
+  - {read: thing, given: {site: mine}, expect: allow}
+  - {read: thing, given: {site: theirs, created_by: me}, expect: allow}
+  - {read: thing, given: {site: theirs}, expect: deny, because: condition}
+"""
+    sources = {"clew.yaml": PROJECT, "models/m.yaml": MODELS, "permissions/r.yaml": roles, "permissions/t.yaml": test}
+    assert load_bundle(sources).diagnostics == ()
+
+
+def test_a_policy_whose_tests_fail_is_not_put_into_force(tmp_path: Path) -> None:
+    """Neither planned from a folder nor taken by a server from the database."""
+    test = "policy_test: t\nas: {roles: [reader]}\ncases:\n  - {try: thing.close, expect: allow}\n"
+    sources = {"clew.yaml": PROJECT, "models/m.yaml": MODELS, "permissions/r.yaml": ROLES, "permissions/t.yaml": test}
+    with pytest.raises(ProjectInvalid):
+        stored_blueprint(sources)
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ProjectInvalid) as refused:
+        checked_project(tmp_path, Terminal("en", as_json=True))
+    assert [each.code for each in refused.value.diagnostics] == ["POLICY_TEST_FAILED"]
+    (tmp_path / "permissions" / "t.yaml").unlink()
+    assert checked_project(tmp_path, Terminal("en", as_json=True)).policies is not None
