@@ -54,6 +54,7 @@ from clew.process.engine import Processes
 from clew.process.jobs import drain
 from clew.process.participant import ProcessParticipant
 from clew.process.staff import AssignedStaff, OneOperator
+from clew.records.checkpoints_first import CheckpointsFirst
 from clew.records.commands import Call, Commands
 from clew.records.decisions.replay import Replayer
 from clew.records.duties import Duties
@@ -279,7 +280,8 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
         feed, options, identity = Feed(database, clock), graphql_options(settings), identity_parts(settings)
 
         def build(found: Release) -> Runtime:
-            return assemble(found, stored_blueprint(found.sources), database, clock, feed, blobs, options, identity)
+            blueprint, required = stored_blueprint(found.sources), settings.audit_outside_required
+            return assemble(found, blueprint, database, clock, feed, blobs, options, identity, required)
 
         first = await asyncio.to_thread(build, await releases.current(database))
         host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
@@ -299,8 +301,10 @@ def assemble(
     blobs: Blobs,
     options: Options | None = None,
     identity: IdentityParts | None = None,
+    outside_required: float | None = None,
 ) -> Runtime:
-    """Every part of one release, put together."""
+    """Every part of one release, put together. `outside_required`: seconds after which undelivered checkpoints of the
+    trail stop writes; None for never."""
     tables = Tables(blueprint, found.catalog, database.dialect)
     made = identity_desk(identity or identity_parts(Settings()), blueprint, database, clock)
     participants: list[Participant] = [Staff(blueprint, made)]
@@ -308,6 +312,8 @@ def assemble(
         participants.append(Duties(blueprint.policies, (OPERATOR.id,)))
     moving = ProcessParticipant(blueprint.workflows)
     participants.append(moving)
+    if outside_required is not None:
+        participants.append(CheckpointsFirst(outside_required))
     commands = Commands(
         database,
         blueprint,

@@ -13,12 +13,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from test_audit_sealing import tell
-from write_journey import context, mini
+from write_journey import context, mini, plant
 
-from clew.audit.errors import AuditKeyMissing, AuditKeyUnknown, AuditKeyUnreadable, LogNotContinued, NotACheckpoint
+from clew.audit.errors import (
+    AuditKeyMissing,
+    AuditKeyUnknown,
+    AuditKeyUnreadable,
+    CheckpointUndelivered,
+    LogNotContinued,
+    NotACheckpoint,
+)
 from clew.audit.sealing import checkpoints, keys, log, outside
 from clew.audit.sealing.notes import public_key, read_note
 from clew.audit.sealing.sealer import Sealer
+from clew.records.checkpoints_first import CheckpointsFirst
 from clew.settings import Settings
 from clew.storage.engine import Connection, Database
 from clew.testing.databases import TestDatabase
@@ -169,6 +177,24 @@ async def test_a_place_that_fails_is_told_of_and_tried_again(database: TestDatab
     async with opened.read() as connection:
         (told,) = await outside.deliveries(connection)
     assert (told.error, told.failing_since) == (None, None)
+
+
+async def test_writes_stop_when_checkpoints_must_leave_first(database: TestDatabase, tmp_path: Path) -> None:
+    """Only where the settings say so; everywhere else a place that fails holds nobody up."""
+    made = await plant(await database.open(), participants=[CheckpointsFirst(3600)])
+    strict = await plant(made.database, participants=[CheckpointsFirst(1e-6)], fresh=False)
+    item = {"item_no": "N-1", "name": "a"}
+    barred = tmp_path / "barred"
+    barred.write_text("a file, not a folder")
+    await a_sealer(made.database, tmp_path).sign()
+    with pytest.raises(OSError):
+        await outside.deliver(made.database, outside.Folder(barred))
+    await made.commands.create(made.call, "item", item)
+    with pytest.raises(CheckpointUndelivered):
+        await strict.commands.create(strict.call, "item", {**item, "item_no": "N-2"})
+    barred.unlink()
+    await outside.deliver(made.database, outside.Folder(barred))
+    await strict.commands.create(strict.call, "item", {**item, "item_no": "N-2"})
 
 
 @pytest.fixture
