@@ -130,7 +130,7 @@ class Settings(BaseModel):
         "检查点的库外存放目录,应在数据库管理员权限之外。",
     )
     audit_outside_url: str | None = _setting(
-        None, "Address every checkpoint is sent to (HTTP POST).", "每个检查点发送到的地址(HTTP POST)。"
+        None, "Address every checkpoint is sent to (HTTP POST).", "每个检查点发送到的地址(HTTP POST)。", repr=False
     )
     audit_outside_required: float | None = _setting(
         None,

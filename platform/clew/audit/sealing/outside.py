@@ -166,11 +166,18 @@ async def deliver(database: Database, place: Place) -> int:
             try:
                 await place.put(made)
             except (OSError, httpx2.HTTPError) as problem:
-                await _note(database, place, size, f"{type(problem).__name__}: {problem}"[:500])
+                await _note(database, place, size, _told(problem))
                 raise
             size = made.size
             done += 1
         await _note(database, place, size, None)
+
+
+def _told(problem: Exception) -> str:
+    """Why, without the address: it may hold a password, and the place is named beside it anyway."""
+    if isinstance(problem, httpx2.HTTPError):
+        return type(problem).__name__
+    return f"{type(problem).__name__}: {problem}"[:500]
 
 
 async def _note(database: Database, place: Place, size: int, error: str | None) -> None:
