@@ -48,11 +48,14 @@ class FixedStaff:
     """People by role, whatever the site."""
 
     roles: dict[str, tuple[UUID, ...]] = field(default_factory=dict)
+    employees: dict[UUID, UUID] = field(default_factory=dict)
+    """Whose account an employee has."""
 
     async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
         found = [each for role in demand.roles for each in self.roles.get(role, ())]
         everybody = {each for people in self.roles.values() for each in people}
-        return tuple(dict.fromkeys([*found, *(each for each in demand.named if each in everybody)]))
+        named = [self.employees.get(each, each) for each in demand.named]
+        return tuple(dict.fromkeys([*found, *(each for each in named if each in everybody)]))
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         return any(person in people for people in self.roles.values())

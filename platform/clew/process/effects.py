@@ -40,13 +40,13 @@ class Effects:
     start: Start
     notify: Notify
 
-    async def moment(self, moment: Moment, given: Mapping[str, Any]) -> None:
-        """`set` of this record and what the person filled in, then its state, then everything else."""
+    async def moment(self, moment: Moment) -> None:
+        """`set` of this record, then its state, then everything else."""
         step = self.workflow.step(moment.step)
         entity = self.unit.engine.blueprint.entities[moment.subject.entity]
         actions = self._actions(step, moment)
         record = await self._record(moment.subject)
-        values = dict(given)
+        values: dict[str, Any] = {}
         for action in actions:
             if action.kind == "set" and action.each is None and await self._holds(action, entity, record):
                 values.update(await self._values(action, entity, record, None))
@@ -55,7 +55,7 @@ class Effects:
         if chosen and not chosen.against and chosen.name in codes[entity.fields[step.choose].code_list or ""].codes:
             values[step.choose] = chosen.name
         if values:
-            record = await self._reasoned(
+            record = await self.reasoned(
                 lambda: verbs.update(self.unit, entity.name, record["id"], None, values), moment.reason, step.label
             )
         if moment.moment in step.outcomes and not moment.against:
@@ -102,11 +102,11 @@ class Effects:
                 state=states[record["state"]].label,
                 current=record["state"],
             )
-        await self._reasoned(
+        await self.reasoned(
             lambda: verbs.transition(self.unit, entity.name, record["id"], move.name, None), moment.reason, step.label
         )
 
-    async def _reasoned(self, work: Callable[[], Awaitable[Record]], reason: str, label: Bilingual) -> Record:
+    async def reasoned(self, work: Callable[[], Awaitable[Record]], reason: str, label: Bilingual) -> Record:
         """Under the reason that was given for the step, or else for the command, or else the step's own name."""
         before = self.unit.reason
         self.unit.reason = reason or before or label.to(self.unit.context.locale)
@@ -146,7 +146,7 @@ class Effects:
         label = Bilingual(action.because, action.because) if action.because else self.workflow.label
         if action.kind == "set":
             values = await self._values(action, entity, record, (target, each))
-            await self._reasoned(
+            await self.reasoned(
                 lambda: verbs.update(self.unit, target.name, each["id"], None, values), action.because or reason, label
             )
         elif action.kind == "create":
@@ -160,7 +160,7 @@ class Effects:
             if each["state"] != move.target:
                 if sign is not None and move.sign == sign and (record["id"], sign) in self.unit.covered:
                     self.unit.covered.add((each["id"], sign))
-                await self._reasoned(
+                await self.reasoned(
                     lambda: verbs.transition(self.unit, target.name, each["id"], move.name, None),
                     action.because or reason,
                     label,

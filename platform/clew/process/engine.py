@@ -23,7 +23,7 @@ from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.processes import Workflow
 from clew.process import jobs, machine, store, words
 from clew.process.definitions import Definitions
-from clew.process.effects import asked_for, locked
+from clew.process.effects import locked
 from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter
 from clew.process.handling import Handling
 from clew.process.staff import Staff
@@ -197,10 +197,6 @@ class Processes:
             if first:
                 for action in definition.at_start:
                     await handling.effects.act(action, instance.state.subject)
-            if isinstance(command, words.Decide):
-                task = instance.state.tasks.get(command.task)
-                if task is not None and task.kind != "copy":
-                    asked_for(definition.step(task.step), given or {})
             await handling.run(command, given or {})
 
     async def act_by_itself(self, unit: Unit, instance: Instance, token: int) -> None:

@@ -12,12 +12,14 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Action, Step, Workflow
 from clew.process import jobs, machine, store, time, words
-from clew.process.effects import Effects
+from clew.process.effects import Effects, asked_for
 from clew.process.facts import Inquiry
 from clew.process.staff import Demand
 from clew.process.state import State
 from clew.process.store import Instance
 from clew.process.words import Command, Effect
+from clew.records import verbs
+from clew.records.errors import SignatureRequired
 from clew.records.rows import Record
 from clew.records.unit import Unit
 
@@ -56,6 +58,8 @@ class Handling:
 
     async def run(self, command: Command, given: Mapping[str, Any]) -> None:
         """A command and everything that follows from it in this transaction."""
+        if isinstance(command, words.Decide):
+            await self._before(command, given)
         waiting = [command]
         while waiting:
             now = waiting.pop(0)
@@ -64,27 +68,34 @@ class Handling:
             if wanted is not None:
                 person = now.person if isinstance(now, words.Transfer | words.AddSigner) else None
                 facts = await self.inquiry.facts(wanted, person)
-            await self._sign(now)
             result = machine.step(self.workflow, self.state, now, facts)
             before, self.state = self.state, result.state
             await self._log(now, before)
             # Tasks and outcomes are written before what follows from them, so that whoever is told can look.
             self.instance = await store.save(self.unit.connection, self.instance, self.state, self.unit.at)
-            if (
-                isinstance(now, words.Decide)
-                and given
-                and not any(isinstance(each, words.Moment) and each.moment != "started" for each in result.effects)
-            ):
-                # A vote that does not end the step: what was filled in is kept all the same.
-                await self._fill_in(now, given)
             for effect in result.effects:
                 if isinstance(effect, words.Advance):
                     waiting.append(words.Enter(effect.token, instant_text(self.unit.at)))
                 else:
-                    ends = isinstance(effect, words.Moment) and effect.moment != "started"
-                    await self._carry_out(effect, given if ends else {})
-                    if ends:
-                        given = {}
+                    await self._carry_out(effect)
+
+    async def _before(self, command: words.Decide, given: Mapping[str, Any]) -> None:
+        """Is it theirs to decide; their signature on what they saw; then what they filled in, so that the guard of the
+        step's end sees it. Whatever is refused later undoes this too."""
+        task = self.state.tasks.get(command.task)
+        token = self.state.tokens.get(task.token) if task is not None else None
+        if task is None or token is None or task.kind == "copy":
+            return
+        machine.step(self.workflow, self.state, command)
+        asked_for(self.workflow.step(task.step), given)
+        await self._sign(command)
+        if given:
+            record = UUID(token.subject.id)
+            await self.effects.reasoned(
+                lambda: verbs.update(self.unit, token.subject.entity, record, None, given),
+                command.comment,
+                self.workflow.step(task.step).label,
+            )
 
     @property
     def inquiry(self) -> Inquiry:
@@ -92,11 +103,11 @@ class Handling:
 
     # ── effects ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _carry_out(self, effect: Effect, given: Mapping[str, Any]) -> None:
+    async def _carry_out(self, effect: Effect) -> None:
         connection, at, process = self.unit.connection, self.unit.at, self.instance.id
         match effect:
             case words.Moment():
-                await self.effects.moment(effect, given)
+                await self.effects.moment(effect)
                 await self._waits(effect)
             case words.Act(token=token):
                 self.unit.found[jobs.LEFT] = True
@@ -126,13 +137,6 @@ class Handling:
                     self.unit.found[jobs.LEFT] = True
                     await jobs.ask_ended(connection, self.instance.parent, self.instance.parent_token, outcome)
 
-    async def _fill_in(self, command: words.Decide, given: Mapping[str, Any]) -> None:
-        from clew.records import verbs
-
-        task = self.state.tasks[command.task]
-        token = self.state.tokens[task.token]
-        await verbs.update(self.unit, token.subject.entity, UUID(token.subject.id), None, given)
-
     async def _sign(self, command: Command) -> None:
         """A step that takes a signature takes one from everybody who decides it, over the record as it was shown."""
         if not isinstance(command, words.Decide):
@@ -155,8 +159,6 @@ class Handling:
             "outcome": command.outcome,
         }
         if signer is None:
-            from clew.records.errors import SignatureRequired
-
             raise SignatureRequired(transition=step.label, meaning=step.sign)
         await signer.sign_step(
             self.unit, entity, record_id, f"{self.workflow.name}.{step.path}", step.sign, self.unit.signing, definition

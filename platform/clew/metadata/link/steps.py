@@ -368,7 +368,9 @@ class Steps:
             )
         until = None
         if spec.until is not None:
-            until = self.actions.expressions.check(spec.until, find(node, "until"), entity, _INSTANT, f"{path}.until")
+            field = self.linking.entities[entity].fields.get(spec.until)
+            wanted = _DATE if field is not None and field.kind is FieldKind.DATE else _INSTANT
+            until = self.actions.expressions.check(spec.until, find(node, "until"), entity, wanted, f"{path}.until")
         about, verb = event_of(self.linking, spec.event, find(node, "event"), f"{path}.event")
         where = self.actions.expressions.condition(spec.where, find(node, "where"), about or entity, f"{path}.where")
         if about and about != entity and spec.same is None:
