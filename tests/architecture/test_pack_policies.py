@@ -368,3 +368,11 @@ def test_every_role_is_tried_by_itself() -> None:
         if len(cases) < 3 or "deny" not in got or not (got & {"allow", "shown"} or name == "sys_admin") or not unseen:
             wanting[name] = sorted(got)
     assert wanting == {}
+
+
+@pytest.mark.parametrize("page", ["roles.md", "roles.zh.md"])
+def test_the_page_names_every_role_in_its_file(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    rows = {row.split("|")[1].strip(" `"): row for row in text.splitlines() if row.startswith("| `")}
+    for role in policies().roles.values():
+        assert f"`{role.name}`" in rows[Path(role.place.file).name], role.name
