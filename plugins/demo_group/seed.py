@@ -24,7 +24,6 @@ async def clew_seed(order: SeedOrder) -> None:
     await office.offices(world)
     await quality.quality(world)
     await supply.plain_stock(world, shelf, vendors)
-    await supply.portal(world)
     world.settle()
     await order.loader.flush()
     world.tell()

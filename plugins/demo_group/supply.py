@@ -70,13 +70,6 @@ async def suppliers(world: World) -> dict[str, list[UUID]]:
     return found
 
 
-async def portal(world: World) -> None:
-    """Somebody of each supplier who may sign in and confirm its orders."""
-    for number, (supplier, *_) in enumerate(world.known["supplier"], 1):
-        login = "supplier" if number == 1 else f"supplier{number}"
-        world.add("supplier_portal_users", world.ago(400), owner=supplier, login=login, name="张经理")
-
-
 def _approve(world: World, site: str, supplier: UUID, number: int) -> None:
     """Approved for every category at a site, after the first-business check of its papers."""
     check = world.add(

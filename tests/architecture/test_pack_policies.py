@@ -67,7 +67,7 @@ PRIVATE = {
     ("complaint", "complainant_phone"): SEES_COMPLAINANTS,
     ("customer", "phone"): REACHES_CUSTOMERS | {"erp_connector", "auditor", "compliance_officer"},
     ("employee", "phone"): {"hr", "auditor", "compliance_officer"},
-    ("supplier", "portal_users"): {"sqe", "buyer", "auditor", "compliance_officer"},
+    ("supplier", "contact"): {"sqe", "buyer", "erp_connector", "auditor", "compliance_officer"},
 }  # fmt: skip
 """Who sees a field on every record they read. Others see it on records of their own at most."""
 
