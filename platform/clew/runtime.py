@@ -15,10 +15,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from clew.access.deciding import Deciding
+from clew.access.deciding import OPERATOR_ROLE, Deciding
 from clew.access.decision import Decision
 from clew.access.loading import load_bundle
 from clew.api.access_review import AccessReview
@@ -44,7 +45,7 @@ from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
 from clew.jobs.upkeep import Upkeep, chores
 from clew.kernel.clock import Clock, SystemClock
-from clew.kernel.context import Context, Person
+from clew.kernel.context import EVERYWHERE, Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
@@ -82,9 +83,13 @@ from clew.storage.tables import Tables
 _log = logging.getLogger("clew.runtime")
 
 OPERATOR = Person(
-    id=UUID("00000000-0000-7000-8000-000000000001"), login="operator", name="Operator", roles=("operator",)
+    id=UUID("00000000-0000-7000-8000-000000000001"),
+    login="operator",
+    name="Operator",
+    roles=(OPERATOR_ROLE,),
+    scopes=MappingProxyType({OPERATOR_ROLE: EVERYWHERE}),
 )
-"""Who acts while a project declares no policies: the person at this machine."""
+"""The person at this machine: who acts while a project declares no policies, and on the command line."""
 
 HEARTBEAT_SECONDS = 10.0
 TEXTS = TextForms(sort_key, grams)

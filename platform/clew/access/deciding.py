@@ -11,8 +11,9 @@ from clew.access.unite import Held, Unite, held_by
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint
 
-OPERATOR_ROLE = "operator"
-"""The role of whoever works at this machine. A project may declare it and so say what the command line may do."""
+OPERATOR_ROLE = "platform_operator"
+"""The role of whoever works at this machine. A project may declare it and so say what the command line may do. Its
+name is none that a plant gives to people who operate its equipment."""
 KEPT_DECISIONS = 512
 
 
@@ -21,7 +22,7 @@ class Deciding:
 
     Without policies everything is allowed (the server then listens to this machine only). With policies the operator
     keeps that on the command line, where the database lies open anyway, unless the project declares the role
-    `operator`; through any other door the operator is nobody.
+    `platform_operator`; through any other door the operator is nobody.
     """
 
     def __init__(self, blueprint: Blueprint, operator: UUID) -> None:

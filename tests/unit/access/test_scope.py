@@ -9,7 +9,7 @@ from tests.unit.access.policy_world import FLAGS, MODELS, PROJECT, SITES, allows
 
 from clew.access.deciding import Deciding
 from clew.access.unite import Held, Unite, held_by
-from clew.kernel.context import Context, Person, Scope
+from clew.kernel.context import EVERYWHERE, Context, Person, Scope
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
 
@@ -136,12 +136,18 @@ def united(blueprint: Blueprint) -> Unite:
 def test_the_operator_is_nobody_at_a_door() -> None:
     """On the command line the database lies open anyway; through a door the operator has no right by being one."""
     blueprint = project(WRITER)
-    operator = Person(OPERATOR, "operator", "Operator", ("operator",))
+    role = "platform_operator"
+    operator = Person(OPERATOR, "operator", "Operator", (role,), scopes={role: EVERYWHERE})
     deciding = Deciding(blueprint, OPERATOR)
     assert deciding(Context(operator, "r", channel="cli")).on("thing").update.always
     assert not deciding(Context(operator, "r", channel="api")).on("thing").read.allowed
-    declared = project(WRITER, "role: operator\nlabel: {zh: 操作员, en: O}\nmay: {thing: {read: always}}\n")
-    assert not Deciding(declared, OPERATOR)(Context(operator, "r", channel="cli")).on("thing").update.allowed
+    # People who operate equipment are others.
+    plant = project(WRITER, "role: operator\nlabel: {zh: 操作工, en: O}\nmay: {thing: {read: always}}\n")
+    assert Deciding(plant, OPERATOR)(Context(operator, "r", channel="cli")).on("thing").update.always
+    declared = project(WRITER, "role: platform_operator\nlabel: {zh: 操作员, en: O}\nmay: {thing: {read: always}}\n")
+    found = Deciding(declared, OPERATOR)(Context(operator, "r", channel="cli")).on("thing")
+    assert found.read.always
+    assert not found.update.allowed
     assert not Deciding(declared, OPERATOR)(Context(operator, "r", channel="api")).on("thing").read.allowed
 
 
