@@ -92,7 +92,7 @@ def process(*arguments: str, cwd: Path, **environ: str) -> Iterator[tuple[subpro
     try:
         assert running.stdout is not None
         said = ""
-        while not said.rstrip().endswith("}"):
+        while not said.endswith("\n}\n"):
             line = running.stdout.readline()
             assert line, f"it stopped: {said} {running.stderr.read() if running.stderr else ''}"
             said += line

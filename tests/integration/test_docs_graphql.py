@@ -35,7 +35,7 @@ async def test_every_example_runs_on_the_pack(tmp_path: Path, new_database: Any)
     host = await open_runtime(Settings(database_url=url, blobs=tmp_path))
     try:
         runtime = host.current
-        context = Context(OPERATOR, "docs")
+        context = Context(OPERATOR, "docs", channel="cli")
         caller = Caller(context, runtime.decide(context))
         schema = runtime.graphql.views.view(caller.decision, "en").schema  # type: ignore[attr-defined]
         create = next(each for each in examples("graphql.md") if "createSupplier(" in each)

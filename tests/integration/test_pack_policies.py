@@ -128,8 +128,8 @@ async def test_a_releaser_releases_in_their_own_name(house: House) -> None:
 
 async def test_a_releaser_of_another_site_sees_nothing_of_this_one(house: House) -> None:
     await house.add(
-        "elsewhere", "site", code="CTU", name="成都工厂", legal_entity=house.ids["legal"], country="CN",
-        tz="Asia/Shanghai",
+        "elsewhere", "site", code="TUT", name="Tuttlingen", legal_entity=house.ids["legal"], country="DE",
+        tz="Europe/Berlin",
     )  # fmt: skip
     releaser = house.call("authorised_releaser", site="elsewhere", reason="试验")
     document = (

@@ -34,7 +34,7 @@ def test_the_tutorial_works(
         monkeypatch.setenv("CLEW_LANG", language)
         monkeypatch.chdir(project)
         with (
-            process("demo", cwd=project, CLEW_RELEASE_POLL="0.1") as (_, address),
+            process("demo", cwd=project, CLEW_RELEASE_POLL="0.1", CLEW_TRUST_THIS_MACHINE="true") as (_, address),
             httpx2.Client(base_url=address, timeout=PATIENCE) as client,
         ):
             _follow(language, client, capsys)
