@@ -133,7 +133,7 @@ async def test_a_releaser_of_another_site_sees_nothing_of_this_one(house: House)
     )  # fmt: skip
     releaser = house.call("authorised_releaser", site="elsewhere", reason="试验")
     document = (
-        "query($id: UUID!) { lots { totalCount nodes { id } } lot(id: $id) { lotNo } nonconformances { totalCount } }"
+        "query($id: ID!) { lots { totalCount nodes { id } } lot(id: $id) { lotNo } nonconformances { totalCount } }"
     )
     found = await house.data(releaser, document, id=str(house.ids["good"]))
     assert found == {"lots": {"totalCount": 0, "nodes": []}, "lot": None, "nonconformances": {"totalCount": 0}}
