@@ -10,7 +10,8 @@ from uuid import UUID, uuid5
 
 import pytest
 from tests.integration.pack_world import pack_plant
-from tests.integration.write_journey import Plant
+from tests.integration.uploaded_file import uploaded
+from tests.integration.write_journey import AnySigner, Plant
 
 from clew.access.deciding import Deciding
 from clew.api.engine import GraphQLEngine
@@ -18,8 +19,11 @@ from clew.api.exchange import Caller, Question
 from clew.kernel.clock import SystemClock
 from clew.kernel.context import Context, Person, Scope
 from clew.kernel.errors import ClewError, Forbidden, NotFound
-from clew.records.commands import Call
+from clew.records.commands import Call, Commands
+from clew.records.duties import Duties
+from clew.records.errors import SeparationOfDuties
 from clew.runtime import OPERATOR
+from clew.storage.blobs import Blobs
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +34,13 @@ NAMESPACE = UUID("0190c000-0000-7000-8000-0000000000aa")
 class House:
     """The small plant with the pack's policies in force. `call` is somebody who holds roles there."""
 
-    def __init__(self, made: Plant) -> None:
-        self.plant, self.ids, self.commands = made, made.ids, made.commands
+    def __init__(self, made: Plant, blobs: Blobs) -> None:
+        assert made.blueprint.policies is not None
+        self.plant, self.ids = made, made.ids
+        self.commands = Commands(
+            made.database, made.blueprint, made.tables, release="test",
+            participants=(Duties(made.blueprint.policies, (OPERATOR.id,)),), signer=AnySigner(), blobs=blobs,
+        )  # fmt: skip
         self.deciding = Deciding(made.blueprint, OPERATOR.id)
         self.engine = GraphQLEngine(made.blueprint, made.tables, made.database, SystemClock())
 
@@ -77,7 +86,7 @@ class House:
 @pytest.fixture
 async def house(database: TestDatabase) -> AsyncIterator[House]:
     opened = await database.open()
-    yield House(await pack_plant(opened))
+    yield House(await pack_plant(opened), await uploaded(opened))
     await opened.close()
 
 
@@ -124,6 +133,45 @@ async def test_a_releaser_releases_in_their_own_name(house: House) -> None:
     await house.commands.transition(releaser, "release_decision", mine.id, "decide", 1)
     theirs = await house.add("theirs", "release_decision", **{**decision, "decided_by": house.ids["zhao"]})
     await refused(house.commands.transition(releaser, "release_decision", theirs, "decide", 1), Forbidden)
+
+
+async def test_what_one_has_done_excludes_what_another_must_do(house: House) -> None:
+    """Whatever role is held by then: yesterday's inspector does not release that lot, a requester does not approve."""
+    lot = await house.add(
+        "tested", "inspection_lot", site=house.ids["site"], lot=house.ids["new"], plan=house.ids["plan"],
+        lot_size=10, severity="normal", n=2, ac=0, re=1,
+    )  # fmt: skip
+    inspector = house.call("qc_inspector")
+    await house.commands.transition(inspector, "inspection_lot", lot, "start", 1)
+    reading = {
+        "site": house.ids["site"], "inspection_lot": lot, "characteristic": house.ids["diameter"], "sample": 1,
+        "value": "5.00", "inspector": house.ids["li"],
+    }  # fmt: skip
+    await house.commands.create(inspector, "inspection_result", reading)
+    decision = {"site": house.ids["site"], "lot": house.ids["new"], "kind": "incoming", "outcome": "reject"}
+    for name, may in (("li", False), ("zhao", True)):
+        releaser = house.call("authorised_releaser", name=name)
+        made = await house.commands.create(releaser, "release_decision", {**decision, "decided_by": house.ids[name]})
+        deciding = house.commands.transition(releaser, "release_decision", made.id, "decide", 1)
+        if may:
+            await deciding
+        else:
+            await refused(deciding, SeparationOfDuties)
+
+    wanted = {
+        "site": house.ids["site"], "item": house.ids["steel"], "qty": "5", "need_by": "2027-01-01",
+        "requester": house.ids["li"], "est_amount": {"amount": "100.00", "currency": "CNY"},
+    }  # fmt: skip
+    requester = house.call("employee")
+    asked = await house.commands.create(requester, "purchase_requisition", wanted)
+    sent = await house.commands.transition(requester, "purchase_requisition", asked.id, "submit", asked.row_version)
+    for name, may in (("li", False), ("zhao", True)):
+        head = house.call("department_head", name=name)
+        approving = house.commands.transition(head, "purchase_requisition", asked.id, "approve", sent.row_version)
+        if may:
+            await approving
+        else:
+            await refused(approving, SeparationOfDuties)
 
 
 async def test_a_releaser_of_another_site_sees_nothing_of_this_one(house: House) -> None:
@@ -240,7 +288,8 @@ async def test_a_supplier_promises_a_date_and_confirms(house: House) -> None:
         "sent line", "purchase_order_line", site=ids["site"], po=order, line=1, item=ids["steel"], qty="5", price="3.50"
     )  # fmt: skip
     for move in ("approve", "send"):
-        await house.commands.transition(house.plant.call, "purchase_order", order, move, None)
+        sent = await house.version("purchase_order", "sent")
+        await house.commands.transition(house.plant.call, "purchase_order", order, move, sent)
     supplier = house.call("supplier", party="supplier")
     await refused(house.commands.update(supplier, "purchase_order_line", line, 1, {"price": "9.99"}), Forbidden)
     await house.commands.update(supplier, "purchase_order_line", line, 1, {"promised_on": "2026-03-01"})
