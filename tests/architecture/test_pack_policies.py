@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from clew.metadata.policies import DO, EntityGrants, Policies, Role
 
 from clew.metadata.blueprint import Blueprint, Entity, EntityClass, FieldKind, Origin
 from clew.metadata.load import load_folder
+from clew.metadata.policies import DO, EntityGrants, Policies, Role
 
 ROOT = Path(__file__).resolve().parents[2]
 
