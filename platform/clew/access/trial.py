@@ -222,7 +222,7 @@ class Trial:
         if isinstance(value, Mapping):
             return self._facts(entity, value, who)
         word = str(value)
-        known = {ME: who.employee, MINE: who.party}.get(word, named_id(word)) if who is not None else named_id(word)
+        known = who.employee if word == ME and who is not None else named_id(word)
         record = self._facts(entity, {}, who)
         record["id"] = known
         return record
