@@ -35,7 +35,7 @@ from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
 from clew.audit.trail import Trail
-from clew.identity import accounts
+from clew.identity import accounts, sessions
 from clew.identity.book import book_of
 from clew.identity.desk import Desk, desk
 from clew.identity.errors import SessionEnded
@@ -43,7 +43,7 @@ from clew.identity.people import person_of
 from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
-from clew.jobs.upkeep import Upkeep, chores
+from clew.jobs.upkeep import Chore, Upkeep, chores
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import EVERYWHERE, Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
@@ -201,7 +201,8 @@ class RuntimeHost:
         todo = chores(self.database, self.blobs, self._owner, finish)
         watcher = Watcher(self.database, lambda: self.current.tables)
         of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
-        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail))
+        sweep = Chore("identity.sweep", timedelta(days=1), self._sweep)
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
 
@@ -232,6 +233,10 @@ class RuntimeHost:
         with suppress(ClewError):
             await nodes.leave(self.database, self.node)
         await self.database.close()
+
+    async def _sweep(self) -> int:
+        """Sessions that ended long ago are taken away."""
+        return await self.database.run_write(lambda connection: sessions.sweep(connection, self.clock.now()))
 
     @asynccontextmanager
     async def _owner(self) -> AsyncIterator[Database]:

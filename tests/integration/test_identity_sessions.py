@@ -118,3 +118,20 @@ async def test_tokens_are_shown_once_narrowed_and_revoked(database: TestDatabase
     async with case.desk.database.read() as connection:
         assert len(await tokens.listed(connection, erp.id)) == 2
         assert secret not in repr(await connection.fetch(sa.select(system.token)))
+
+
+async def test_sessions_long_over_are_taken_away(database: TestDatabase) -> None:
+    case = await identity(database)
+    await case.account("li.wei")
+    await case.signed_in("li.wei")
+    case.later(days=29)
+    recent = await case.signed_in("li.wei")
+
+    async def sweep(connection: Connection, at: datetime) -> int:
+        return await sessions.sweep(connection, at)
+
+    assert await case.desk.within(sweep) == 0
+    case.later(days=2)
+    assert await case.desk.within(sweep) == 1
+    assert not await alive(case, recent)
+    assert await case.desk.within(sweep) == 0

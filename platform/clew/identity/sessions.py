@@ -154,6 +154,15 @@ async def holding(connection: Connection, ids: list[str], at: datetime) -> dict[
     return {row[0]: row[1] for row in await connection.fetch(_HOLDING, {"ids": ids, "s_at": at})}
 
 
+KEPT = timedelta(days=30)
+"""How long a session that is over stays to be looked at; its beginning and end stand in the trail for ever."""
+
+
+async def sweep(connection: Connection, at: datetime) -> int:
+    """Take away sessions that ended long ago; how many. Their tokens stay known."""
+    return await connection.execute(sa.delete(_s).where(_s.c.expires_at < at - KEPT))
+
+
 def holds(session_id: Any, epoch: Any, now: Any) -> sa.ColumnElement[bool]:
     """Whether the session is still the one the facts were read from: same epoch, not revoked, not expired."""
     return sa.exists(
