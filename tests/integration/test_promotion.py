@@ -306,6 +306,10 @@ def test_an_environment_only_becomes_stricter(journey: Journey, monkeypatch: pyt
         assert error["code"] == "ENVIRONMENT_FINAL"
     shown = journey.done("environment", "show", on=journey.test)
     assert (shown["environment"], shown["told"], shown["reason"]) == ("production", 2, "b")
+    # The doctor says so, and what is missing on a production node.
+    _code, looked = journey.clew("doctor", on=journey.test)
+    told = next(each for each in looked["findings"] if each["found"] == "production")
+    assert (told["state"], "CLEW_ENVIRONMENT" in told["mend"] or "--production" in told["mend"]) == ("warn", True)
     # Each telling stands in the trail.
     leaves = in_thread(lambda: trail(journey.test))
     assert [each["environment"].new for each in leaves] == ["test", "production"]

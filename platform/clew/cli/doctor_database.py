@@ -15,6 +15,7 @@ from clew.settings import Settings
 from clew.storage import health, releases
 from clew.storage.engine import Connection
 from clew.storage.open import open_database
+from clew.storage.promotion.environment import Environment, declaration
 
 POSTGRES_NEEDED = 14
 CLOCK_SECONDS = 2.0
@@ -30,6 +31,7 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
         async with owner_database(settings) as database, database.read() as connection:
             yield await _engine(subject, connection)
             yield await _clock(connection)
+            yield _environment((await declaration(connection)).environment, settings)
             current = await releases.current_in(connection)
             if current is None:
                 yield _nothing_applied()
@@ -46,6 +48,20 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
     except ClewError as problem:
         told = Bilingual(problem.message("zh"), problem.message("en"))
         yield Finding(subject, "bad", told, Bilingual(problem.hint("zh"), problem.hint("en")))
+
+
+def _environment(found: Environment, settings: Settings) -> Finding:
+    subject = Bilingual("环境", "Environment")
+    if found is Environment.PRODUCTION and not settings.production:
+        mend = Bilingual("以 --production 运行服务(关闭内省与建议)", "serve with --production: no introspection")
+        return Finding(subject, "warn", same(found.value), mend)
+    if found is Environment.PRODUCTION and not settings.environment:
+        mend = Bilingual(
+            "设置 CLEW_ENVIRONMENT=production,以便发现连错数据库",
+            "set CLEW_ENVIRONMENT=production, so that a wrong database is noticed",
+        )
+        return Finding(subject, "warn", same(found.value), mend)
+    return Finding(subject, "ok", same(found.value))
 
 
 def _nothing_applied() -> Finding:

@@ -68,7 +68,9 @@ class Terminal:
     def table(self, heads: Sequence[Bilingual], rows: Sequence[Sequence[str]]) -> None:
         if self.as_json:
             return
-        table = Table(*(self.text(head) for head in heads), box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for head in heads:
+            table.add_column(self.text(head), overflow="fold")
         for row in rows:
             table.add_row(*row)
         self.out.print(table)
