@@ -8,14 +8,17 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.identity_case import PASSWORD
-from tests.integration.review_world import World, world
+from tests.integration.identity_case import BY_ADMIN, PASSWORD
+from tests.integration.review_world import World, project, world
+from tests.integration.write_journey import MINI
 
 from clew.audit import signatures
 from clew.audit.leaf import entries_of
+from clew.identity import accounts
 from clew.identity.credentials import Proof
 from clew.identity.people import person_of
 from clew.kernel.context import Context
+from clew.metadata.blueprint import Blueprint
 from clew.records.review import campaign as campaigns
 from clew.records.review.campaign import (
     Campaign,
@@ -44,8 +47,8 @@ class Case:
         self.made = made
 
     @classmethod
-    async def begun(cls, database: TestDatabase) -> Case:
-        made = await world(await database.open())
+    async def begun(cls, database: TestDatabase, blueprint: Blueprint | None = None) -> Case:
+        made = await world(await database.open(), blueprint)
         await made.account("cora", "compliance")
         await made.account("carl", "compliance")
         await made.account("ina", "qc_inspector", sites=["SHA"])
@@ -191,3 +194,44 @@ async def test_somebody_must_answer_for_every_assignment(database: TestDatabase)
 
     with pytest.raises(NoOwner):
         await made.identity.within(work)
+
+
+PEOPLE = """
+entity: employee
+label: {zh: 员工, en: Employee}
+class: master
+key: [emp_no]
+fields:
+  emp_no:       {type: text, required: true}
+  login_id:     {type: text}
+  printed_name: {type: text, required: true}
+  may_sign:     {type: boolean, default: false}
+"""
+
+
+async def test_where_persons_say_who_may_sign_the_signer_is_one_of_them(database: TestDatabase) -> None:
+    """Identity verified and statement on file (21 CFR 11.100), and the printed name of the person's record."""
+    group = (MINI / "clew.yaml").read_text(encoding="utf-8") + "\nidentity:\n  people: {entity: employee}\n"
+    case = await Case.begun(database, project(**{"models/employee.yaml": PEOPLE, "clew.yaml": group}))
+    made = case.made
+    campaign = await case.start("qc_inspector", qc_inspector="carl")
+    item = (await case.items(campaign))["ina"]
+    with pytest.raises(NotASigner, match="statement"):
+        await case.decide(campaign, "carl", item.assignment, "attest")
+    person = {"emp_no": "1", "printed_name": "Carl Xu", "may_sign": False}
+    staff = await made.plant.commands.create(made.plant.call, "employee", person)
+
+    async def bind(connection: Connection, at: Any) -> None:
+        known = await made.review.one(connection, "carl", at)
+        await accounts.change(connection, made.identity.witness, BY_ADMIN, known.account, employee=staff.id)
+
+    await made.identity.within(bind)
+    with pytest.raises(NotASigner, match="statement"):
+        await case.decide(campaign, "carl", item.assignment, "attest")
+    await made.plant.commands.update(made.plant.call, "employee", staff.id, 1, {"may_sign": True})
+    done = await case.decide(campaign, "carl", item.assignment, "attest")
+    async with made.database.read() as connection:
+        assert done.signature is not None
+        signed = await signatures.one(connection, done.signature)
+    assert signed is not None
+    assert (signed.printed_name, signed.employee) == ("Carl Xu", staff.id)

@@ -90,8 +90,7 @@ async def _sign(
             signing.decision,
             signing.proof,
             statement,
-            release=str(runtime.number),
-            zone=runtime.blueprint.project.time_zone,
+            runtime.commands.engine,
         )
         given_at = {"at": signature.signed_at, "signature": signature.signature_id}
         fields = {name: getattr(blank, name) for name in Endorsement.__dataclass_fields__}

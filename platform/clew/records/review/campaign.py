@@ -175,10 +175,8 @@ class Deciding:
         content = {"review": campaign, "name": whole.name, "assignment": dict(item.shown), "verdict": verdict}
         statement = Statement(SUBJECT, assignment, f"review:{verdict}", "review", {**content, "comment": comment})
         desk = self._desk
-        release, zone = desk.engine.release, desk.engine.blueprint.project.time_zone
-        signature = await sign_statement(
-            connection, self._context, self._decision, self._proof, statement, release=release, zone=zone
-        )
+        release = desk.engine.release
+        signature = await sign_statement(connection, self._context, self._decision, self._proof, statement, desk.engine)
         await _settle(connection, item, verdict, person.id, comment, signature.signature_id)
         if verdict == "revoke":
             await _revoke(self._desk, connection, self._context, assignment, f"{whole.name}: {comment}".rstrip(": "))

@@ -22,7 +22,8 @@ from clew.metadata.policies import DO, Policies, Role
 from clew.records.judge import Judge
 from clew.records.signing.proven import Proof
 from clew.records.signing.signatories import Signatory
-from clew.records.unit import Unit
+from clew.records.unit import Engine, Unit
+from clew.storage.engine import Connection
 from clew.storage.types import Id
 
 MAY_SIGN = "may_sign"
@@ -56,7 +57,7 @@ class AccountSignatories:
             return None
         policies = unit.engine.blueprint.policies
         person = unit.context.person
-        printed, may_sign = await _person(unit, account.employee)
+        printed, may_sign = await signing_person(unit.engine, unit.connection, unit.judge, account.employee)
         return Signatory(
             account.id,
             account.kind,
@@ -69,22 +70,29 @@ class AccountSignatories:
         )
 
 
-async def _person(unit: Unit, employee: UUID | None) -> tuple[str, bool]:
+def knows_signers(engine: Engine) -> bool:
+    """Whether the project says who its people are, and so who of them may sign."""
+    return engine.blueprint.project.identity is not None
+
+
+async def signing_person(
+    engine: Engine, connection: Connection, judge: Judge, employee: UUID | None
+) -> tuple[str, bool]:
     """The printed name and whether this person may sign, read under the transaction's isolation."""
-    blueprint = unit.engine.blueprint
+    blueprint = engine.blueprint
     if employee is None or blueprint.project.identity is None:
         return "", False
     people = blueprint.project.identity.people
     entity = blueprint.entities[people.entity]
     if MAY_SIGN not in entity.fields:
         return "", False
-    statements = unit.engine.statements.of(entity.name)
+    statements = engine.statements.of(entity.name)
 
     def build() -> Any:
         mine = statements.current.c.id == sa.bindparam("of_person", type_=Id())
         return statements.select.where(mine)
 
-    row = await unit.connection.fetch_one(unit.engine.remember("signing person", build), {"of_person": employee})
+    row = await connection.fetch_one(engine.remember("signing person", build), {"of_person": employee})
     if row is None:
         return "", False
     record = statements.shape.record(row)
@@ -92,7 +100,7 @@ async def _person(unit: Unit, employee: UUID | None) -> tuple[str, bool]:
         return "", False
     known = entity.fields[MAY_SIGN]
     try:
-        may = record[MAY_SIGN] if known.computed is None else await unit.judge.value(known.computed, entity, record)
+        may = record[MAY_SIGN] if known.computed is None else await judge.value(known.computed, entity, record)
     except Undecidable:
         may = False
     return str(record[people.name] or ""), may is True

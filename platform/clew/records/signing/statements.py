@@ -22,11 +22,17 @@ from clew.kernel.canonical import canonical_json, wire
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
+from clew.records.judge import Judge
+from clew.records.signing.accounts import ACCOUNTS, knows_signers, signing_person
 from clew.records.signing.errors import ComponentsMissing, NotASigner
 from clew.records.signing.proven import PROOF_LASTS, enough
+from clew.records.unit import Engine
 from clew.storage.engine import Connection
 
-ACCOUNTS = "accounts"
+NOT_ON_FILE = Bilingual(
+    "尚未核验身份、未登记电子签名声明或不在职",
+    "identity not verified, statement on electronic signatures not on file, or not in service",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +53,23 @@ async def sign_statement(
     decision: Decision,
     proof: Proof,
     statement: Statement,
-    *,
-    release: str,
-    zone: str,
+    engine: Engine,
 ) -> Signature:
     """Sign in the caller's transaction. `context.person` is the signer; `decision` is what they may.
 
-    Raises NotASigner and ComponentsMissing.
+    Where the project's persons say who may sign (identity verified, statement on file; domain F1), the signer must be
+    one of them. Raises NotASigner and ComponentsMissing.
     """
     assert statement.entity.startswith(PLATFORM)
     at = await connection.now()
+    release = engine.release
     role = _may_sign(context, decision, proof, statement.meaning)
+    printed = proof.account.name
+    if knows_signers(engine):
+        judge = Judge(engine, connection, context.person, at, at.astimezone(engine.zone).date())
+        printed, may = await signing_person(engine, connection, judge, proof.account.employee)
+        if not may:
+            raise NotASigner(meaning=statement.meaning, why=NOT_ON_FILE)
     components = frozenset(proof.components_used)
     if not -PROOF_LASTS <= at - proof.at <= PROOF_LASTS or not enough(components, continuing=False):
         needed = Bilingual("登录账号与个人密码", "your login and a secret of yours")
@@ -74,10 +86,10 @@ async def sign_statement(
         "meaning": statement.meaning,
         "account": proof.account.id,
         "employee": proof.account.employee,
-        "printed_name": proof.account.name,
+        "printed_name": printed or proof.account.name,
         "role": role,
         "signed_at": at,
-        "time_zone": zone,
+        "time_zone": engine.blueprint.project.time_zone,
         "components_used": tuple(sorted(components)),
         "reason": statement.reason,
         "session": context.session,
