@@ -42,7 +42,7 @@ async def test_a_healthy_database(database: TestDatabase) -> None:
     await install(db, ONE)
     seen = await found(of(database))
     postgres = database.dialect == "postgresql"
-    expected = {"Database", "Clock difference", "Environment", "Release", "Change"}
+    expected = {"Database", "Clock difference", "Environment of the database", "Release", "Change"}
     expected |= {"Leaves to seal", "Events to dispatch"}
     expected |= {"Key of the trail", "Checkpoint of the trail", "Checkpoints outside"}
     expected |= {"Monthly partitions", "Rights of the servers' role"} if postgres else set()

@@ -51,7 +51,7 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def _environment(found: Environment, settings: Settings) -> Finding:
-    subject = Bilingual("环境", "Environment")
+    subject = Bilingual("数据库所属环境", "Environment of the database")
     if found is Environment.PRODUCTION and not settings.production:
         mend = Bilingual("以 --production 运行服务(关闭内省与建议)", "serve with --production: no introspection")
         return Finding(subject, "warn", same(found.value), mend)
