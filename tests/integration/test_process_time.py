@@ -157,18 +157,19 @@ async def test_waits_automatic_steps_and_sub_processes(database: TestDatabase) -
 
 async def test_an_automatic_step_that_keeps_failing_becomes_an_incident(database: TestDatabase) -> None:
     """It is tried again, later and later; then an operator sees to it, and the rest of the platform goes on."""
-    steps = "  shut: {do: [{move: close}], retries: 1}\n  fill: {who: clerk}\n"
+    steps = "  make: {do: [{create: part, with: {code: \"'x'\"}}], retries: 1}\n  fill: {who: clerk}\n"
     made = await small_works(await database.open(), steps, people=PEOPLE)
+    call = made.call("ann")
+    taken = await made.plant.commands.create(call, "part", {"code": "x"})
     process = await made.a_case("ann")
     await time_passes(made, 1)
     await jobs.drain(made.processes)
     (instance,) = await made.instances()
     (incident,) = instance["state"]["incidents"]
     assert incident["kind"] == "failed"
-    (case,) = (await made.plant.current("case")).values()
-    await made.plant.commands.transition(made.call("ann"), "case", case["id"], "check", case["row_version"])
+    await made.plant.commands.update(call, "part", taken.id, taken.row_version, {"code": "y"})
     await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at), ["i"])
-    assert (await made.plant.current("case"))[case["id"]]["state"] == "closed"
+    assert sorted(each["code"] for each in (await made.plant.current("part")).values()) == ["x", "y"]
     assert len(await made.tasks("ann")) == 1
 
 
