@@ -92,6 +92,8 @@ async def sdl(blueprint: Blueprint, locale: Locale) -> str:
     from clew.access.decision import permit_all
     from clew.api.view import Views
     from clew.kernel.clock import SystemClock
+    from clew.process.engine import Processes
+    from clew.process.staff import AssignedStaff
     from clew.records.commands import Commands
     from clew.records.feed import Feed
     from clew.runtime import api_features, identity_desk, identity_parts
@@ -105,7 +107,9 @@ async def sdl(blueprint: Blueprint, locale: Locale) -> str:
     try:
         tables = Tables(blueprint, Catalog.first(blueprint), database.dialect)
         desk = identity_desk(identity_parts(Settings()), blueprint, database, clock)
-        features = api_features(Commands(database, blueprint, tables), Feed(database, clock), database, desk)
+        commands = Commands(database, blueprint, tables)
+        processes = Processes(database, blueprint, commands, AssignedStaff())
+        features = api_features(commands, Feed(database, clock), database, desk, processes)
         return Views(blueprint, features).view(permit_all(blueprint), locale).sdl()
     finally:
         await database.close()
