@@ -163,6 +163,28 @@ async def test_a_record_that_comes_to_its_subject_later_was_made_about_it(scene:
             await move(scene, who, "lot", lot, "release")
 
 
+async def test_a_link_added_later_is_a_duty_about_it_too(scene: Plant) -> None:
+    first, second = [(await make(scene, LI, "lot")).id for _ in range(2)]
+    decision = (await make(scene, WANG, "release_decision", lots=[first])).id
+    await inspected(scene, WANG, second)
+    for who in (WANG, LI):
+        call = replace(scene.call, context=context(who))
+        with pytest.raises(SeparationOfDuties):
+            await scene.commands.update(call, "release_decision", decision, 1, {"lots": {"add": [second]}})
+    other = (await make(scene, LI, "lot")).id
+    call = replace(scene.call, context=context(LI))
+    await scene.commands.update(call, "release_decision", decision, 1, {"lots": {"add": [other]}})
+    inspection = (await make(scene, WANG, "inspection", lot=other)).id
+    for who in (WANG, LI):
+        with pytest.raises(SeparationOfDuties):
+            await move(scene, who, "inspection", inspection, "judge")
+    # What is not about another lot is no duty: the record is changed by whoever may.
+    third = Person(uuid7(), "third", "Third")
+    call = replace(scene.call, context=context(third))
+    await scene.commands.update(call, "release_decision", decision, 2, {"code": "D2"})
+    await move(scene, third, "inspection", inspection, "judge")
+
+
 async def test_another_account_of_the_same_employee_is_the_same_person(scene: Plant) -> None:
     lot = (await make(scene, LI, "lot")).id
     employee = uuid7()

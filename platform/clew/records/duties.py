@@ -73,6 +73,8 @@ class Duties(Quiet):
             if action is None:
                 continue
             subjects = await _subjects(unit, change, duty.about)
+            if action != change.verb and change.transition is None:
+                subjects = await _not_yet(unit, change, separation, duty, subjects)
             if not subjects:
                 continue
             actors = _actors(unit, change)
@@ -138,9 +140,33 @@ def _performed(duty: Duty, change: Change) -> str | None:
         return change.verb
     if change.verb == "update" and "create" in duty.actions and duty.about and change.old and change.new:
         first = duty.about[0]
-        if first in change.new and change.old.get(first) != change.new[first]:
+        field = change.entity.fields.get(first)
+        # Links are not part of the row: which of them are new is seen from what is written down already.
+        linked = field is not None and field.kind is FieldKind.MANY
+        if linked or (first in change.new and change.old.get(first) != change.new[first]):
             return "create"
     return None
+
+
+async def _not_yet(
+    unit: Unit, change: Change, separation: Separation, duty: Duty, subjects: Sequence[UUID]
+) -> list[UUID]:
+    """The subjects this record was not yet about."""
+    if not subjects:
+        return []
+    known = await unit.connection.fetch(
+        _ABOUT,
+        {"record": change.id, "of": separation.name, "duty": duty.name, "subjects": list(subjects)},
+    )
+    return sorted(set(subjects) - {row[0] for row in known})
+
+
+_ABOUT = sa.select(_t.c.subject).where(
+    any_of(_t.c.subject, "subjects"),
+    _t.c.separation == sa.bindparam("of"),
+    _t.c.duty == sa.bindparam("duty"),
+    _t.c.record == sa.bindparam("record", type_=Id()),
+)
 
 
 def _actors(unit: Unit, change: Change) -> list[Identity]:
