@@ -139,8 +139,7 @@ async def test_what_a_process_moves_nobody_else_moves(database: TestDatabase) ->
     assert await made.plant.commands.transition(
         made.call("ann", reason="误报"), "nonconformance", loaded, "annul", 1
     ), "without an instance it is moved by hand"
-    # It begins with the record; by hand nobody starts it.
-    assert await refused(made.processes.start(made.call("ann"), "nonconformance_handling", ncr)) == "NOT_A_STARTER"
+    assert await refused(made.processes.start(made.call("ann"), "nonconformance_handling", ncr)) == "ALREADY_RUNNING"
 
 
 async def test_the_board_sends_it_back_and_the_record_follows(database: TestDatabase) -> None:
