@@ -1,10 +1,11 @@
 """What the sealed trail costs those who write, and how fast it is verified.
 
-    python -m benchmarks.audit [--seconds 3] [--rounds 5] [--entries 100000] [--only write,verify] [postgresql://…]
+    python -m benchmarks.audit [--seconds 3] [--rounds 5] [--entries 100000] [--only write,verify,apart] [postgresql://…]
 
 Writes: the same create command from 1 and 16 writers, in turns with nobody sealing and with the sealer at work beside
 them; ratios within one round, the median of the rounds. Verification: a log of so many entries is verified as `clew
-audit verify --no-records` does it, against reading the same rows without looking at them.
+audit verify --no-records` does it, against reading the same rows without looking at them; then once more by a process
+of its own, which tells its peak memory after a tenth of the entries and after all of them (`--only apart`: that alone).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -125,12 +128,21 @@ async def read_only(database: Database) -> int:
     return count
 
 
-async def verify_speed(url: str, entries: int) -> None:
+async def verify_speed(url: str, entries: int, *, compare: bool) -> None:
     database, _, _ = await opened(url)
     await fill(database, entries)
     began = time.perf_counter()
     await log.seal_all(database)
     sealed = time.perf_counter() - began
+    if compare:
+        await against_reading(database, entries, sealed)
+    await database.close()
+    subprocess.run(  # noqa: ASYNC221 - nothing else is to run meanwhile
+        [sys.executable, "-m", "benchmarks.audit", "--apart", url, "--entries", str(entries)], check=True
+    )
+
+
+async def against_reading(database: Database, entries: int, sealed: float) -> None:
     began = time.perf_counter()
     assert await read_only(database) == entries
     reading = time.perf_counter() - began
@@ -147,9 +159,34 @@ async def verify_speed(url: str, entries: int) -> None:
     print(
         f"{database.dialect:11} {entries} entries: verified {entries / whole:,.0f}/s (the walk alone"
         f" {entries / walking:,.0f}/s, {walking / reading:.1f} x reading the same rows),"
-        f" sealed {entries / sealed:,.0f}/s, memory grew by {grown:.0f} MB"
+        f" sealed {entries / sealed:,.0f}/s, memory grew by {grown:.0f} MB",
+        flush=True,
+    )
+
+
+async def verify_apart(url: str, entries: int) -> None:
+    """The same verification in a process that has done nothing else: how fast, with how much memory."""
+    database = await open_database(url, clock=SystemClock())
+    peaks = [peak()]
+
+    def progress(size: int) -> None:
+        if size == entries // 10:
+            peaks.append(peak())
+
+    began, used = time.perf_counter(), time.process_time()
+    report = await verify_trail(database, progress=progress)
+    took, cpu = time.perf_counter() - began, time.process_time() - used
+    assert (report.entries, report.findings) == (entries, [])
+    print(
+        f"{database.dialect:11} {entries} entries apart: {entries / took:,.0f}/s ({took:.0f} s, {cpu:.0f} s of CPU);"
+        f" peak memory before, after a tenth, after all: {', '.join(f'{each:.0f}' for each in (*peaks, peak()))} MB"
     )
     await database.close()
+
+
+def peak() -> float:
+    """Peak resident memory of this process, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -160,7 +197,11 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=100_000)
     parser.add_argument("--only", default="write,verify")
     parser.add_argument("--databases", default="sqlite,postgresql")
+    parser.add_argument("--apart", help="verify the log of this database and nothing else")
     given = parser.parse_args()
+    if given.apart:
+        asyncio.run(verify_apart(given.apart, given.entries))
+        return
     with tempfile.TemporaryDirectory(prefix="clew-bench-") as folder:
         server = None
         for dialect in given.databases.split(","):
@@ -175,7 +216,7 @@ def main() -> None:
                 if what == "write":
                     asyncio.run(write_cost(url, given.seconds, given.rounds))
                 else:
-                    asyncio.run(verify_speed(url, given.entries))
+                    asyncio.run(verify_speed(url, given.entries, compare=what == "verify"))
 
 
 if __name__ == "__main__":

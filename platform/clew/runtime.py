@@ -24,6 +24,7 @@ from clew.access.decision import Decision
 from clew.access.loading import load_bundle
 from clew.api.access_review import AccessReview
 from clew.api.administration import Administration
+from clew.api.audit_trail import AuditTrail
 from clew.api.build import Feature
 from clew.api.decisions import Decisions
 from clew.api.engine import GraphQLEngine, Options
@@ -427,7 +428,8 @@ def api_features(
     prover = AccountProver(desk.credentials) if desk is not None else None
     running = (ProcessFeature(processes, prover),) if processes is not None else ()
     decided = (Mutations(commands, prover), Decisions(replayed))
-    return (*READ_FEATURES, Inputs(), *administration, *running, *decided, Subscriptions(feed, database))
+    trail = AuditTrail(lambda: commands.engine.tables)
+    return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))
 
 
 def access_review(commands: Commands, decide: Deciding, desk: Desk) -> tuple[Feature, ...]:

@@ -53,7 +53,7 @@ class Limits:
 _CAP = 10**12
 _PRICES = {
     "totalCount": 20, "aggregate": 50, "groups": 100, "__schema": 500, "__type": 100,
-    "replay": 200, "decision": 20, "verified": 20, "problems": 20, "digest": 5,
+    "replay": 200, "auditTrail": 200, "decision": 20, "verified": 20, "problems": 20, "digest": 5,
 }  # fmt: skip
 _LISTS = frozenset({"decisionsOf", "history", "audit", "groups"})
 _DISCOVERY = frozenset({"__schema", "__type"})

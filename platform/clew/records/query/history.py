@@ -113,7 +113,7 @@ def _leaf_member(scope: Scope, leaf: Any, item: VersionItem) -> str | Sql:
     if item.what == "by":
         return or_null(quoted(as_text(leaf.c.actor)))
     if item.what == "changes":
-        return _changes(scope, leaf, item)
+        return changes_json(scope, leaf, item)
     return or_null(_leaf_text(scope, leaf, item.what))
 
 
@@ -130,7 +130,7 @@ def _leaf_text(scope: Scope, leaf: Any, what: str) -> Sql:
     return escaped(sa.func.json_extract(leaf.c.header, sa.literal_column(f"'$.{what}'")), "sqlite")
 
 
-def _changes(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
+def changes_json(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
     """Changed fields of one leaf: each value only if the caller may see it on the version that held it."""
     dialect = scope.build.dialect
     name = f"t{next(scope.build.numbers)}"

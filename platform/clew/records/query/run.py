@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -89,6 +89,19 @@ def prepare(
     needed = dict.fromkeys(statement.compiled.slots)
     facts = {name: known.get(name) or _of_assignment(name) for name in needed}
     return Prepared(statement, tuple((name, fact) for name, fact in facts.items() if fact is not None), late, after)
+
+
+def with_facts(
+    slots: Iterable[str], args: Mapping[str, Any], context: Context, now: datetime, zone: ZoneInfo
+) -> dict[str, Any]:
+    """Arguments and the caller's facts a statement asks for, for statements that are no plans."""
+    known = {**_FACTS, "today": lambda context, now: _today(now, zone)}
+    found = dict(args)
+    for name in dict.fromkeys(slots):
+        fact = known.get(name) or _of_assignment(name)
+        if name not in found and fact is not None:
+            found[name] = fact(context, now)
+    return found
 
 
 def _of_assignment(name: str) -> Fact | None:
