@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 def changed() -> Blueprint:
-    """Mini with `supplier_lot` as `vendor_lot`, `qty` of six decimal places, whole days as decimal ones, a new grade."""
+    """Mini with `supplier_lot` as `vendor_lot`, `qty` of six places, whole days as decimal ones, and a new grade."""
     sources = dict(mini().sources)
     for name, text in sources.items():
         if "entity: lot\n" in text:

@@ -172,3 +172,26 @@ def test_years_of_leap_days() -> None:
         assert years_later(limit + timedelta(days=1), 15) > day
 
 
+
+
+async def test_what_decisions_keep_of_erased_values_is_told(database: TestDatabase) -> None:
+    """A guard that reads a personal field leaves it among the inputs of the decision; one that does not, does not."""
+    model = PROJECT["models/patient.yaml"].replace("unique: [[code], [name]]\n", "unique: [[code]]\n")
+    model += """states: {known: {zh: 已知, en: Known}, reached: {zh: 已联系, en: Reached}, left: {zh: 离开, en: Left}}
+transitions:
+  reach: {from: known, to: reached, when: "phone != null"}
+  leave: {from: reached, to: left, when: "code != 'X'"}
+"""
+    loaded = load_sources({**PROJECT, "models/patient.yaml": model})
+    assert loaded.blueprint is not None, [each.message("en") for each in loaded.diagnostics]
+    made = await plant(await database.open(), blueprint=loaded.blueprint, furnish=False)
+    given = {"code": "P-1", "name": "张三丰", "phone": "13800138000"}
+    ids = [(await made.commands.create(made.call, "patient", {**given, "code": code})).id for code in ("P-1", "P-2")]
+    await made.commands.transition(made.call, "patient", ids[0], "reach", 1)
+    await made.commands.transition(made.call, "patient", ids[0], "leave", 2)
+    bodies = [each["body"] for each in await made.rows(system.decision)]
+    done = [await erase(made.database, made.tables, context(), "1", About("patient", each), "Art. 17") for each in ids]
+    assert [each.decisions for each in done] == [1, 0]
+    assert sum("13800138000" in body for body in bodies) == 1
+    assert [each["body"] for each in await made.rows(system.decision)] == bodies, "and they stay as they were"
+    assert await wrongs(made) == []

@@ -43,6 +43,8 @@ class Erased:
     leaves: int = 0
     signatures: int = 0
     """Signatures whose signed bytes still hold the record as it was signed."""
+    decisions: int = 0
+    """Kept decisions whose inputs still hold a personal value: their digest stands in the trail."""
 
 
 def personal_fields(entity: Entity) -> list[Field]:
@@ -80,6 +82,8 @@ async def erase_in(
                 await record_event(connection, context, release, ACTION, SUBJECT, each, told, reason)
     await _forget_answers(connection, [each for ids in found.values() for each in ids])
     done.signatures = await _signatures(connection, [each for ids in found.values() for each in ids])
+    for name, ids in found.items():
+        done.decisions += await _decisions(connection, name, set(done.fields.get(name, ())), ids)
     return done
 
 
@@ -139,3 +143,14 @@ async def _signatures(connection: Connection, ids: Sequence[UUID]) -> int:
     table = system.signature
     query = sa.select(sa.func.count()).select_from(table).where(any_of(table.c.record_id, "ids"))
     return int(await connection.fetch_value(query, {"ids": list(ids)}))
+
+
+async def _decisions(connection: Connection, entity: str, personal: set[str], ids: Sequence[UUID]) -> int:
+    """Decisions about records of an entity that read one of its personal fields when it had a value."""
+    if not personal:
+        return 0
+    table = system.decision
+    query = sa.select(table.c.body).where(any_of(table.c.record_id, "ids"), table.c.entity == entity)
+    bodies = [json.loads(row[0]) for row in await connection.fetch(query, {"ids": list(ids)})]
+    facts = ([each["facts"] for each in body["checks"]] for body in bodies)
+    return sum(any(found.get(name) is not None for found in each for name in personal) for each in facts)

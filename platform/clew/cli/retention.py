@@ -158,8 +158,18 @@ def erase(
             f"! {done.signatures} signatures keep the bytes that were signed.",
             f"! {done.signatures} 个电子签名仍保有所签内容。",
         )
+    if done.decisions:
+        given.terminal.say(
+            f"! {done.decisions} kept decisions hold an erased value among their inputs.",
+            f"! {done.decisions} 项已保存的决策,其输入中仍有被清除的值。",
+        )
     given.terminal.emit(
-        ok=True, fields=done.fields, versions=done.versions, leaves=done.leaves, signatures=done.signatures
+        ok=True,
+        fields=done.fields,
+        versions=done.versions,
+        leaves=done.leaves,
+        signatures=done.signatures,
+        decisions=done.decisions,
     )
 
 
