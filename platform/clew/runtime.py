@@ -55,6 +55,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.process.engine import Processes
 from clew.process.jobs import drain
 from clew.process.participant import ProcessParticipant
+from clew.process.roster import Roster
 from clew.process.staff import AssignedStaff, OneOperator
 from clew.records.checkpoints_first import CheckpointsFirst
 from clew.records.commands import Call, Commands
@@ -338,7 +339,7 @@ def assemble(
     replayer = Replayer(commands.engine, lambda known: Deciding(known, OPERATOR.id), _person_now)
     decide = Deciding(blueprint, OPERATOR.id)
     reviews = access_review(commands, decide, made)
-    people = AssignedStaff() if blueprint.policies is not None else OneOperator(OPERATOR.id)
+    people = AssignedStaff(Roster(blueprint, tables)) if blueprint.policies is not None else OneOperator(OPERATOR.id)
     processes = Processes(database, blueprint, commands, people, str(found.number))
     moving.engine = processes
     features = (*reviews, *api_features(commands, feed, database, made, processes, replayer))

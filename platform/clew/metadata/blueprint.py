@@ -325,6 +325,7 @@ class People:
     site: str | None = None
     away: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    manager: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,12 +345,27 @@ class Assignments:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Positions: the line entity that lists holders, its reference to the person and the day it ended."""
+    """Positions: their code, the states in which they count (empty: all), the line entity that lists holders, its
+    reference to the person and the days it began and ended."""
 
     entity: str
     lines: str
     person: str
     end: str
+    start: str | None = None
+    code: str = "code"
+    active: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Records of training: of whom, in what, until when, and the states in which they count."""
+
+    entity: str
+    person: str
+    course: str
+    end: str | None
+    valid: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +375,7 @@ class Identity:
     people: People
     assignments: Assignments | None = None
     positions: Positions | None = None
+    training: Training | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,3 +90,11 @@ STEP_INCOMPLETE = Rule(
     "流程的每个步骤都应写明输入、输出、负责人、时限与提醒。",
     Severity.WARNING,
 )
+UNKNOWN_FORM = Rule("UNKNOWN_FORM", "There is no form `{name}`.", "没有表单 `{name}`。")
+PEOPLE_NOT_DECLARED = Rule(
+    "PEOPLE_NOT_DECLARED",
+    "`{key}` asks for people by records, and `identity:` of clew.yaml does not say which: {missing}.",
+    "`{key}` 按业务记录找人,而 clew.yaml 的 `identity:` 未声明:{missing}。",
+    "Without it nobody could ever be found.",
+    "未声明则永远找不到人。",
+)

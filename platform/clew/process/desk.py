@@ -82,11 +82,7 @@ def decide(run: Run, command: Decide, facts: Facts) -> None:
         assignee=command.actor.person,
         at=command.at,
     )
-    if task.holds is not None:
-        waiting = run.state.tasks[task.holds]
-        if waiting.status == "held":
-            run.mark(waiting, status="open")
-            run.effects.append(Tell("task", token.id, waiting.id, waiting.candidates))
+    moves.release(run, task)
     if step.approval is not None:
         if step.approval.once and not outcome.against:
             moves.again(run, token.id)

@@ -35,7 +35,7 @@ class Inquiry:
         entity = self.unit.engine.blueprint.entities[wanted.subject.entity]
         record = await locked(self.unit, entity, UUID(wanted.subject.id))
         if wanted.moment == "exit":
-            people = dict(await self.people(step, entity, record)) if person is not None else {}
+            people = dict(await self.people(step, entity, record, anyone=True)) if person is not None else {}
             if person is not None and await self.staff.known(self.unit.connection, UUID(person)):
                 people["*"] = (person,)
             holds = step.exit is None or await self._holds(step.exit.when, entity, record)
@@ -73,27 +73,43 @@ class Inquiry:
             about=about,
         )
 
-    async def people(self, step: Step, entity: Entity, record: Record) -> dict[str, tuple[str, ...]]:
+    async def people(
+        self, step: Step, entity: Entity, record: Record, *, anyone: bool = False
+    ) -> dict[str, tuple[str, ...]]:
         """Whom a step asks, by post."""
         if step.approval is not None:
             posts = (*step.approval.posts, *(post for post, _ in step.approval.also))
             return {post: await self._find(Demand((post,), site=self.site)) for post in posts}
         if step.who is not None:
-            return {"": await self.whom(step.who, entity, record)}
+            return {"": await self.whom(step.who, entity, record, anyone=anyone)}
         return {}
 
-    async def whom(self, who: Who, entity: Entity, record: Record) -> tuple[str, ...]:
-        """Everybody a `who` names."""
-        named: list[UUID] = []
-        if who.person is not None:
-            found = await self._value(who.person, entity, record)
-            named += [found] if isinstance(found, UUID) else []
+    async def whom(self, who: Who, entity: Entity, record: Record, *, anyone: bool = False) -> tuple[str, ...]:
+        """Everybody a `who` names; `anyone`: also those who are busier, who may be given it by hand."""
+        named = await self._named(who.person, entity, record)
         if who.starter:
             named.append(UUID(self.state.starter))
         if who.actor_of is not None:
             done = [each for each in self.state.done if each.step.split("/")[-1] == who.actor_of and each.actors]
             named += [UUID(done[-1].actors[0])] if done else []
-        return await self._find(Demand(who.roles, tuple(named), self.site, who.least_loaded))
+        course = await self._named(who.qualified_for, entity, record)
+        return await self._find(
+            Demand(
+                who.roles,
+                tuple(named),
+                self.site,
+                who.least_loaded and not anyone,
+                tuple(await self._named(who.manager_of, entity, record)),
+                who.positions,
+                who.qualified_for is not None,
+                course[0] if course else None,
+            )
+        )
+
+    async def _named(self, expression: Checked | None, entity: Entity, record: Record) -> list[UUID]:
+        """The record an expression names, if any."""
+        found = await self._value(expression, entity, record) if expression is not None else None
+        return [found] if isinstance(found, UUID) else []
 
     async def _find(self, demand: Demand) -> tuple[str, ...]:
         return tuple(str(each) for each in await self.staff.find(self.unit.connection, demand, self.unit.at))

@@ -162,10 +162,20 @@ def again(run: Run, token_id: int) -> None:
     }
     for seat in tasks:
         person = next((each for each in seat.candidates if each in agreed), None)
-        if seat.kind == "vote" and seat.status == "open" and person is not None:
+        if seat.kind in ("vote", "added") and seat.status == "open" and person is not None:
             run.mark(seat, status="done", outcome=agreed[person], actor=person, at=run.at, auto=True, assignee=person)
+            release(run, seat)
+            again(run, token_id)
             settle(run, token_id)
             return
+
+
+def release(run: Run, task: Task) -> None:
+    """Open the seat that waited for this one."""
+    waiting = run.state.tasks[task.holds] if task.holds is not None else None
+    if waiting is not None and waiting.status == "held":
+        run.mark(waiting, status="open")
+        run.effects.append(Tell("task", task.token, waiting.id, waiting.candidates))
 
 
 def close_tasks(run: Run, token: Token) -> None:
@@ -294,4 +304,4 @@ def _comment(run: Run, token: Token, outcome: str) -> str:
     return "; ".join(dict.fromkeys(said))
 
 
-__all__ = ["Task", "again", "cancel", "enter", "finish", "go", "leave", "remove", "settle", "timer"]
+__all__ = ["Task", "again", "cancel", "enter", "finish", "go", "leave", "release", "remove", "settle", "timer"]

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.process.roster import Roster
 from clew.process.store import one_of
 from clew.storage import process_tables, system
 from clew.storage.engine import Connection
@@ -20,12 +21,19 @@ _task, _offer = process_tables.task, process_tables.task_candidate
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Whom a step asks: holders of roles at a site, and named people. `person` ids are employees' or accounts'."""
+    """Whom a step asks: the union of holders of roles at a site, of people who are named, of managers and of those in
+    positions; of these only who is trained for the course, where `trained` says so. Ids of people are employees' or
+    accounts'."""
 
     roles: tuple[str, ...] = ()
     named: tuple[UUID, ...] = ()
     site: UUID | None = None
     least_loaded: bool = False
+    managers_of: tuple[UUID, ...] = ()
+    positions: tuple[str, ...] = ()
+    trained: bool = False
+    course: UUID | None = None
+    """None where the record names no course: then nobody is trained for it."""
 
 
 class Staff(Protocol):
@@ -40,8 +48,11 @@ class Staff(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class AssignedStaff:
-    """People by their accounts and role assignments."""
+    """People by their accounts and role assignments, and by what the project's records say of them."""
+
+    roster: Roster | None = None
 
     async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
         found: dict[UUID, None] = {}
@@ -61,15 +72,31 @@ class AssignedStaff:
             for person, sites in await connection.fetch(query):
                 if sites is None or demand.site is None or str(demand.site) in sites:
                     found[person] = None
-        if demand.named:
+        named = list(demand.named)
+        if self.roster is not None:
+            named += await self.roster.managers(connection, demand.managers_of)
+            named += await self.roster.holders(connection, demand.positions, at)
+        if named:
             query = sa.select(_account.c.id).where(
-                sa.or_(one_of(_account.c.id, demand.named), one_of(_account.c.employee, demand.named)),
+                sa.or_(one_of(_account.c.id, named), one_of(_account.c.employee, named)),
                 _account.c.state == "active",
             )
             for row in await connection.fetch(query.order_by(_account.c.id)):
                 found[row[0]] = None
         people = tuple(found)
+        if demand.trained:
+            people = await self._trained(connection, people, demand.course, at)
         return await _least_loaded(connection, people) if demand.least_loaded and people else people
+
+    async def _trained(
+        self, connection: Connection, people: tuple[UUID, ...], course: UUID | None, at: datetime
+    ) -> tuple[UUID, ...]:
+        if self.roster is None or course is None or not people:
+            return ()
+        trained = await self.roster.qualified(connection, course, at)
+        query = sa.select(_account.c.id, _account.c.employee).where(one_of(_account.c.id, people))
+        employees = {row[0]: row[1] for row in await connection.fetch(query)}
+        return tuple(each for each in people if employees[each] in trained)
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         query = sa.select(_account.c.id).where(_account.c.id == person, _account.c.state == "active")

@@ -27,6 +27,7 @@ def codes(steps: str, head: str = "for: case\n", roles: bool = False) -> list[tu
     ("steps", "code"),
     [
         ("  a: {who: clerk, end: x}\n", "STEP_KIND"),
+        ("  a: {who: clerk, form: case_form}\n", "UNKNOWN_FORM"),
         ("  a: {label: {en: Nothing}}\n", "STEP_KIND"),
         ("  a: {do: [{set: {title: \"'x'\"}}], sign: approval}\n", "STEP_KEY"),
         ("  a: {who: clerk, then: b}\n", "UNKNOWN_STEP"),
@@ -73,6 +74,20 @@ def test_roles_are_known_where_there_are_policies() -> None:
     steps = "  a: {who: clark}\n"
     assert codes(steps) == []
     assert codes(steps, roles=True) == [("UNKNOWN_ROLE_IN_STEP", 4)]
+
+
+@pytest.mark.parametrize(
+    ("who", "missing"),
+    [
+        ("{manager_of: created_by}", "people.manager"),
+        ("{position: [P-1]}", "positions"),
+        ("{role: clerk, qualified_for: id}", "training"),
+    ],
+)
+def test_people_of_records_are_known_where_the_project_says_which(who: str, missing: str) -> None:
+    found = load_sources({**PROJECT, "workflows/w.yaml": f"workflow: w\nfor: case\nsteps:\n  a: {{who: {who}}}\n"})
+    assert [(each.code, each.place.line) for each in found.diagnostics] == [("PEOPLE_NOT_DECLARED", 4)]
+    assert missing in found.diagnostics[0].message("en")
 
 
 def test_the_whole_workflow_is_checked() -> None:

@@ -50,6 +50,8 @@ class Actions:
         for index, role in enumerate(spec.role):
             self.role(role, find(node, "role", index) if find(node, "role") is not node else node, f"{path}.role")
 
+        self._declared(spec, node, path)
+
         def person(key: str, text: str | None) -> Checked | None:
             if text is None:
                 return None
@@ -65,6 +67,24 @@ class Actions:
             least_loaded=spec.least_loaded,
             qualified_for=person("qualified_for", spec.qualified_for),
         )
+
+    def _declared(self, spec: WhoSpec, node: AnyNode, path: str) -> None:
+        """Managers, positions and training are records of the project: which ones, clew.yaml must say."""
+        project = self.linking.project
+        identity = project.identity if project is not None else None
+        for key, asked, known, missing in (
+            ("manager_of", spec.manager_of, identity and identity.people.manager, "people.manager"),
+            ("position", spec.position, identity and identity.positions, "positions"),
+            ("qualified_for", spec.qualified_for, identity and identity.training, "training"),
+        ):
+            if asked and not known:
+                self.linking.findings.add(
+                    rules_process.PEOPLE_NOT_DECLARED,
+                    find(node, key).place,
+                    path=f"{path}.{key}",
+                    key=key,
+                    missing=missing,
+                )
 
     def role(self, name: str, node: AnyNode, path: str) -> None:
         """Roles are known by the policies; a project without any has no roles to be wrong about."""

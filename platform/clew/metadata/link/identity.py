@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from clew.kernel.diagnostics import Place
 from clew.metadata import rules
-from clew.metadata.blueprint import Assignments, Entity, Field, FieldKind, Identity, People, Positions
+from clew.metadata.blueprint import Assignments, Entity, Field, FieldKind, Identity, People, Positions, Training
 from clew.metadata.link.project import Linking
-from clew.metadata.spec.identity import AssignmentsSpec, PeopleSpec, PositionsSpec
+from clew.metadata.spec.identity import AssignmentsSpec, PeopleSpec, PositionsSpec, TrainingSpec
 from clew.metadata.spec.others import ProjectSpec
 
 _TEXT = (FieldKind.TEXT,)
@@ -33,7 +33,8 @@ def link_identity(linking: Linking) -> Identity | None:
         return None
     assignments = _assignments(linking, spec.assignments, place, people) if spec.assignments else None
     positions = _positions(linking, spec.positions, place, people) if spec.positions else None
-    return Identity(people, assignments, positions)
+    training = _training(linking, spec.training, place, people) if spec.training else None
+    return Identity(people, assignments, positions, training)
 
 
 def _people(linking: Linking, spec: PeopleSpec, place: Place) -> People | None:
@@ -47,8 +48,12 @@ def _people(linking: Linking, spec: PeopleSpec, place: Place) -> People | None:
         _field(linking, entity, spec.department, _REF, place, f"{at}.department")
     if spec.site:
         linking.walk(entity.name, spec.site, place, f"{at}.site")
+    for way in spec.manager:
+        found = linking.walk(entity.name, way, place, f"{at}.manager")
+        if found is not None:
+            _leads_to(linking, found, spec.entity, place, f"{at}.manager")
     _states(linking, entity, (*spec.away, *spec.left), place, at)
-    return People(spec.entity, spec.login, spec.name, spec.department, spec.site, spec.away, spec.left)
+    return People(spec.entity, spec.login, spec.name, spec.department, spec.site, spec.away, spec.left, spec.manager)
 
 
 def _assignments(linking: Linking, spec: AssignmentsSpec, place: Place, people: People) -> Assignments | None:
@@ -89,7 +94,24 @@ def _positions(linking: Linking, spec: PositionsSpec, place: Place, people: Peop
         return None
     _person(linking, lines, spec.person, people, place, f"{at}.person")
     _field(linking, lines, spec.to, _DAY, place, f"{at}.to")
-    return Positions(spec.entity, lines.name, spec.person, spec.to)
+    if spec.from_:
+        _field(linking, lines, spec.from_, _DAY, place, f"{at}.from")
+    _field(linking, entity, spec.code, _NAMES, place, f"{at}.code")
+    _states(linking, entity, spec.active, place, at)
+    return Positions(spec.entity, lines.name, spec.person, spec.to, spec.from_, spec.code, spec.active)
+
+
+def _training(linking: Linking, spec: TrainingSpec, place: Place, people: People) -> Training | None:
+    at = "identity.training"
+    entity = _entity(linking, spec.entity, place, at)
+    if entity is None:
+        return None
+    _person(linking, entity, spec.person, people, place, f"{at}.person")
+    _field(linking, entity, spec.course, _REF, place, f"{at}.course")
+    if spec.to:
+        _field(linking, entity, spec.to, _DAY, place, f"{at}.to")
+    _states(linking, entity, spec.valid, place, at)
+    return Training(spec.entity, spec.person, spec.course, spec.to, spec.valid)
 
 
 def _entity(linking: Linking, name: str, place: Place, path: str) -> Entity | None:
@@ -117,14 +139,19 @@ def _kind(linking: Linking, found: Field, kinds: tuple[FieldKind, ...], place: P
 
 def _person(linking: Linking, entity: Entity, name: str, people: People, place: Place, path: str) -> None:
     found = _field(linking, entity, name, _REF, place, path)
-    if found is not None and found.target != people.entity:
+    if found is not None:
+        _leads_to(linking, found, people.entity, place, path)
+
+
+def _leads_to(linking: Linking, found: Field, entity: str, place: Place, path: str) -> None:
+    if found.kind is not FieldKind.REF or found.target != entity:
         linking.findings.add(
             rules.BAD_FIELD_USE,
             place,
             path=path,
-            name=name,
-            reason=f"it must lead to {people.entity}",
-            reason_zh=f"须引用 {people.entity}",
+            name=found.name,
+            reason=f"it must lead to {entity}",
+            reason_zh=f"须引用 {entity}",
         )
 
 

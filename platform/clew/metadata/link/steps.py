@@ -132,6 +132,9 @@ class Steps:
         for role in (spec.owner, *(each for each in spec.alert.values() if each not in WORDS)):
             if role is not None:
                 self.actions.role(role, find(node, "owner"), where)
+        if spec.form is not None:
+            # A project has no forms of its own: a name here would be a promise that nothing keeps.
+            self.linking.unknown(rules_process.UNKNOWN_FORM, find(node, "form").place, spec.form, (), f"{where}.form")
         limit = TimeLimit(*limit_of(spec.within)) if spec.within else None
         alerts = tuple(Alert(share_of(at), whom) for at, whom in spec.alert.items())
         return Step(

@@ -54,6 +54,7 @@ def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[W
     linking = Linking({}, findings, set())
     linking.entities, linking.code_lists = dict(blueprint.entities), dict(blueprint.code_lists)
     linking.policies, linking.calendars = blueprint.policies, dict(blueprint.calendars)
+    linking.project = blueprint.project
     about = {each.name: each.entity for each in blueprint.workflows.values()}
     document = next((each for each in result.documents if each.kind == "workflow" and each.name == name), None)
     if document is None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from clew.metadata.spec.words import Name, OneOrMany, Path, Spec, doc
+from clew.metadata.spec.words import Name, OneOrMany, OneOrManyText, Path, Spec, doc
 
 
 def _entity_alone(value: Any) -> Any:
@@ -22,6 +22,11 @@ class PeopleSpec(Spec):
     name: Name = doc("The field with the printed name.", "姓名字段。", default="printed_name")
     department: Name | None = doc("The reference to the department.", "部门引用。", default=None)
     site: Path | None = doc("The way to the person's own site.", "通向所属场所的路径。", default=None)
+    manager: OneOrManyText = doc(
+        "The ways to the person's manager; the first that leads to somebody else counts.",
+        "通向上级的路径;取第一个指向他人的。",
+        default=(),
+    )
     away: OneOrMany = doc("States in which the account is disabled.", "账号停用的状态。", default=())
     left: OneOrMany = doc("States in which somebody has left.", "已离职的状态。", default=())
 
@@ -41,12 +46,25 @@ class AssignmentsSpec(Spec):
 
 
 class PositionsSpec(Spec):
-    """Positions and who holds them: named as open handovers when somebody leaves."""
+    """Positions and who holds them: asked in processes, and named as open handovers when somebody leaves."""
 
     entity: Name = doc("Whose records are positions.", "岗位实体。")
+    code: Name = doc("The field by which processes name a position.", "流程引用岗位所用的代码字段。", default="code")
+    active: OneOrMany = doc("States in which it counts; empty: all.", "生效的状态,空为全部。", default=())
     holders: Name = doc("The lines that list the holders.", "任职人明细。", default="holders")
     person: Name = doc("In a line: the reference to the person.", "明细中的人员引用。", default="employee")
+    from_: Name | None = doc("In a line: the day it began.", "明细中的起始日期。", alias="from", default=None)
     to: Name = doc("In a line: the day it ended.", "明细中的截止日期。", default="valid_to")
+
+
+class TrainingSpec(Spec):
+    """Records of training: who is qualified for what."""
+
+    entity: Name = doc("Whose records are training.", "培训记录实体。")
+    person: Name = doc("The reference to the person.", "人员引用。", default="employee")
+    course: Name = doc("The reference to what was learnt.", "课程引用。", default="course")
+    to: Name | None = doc("The last day it is valid; empty there: for ever.", "有效期至,空为长期。", default=None)
+    valid: OneOrMany = doc("States in which it counts.", "视为有效的状态。")
 
 
 class IdentitySpec(Spec):
@@ -61,3 +79,4 @@ class IdentitySpec(Spec):
     positions: (
         Annotated[PositionsSpec, BeforeValidator(_entity_alone, json_schema_input_type=PositionsSpec | Name)] | None
     ) = doc("Positions.", "岗位。", default=None)
+    training: TrainingSpec | None = doc("Training.", "培训。", default=None)

@@ -16,6 +16,7 @@ from clew.metadata.spec.words import (
     Literal_,
     Name,
     OneOrMany,
+    OneOrManyText,
     Path,
     Spec,
     Text,
@@ -76,7 +77,7 @@ Enough = Annotated[Any, BeforeValidator(_enough, json_schema_input_type=int | st
 
 class WhoSpec(Spec):
     role: OneOrMany = doc("Anybody who holds one of these roles.", "持有任一角色的人。", default=())
-    position: OneOrMany = doc("Anybody in one of these positions.", "任一岗位上的人。", default=())
+    position: OneOrManyText = doc("Anybody in one of these positions.", "任一岗位上的人。", default=())
     person: Expression | None = doc("A person the record names.", "记录所指的人。", default=None)
     manager_of: Expression | None = doc(
         "The manager of a person the record names.", "记录所指之人的上级。", default=None
