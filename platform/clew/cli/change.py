@@ -11,6 +11,7 @@ import typer
 
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
 from clew.cli.words import t
+from clew.kernel.clock import SystemClock
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
 
@@ -63,7 +64,7 @@ def plan_command(
     if terminal.as_json:
         terminal.emit(**found.to_json())
     else:
-        terminal.raw(found.sql() if sql else found.text(terminal.locale))
+        terminal.raw(found.sql(SystemClock().now()) if sql else found.text(terminal.locale))
         if out is not None:
             terminal.say(f"Written to {out}. Next: clew apply {out}", f"已写入 {out}。下一步:clew apply {out}")
     if found.blocked:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.storage.catalog import Catalog
 from clew.storage.change.differences import Change, diff
 from clew.storage.change.reflect import Found, drift, reflect
+from clew.storage.change.script import script
 from clew.storage.change.steps import Side, Step, build_steps
 from clew.storage.change.survey import Consequence, survey
 from clew.storage.ddl import Ddl
@@ -64,15 +65,10 @@ class Plan:
         """True when it can be applied without anybody's further word."""
         return not self.needs and not self.blocked
 
-    def sql(self) -> str:
-        """The statements for a database administrator; fills and rebuilds are described."""
-        lines: list[str] = []
-        for number, step in enumerate(self.steps, 1):
-            lines.append(f"-- {number}. {step.phase}: {step.object}")
-            lines += [f"{each};" for each in step.work.get("sql", ())]
-            if step.kind != "sql":
-                lines.append(f"-- {step.kind} {json.dumps(step.work, ensure_ascii=False, default=str)}")
-        return "\n".join(lines) + "\n"
+    def sql(self, at: datetime, load: Loader = stored_blueprint) -> str:
+        """The statements for a database administrator (`script`); `at` stands for now in defaults that ask it."""
+        blueprint = load(self.sources)
+        return script(self.id, self.steps, blueprint, self.catalog, self.dialect, self.base, at)
 
     def text(self, locale: Locale) -> str:
         """What a person reviews."""
