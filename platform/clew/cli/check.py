@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -14,7 +15,7 @@ from clew.cli.words import t
 
 if TYPE_CHECKING:
     from clew.cli.terminal import Terminal
-    from clew.kernel.diagnostics import Diagnostic
+    from clew.kernel.diagnostics import Diagnostic, Place
     from clew.kernel.text import Locale
 
 
@@ -89,6 +90,7 @@ def sarif(findings: Sequence[Diagnostic], locale: Locale) -> dict[str, Any]:
 
     rules = {each.code: each.rule for each in findings}
     return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [
             {
@@ -102,6 +104,7 @@ def sarif(findings: Sequence[Diagnostic], locale: Locale) -> dict[str, Any]:
                         ],
                     }
                 },
+                "columnKind": "unicodeCodePoints",
                 "results": [_result(each, locale) for each in findings],
             }
         ],
@@ -109,12 +112,19 @@ def sarif(findings: Sequence[Diagnostic], locale: Locale) -> dict[str, Any]:
 
 
 def _result(each: Diagnostic, locale: Locale) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": each.place.file}}
-    if each.place.line:
-        place["region"] = {"startLine": each.place.line, "startColumn": max(each.place.column, 1)}
-    return {
+    found: dict[str, Any] = {
         "ruleId": each.code,
         "level": each.severity.value,
         "message": {"text": each.message(locale)},
-        "locations": [{"physicalLocation": place}],
+        "locations": [_location(each.place)],
     }
+    if each.related:
+        found["relatedLocations"] = [_location(place) for place in each.related]
+    return found
+
+
+def _location(place: Place) -> dict[str, Any]:
+    """A place as SARIF says it: a URI reference, lines and columns from 1. A finding about a whole file is at its
+    beginning."""
+    region = {"startLine": max(place.line, 1), "startColumn": max(place.column, 1)}
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(place.file)}, "region": region}}
