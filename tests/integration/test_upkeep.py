@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,17 @@ import pytest
 import sqlalchemy as sa
 from tests.integration.http_case import MINI, until
 
-from clew.jobs.upkeep import Chore, Upkeep, waits_to_tighten
+from clew.audit.sealing.keys import configured_key, new_key
+from clew.jobs import upkeep as upkeep_module
+from clew.jobs.upkeep import Chore, Upkeep, chores, waits_to_tighten
 from clew.metadata.load import load_folder
 from clew.runtime import TEXTS, open_runtime, stored_blueprint
 from clew.settings import Settings
 from clew.storage import nodes
+from clew.storage.blobs import Blobs
 from clew.storage.change import apply, plan
 from clew.storage.engine import Database
+from clew.storage.partitions import PARENTS, ensure_partitions
 from clew.storage.system import change, job
 from clew.testing.databases import TestDatabase
 
@@ -121,6 +126,90 @@ async def test_a_chore_that_fails_is_logged_and_tried_again(
     await until(_has(tried, 2), 30)
     await _stop(running)
     assert "chore failed" in caplog.text
+
+
+async def test_a_foreseen_refusal_is_one_line_and_said_once(
+    opened: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without its key the trail cannot be signed: told once, without a trace, and again only after it worked."""
+    monkeypatch.setattr(logging.getLogger("clew.upkeep"), "disabled", False)
+    await release(opened, MINI)
+    file = tmp_path / "audit.pem"
+    settings = Settings(mode="production", audit_key=str(file))
+    tried: list[str] = []
+
+    async def sign() -> None:
+        tried.append("once more")
+        configured_key(settings)
+
+    upkeep = Upkeep(opened, "a", [Chore("audit.sign", timedelta(0), sign)])
+    await upkeep._begin()
+
+    async def again() -> None:
+        async with opened.write() as connection:
+            await connection.execute(sa.update(job).values(run_at=await connection.now()))
+        await upkeep.once()
+
+    for _ in range(3):
+        await again()
+    assert len(tried) == 3
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+    assert "AUDIT_KEY_MISSING" in caplog.text
+    assert caplog.text.count("\n") == 1
+    file.write_text(new_key(), "utf-8")
+    await again()
+    file.unlink()
+    await again()
+    assert len(caplog.records) == 2, "it had worked in between"
+
+
+async def test_partitions_wait_for_a_long_load_in_quiet(
+    database: TestDatabase, opened: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load that runs for an hour keeps its tables: one line, nobody held up behind it, and done when it is over."""
+    if database.dialect == "sqlite":
+        assert await ensure_partitions(opened) == 0
+        return
+    monkeypatch.setattr(logging.getLogger("clew.upkeep"), "disabled", False)
+    monkeypatch.setattr(upkeep_module, "PATIENCE", timedelta(milliseconds=50))
+    await release(opened, MINI)
+    table = str((await _values(opened, PARENTS))[0])
+    last = str((await _values(opened, _PARTITIONS.format(table=table)))[-1])
+    async with opened.migrate() as connection:
+        await connection.run_sql(f'DROP TABLE "{last}"')
+
+    @asynccontextmanager
+    async def owner() -> AsyncIterator[Database]:
+        yield opened
+
+    async def nothing(_database: Database) -> None:
+        return None
+
+    todo = chores(opened, Blobs(Path("unused")), owner, nothing)
+    upkeep = Upkeep(opened, "a", [each for each in todo if each.kind == "upkeep.partitions"])
+    await upkeep._begin()
+    other = await database.open()
+    async with other.write() as loading:
+        await loading.run_sql(f'LOCK TABLE "{table}" IN ROW EXCLUSIVE MODE')
+        for _ in range(2):
+            async with opened.write() as connection:
+                await connection.execute(sa.update(job).values(run_at=await connection.now()))
+            await upkeep.once()
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+    assert "DATABASE_BUSY" in caplog.text
+    assert last not in await _values(opened, _PARTITIONS.format(table=table))
+    async with opened.write() as connection:
+        await connection.execute(sa.update(job).values(run_at=await connection.now()))
+    await upkeep.once()
+    assert last in await _values(opened, _PARTITIONS.format(table=table))
+
+
+_PARTITIONS = "SELECT relname::text FROM pg_class WHERE relname LIKE '{table}_p%' AND relkind = 'r' ORDER BY 1"
+
+
+async def _values(db: Database, query: str) -> list[Any]:
+    async with db.read() as connection:
+        return [row[0] for row in await connection.fetch(sa.text(query))]
 
 
 def _has(found: list[str], count: int) -> Any:

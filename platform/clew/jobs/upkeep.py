@@ -12,6 +12,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from clew.jobs import leases
+from clew.kernel.errors import ClewError
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import LeaseLost
@@ -21,6 +22,8 @@ from clew.storage.system import change, job, release
 _log = logging.getLogger("clew.upkeep")
 _FOREVER = 1_000_000
 """Attempts after which a chore is given up: it never is."""
+PATIENCE = timedelta(seconds=2)
+"""How long making partitions may wait for a table's lock: whoever comes after it waits as long."""
 
 
 async def _always() -> bool:
@@ -52,7 +55,7 @@ def chores(
 
     async def make_partitions() -> None:
         async with owner() as owned:
-            await ensure_partitions(owned)
+            await ensure_partitions(owned, patience=PATIENCE)
 
     async def tightening() -> bool:
         return await waits_to_tighten(database)
@@ -78,6 +81,8 @@ class Upkeep:
     def __init__(self, database: Database, worker: str, todo: Sequence[Chore]) -> None:
         self._database, self._worker = database, worker
         self._chores = {each.kind: each for each in todo}
+        self._told: dict[str, str] = {}
+        """What was last said of each chore that does not succeed."""
 
     async def run(self, pause: float) -> None:
         """For ever: look every `pause` seconds. Whatever goes wrong is logged and tried again later."""
@@ -116,14 +121,26 @@ class Upkeep:
         try:
             await chore.act()
         except Exception as problem:
-            _log.exception("%s failed; it is tried again later", chore.kind)
+            self._tell(chore, problem)
             with suppress(LeaseLost):
                 await leases.fail(self._database, mine, type(problem).__name__, most_attempts=_FOREVER)
         else:
+            self._told.pop(chore.kind, None)
             with suppress(LeaseLost):
                 await leases.repeat(self._database, mine, chore.every)
         finally:
             renewing.cancel()
+
+    def _tell(self, chore: Chore, problem: Exception) -> None:
+        """A refusal the platform foresees is one line, and said once until the chore succeeds or meets another one;
+        anything else is a fault of ours, and its trace is kept each time."""
+        if not isinstance(problem, ClewError):
+            _log.error("%s failed; it is tried again later", chore.kind, exc_info=problem)
+            return
+        if self._told.get(chore.kind) != problem.code:
+            self._told[chore.kind] = problem.code
+            words = " ".join(f"{problem.message('en')} {problem.hint('en')}".split())
+            _log.warning("%s is tried again later: %s: %s", chore.kind, problem.code, words)
 
     async def _renew(self, mine: leases.Job) -> None:
         """Keep the lease of a chore that takes long."""
