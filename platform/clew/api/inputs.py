@@ -38,8 +38,16 @@ def input_fields(build: Build, entity: Entity, *, creating: bool) -> list[Field]
             continue
         if field.kind in (FieldKind.REF, FieldKind.MANY, FieldKind.ANY) and not build.targets(field):
             continue
+        if field.kind is FieldKind.LINES and not _has_lines(build, build.blueprint.entities[field.target]):
+            continue
         found.append(field)
     return found
+
+
+def _has_lines(build: Build, line: Entity) -> bool:
+    """Whether anything of a line can be given: else there is no type to give it in."""
+    reached = build.sees_entity(line.name) or build.access(line.name).create.allowed
+    return reached and bool(input_fields(build, line, creating=True))
 
 
 def _given(entity: Entity, access: FieldAccess, *, creating: bool) -> bool:

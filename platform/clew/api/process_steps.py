@@ -14,7 +14,7 @@ from graphql import (
 
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
-from clew.api.inputs import input_type
+from clew.api.inputs import input_fields, input_type
 from clew.metadata import naming
 from clew.metadata.blueprint import Entity, Field
 from clew.metadata.processes import SEPARATOR, Flow, Step, Workflow
@@ -25,6 +25,18 @@ def start_name(workflow: Workflow) -> str:
     return f"start{naming.type_name(workflow.name)}"
 
 
+def told(build: Build) -> Iterable[Workflow]:
+    """The processes that exist for the caller: about records they may see."""
+    return (each for each in build.blueprint.workflows.values() if build.sees_entity(each.entity))
+
+
+def steps_told(build: Build, workflow: Workflow) -> Iterable[tuple[Flow, Step]]:
+    """Its steps that people do, about records the caller may see."""
+    return (
+        (flow, step) for flow, step in workflow.walk() if step.kind.human and build.sees_entity(flow.entity)
+    )
+
+
 def step_name(workflow: Workflow, step: Step) -> str:
     """`nonconformanceHandlingContain`; a step inside branches has its whole path."""
     return naming.field_name(workflow.name) + _path(step)
@@ -32,12 +44,11 @@ def step_name(workflow: Workflow, step: Step) -> str:
 
 def step_types(build: Build) -> Iterable[tuple[str, Factory]]:
     """An enum of outcomes and an input of fields for every step people do."""
-    for workflow in build.blueprint.workflows.values():
-        for flow, step in workflow.walk():
-            if step.kind.human:
-                yield _outcomes_name(workflow, step), _outcomes(build, workflow, step)
-                if _fields(build, flow, step):
-                    yield _input_name(workflow, step), _input(build, workflow, flow, step)
+    for workflow in told(build):
+        for flow, step in steps_told(build, workflow):
+            yield _outcomes_name(workflow, step), _outcomes(build, workflow, step)
+            if _fields(build, flow, step):
+                yield _input_name(workflow, step), _input(build, workflow, flow, step)
 
 
 def step_arguments(build: Build, workflow: Workflow, flow: Flow, step: Step) -> Mapping[str, GraphQLArgument]:
@@ -78,13 +89,10 @@ def _outcomes(build: Build, workflow: Workflow, step: Step) -> Factory:
 
 
 def _fields(build: Build, flow: Flow, step: Step) -> tuple[tuple[Entity, Field], ...]:
-    """The fields a step fills in, as far as they exist for the caller."""
+    """The fields a step fills in, as far as the caller may write them: a step writes with the rights of its doer."""
     entity = build.blueprint.entities[flow.entity]
-    if not build.sees_entity(entity.name):
-        return ()
-    return tuple(
-        (entity, entity.fields[name]) for name in step.outputs if name in entity.fields and build.sees(entity, name)
-    )
+    known = {field.name: field for field in input_fields(build, entity, creating=False)}
+    return tuple((entity, known[name]) for name in step.outputs if name in known)
 
 
 def _input(build: Build, workflow: Workflow, flow: Flow, step: Step) -> Factory:

@@ -15,7 +15,7 @@ from clew.api.build import Build, Factory, required
 from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
-from clew.api.process_steps import start_name, step_arguments, step_name, step_types
+from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
 from clew.api.signing import ARGUMENT, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
@@ -53,8 +53,6 @@ class ProcessFeature:
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         if not build.blueprint.workflows:
             return
-        for name, members in _types(build).items():
-            yield name, _object(build, name, members)
         for name in TYPES:
             build.names.types.claim(name, "workflows")
         for name in QUERIES:
@@ -65,6 +63,10 @@ class ProcessFeature:
             for _, step in workflow.walk():
                 if step.kind.human:
                     build.names.mutations.claim(step_name(workflow, step), owner)
+        if not any(told(build)):
+            return
+        for name, members in _types(build).items():
+            yield name, _object(build, name, members)
         yield from step_types(build)
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
@@ -165,15 +167,13 @@ class ProcessFeature:
         fields. An instance of an earlier definition is served by `decideTask`."""
         identity, text = required(scalars.ID.type), scalars.TEXT.type
         found: dict[str, GraphQLField] = {}
-        for workflow in build.blueprint.workflows.values():
+        for workflow in told(build):
             start = {"record": GraphQLArgument(identity), "idempotencyKey": GraphQLArgument(text)}
             spec = ActSpec(self._processes, self._prover, start_of(workflow.name))
             found[start_name(workflow)] = build.field(
                 build.type("ProcessCommandPayload"), spec, build.text(workflow.label), start
             )
-            for flow, step in workflow.walk():
-                if not step.kind.human:
-                    continue
+            for flow, step in steps_told(build, workflow):
                 arguments = step_arguments(build, workflow, flow, step)
                 spec = ActSpec(self._processes, self._prover, step_act(workflow, step))
                 found[step_name(workflow, step)] = build.field(

@@ -36,6 +36,8 @@ class Subscriptions:
         self._database = database
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
+        if not any(not entity.part_of for entity in build.entities()):
+            return
         yield "Subscription", lambda: GraphQLObjectType("Subscription", lambda: self._fields(build))
         for entity in build.entities():
             if not entity.part_of:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from clew.cli.options import AsJson, Lang, Out, Project, situation
 from clew.cli.words import t
 
 if TYPE_CHECKING:
+    from clew.api.view import Views
     from clew.kernel.text import Locale
     from clew.metadata.blueprint import Blueprint
 
@@ -90,6 +93,14 @@ def docs_command(
 async def sdl(blueprint: Blueprint, locale: Locale) -> str:
     """The whole API of a project as GraphQL text, with descriptions in one language."""
     from clew.access.decision import permit_all
+
+    async with views_of(blueprint) as views:
+        return views.view(permit_all(blueprint), locale).sdl()
+
+
+@asynccontextmanager
+async def views_of(blueprint: Blueprint) -> AsyncIterator[Views]:
+    """The API of a project as anybody may see it, over a database with nothing in it."""
     from clew.api.view import Views
     from clew.kernel.clock import SystemClock
     from clew.process.engine import Processes
@@ -109,7 +120,6 @@ async def sdl(blueprint: Blueprint, locale: Locale) -> str:
         desk = identity_desk(identity_parts(Settings()), blueprint, database, clock)
         commands = Commands(database, blueprint, tables)
         processes = Processes(database, blueprint, commands, AssignedStaff())
-        features = api_features(commands, Feed(database, clock), database, desk, processes)
-        return Views(blueprint, features).view(permit_all(blueprint), locale).sdl()
+        yield Views(blueprint, api_features(commands, Feed(database, clock), database, desk, processes))
     finally:
         await database.close()
