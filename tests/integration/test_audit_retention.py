@@ -15,12 +15,16 @@ from write_journey import Plant, context, plant
 from clew.audit.erasure import erase
 from clew.audit.errors import NotErasable, OnLegalHold, RetentionRunning
 from clew.audit.evidence.collect import About
+from clew.audit.leaf import redact
 from clew.audit.retention import Due, dispose, due, may_be_erased, years_before, years_later
+from clew.audit.sealing import log
+from clew.audit.verify import whole
 from clew.audit.verify.whole import verify_trail
 from clew.metadata.load import load_sources
 from clew.records.reconcile import reconcile
 from clew.storage import system
 from clew.storage.errors import InsertOnly
+from clew.storage.redaction import leaves_open
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -195,3 +199,19 @@ transitions:
     assert sum("13800138000" in body for body in bodies) == 1
     assert [each["body"] for each in await made.rows(system.decision)] == bodies, "and they stay as they were"
     assert await wrongs(made) == []
+
+
+async def test_redactions_are_explained_as_they_come(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: a few at a time, and what nobody erased is named all the same."""
+    made, patient = await clinic(database)
+    await erase(made.database, made.tables, context(), "1", About("patient", patient), "Art. 17")
+    await log.seal_all(made.database)
+    monkeypatch.setattr(whole, "PAGE", 1)
+    assert await wrongs(made) == []
+    async with made.database.migrate(rows_only=True) as connection, leaves_open(connection):
+        query = sa.select(system.leaf.c.leaf_id, system.leaf.c.fields).where(system.leaf.c.record_id == patient)
+        leaf_id, fields = next(row for row in await connection.fetch(query) if "seen_on" in row[1])
+        bare = sa.update(system.leaf).where(system.leaf.c.leaf_id == leaf_id)
+        await connection.execute(bare.values(fields=redact(fields, ["seen_on"])))
+    report = await verify_trail(made.database)
+    assert [(each.kind, each.detail) for each in report.findings] == [("leaf_unexplained_redaction", "seen_on")]

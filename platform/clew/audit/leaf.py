@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -145,19 +146,25 @@ def redact(fields: str, names: Iterable[str]) -> str:
     return canonical_json(entries).decode()
 
 
-def verify_leaf(header: str, fields: str, digest: str) -> tuple[str, ...]:
-    """What is wrong with a stored leaf; nothing when it is whole. Names the field whose values do not fit."""
+def verify_leaf(
+    header: str, fields: str, digest: str, columns: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """What is wrong with a stored leaf; nothing when it is whole. Names the field whose values do not fit, and each of
+    the given `columns`, in wire form, that the header says otherwise."""
     wrong: list[str] = []
     try:
         parsed = json.loads(header)
         entries = entries_of(fields)
     except (ValueError, KeyError, AttributeError, TypeError):
         return ("unreadable",)
+    if type(parsed) is not dict:
+        return ("unreadable",)
     # What JSON gives is plain data already; `wire` would only look at every value again.
     if encode_wire(parsed).decode() != header:
         wrong.append("header is not canonical")
     if parsed.get("format") != FORMAT:
         wrong.append(f"format {parsed.get('format')}")
+    wrong += [f"column {name}" for name, value in columns.items() if parsed.get(name) != value]
     for name, entry in sorted(entries.items()):
         if entry.redacted:
             if entry.old is not None or entry.new is not None:

@@ -18,7 +18,6 @@ from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
     from clew.audit.sealing.notes import Checkpoint
-    from clew.audit.verify.findings import Finding
     from clew.audit.verify.whole import Report
     from clew.records.watching import Raised
 
@@ -89,8 +88,8 @@ def verify(
     for each in findings[:SHOWN]:
         said = each.text()
         terminal.say(f"✗ {said.en}", f"✗ {said.zh}")
-    if len(findings) > SHOWN:
-        more = len(findings) - SHOWN
+    more = len(findings) - SHOWN + report.unlisted
+    if more > 0:
         terminal.say(f"… and {more} more", f"……另有 {more} 处")
     if not findings:
         _say_whole(given, report, folder)
@@ -102,6 +101,7 @@ def verify(
         outside=report.outside,
         root=report.root,
         findings=[each.to_json() | {"text": terminal.text(each.text())} for each in findings],
+        unlisted=report.unlisted,
     )
     if findings:
         raise typer.Exit(1)
@@ -136,8 +136,8 @@ async def _verify(given: Situation, folder: Path | None, key: str | None, record
         report = await verify_trail(database, outside=folder, trusted=key, progress=progress)
         if records:
             tables = Tables(stored_blueprint(release.sources), release.catalog, database.dialect)
-            found: list[Finding] = [each async for each in reconcile(database, tables)]
-            report.findings += found
+            async for each in reconcile(database, tables):
+                report.add([each])
     return report
 
 

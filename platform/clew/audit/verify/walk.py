@@ -5,7 +5,6 @@ Memory is bounded by a page of entries, whatever the size of the log.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -50,6 +49,7 @@ class Walk:
     broken_at: int | None = None
     """The first entry that is not there: no root can be told after it."""
     redactions: list[Redaction] = field(default_factory=list)
+    """What whoever walks has not taken yet (`taken`)."""
     _links: tuple[bytes, ...] = (bytes(32),)
 
     async def entries(self, database: Database) -> AsyncIterator[tuple[int, list[Finding]]]:
@@ -59,6 +59,11 @@ class Walk:
                 for row in rows:
                     found = list(self._entry(row[:5], row[5:]))
                     yield self.size, found
+
+    def taken(self) -> list[Redaction]:
+        """The redactions seen since they were last taken."""
+        found, self.redactions = self.redactions, []
+        return found
 
     def root(self) -> bytes | None:
         return None if self.broken_at is not None else self.peaks.root()
@@ -129,7 +134,7 @@ async def waiting(database: Database) -> AsyncIterator[list[Finding]]:
 
 def faults(stored: dict[str, Any]) -> list[str]:
     """What is wrong with a leaf by itself: bytes, digest, columns."""
-    return [*verify_leaf(stored["header"], stored["fields"], stored["digest"]), *_columns(stored)]
+    return list(verify_leaf(stored["header"], stored["fields"], stored["digest"], _columns(stored)))
 
 
 def altered(stored: dict[str, Any], wrong: list[str], index: int | None = None) -> Finding:
@@ -157,22 +162,18 @@ def _digest_of(stored: dict[str, Any]) -> str | None:
     return leaf_digest(stored["header"].encode(), pairs)
 
 
-def _columns(stored: dict[str, Any]) -> list[str]:
-    """Columns that say something else than the header they were taken from."""
-    try:
-        header = json.loads(stored["header"])
-        said = {
-            "leaf_id": str(stored["leaf_id"]),
-            "at": instant_text(stored["at"]),
-            "action": stored["action"],
-            "entity": stored["entity"],
-            "record_id": str(stored["record_id"]),
-            "row_version": stored["row_version"],
-            "actor": None if stored["actor"] is None else str(stored["actor"]),
-        }
-        return [f"column {name}" for name, value in said.items() if header.get(name) != value]
-    except (ValueError, AttributeError):
-        return ["header"]
+def _columns(stored: dict[str, Any]) -> dict[str, Any]:
+    """The columns that were taken from the header, as it says them."""
+    actor = stored["actor"]
+    return {
+        "leaf_id": str(stored["leaf_id"]),
+        "at": instant_text(stored["at"]),
+        "action": stored["action"],
+        "entity": stored["entity"],
+        "record_id": str(stored["record_id"]),
+        "row_version": stored["row_version"],
+        "actor": None if actor is None else str(actor),
+    }
 
 
 _PAGE = (

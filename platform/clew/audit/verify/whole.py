@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from clew.audit.sealing.keys import named_keys, origin_of
 from clew.audit.sealing.notes import Note
 from clew.audit.verify.findings import Finding
 from clew.audit.verify.notes import Keys, Outside, judge_stored, keys_of
-from clew.audit.verify.walk import Redaction, Walk, waiting
+from clew.audit.verify.walk import PAGE, Redaction, Walk, waiting
 from clew.storage import system
+from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Database
 
 ERASURE, ERASED = "erase", "clew.erasure"
+MOST = 10_000
+"""Findings that are listed."""
 SHOWN = 100
 """Rows of one kind that are listed; more than these are the same story."""
 log, pending, leaf, kept = system.audit_log, system.leaf_pending, system.leaf, system.checkpoint
@@ -36,6 +39,15 @@ class Report:
     outside: int = 0
     root: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    unlisted: int = 0
+    """Findings beyond the first `MOST`: a log that was altered everywhere does not fill the memory."""
+
+    def add(self, found: Iterable[Finding]) -> None:
+        for each in found:
+            if len(self.findings) < MOST:
+                self.findings.append(each)
+            else:
+                self.unlisted += 1
 
 
 async def verify_trail(
@@ -55,24 +67,26 @@ async def verify_trail(
         report.origin, _ = await origin_of(connection)
         keys = keys_of(report.origin, await named_keys(connection), trusted)
         newest = await checkpoints.newest(connection)
-    report.findings += keys.findings
+    report.add(keys.findings)
     elsewhere = Outside(outside, report.origin) if outside is not None else None
     walk, judge = Walk(), _Judge(report, keys, elsewhere, newest)
     async with database.read() as connection:
         stored = checkpoints.all_of(connection)
         await judge.begin(stored)
         async for size, found in walk.entries(database):
-            report.findings += found
+            report.add(found)
+            if len(walk.redactions) >= PAGE:
+                report.add(await _explained(connection, walk.taken()))
             if size >= judge.wanted:
                 await judge.at(size, walk.root())
             if progress is not None and size % 1000 == 0:
                 progress(size)
         report.entries = walk.size
         await judge.end(walk.size)
-        report.findings += await _explained(connection, walk.redactions)
-        report.findings += [each async for each in _beside(connection)]
+        report.add(await _explained(connection, walk.taken()))
+        report.add([each async for each in _beside(connection)])
         async for found in waiting(database):
-            report.findings += found
+            report.add(found)
     root = walk.root()
     report.root = root.hex() if root is not None else None
     return report
@@ -108,18 +122,19 @@ class _Judge:
             self._report.checkpoints += 1
             if self._kept_outside:
                 self._sizes.add(made.size)
-            self._report.findings += judge_stored(made, self._report.origin, self._keys)
+            self._report.add(judge_stored(made, self._report.origin, self._keys))
             self._compare(made.size, bytes.fromhex(made.root), size, root)
             self._next = await anext(self._stored, None)
         while self._note is not None and self._note.checkpoint.size <= size:
             self._outside(self._note, size, root)
+        self._sizes.clear()  # whatever comes outside from here on is larger
 
     def _outside(self, note: Note, size: int, root: bytes | None) -> None:
         self._report.outside += 1
         if (wrong := self._keys.judge(note)) is not None:
-            self._report.findings.append(wrong)
+            self._report.add([wrong])
         if note.checkpoint.size not in self._sizes:
-            self._report.findings.append(Finding("checkpoint_missing", size=note.checkpoint.size))
+            self._report.add([Finding("checkpoint_missing", size=note.checkpoint.size)])
         self._compare(note.checkpoint.size, note.checkpoint.root, size, root)
         self._note = next(self._notes, None)
 
@@ -127,7 +142,7 @@ class _Judge:
         """Only the first checkpoint that does not fit is told: all later ones cover the same entries."""
         if expected == size and root is not None and root != wanted and not self._broken:
             self._broken = True
-            self._report.findings.append(Finding("checkpoint_broken", size=expected))
+            self._report.add([Finding("checkpoint_broken", size=expected)])
 
     async def end(self, size: int) -> None:
         """Checkpoints of more entries than there are, signed before the walk began: the end is missing."""
@@ -136,19 +151,22 @@ class _Judge:
             longest = max(longest, self._note.checkpoint.size)
             self._report.outside += 1
             if (wrong := self._keys.judge(self._note)) is not None:
-                self._report.findings.append(wrong)
+                self._report.add([wrong])
             self._note = next(self._notes, None)
         if longest > size:
-            self._report.findings.append(Finding("tail_missing", index=size, size=longest))
+            self._report.add([Finding("tail_missing", index=size, size=longest)])
 
 
 async def _explained(connection: Connection, redactions: list[Redaction]) -> list[Finding]:
     """A value that is gone must have been erased: an event names the record and its fields."""
     if not redactions:
         return []
-    query = sa.select(leaf.c.fields).where(leaf.c.entity == ERASED, leaf.c.action == ERASURE)
+    query = sa.select(leaf.c.fields).where(
+        any_of(leaf.c.record_id, "ids"), leaf.c.entity == ERASED, leaf.c.action == ERASURE
+    )
+    ids = sorted({each.record_id for each in redactions})
     allowed: set[tuple[str, str, str]] = set()
-    for (fields,) in await connection.fetch(query):
+    for (fields,) in await connection.fetch(query, {"ids": ids}):
         said = told(fields)
         for name in said.get("fields") or ():
             allowed.add((str(said.get("entity")), str(said.get("record_id")), str(name)))
