@@ -187,7 +187,9 @@ class Effects:
     ) -> Any:
         of, row = (entity, record) if value.of == "this" or each is None else each
         if value.expression is None:
-            return AnyRef(of.name, row["id"]) if kind is FieldKind.ANY else row["id"]
+            if kind is FieldKind.ANY:
+                return AnyRef(of.name, row["id"])
+            return [row["id"]] if kind is FieldKind.MANY else row["id"]
         found = await self.unit.judge.value(value.expression, of, row)
         return [found] if kind is FieldKind.MANY and found is not None else found
 
