@@ -204,11 +204,23 @@ _LEAFLESS = (
     .limit(SHOWN)
 )
 _REQUEUED = sa.select(pending.c.leaf_id, log.c.index).join(log, log.c.leaf_id == pending.c.leaf_id).limit(SHOWN)
-_TWICE = sa.select(log.c.leaf_id, sa.func.max(log.c.index)).group_by(log.c.leaf_id).having(sa.func.count() > 1)
-_SAME_VERSION = (
-    sa.select(leaf.c.entity, leaf.c.record_id, leaf.c.row_version)
-    .where(leaf.c.row_version > 0)
-    .group_by(leaf.c.entity, leaf.c.record_id, leaf.c.row_version)
+_TWICE = (
+    sa.select(log.c.leaf_id, sa.func.max(log.c.index))
+    .group_by(log.c.leaf_id)
     .having(sa.func.count() > 1)
     .limit(SHOWN)
+)
+_DOUBLED = (
+    sa.select(leaf.c.record_id, leaf.c.row_version)
+    .where(leaf.c.row_version > 0)
+    .group_by(leaf.c.record_id, leaf.c.row_version)
+    .having(sa.func.count() > 1)
+    .limit(SHOWN)
+    .subquery()
+)
+"""In the order of the index on leaves: nothing is sorted, so memory does not grow with their number."""
+_SAME_VERSION = (
+    sa.select(sa.func.min(leaf.c.entity), leaf.c.record_id, leaf.c.row_version)
+    .join(_DOUBLED, sa.and_(_DOUBLED.c.record_id == leaf.c.record_id, _DOUBLED.c.row_version == leaf.c.row_version))
+    .group_by(leaf.c.record_id, leaf.c.row_version)
 )
