@@ -39,7 +39,7 @@ from clew.storage.engine import Connection
 from clew.storage.open import open_database
 from clew.web.app import Application
 from clew.web.requests import Headers
-from clew.web.server import bind, configuration
+from clew.web.server import bind, calm_collector, configuration
 
 PROJECT = Path(__file__).parents[1] / "project"
 SECRET = "clew_benchmark_token"
@@ -102,6 +102,7 @@ async def main(port: int) -> None:
         return Caller(found.context, allowed)
 
     application.entrance.caller = caller  # type: ignore[method-assign]
+    calm_collector()
     await uvicorn.Server(configuration(application, settings)).serve(sockets=[listening])
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from clew.kernel.scalars import to_wire
+from clew.kernel.scalars import instant_text, to_wire
 
 _ENCODE = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
     None, None, json.encoder.encode_basestring, None, ":", ",", True, False, False
@@ -43,7 +43,11 @@ def wire(value: Any) -> Any:
         return value
     if kind is UUID:
         return str(value)
-    if kind is Decimal or kind is datetime or kind is date or kind is int:
+    if kind is int:
+        return value if -(2**31) <= value < 2**31 else str(value)
+    if kind is datetime:
+        return instant_text(value)
+    if kind is Decimal or kind is date:
         return to_wire(value)
     if kind is dict or isinstance(value, Mapping):
         return {str(key): wire(item) for key, item in value.items()}

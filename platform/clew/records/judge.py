@@ -156,7 +156,7 @@ def _old_relations(expression: Checked) -> bool:
 
 def facts(record: Facts) -> dict[str, Any]:
     """A record as expressions see it: money is its amount, a reference its id."""
-    return {name: _fact(value) for name, value in record.items()}
+    return {name: _fact(value) if isinstance(value, tuple) else value for name, value in record.items()}
 
 
 def _fact(value: Any) -> Any:

@@ -42,6 +42,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE_MEMBERS = frozenset({"name", "sha256", "size", "media_type"})
 
 
+_PLAIN = frozenset({type(None), str, bool, int, Decimal, datetime, date, timedelta, UUID})
+"""Types whose values are plain data by themselves."""
+
+
 class Money(NamedTuple):
     """An exact amount in an ISO 4217 currency."""
 
@@ -58,6 +62,8 @@ class AnyRef(NamedTuple):
 
 def plain(value: Any) -> Any:
     """A canonical value as plain data for the trail, the outbox and JSON columns."""
+    if type(value) in _PLAIN:  # most are, and every field of every write comes by here
+        return value
     if isinstance(value, Money):
         return {"amount": value.amount, "currency": value.currency}
     if isinstance(value, AnyRef):

@@ -36,16 +36,15 @@ class Compiled:
 
     def bind(self, args: Mapping[str, Any]) -> list[Any]:
         """Driver arguments in order. A missing name raises KeyError: a statement never runs half-bound."""
-        values = []
-        for name, convert in zip(self.slots, self.converters, strict=True):
-            if name in args:
-                value = args[name]
-            elif name in self.required:
-                raise KeyError(f"the statement needs a value for {name!r}")
-            else:
-                value = self.constants[name]
-            values.append(value if convert is None or value is None else convert(value))
-        return values
+        if not args.keys() >= self.required:
+            for name in self.slots:
+                if name in self.required and name not in args:
+                    raise KeyError(f"the statement needs a value for {name!r}")
+        known = {**self.constants, **args}
+        return [
+            value if convert is None or value is None else convert(value)
+            for value, convert in zip(map(known.__getitem__, self.slots), self.converters, strict=True)
+        ]
 
     def convert(self, rows: Sequence[Row]) -> list[Row]:
         """Driver rows as canonical Python values; the rows themselves when no column needs it."""
