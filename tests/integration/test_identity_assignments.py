@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from clew.identity.errors import (
 from clew.kernel.context import Context, Person, Scope
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
+from clew.testing.plugin import Tier
 
 pytestmark = pytest.mark.anyio
 SHANGHAI, SUZHOU = uuid4(), uuid4()
@@ -263,3 +265,26 @@ async def test_facts_of_a_person(database: TestDatabase) -> None:
     assert (found.party, found.site, found.sites, found.department) == (supplier, SUZHOU, (SUZHOU,), None)
     assert isinstance(Context(found, "x").person.party, UUID)
     assert ADMIN.scopes == {}
+
+
+async def test_two_roles_that_must_be_apart_granted_at_once(database: TestDatabase, tier: Tier) -> None:
+    """Two administrators grant the two halves of a toxic pair at the same moment: one of the two, never both."""
+    case = await identity(database)
+    first, second = await case.account("wang.fang"), await case.account("zhao.min")
+    book = case.desk.assignments
+    for number in range(tier.count(4, 100)):
+        li = await case.account(f"li.wei{number}")
+
+        async def wanted(role: str, li: Account = li) -> UUID:
+            asked = Asked(li.id, role, case.clock.now(), reason="new")
+            made = await do(case, lambda connection, at: book.request(connection, as_(li), asked, at))
+            return UUID(str(made.id))
+
+        async def grant(by: Account, one: UUID) -> Any:
+            return await do(case, lambda connection, at: book.approve(connection, as_(by), one, at))
+
+        buys, approves = await wanted("buyer"), await wanted("sqe")
+        outcomes = await asyncio.gather(grant(first, buys), grant(second, approves), return_exceptions=True)
+        refused = [each for each in outcomes if isinstance(each, BaseException)]
+        assert [type(each) for each in refused] == [SeparationConflict], outcomes
+        assert len((await person(case, li)).roles) == 1
