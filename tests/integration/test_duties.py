@@ -59,6 +59,10 @@ fields:
   inspection: {type: ref, of: inspection, label: {zh: 检验, en: Inspection}}
 """,
     "permissions/p.yaml": """\
+role: releaser
+label: {zh: 放行人, en: Releaser}
+may: {lot: {do: [release]}}
+---
 separation: inspector_is_not_releaser
 label: {zh: 检验与放行分离, en: The inspector is not the releaser}
 duties:
@@ -215,13 +219,45 @@ async def test_what_is_done_on_behalf_is_done_by_both(scene: Plant) -> None:
             await move(scene, who, "lot", lot, "release")
 
 
-async def test_what_another_system_sends_is_not_held_against_who_carries_it_in(scene: Plant) -> None:
+async def test_what_a_deputy_does_by_the_delegated_role_binds_the_delegator(scene: Plant) -> None:
+    lot, other = [(await make(scene, LI, "lot")).id for _ in range(2)]
+    deputy = Person(uuid7(), "deputy", "Deputy", ("releaser",))
+    await delegate(scene, WANG, deputy)
+    await move(scene, deputy, "lot", lot, "release")
+    await inspected(scene, deputy, other)
+    await end_delegations(scene)
+    inspection = (await make(scene, LI, "inspection", lot=lot)).id
+    for who in (WANG, deputy):
+        with pytest.raises(SeparationOfDuties):
+            await move(scene, who, "inspection", inspection, "judge")
+    # The delegated role may not judge: that was the deputy's own act.
+    await move(scene, WANG, "lot", other, "release")
+
+
+async def test_an_import_is_held_against_who_imports(scene: Plant) -> None:
     lot = (await make(scene, LI, "lot")).id
     inspection = (await make(scene, LI, "inspection", lot=lot)).id
     call = replace(scene.call, context=context(WANG), foreign=True)
     await scene.commands.transition(call, "inspection", inspection, "judge", 1)
-    await scene.commands.transition(call, "lot", lot, "release", 1)
-    assert await scene.rows(system.duty) == []
+    with pytest.raises(SeparationOfDuties):
+        await scene.commands.transition(call, "lot", lot, "release", 1)
+
+
+async def test_the_operator_is_exempt_and_the_trail_says_so(database: TestDatabase) -> None:
+    blueprint = load_bundle(PROJECT).blueprint
+    assert blueprint is not None
+    assert blueprint.policies is not None
+    opened = await database.open()
+    ledger = Duties(blueprint.policies, (WANG.id,))
+    scene = await plant(opened, blueprint=blueprint, participants=[ledger], furnish=False)
+    lot = (await make(scene, LI, "lot")).id
+    await inspected(scene, WANG, lot)
+    await move(scene, WANG, "lot", lot, "release")
+    assert [row for row in await scene.rows(system.duty) if row["account"] == WANG.id] == []
+    told = [row for row in await scene.rows(system.leaf) if row["action"] == "duties:exempt"]
+    assert {row["record_id"] for row in told} >= {lot}
+    assert {row["actor"] for row in told} == {WANG.id}
+    await opened.close()
 
 
 async def test_two_acts_at_once_do_not_slip_through(scene: Plant, tier: Tier) -> None:

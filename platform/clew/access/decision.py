@@ -85,6 +85,20 @@ NOTHING = EntityAccess()
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessAccess:
+    """What a caller may do with one process; conditions are over the record that it is about."""
+
+    start: Grant = NEVER
+    cancel: Grant = NEVER
+    """Cancelling, suspending and resuming instances, and trying again what an incident stopped."""
+    oversee: Grant = NEVER
+    """Seeing instances without a part in them."""
+
+
+NO_PROCESS = ProcessAccess()
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Everything a caller with certain grants may do in one release."""
 
@@ -94,6 +108,11 @@ class Decision:
     """Signature meanings the caller may give."""
     administers: frozenset[str] = frozenset()
     """What of the platform itself the caller looks after: accounts, assignments, connectors, releases …"""
+
+    processes: Mapping[str, ProcessAccess] = field(default_factory=lambda: MappingProxyType({}))
+
+    def process(self, workflow: str) -> ProcessAccess:
+        return self.processes.get(workflow, NO_PROCESS)
 
     def on(self, entity: str) -> EntityAccess:
         return self.entities.get(entity, NOTHING)
@@ -118,5 +137,9 @@ def permit_all(blueprint: Blueprint) -> Decision:
         for name, entity in blueprint.entities.items()
     }
     return Decision(
-        "permit-all", MappingProxyType(entities), frozenset(get_args(Meaning)), frozenset(get_args(Administered))
+        "permit-all",
+        MappingProxyType(entities),
+        frozenset(get_args(Meaning)),
+        frozenset(get_args(Administered)),
+        MappingProxyType(dict.fromkeys(blueprint.workflows, ProcessAccess(ALWAYS, ALWAYS, ALWAYS))),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
 
-from clew.access.decision import ALWAYS, NEVER, Decision, EntityAccess, FieldAccess, Grant
+from clew.access.decision import ALWAYS, NEVER, Decision, EntityAccess, FieldAccess, Grant, ProcessAccess
 from clew.access.judgement import Judgement, questions
 from clew.access.lines import REST, Line
 from clew.expressions.rewrite import assigned, both, negated, truth
@@ -21,7 +21,8 @@ from clew.kernel.canonical import digest
 from clew.kernel.context import Person
 from clew.kernel.diagnostics import Place
 from clew.metadata.blueprint import Entity
-from clew.metadata.policies import DO, Clause, Policies
+from clew.metadata.policies import DO, PROCESS_ACTIONS, Clause, Policies, process_question
+from clew.metadata.processes import Workflow
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,7 +71,16 @@ class Unite:
             MappingProxyType(entities),
             frozenset(meaning for role in names for meaning in role.signs),
             frozenset(action for role in names for action in role.administer),
+            MappingProxyType(
+                {
+                    name: ProcessAccess(*(self._process(each, action, known) for action in PROCESS_ACTIONS))
+                    for name, each in sorted(self.judgement.blueprint.workflows.items())
+                }
+            ),
         )
+
+    def _process(self, workflow: Workflow, action: str, roles: Sequence[Held]) -> Grant:
+        return self.grant(*self.applied(workflow.entity, process_question(workflow.name, action), roles))
 
     def applied(self, entity: str, question: str, roles: Sequence[Held]) -> tuple[list[Applied], list[Applied]]:
         """The lines that allow and those that forbid, for all roles together."""

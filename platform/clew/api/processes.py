@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectType
 
+from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.inputs import given_record
@@ -41,7 +43,7 @@ TYPES = (
     "ProcessTask", "ProcessIncident", "ProcessTimelineEntry", "ProcessInstance", "ProcessCommandPayload",
     "ProcessNotice",
 )  # fmt: skip
-QUERIES = ("myTasks", "processInstance", "processesOf", "myProcesses", "notices")
+QUERIES = ("myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices")
 
 
 class ProcessFeature:
@@ -102,6 +104,13 @@ class ProcessFeature:
                 "The processes of a record",
             ),
             "myProcesses": field(instances, _started, first, "我发起的流程", "Processes I started"),
+            "overseenProcesses": field(
+                instances,
+                _overseen,
+                {"workflow": GraphQLArgument(required(scalars.TEXT.type)), **first},
+                "我可督办的流程实例,最新的在前",
+                "Instances of a process that I oversee, the newest first",
+            ),
             "notices": field(
                 _many(build, "ProcessNotice"), _notices, {**first, "unread": flag}, "给我的通知", "What I was told"
             ),
@@ -160,7 +169,6 @@ class ProcessFeature:
                 {"id": GraphQLArgument(identity)},
             ),
         }
-
 
     def _steps(self, build: Build) -> dict[str, GraphQLField]:
         """One mutation for starting each process and one for each of its tasks, with the step's own outcomes and
@@ -248,16 +256,24 @@ async def _instance(processes: Processes, call: Call, connection: Connection) ->
     person = call.caller.context.person.id
     if await reading.takes_part(connection, UUID(found["id"]), person):
         return found
-    return found if await _sees(processes, call, connection, found["entity"], UUID(found["recordId"])) else None
+    return found if await _shown(processes, call, connection, found) else None
 
 
 async def _of_record(processes: Processes, call: Call, connection: Connection) -> Any:
     found = await reading.of_record(connection, call.arguments["record"])
-    return [each for each in found if await _sees(processes, call, connection, each["entity"], UUID(each["recordId"]))]
+    return [each for each in found if await _shown(processes, call, connection, each)]
 
 
 async def _started(processes: Processes, call: Call, connection: Connection) -> Any:
     return await reading.started_by(connection, call.caller.context.person.id, _first(call.arguments))
+
+
+async def _overseen(processes: Processes, call: Call, connection: Connection) -> Any:
+    workflow = call.arguments["workflow"]
+    if not call.caller.decision.process(workflow).oversee.allowed:
+        return []
+    found = await reading.of_workflow(connection, workflow, _first(call.arguments))
+    return [each for each in found if await _oversees(processes, call, connection, each)]
 
 
 async def _notices(processes: Processes, call: Call, connection: Connection) -> Any:
@@ -268,13 +284,35 @@ async def _notices(processes: Processes, call: Call, connection: Connection) -> 
     return [{**each, "text": Bilingual(each["zh"] or "", each["en"] or "").to(locale) or None} for each in found]
 
 
-async def _sees(processes: Processes, call: Call, connection: Connection, entity: str, record: UUID) -> bool:
-    """Whether the caller may read the record, asked on the one read path."""
-    if not call.caller.decision.on(entity).read.allowed:
+async def _shown(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
+    """Who sees the record sees its processes, and so does who oversees them."""
+    decision = call.caller.decision
+    return await _reads(
+        processes, call, connection, decision, found["entity"], UUID(found["recordId"])
+    ) or await _oversees(processes, call, connection, found)
+
+
+async def _oversees(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
+    """Whether the caller oversees an instance: its grant, asked of the record where reading it would be asked."""
+    decision, workflow = call.caller.decision, found["workflow"]
+    grant = decision.process(workflow).oversee
+    if not grant.allowed or found["entity"] not in processes.blueprint.entities:
+        return False
+    access = EntityAccess(read=grant, fields=MappingProxyType({"id": FieldAccess(ALWAYS)}))
+    entities = MappingProxyType({**decision.entities, found["entity"]: access})
+    overseeing = replace(decision, digest=f"{decision.digest} oversees {workflow}", entities=entities)
+    return await _reads(processes, call, connection, overseeing, found["entity"], UUID(found["recordId"]))
+
+
+async def _reads(
+    processes: Processes, call: Call, connection: Connection, decision: Decision, entity: str, record: UUID
+) -> bool:
+    """Whether a decision lets the caller read the record, asked on the one read path."""
+    if not decision.on(entity).read.allowed:
         return False
     root = p.RecordRoot("r", entity, (("id", p.Const(record)),), (p.Leaf("id", "id"),))
     prepared = prepare(
-        p.Plan((root,)), processes.blueprint, processes.commands.engine.tables, call.caller.decision, connection.dialect
+        p.Plan((root,)), processes.blueprint, processes.commands.engine.tables, decision, connection.dialect
     )
     text = await prepared.fetch(connection, {}, call.caller.context, await connection.now())
     return json.loads(text)["r"] is not None
@@ -479,7 +517,7 @@ async def _on_process(
 
 async def _may_see(spec: ActSpec, call: Call, connection: Connection, process: UUID) -> bool:
     found = await reading.instance(connection, process)
-    return found is not None and await _sees(spec.processes, call, connection, found["entity"], UUID(found["recordId"]))
+    return found is not None and await _shown(spec.processes, call, connection, found)
 
 
 def _command(call: Call) -> CommandCall:

@@ -21,6 +21,14 @@ RECORD_ACTIONS = ("read", "create", "update", "void", "correct", "export", "audi
 """Actions on records that every entity has. A transition is asked as `do:<name>`."""
 
 DO = "do:"
+PROCESS_ACTIONS = ("start", "cancel", "oversee")
+"""What is asked about a process, of the record it is about: beginning one; cancelling, suspending and resuming it;
+seeing its instances without a part in them."""
+
+
+def process_question(workflow: str, action: str) -> str:
+    """How an action on a process is asked: of the entity that the process is about."""
+    return f"process:{workflow}:{action}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,8 @@ Clauses = tuple[Clause, ...]
 class EntityGrants:
     """What a role may do with records of one entity, or, under `never`, what it forbids.
 
-    `actions` are keyed by RECORD_ACTIONS and `do:<transition>`. Under `never`, `hide` and `write` list the fields that
-    stay hidden and unwritable.
+    `actions` are keyed by RECORD_ACTIONS, `do:<transition>` and `process:<workflow>:<action>`. Under
+    `never`, `hide` and `write` list the fields that stay hidden and unwritable.
     """
 
     entity: str
@@ -125,8 +133,9 @@ class Separation:
 
 @dataclass(frozen=True, slots=True)
 class PolicyCase:
-    """One expectation. `action` is one of RECORD_ACTIONS or `do:<transition>`, or `read_field` / `write_field` of
-    `member`. `given` is the record as plain values; `own_site` and `own_family` place it."""
+    """One expectation. `action` is one of RECORD_ACTIONS, `do:<transition>`, `process:<workflow>:<action>`, or
+    `read_field` / `write_field` of `member`. `given` is the record as plain values; `own_site` and `own_family` place
+    it."""
 
     place: Place
     entity: str

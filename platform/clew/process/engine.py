@@ -79,7 +79,8 @@ class Processes:
             record = await unit.lock(entity, record_id)
             if record is None or not await self._visible(call, unit, entity, record):
                 raise NoSuchProcess(what=entity.label)
-            self._may_start(call, definition)
+            if not await unit.judge.granted(unit.decision.process(workflow).start, entity, record):
+                raise NotAStarter(workflow=definition.label)
             if await store.live_on(unit.connection, record_id, workflow) is not None:
                 raise AlreadyRunning
             return await self.begin(unit, definition, record_id)
@@ -104,7 +105,7 @@ class Processes:
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
-                self._may_operate(call, await self.definitions.of(unit.connection, instance.definition))
+                await self._may_operate(unit, instance)
             actor = Actor(str(call.context.person.id))
             command = make(instance, actor, instant_text(unit.at))
             await self.handle(unit, instance, command, given)
@@ -251,18 +252,17 @@ class Processes:
     async def _visible(self, call: Call, unit: Unit, entity: Entity, record: Mapping[str, Any]) -> bool:
         return await unit.visible(entity, dict(record))
 
-    def _may_start(self, call: Call, definition: Workflow) -> None:
-        """Who holds one of the roles it names; anybody who sees the record where it names none, or there are none."""
-        roles = {role for each in definition.starts for role in each.roles}
-        by_people = [each for each in definition.starts if not each.entity]
-        if self.blueprint.policies is None:
+    async def _may_operate(self, unit: Unit, instance: Instance) -> None:
+        """Asked of the decision, about the record. A process that is in the release no more is its owner's."""
+        definition = await self.definitions.of(unit.connection, instance.definition)
+        if instance.workflow in self.blueprint.workflows:
+            entity = self.blueprint.entities[instance.entity]
+            record = await locked(unit, entity, instance.record_id)
+            if await unit.judge.granted(unit.decision.process(instance.workflow).cancel, entity, record):
+                return
+        elif self.blueprint.policies is None or definition.owner in unit.context.person.roles:
             return
-        if not by_people or (roles and not roles & set(call.context.person.roles)):
-            raise NotAStarter(workflow=definition.label)
-
-    def _may_operate(self, call: Call, definition: Workflow) -> None:
-        if self.blueprint.policies is not None and definition.owner not in call.context.person.roles:
-            raise NotAnOperator(workflow=definition.label)
+        raise NotAnOperator(workflow=definition.label)
 
 
 @contextmanager

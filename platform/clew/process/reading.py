@@ -80,6 +80,12 @@ async def started_by(connection: Connection, person: UUID, limit: int) -> list[A
     return await _instances(connection, query.limit(limit))
 
 
+async def of_workflow(connection: Connection, workflow: str, limit: int) -> list[Answer]:
+    """Instances of one process, the newest first."""
+    query = sa.select(_p.c.id).where(_p.c.workflow == workflow).order_by(_p.c.started_at.desc(), _p.c.id.desc())
+    return await _instances(connection, query.limit(limit))
+
+
 async def of_record(connection: Connection, record: UUID) -> list[Answer]:
     """Every instance about a record, the newest first."""
     query = sa.select(_p.c.id).where(_p.c.record_id == record).order_by(_p.c.started_at.desc(), _p.c.id.desc())

@@ -13,11 +13,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.audit.trail import record_event
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind
-from clew.metadata.policies import Duty, Policies, Separation
+from clew.metadata.policies import DO, Duty, Policies, Separation
 from clew.records.errors import SeparationOfDuties
 from clew.records.participants import Change, Quiet
 from clew.records.unit import Engine, Unit
@@ -27,6 +28,7 @@ from clew.storage.engine import Connection
 from clew.storage.types import Id
 
 _t = system.duty
+_EXEMPT = "duties exempt"
 _COLUMNS = (_t.c.duty, _t.c.entity, _t.c.action, _t.c.at)
 _VERBS = {
     "create": Bilingual("新建", "create"),
@@ -47,14 +49,15 @@ class Identity:
 class Duties(Quiet):
     """Takes part in writes of entities that some separation names.
 
-    `exempt` are accounts that are nobody: the operator at this machine. What another system sends was done there, by
-    people this ledger does not know, and is not held against the account that carries it in.
+    `exempt` are accounts that are nobody: the operator at this machine, who brings in what was done elsewhere by people
+    this ledger does not know. That it was not asked stands in the trail, once for each transaction. What anybody else
+    imports is theirs, like any other write.
     """
 
     name = "duties"
 
     def __init__(self, policies: Policies, exempt: Iterable[UUID] = ()) -> None:
-        self._exempt = frozenset(exempt)
+        self._exempt, self._policies = frozenset(exempt), policies
         self._of: dict[str, list[tuple[Separation, Duty]]] = {}
         for separation in policies.separations.values():
             for duty in separation.duties:
@@ -66,7 +69,10 @@ class Duties(Quiet):
     async def effect(self, change: Change, unit: Unit) -> None:
         """Refuse what an earlier duty excludes, then write this one down. The record stands already, with its links;
         raising undoes it. Raises SeparationOfDuties."""
-        if unit.foreign or unit.context.person.id in self._exempt or change.new is None:
+        if change.new is None:
+            return
+        if unit.context.person.id in self._exempt:
+            await self._tell_exempt(change, unit)
             return
         for separation, duty in self._of[change.entity.name]:
             action = _performed(duty, change)
@@ -77,9 +83,32 @@ class Duties(Quiet):
                 subjects = await _not_yet(unit, change, separation, duty, subjects)
             if not subjects:
                 continue
-            actors = _actors(unit, change)
-            await self._refuse(unit, separation, duty, action, subjects, [*actors, *await _stood_in_for(unit)])
-            await _write_down(unit, change, separation, duty, action, subjects, actors)
+            actors, givers = _actors(unit, change), await _stood_in_for(unit)
+            people = [*actors, *(each for each, _ in givers)]
+            await self._refuse(unit, separation, duty, action, subjects, people)
+            bound = [each for each, role in givers if each not in actors and self._gives(role, change, action)]
+            await _write_down(unit, change, separation, duty, action, subjects, list(dict.fromkeys((*actors, *bound))))
+
+    def _gives(self, role: str, change: Change, action: str) -> bool:
+        """Whether a delegated role may do this at all: then it is done for the delegator too, even where the deputy
+        has a role of their own that may."""
+        asked = {action, f"{DO}{action}", change.verb}
+        return any(
+            grants is not None and asked & set(grants.actions)
+            for each in self._policies.lineage(role)
+            for grants in (each.may.get(change.entity.name), each.may.get(change.entity.part_of or ""))
+        )
+
+    async def _tell_exempt(self, change: Change, unit: Unit) -> None:
+        if unit.found.setdefault(_EXEMPT, False):
+            return
+        unit.found[_EXEMPT] = True
+        entity = change.entity.name
+        told = {
+            "separations": sorted({separation.name for separation, _ in self._of[entity]}),
+            "imported": unit.foreign,
+        }
+        await record_event(unit.connection, unit.context, unit.engine.release, "duties:exempt", entity, change.id, told)
 
     async def _refuse(
         self,
@@ -181,11 +210,12 @@ def _actors(unit: Unit, change: Change) -> list[Identity]:
     return found
 
 
-async def _stood_in_for(unit: Unit) -> list[Identity]:
-    """Those whose roles the person holds by delegation now: what they have done counts as done by the deputy."""
+async def _stood_in_for(unit: Unit) -> list[tuple[Identity, str]]:
+    """Those whose roles the person holds by delegation now, with the role: what they have done counts as done by the
+    deputy, and what the deputy does by that role as done by them."""
     a, giver = system.assignment, system.account
     statement = (
-        sa.select(giver.c.id, giver.c.employee)
+        sa.select(giver.c.id, giver.c.employee, a.c.role)
         .join(giver, giver.c.id == a.c.delegator)
         .select_from(a)
         .where(
@@ -198,7 +228,7 @@ async def _stood_in_for(unit: Unit) -> list[Identity]:
     )
     built = unit.engine.remember(("stood_in_for",), lambda: statement)
     rows = await unit.connection.fetch(built, {"deputy": unit.context.person.id, "moment": unit.at})
-    return [Identity(row[0], row[1]) for row in rows]
+    return [(Identity(row[0], row[1]), row[2]) for row in rows]
 
 
 async def _write_down(

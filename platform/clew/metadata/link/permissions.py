@@ -19,6 +19,7 @@ from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
 from clew.metadata.link.active import active_condition
 from clew.metadata.link.expressions import Expressions
+from clew.metadata.link.processes import process_grants, with_processes
 from clew.metadata.link.project import Linking
 from clew.metadata.link.reach import reach_of
 from clew.metadata.link.separations import link_separations
@@ -141,7 +142,11 @@ class _RoleLinker:
             own_families=spec.families == "own",
             signs=frozenset(each for one in family for each in one.signs),
             administer=frozenset(each for one in family for each in one.administer),
-            may=MappingProxyType(self._switched(document, self._part(document, "may", spec.may))),
+            may=MappingProxyType(
+                self._switched(
+                    document, with_processes(self.linking, document.name, self._part(document, "may", spec.may))
+                )
+            ),
             never=MappingProxyType(self._switched(document, self._part(document, "never", spec.never))),
         )
 
@@ -158,11 +163,18 @@ class _RoleLinker:
         for name, grants in found.items():
             text = active_condition(self.entities, self.entities[name], active)
             on = self.expressions.condition(text, node, name, "active") if text else None
-            switched[name] = grants if on is None else replace(
-                grants,
-                actions=MappingProxyType(
-                    {key: tuple(_when(on, text, each) for each in clauses) for key, clauses in grants.actions.items()}
-                ),
+            switched[name] = (
+                grants
+                if on is None
+                else replace(
+                    grants,
+                    actions=MappingProxyType(
+                        {
+                            key: tuple(_when(on, text, each) for each in clauses)
+                            for key, clauses in grants.actions.items()
+                        }
+                    ),
+                )
             )
         return switched
 
@@ -207,15 +219,16 @@ class _RoleLinker:
                     rules.NOT_FOR_LINES, place_of(node, action, key=True), path=f"{path}.{action}", key=action
                 )
                 continue
-            actions[action] = self._clauses(texts, find(node, action), entity.name, f"{path}.{action}", wildcard)
+            actions[action] = self.clauses(texts, find(node, action), entity.name, f"{path}.{action}", wildcard)
         actions.update(self._moves(spec, node, entity, path, wildcard))
+        actions.update(process_grants(self.linking, self.clauses, spec, node, entity, path))
         hide = self._fields(spec.hide if isinstance(spec, MaySpec | NeverSpec) else (), node, "hide", entity, path)
         mask: dict[str, Clauses] = {}
         show = write = None
         if isinstance(spec, MaySpec):
             for name, texts in spec.mask.items():
                 if self._field(name, place_of(node, "mask", name, key=True), entity, f"{path}.mask"):
-                    mask[name] = self._clauses(texts, find(node, "mask", name), entity.name, f"{path}.mask.{name}")
+                    mask[name] = self.clauses(texts, find(node, "mask", name), entity.name, f"{path}.mask.{name}")
             if spec.show is not None:
                 show = self._fields(spec.show, node, "show", entity, path, kept=True)
                 for name in set(hide) & set(show):
@@ -258,10 +271,10 @@ class _RoleLinker:
             if listed:
                 found[DO + name] = (Clause(place),)
             else:
-                found[DO + name] = self._clauses(texts, find(node, "do", name), entity.name, f"{path}.do.{name}")
+                found[DO + name] = self.clauses(texts, find(node, "do", name), entity.name, f"{path}.do.{name}")
         return found
 
-    def _clauses(self, texts: Iterable[str], node: AnyNode, entity: str, path: str, wildcard: bool = False) -> Clauses:
+    def clauses(self, texts: Iterable[str], node: AnyNode, entity: str, path: str, wildcard: bool = False) -> Clauses:
         found = []
         for index, text in enumerate(texts):
             at = node.items[index] if isinstance(node, ListNode) and index < len(node.items) else node

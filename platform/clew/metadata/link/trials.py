@@ -11,9 +11,10 @@ from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
+from clew.metadata.link.processes import processes_about
 from clew.metadata.link.project import Linking
 from clew.metadata.naming import human
-from clew.metadata.policies import DO, RECORD_ACTIONS, PolicyCase, PolicyTest, Role
+from clew.metadata.policies import DO, PROCESS_ACTIONS, RECORD_ACTIONS, PolicyCase, PolicyTest, Role, process_question
 from clew.metadata.source import AnyNode, ListNode, find, place_of
 from clew.metadata.spec.permissions import CaseSpec, PolicyTestSpec
 from clew.metadata.spec.words import text_of
@@ -94,7 +95,12 @@ def _action(linking: Linking, entity: Entity, key: str, rest: str, place: Place,
             return rest
         if rest in entity.transitions:
             return DO + rest
-        known = (*RECORD_ACTIONS, *entity.transitions)
+        workflow, _, asked = rest.partition(".")
+        processes = processes_about(linking, entity.name)
+        if workflow in processes and asked in PROCESS_ACTIONS:
+            return process_question(workflow, asked)
+        begun = [f"{name}.{each}" for name in processes for each in PROCESS_ACTIONS]
+        known = (*RECORD_ACTIONS, *entity.transitions, *begun)
         linking.unknown(rules.UNKNOWN_TRANSITION, place, rest, known, path, entity=entity.name)
         return None
     if key == "read" and not rest:

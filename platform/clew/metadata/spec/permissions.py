@@ -56,6 +56,22 @@ Moves = Annotated[
 """Transitions: `always` for all of them, a list of names, or a condition for each."""
 
 
+class ProcessSpec(Spec):
+    """Actions on a process, each `always` or under a condition over the record that it is about."""
+
+    start: Conditions | None = doc("About which records it may be begun.", "可就哪些记录发起。", default=None)
+    cancel: Conditions | None = doc(
+        "About which records its instances may be cancelled, suspended and resumed.",
+        "可取消、暂停和恢复哪些记录的流程实例。",
+        default=None,
+    )
+    oversee: Conditions | None = doc(
+        "About which records its instances are seen without a part in them.",
+        "未参与时可查看哪些记录的流程实例。",
+        default=None,
+    )
+
+
 class ActionsSpec(Spec):
     """Actions on records of one entity, each `always` or under a condition."""
 
@@ -69,6 +85,7 @@ class ActionsSpec(Spec):
         "Whose history and trail are seen.", "可查看哪些记录的历史与审计追踪。", default=None
     )
     do: Moves | None = doc("Transitions.", "状态迁移。", default=None)
+    processes: dict[Name, ProcessSpec] = doc("Processes about these records.", "针对这些记录的流程。", default={})
 
 
 class MaySpec(ActionsSpec):
