@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectType
 
-from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
+from clew.api.process_sight import oversees, shown
 from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
 from clew.api.signing import ARGUMENT, refuse_written_secrets
 from clew.kernel.errors import BadInput
@@ -29,8 +28,6 @@ from clew.process.errors import NoSuchProcess
 from clew.process.state import State
 from clew.process.words import Actor, Command
 from clew.records.commands import Call as CommandCall
-from clew.records.query import plan as p
-from clew.records.query.run import prepare
 from clew.records.signing.errors import ComponentsMissing
 from clew.records.signing.proven import COMPONENTS, Prover, Signing, enough
 from clew.storage.engine import Connection
@@ -256,12 +253,12 @@ async def _instance(processes: Processes, call: Call, connection: Connection) ->
     person = call.caller.context.person.id
     if await reading.takes_part(connection, UUID(found["id"]), person):
         return found
-    return found if await _shown(processes, call, connection, found) else None
+    return found if await shown(processes, call, connection, found) else None
 
 
 async def _of_record(processes: Processes, call: Call, connection: Connection) -> Any:
     found = await reading.of_record(connection, call.arguments["record"])
-    return [each for each in found if await _shown(processes, call, connection, each)]
+    return [each for each in found if await shown(processes, call, connection, each)]
 
 
 async def _started(processes: Processes, call: Call, connection: Connection) -> Any:
@@ -273,7 +270,7 @@ async def _overseen(processes: Processes, call: Call, connection: Connection) ->
     if not call.caller.decision.process(workflow).oversee.allowed:
         return []
     found = await reading.of_workflow(connection, workflow, _first(call.arguments))
-    return [each for each in found if await _oversees(processes, call, connection, each)]
+    return [each for each in found if await oversees(processes, call, connection, each)]
 
 
 async def _notices(processes: Processes, call: Call, connection: Connection) -> Any:
@@ -282,40 +279,6 @@ async def _notices(processes: Processes, call: Call, connection: Connection) -> 
         connection, call.caller.context.person.id, unread=bool(args.get("unread")), limit=_first(args)
     )
     return [{**each, "text": Bilingual(each["zh"] or "", each["en"] or "").to(locale) or None} for each in found]
-
-
-async def _shown(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
-    """Who sees the record sees its processes, and so does who oversees them."""
-    decision = call.caller.decision
-    return await _reads(
-        processes, call, connection, decision, found["entity"], UUID(found["recordId"])
-    ) or await _oversees(processes, call, connection, found)
-
-
-async def _oversees(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
-    """Whether the caller oversees an instance: its grant, asked of the record where reading it would be asked."""
-    decision, workflow = call.caller.decision, found["workflow"]
-    grant = decision.process(workflow).oversee
-    if not grant.allowed or found["entity"] not in processes.blueprint.entities:
-        return False
-    access = EntityAccess(read=grant, fields=MappingProxyType({"id": FieldAccess(ALWAYS)}))
-    entities = MappingProxyType({**decision.entities, found["entity"]: access})
-    overseeing = replace(decision, digest=f"{decision.digest} oversees {workflow}", entities=entities)
-    return await _reads(processes, call, connection, overseeing, found["entity"], UUID(found["recordId"]))
-
-
-async def _reads(
-    processes: Processes, call: Call, connection: Connection, decision: Decision, entity: str, record: UUID
-) -> bool:
-    """Whether a decision lets the caller read the record, asked on the one read path."""
-    if not decision.on(entity).read.allowed:
-        return False
-    root = p.RecordRoot("r", entity, (("id", p.Const(record)),), (p.Leaf("id", "id"),))
-    prepared = prepare(
-        p.Plan((root,)), processes.blueprint, processes.commands.engine.tables, decision, connection.dialect
-    )
-    text = await prepared.fetch(connection, {}, call.caller.context, await connection.now())
-    return json.loads(text)["r"] is not None
 
 
 def _first(args: Mapping[str, Any]) -> int:
@@ -517,7 +480,7 @@ async def _on_process(
 
 async def _may_see(spec: ActSpec, call: Call, connection: Connection, process: UUID) -> bool:
     found = await reading.instance(connection, process)
-    return found is not None and await _shown(spec.processes, call, connection, found)
+    return found is not None and await shown(spec.processes, call, connection, found)
 
 
 def _command(call: Call) -> CommandCall:
