@@ -53,7 +53,7 @@ WORKFLOWS = {
 TODAY = datetime.now(UTC).date()
 
 
-def project(folder: Path) -> Path:
+def project(folder: Path, workflows: Mapping[str, str]) -> Path:
     staffed_project(folder)
     models = folder / "models"
     for number, text in enumerate(MORE.split("---\n")):
@@ -67,7 +67,7 @@ def project(folder: Path) -> Path:
     )
     position.write_text(begun, encoding="utf-8")
     (folder / "workflows").mkdir()
-    for name, who in WORKFLOWS.items():
+    for name, who in workflows.items():
         text = f"workflow: {name}\nfor: visit\nstarts: [{{event: visit.create}}]\nsteps:\n  look: {{who: {who}}}\n"
         (folder / "workflows" / f"{name}.yaml").write_text(text, encoding="utf-8")
     file = folder / "clew.yaml"
@@ -108,8 +108,9 @@ class Visits:
 
 
 @asynccontextmanager
-async def visits(url: str, tmp_path: Path) -> AsyncIterator[Visits]:
-    folder = project(tmp_path / "visits")
+async def visits(url: str, tmp_path: Path, who: str = "") -> AsyncIterator[Visits]:
+    """`who`: a single process that asks them, instead of the three above."""
+    folder = project(tmp_path / "visits", {"alone": who} if who else WORKFLOWS)
     async with served(url, tmp_path / "blobs", folder=folder, project=folder) as house:
         desk = house.host.current.desk
         desk.credentials.hasher = Hasher(CHEAP)

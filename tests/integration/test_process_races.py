@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ from tests.integration.process_world import Works, small_works
 from tests.unit.process.play import PROJECT
 
 from clew.kernel.errors import ClewError
+from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
+from clew.process.definitions import require_borne
 from clew.process.engine import Processes
+from clew.process.errors import ProcessesWouldBreak
 from clew.process.participant import ProcessParticipant
-from clew.storage import process_tables, system
+from clew.storage import process_tables, releases, system
+from clew.storage.change import apply, plan
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
@@ -113,3 +118,35 @@ async def test_a_release_that_no_longer_bears_an_instance_says_so(database: Test
     made.processes = Processes(made.plant.database, blueprint.blueprint, made.plant.commands, made.staff, "2")
     assert await outcome(made.decide("ann")) == "DEFINITION_GONE"
     assert (await made.instances())[0]["status"] == "running"
+
+
+async def test_a_release_that_would_break_an_instance_is_not_applied(database: TestDatabase) -> None:
+    """Threat 40: every definition that lives is linked against the new release before anything is touched."""
+    opened = await database.open()
+    made = await small_works(opened, "  fill: {who: clerk, output: [title]}\n", people={"clerk": ("ann",)})
+    await made.a_case("ann")
+    without = PROJECT["models/a.yaml"].replace("  title: {type: text}\n", "")
+    other = "workflow: handling\nfor: case\nsteps:\n  a: {end: x}\n"
+    gone = {**PROJECT, "models/a.yaml": without, "workflows/w.yaml": other}
+
+    async def release(sources: dict[str, str]) -> int:
+        def load(texts: Mapping[str, str]) -> Blueprint:
+            found = load_sources(texts).blueprint
+            assert found is not None
+            return found
+
+        made_plan = await plan(opened, load(sources), load=load)
+        needs = frozenset(made_plan.needs)
+        return (await apply(opened, made_plan, load=load, consents=needs, objecting=require_borne)).number
+
+    with pytest.raises(ProcessesWouldBreak) as found:
+        await release(gone)
+    assert "handling (1 running): workflows/w.yaml" in found.value.message("en")
+    assert "title" in found.value.message("zh")
+    async with opened.read() as connection:
+        now = await releases.current_in(connection)
+    assert now is not None
+    assert now.number == 1, "nothing was touched"
+    assert await release({**gone, "models/a.yaml": PROJECT["models/a.yaml"]}) == 2, "it need not offer it any more"
+    await made.decide("ann")
+    assert await release(gone) == 3, "once it has ended nothing needs the field"

@@ -19,6 +19,7 @@ from clew.api.process_sight import oversees, shown
 from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
 from clew.api.signing import ARGUMENT, refuse_written_secrets
 from clew.kernel.errors import BadInput
+from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata import naming
 from clew.metadata.processes import Step, Workflow
@@ -236,14 +237,17 @@ class ReadSpec:
 
 
 async def _my_tasks(processes: Processes, call: Call, connection: Connection) -> Any:
-    args = call.arguments
-    return await reading.my_tasks(
-        connection,
-        call.caller.context.person.id,
-        claimed=args.get("claimed"),
-        overdue=bool(args.get("overdue")),
-        limit=_first(args),
-    )
+    args, person = call.arguments, call.caller.context.person.id
+    claimed, overdue, limit = args.get("claimed"), bool(args.get("overdue")), _first(args)
+    found = await reading.my_tasks(connection, person, claimed=claimed, overdue=overdue, limit=limit)
+    known, now = {each["id"] for each in found}, instant_text(await connection.now())
+    for task, lender in await processes.lent_tasks(connection, person, limit):
+        lent = await reading.task(connection, task)
+        if lent is None or lent["id"] in known or (overdue and not (lent["dueAt"] and lent["dueAt"] < now)):
+            continue
+        if claimed is None or claimed == (lent["assignee"] is not None):
+            found.append({**lent, "behalf": lender})
+    return found[:limit]
 
 
 async def _instance(processes: Processes, call: Call, connection: Connection) -> Any:
@@ -251,7 +255,7 @@ async def _instance(processes: Processes, call: Call, connection: Connection) ->
     if found is None:
         return None
     person = call.caller.context.person.id
-    if await reading.takes_part(connection, UUID(found["id"]), person):
+    if await processes.takes_part(connection, UUID(found["id"]), person):
         return found
     return found if await shown(processes, call, connection, found) else None
 
@@ -319,7 +323,7 @@ async def decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     async with spec.processes.database.read() as connection:
         task = await reading.task(connection, args["task"])
         person = command.context.person.id
-        if task is None or not await reading.takes_part(connection, UUID(task["process"]), person):
+        if task is None or not await spec.processes.takes_part(connection, UUID(task["process"]), person):
             raise NoSuchProcess(what=TASK)
     if not isinstance(given, Mapping):
         raise BadInput(path=["input"], what=Bilingual("input 须为对象。", "input must be an object."))
@@ -452,7 +456,7 @@ async def _on_task(
 ) -> Done:
     process, number = await spec.processes.find_task(call.arguments["task"])
     async with spec.processes.database.read() as connection:
-        if not await reading.takes_part(connection, process, command.context.person.id):
+        if not await spec.processes.takes_part(connection, process, command.context.person.id):
             raise NoSuchProcess(what=TASK)
     name = call.selected.name
     return await spec.processes.act(
@@ -470,7 +474,7 @@ async def _on_process(
 ) -> Done:
     process = call.arguments["process"]
     async with spec.processes.database.read() as connection:
-        seen = await reading.takes_part(connection, process, command.context.person.id)
+        seen = await spec.processes.takes_part(connection, process, command.context.person.id)
         if not seen and not (operates and await _may_see(spec, call, connection, process)):
             raise NoSuchProcess(what=WHAT)
     return await spec.processes.act(

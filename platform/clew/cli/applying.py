@@ -18,6 +18,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
+from clew.process.definitions import require_borne
 from clew.runtime import OPERATOR, TEXTS, ProjectInvalid, stored_blueprint
 from clew.settings import Settings
 from clew.storage.change import Plan, Signer, apply, plan
@@ -91,6 +92,7 @@ async def carry_out(
         on_step=on_step or (lambda _label: None),
         on_live=release_recorder(operator_context()),
         bundle=bundle,
+        objecting=require_borne,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.link.workflows import link_again
 from clew.metadata.processes import Workflow
 from clew.process import store
-from clew.process.errors import DefinitionGone
+from clew.process.errors import DefinitionGone, ProcessesWouldBreak
 from clew.process.store import Definition
 from clew.storage.engine import Connection
 
@@ -42,3 +43,31 @@ class Definitions:
         """What to keep of a definition of this release."""
         file = workflow.place.file
         return Definition(workflow.digest, workflow.name, file, self.blueprint.sources[file])
+
+
+async def require_borne(connection: Connection, blueprint: Blueprint) -> None:
+    """Before a release is applied: every instance that lives must be able to go on under it, by the definition it began
+    with. Raises ProcessesWouldBreak with each definition that cannot, how many instances follow it, and why."""
+    broken = []
+    offered = {each.digest for each in blueprint.workflows.values()}
+    for digest, count in await store.definitions_in_use(connection):
+        if digest in offered:
+            continue
+        stored = await store.definition(connection, digest)
+        again, problems = (None, ()) if stored is None else link_again(
+            stored.workflow, stored.file, stored.source, blueprint
+        )
+        if again is None:
+            name = digest[:12] if stored is None else stored.workflow
+            reasons = {
+                locale: "; ".join(f"{each.place} {each.message(locale)}" for each in problems[:3]) or "–"
+                for locale in ("zh", "en")
+            }
+            broken.append((name, count, reasons))
+    if broken:
+        raise ProcessesWouldBreak(
+            which=Bilingual(
+                "; ".join(f"{name}({count} 个在办):{reasons['zh']}" for name, count, reasons in broken),
+                "; ".join(f"{name} ({count} running): {reasons['en']}" for name, count, reasons in broken),
+            )
+        )

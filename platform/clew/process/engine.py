@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,8 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.processes import Workflow
-from clew.process import jobs, machine, store, words
+from clew.process import jobs, machine, reading, store, words
+from clew.process.behalf import standing
 from clew.process.definitions import Definitions
 from clew.process.effects import locked
 from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter
@@ -33,7 +34,7 @@ from clew.process.words import Actor, Command
 from clew.records import idempotency
 from clew.records.commands import Call, Commands
 from clew.records.unit import Unit
-from clew.storage.engine import Database
+from clew.storage.engine import Connection, Database
 
 WHAT = Bilingual("流程", "process")
 TASK = Bilingual("任务", "task")
@@ -108,6 +109,10 @@ class Processes:
                 await self._may_operate(unit, instance)
             actor = Actor(str(call.context.person.id))
             command = make(instance, actor, instant_text(unit.at))
+            number = getattr(command, "task", None)
+            if number is not None:
+                behalf = await self._behalf(unit, instance, number)
+                command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
             await self.handle(unit, instance, command, given)
             return process
 
@@ -209,6 +214,46 @@ class Processes:
             for action in definition.step(at.step).actions:
                 await handling.effects.act(action, at.subject)
             await handling.run(words.ActionDone(token, instant_text(unit.at)), {})
+
+    async def _behalf(self, unit: Unit, instance: Instance, number: int) -> str | None:
+        """For whom the caller does a task of an instance, if it is not their own."""
+        task, person = instance.state.tasks.get(number), unit.context.person.id
+        if task is None:
+            return None
+        step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
+        return (await standing(unit.connection, person, unit.at)).behalf(str(person), task, step, instance.site)
+
+    async def lent_tasks(self, connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, str]]:
+        """Open tasks that somebody may do in another's place: task and whose it is."""
+        stands = await standing(connection, person, await connection.now())
+        found: list[tuple[UUID, str]] = []
+        for process, number, task_id in await reading.open_tasks_of(connection, stands.lenders):
+            instance = await store.load(connection, process)
+            if instance is None or len(found) == limit:
+                break
+            task = instance.state.tasks[number]
+            step = (await self.definitions.of(connection, instance.definition)).step(task.step)
+            lender = stands.behalf(str(person), task, step, instance.site)
+            if lender is not None:
+                found.append((task_id, lender))
+        return found
+
+    async def takes_part(self, connection: Connection, process: UUID, person: UUID) -> bool:
+        """Whether somebody started an instance, acted in it, is asked in it, or stands in for somebody who is."""
+        if await reading.takes_part(connection, process, person):
+            return True
+        instance = await store.load(connection, process)
+        if instance is None:
+            return False
+        stands = await standing(connection, person, await connection.now())
+        if not stands.lenders:
+            return False
+        definition = await self.definitions.of(connection, instance.definition)
+        return any(
+            stands.behalf(str(person), task, definition.step(task.step), instance.site) is not None
+            for task in instance.state.tasks.values()
+            if task.status in ("open", "held")
+        )
 
     # ── around it ─────────────────────────────────────────────────────────────────────────────────────────────────
 

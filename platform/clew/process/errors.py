@@ -150,3 +150,13 @@ class DefinitionGone(ClewError):
     code, status = "DEFINITION_GONE", 500
     en = "The definition of this process no longer fits the present release: {problem}"
     zh = "该流程所用的定义与当前发布不再相符:{problem}"
+
+
+class ProcessesWouldBreak(Conflict):
+    """A release is not applied while instances run by a definition that it no longer bears."""
+
+    code = "PROCESSES_WOULD_BREAK"
+    en = "Processes that are running could not go on under this release: {which}"
+    zh = "在办流程无法在该发布下继续: {which}"
+    hint_en = "Keep what they need until they have ended, or cancel them."
+    hint_zh = "请在其结束之前保留所需内容,或先取消这些流程。"

@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.kernel.scalars import instant_text
-from clew.process.store import Instance, load
+from clew.process.store import Instance, load, one_of
 from clew.storage import process_tables
 from clew.storage.engine import Connection
 
@@ -66,6 +66,20 @@ async def my_tasks(
     if overdue:
         query = query.where(_t.c.due_at < now)
     return [_task(row) for row in await connection.fetch(query)]
+
+
+async def open_tasks_of(connection: Connection, people: Sequence[UUID]) -> list[tuple[UUID, int, UUID]]:
+    """Open tasks these people may do, the most urgent first: instance, number in it, id."""
+    if not people:
+        return []
+    query = (
+        sa.select(_t.c.process, _t.c.number, _t.c.id)
+        .join(_c, _c.c.task == _t.c.id)
+        .where(one_of(_c.c.person, people), _t.c.status == "open")
+        .distinct()
+        .order_by(_t.c.process, _t.c.number, _t.c.id)
+    )
+    return [(row[0], row[1], row[2]) for row in await connection.fetch(query)]
 
 
 async def task(connection: Connection, number: UUID) -> Answer | None:

@@ -140,6 +140,12 @@ async def definition(connection: Connection, digest: str) -> Definition | None:
     return None if row is None else Definition(*row)
 
 
+async def definitions_in_use(connection: Connection) -> list[tuple[str, int]]:
+    """The digests of definitions that live instances follow, with how many do."""
+    query = sa.select(_p.c.definition, sa.func.count()).where(_p.c.status.in_(LIVE)).group_by(_p.c.definition)
+    return [(row[0], int(row[1])) for row in await connection.fetch(query.order_by(_p.c.definition))]
+
+
 async def create(connection: Connection, instance: Instance, at: datetime) -> None:
     state = instance.state
     await connection.execute(

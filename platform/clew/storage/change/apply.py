@@ -41,6 +41,10 @@ OnLive = Callable[[Connection, int], Awaitable[None]]
 the releases that went live."""
 
 
+Objecting = Callable[[Connection, Blueprint], Awaitable[None]]
+"""Asked under the lock before anything is touched: raises what other rooms have against this release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     """Who applies, and why: kept with the release."""
@@ -56,9 +60,14 @@ class Warrant:
 
     consents: frozenset[str] = frozenset()
     bundle: Bundle | None = None
+    objecting: Objecting | None = None
 
 
 def _silent(_label: str) -> None:
+    return None
+
+
+async def _unopposed(_connection: Connection, _blueprint: Blueprint) -> None:
     return None
 
 
@@ -78,6 +87,7 @@ async def apply(
     on_live: OnLive = _untold,
     batch: int = BATCH,
     bundle: Bundle | None = None,
+    objecting: Objecting = _unopposed,
 ) -> Release:
     """Carry out exactly this plan. The new release is live when this returns; tightening may still wait for nodes.
 
@@ -88,7 +98,7 @@ async def apply(
     blueprint = load(plan.sources)
     if blueprint.digest != plan.blueprint_digest:
         raise PlanStale(planned=plan.blueprint_digest[:12], found=blueprint.digest[:12])
-    number = await _claim(database, plan, blueprint, load, Warrant(consents, bundle), signer)
+    number = await _claim(database, plan, blueprint, load, Warrant(consents, bundle, objecting), signer)
     return await _run(database, number, signer, (on_step, on_live), Filler(blueprint, plan.catalog, texts, batch))
 
 
@@ -146,6 +156,8 @@ async def _claim(
         if base is not None and base.plan_id == plan.id:
             return base.number
         fresh = await _check(connection, plan, base, blueprint, load, warrant.consents)
+        if warrant.objecting is not None:
+            await warrant.objecting(connection, blueprint)
         return await _record(connection, fresh, plan.id, warrant, signer)
 
 

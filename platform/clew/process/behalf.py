@@ -1,0 +1,88 @@
+"""委托: for whom somebody stands in now, and whether a task is one they may do in that person's place.
+
+A delegation is an assignment of identity's: one role of the delegator, for a bounded time. It reaches the tasks that
+ask for this role, those that were open before it began as well, and nothing else of the delegator's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.metadata.processes import ApprovalMode, Step
+from clew.process.state import Task
+from clew.storage import system
+from clew.storage.engine import Connection
+
+_t = system.assignment
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One role held now: by whom it was lent (None: one's own), and where (None: everywhere)."""
+
+    role: str
+    lender: UUID | None
+    sites: frozenset[str] | None
+
+    def at(self, site: UUID | None) -> bool:
+        return self.sites is None or site is None or str(site) in self.sites
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The roles somebody holds now, their own and those that were lent to them."""
+
+    held: tuple[Held, ...] = ()
+
+    @property
+    def lenders(self) -> tuple[UUID, ...]:
+        return tuple(dict.fromkeys(each.lender for each in self.held if each.lender is not None))
+
+    def behalf(self, person: str, task: Task, step: Step, site: UUID | None) -> str | None:
+        """In whose place this person does a task; None when it is their own, or not theirs at all."""
+        roles = asked_roles(task, step)
+        here = [each for each in self.held if each.role in roles and each.at(site)]
+        asked = person in task.candidates if task.assignee is None else task.assignee == person
+        if asked and (not roles or any(each.lender is None for each in here)):
+            return None
+        for each in here:
+            lender = str(each.lender)
+            theirs = lender in task.candidates if task.assignee is None else task.assignee == lender
+            if each.lender is not None and (asked or theirs):
+                return lender
+        return None
+
+
+def asked_roles(task: Task, step: Step) -> frozenset[str]:
+    """The roles a task asks for: the posts of a vote, or those of the step. Whoever was added or shown a case was asked
+    themselves, and nobody stands in for them."""
+    if task.kind not in ("task", "vote"):
+        return frozenset()
+    if step.approval is not None:
+        together = step.approval.mode is ApprovalMode.ANY_SIGN
+        return frozenset(step.approval.posts) if together else frozenset([task.post])
+    return frozenset(step.who.roles) if step.who is not None else frozenset()
+
+
+async def standing(connection: Connection, person: UUID, at: datetime) -> Standing:
+    """What this account holds at `at`."""
+    query = (
+        sa.select(_t.c.role, _t.c.kind, _t.c.delegator, _t.c.sites)
+        .where(
+            _t.c.account == person,
+            _t.c.state == "active",
+            _t.c.valid_from <= at,
+            sa.or_(_t.c.valid_to.is_(None), _t.c.valid_to > at),
+        )
+        .order_by(_t.c.id)
+    )
+    return Standing(
+        tuple(
+            Held(role, lender if kind == "delegation" else None, None if sites is None else frozenset(sites))
+            for role, kind, lender, sites in await connection.fetch(query)
+        )
+    )
