@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -33,12 +33,22 @@ def configure_logging(level: str, human: bool) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, PresentStderr())),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     root.handlers = [Forward()]
     root.setLevel(logging.WARNING)
+
+
+class PresentStderr:
+    """Whatever is standard error when a line is written: loggers outlive a stream that was put in its place."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class Forward(logging.Handler):
