@@ -504,7 +504,7 @@ async def test_a_statement_that_takes_too_long_is_a_coded_error(api: Api, databa
     table = api.tables.current("lot")
     some = next(row for row in api.world.rows("lot", None) if row["voided_at"] is None)
     async with api.database.write() as connection:
-        known = {column.key: some.get(column.key) for column in table.c}
+        known = {column.key: some.get(column.key, False if column.key == "legal_hold" else None) for column in table.c}
         more = [{**known, "id": uid(77, at), "number": f"T{at:06}"} for at in range(4000)]
         await connection.execute_many(sa.insert(table), more)
     impatient = await database.open(statement_timeout=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
@@ -19,6 +20,7 @@ from clew.api.exchange import Caller, Question
 from clew.kernel.clock import SystemClock
 from clew.kernel.context import Context, Person, Scope
 from clew.kernel.errors import ClewError, Forbidden, NotFound
+from clew.kernel.ids import uuid7
 from clew.records.commands import Call, Commands
 from clew.records.duties import Duties
 from clew.records.errors import SeparationOfDuties
@@ -287,9 +289,11 @@ async def test_a_supplier_promises_a_date_and_confirms(house: House) -> None:
     line = await house.add(
         "sent line", "purchase_order_line", site=ids["site"], po=order, line=1, item=ids["steel"], qty="5", price="3.50"
     )  # fmt: skip
+    manager = house.plant.call
+    manager = replace(manager, context=replace(manager.context, person=replace(manager.context.person, id=uuid7())))
     for move in ("approve", "send"):
         sent = await house.version("purchase_order", "sent")
-        await house.commands.transition(house.plant.call, "purchase_order", order, move, sent)
+        await house.commands.transition(manager, "purchase_order", order, move, sent)
     supplier = house.call("supplier", party="supplier")
     await refused(house.commands.update(supplier, "purchase_order_line", line, 1, {"price": "9.99"}), Forbidden)
     await house.commands.update(supplier, "purchase_order_line", line, 1, {"promised_on": "2026-03-01"})
