@@ -5,7 +5,7 @@ Two grants are the same when they allow under the same conditions, however these
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clew.access.decision import NEVER, Decision, EntityAccess, Grant
@@ -14,7 +14,7 @@ from clew.kernel.canonical import canonical_json
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.compile import meaning
-from clew.metadata.policies import DO
+from clew.metadata.policies import DO, PROCESS_ACTIONS, process_question
 from clew.metadata.spec.permissions import ACTIONS
 
 _FIELD_VERBS = ("see", "create", "update", "correct")
@@ -71,6 +71,17 @@ def shifts(before: Decision, after: Decision, entity: str) -> Iterator[Shift]:
                 continue
             if not alike(first.field or NEVER, second.field or NEVER):
                 yield Shift(entity, verb, name, first, second)
+
+
+def process_shifts(before: Decision, after: Decision, about: Mapping[str, str]) -> Iterator[Shift]:
+    """Every question about a process that the two answer differently. `about`: each process and the entity it is
+    about."""
+    for workflow, entity in sorted(about.items()):
+        one, other = before.process(workflow), after.process(workflow)
+        for action in PROCESS_ACTIONS:
+            was, becomes = getattr(one, action), getattr(other, action)
+            if not alike(was, becomes):
+                yield Shift(entity, process_question(workflow, action), "", Granted(was), Granted(becomes))
 
 
 def alike(one: Grant, other: Grant) -> bool:

@@ -9,12 +9,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from clew.access.judgement import Judgement, Verdict, questions
+from clew.access.judgement import Judgement, Verdict
 from clew.access.lines import Line
+from clew.access.review.processes import (
+    WHEN_ASKED,
+    asked_of,
+    askings,
+    process_asked,
+    process_of,
+    process_words,
+    step_question,
+    step_words,
+)
 from clew.access.review.words import ALWAYS, in_words
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Entity
+from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.policies import DO
 from clew.metadata.spec.permissions import ACTIONS
 
@@ -38,8 +48,9 @@ FIELD_VERBS = {"see": "read", "update": "update", "create": "create", "correct":
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One answer. `action` is one of ACTIONS or `do:<transition>`; with a `field`, `see`, `update`, `create` or
-    `correct` of that field in records on which the role may do so at all."""
+    """One answer. `action` is one of ACTIONS, `do:<transition>`, `process:<workflow>:<action>` or
+    `step:<workflow>:<step>`; with a `field`, `see`, `update`, `create` or `correct` of that field in records on which
+    the role may do so at all."""
 
     role: str
     entity: str
@@ -73,8 +84,9 @@ def matrix(
     for role in roles:
         for name in entities:
             entity = judgement.blueprint.entities[name]
-            for action in questions(entity):
+            for action in asked_of(judgement.blueprint, entity):
                 yield cell(judgement, role, name, action)
+            yield from step_cells(judgement, role, entity)
             if fields:
                 yield from field_cells(judgement, role, entity)
 
@@ -82,9 +94,20 @@ def matrix(
 def cell(judgement: Judgement, role: str, entity: str, action: str) -> Cell:
     """What one role may do with records of an entity."""
     verdict = judgement.verdict(role, entity, action)
-    effect, when = _said(judgement, verdict, [line_words(judgement, each) for each in verdict.allows])
-    label = action_words(judgement.blueprint.entities[entity], action)
+    effect, when = _said(judgement, verdict, _alternatives(judgement, verdict.allows))
+    label = action_words(judgement.blueprint, judgement.blueprint.entities[entity], action)
     return _cell(Asked(role, entity, action, "", label), effect, when, verdict)
+
+
+def step_cells(judgement: Judgement, role: str, entity: Entity) -> Iterator[Cell]:
+    """The steps of processes about an entity: which of them ask the role. Being asked is all it takes to decide, so no
+    policy line stands behind it but the step itself."""
+    for asking in askings(judgement.blueprint, entity):
+        if asking.role != role:
+            continue
+        when = joined([WHEN_ASKED, *([asking.when] if asking.when else [])], Bilingual(",且", ", and "))
+        action = step_question(asking.workflow.name, asking.step.path)
+        yield Cell(role, entity.name, action, "", step_words(asking), "conditional", when, (asking.place,), (role,))
 
 
 def field_cells(judgement: Judgement, role: str, entity: Entity) -> Iterator[Cell]:
@@ -105,7 +128,7 @@ def field_cells(judgement: Judgement, role: str, entity: Entity) -> Iterator[Cel
             elif granting <= {(each.role, each.clauses[0].place) for each in verdict.allows} and len(granting) == 1:
                 said = [line_words(judgement, each, skip=1, reach=False) for each in verdict.allows]
             else:
-                said = [line_words(judgement, each) for each in verdict.allows]
+                said = _alternatives(judgement, verdict.allows)
             effect, when = _said(judgement, verdict, said)
             asked = Asked(role, entity.name, verb, field, field_words(entity, verb, field))
             yield _cell(asked, effect, when, verdict)
@@ -113,16 +136,34 @@ def field_cells(judgement: Judgement, role: str, entity: Entity) -> Iterator[Cel
 
 def line_words(judgement: Judgement, line: Line, *, skip: int = 0, reach: bool = True) -> Bilingual:
     """When a policy line applies. `skip` leaves out clauses that hold already; `reach` says site and family too."""
+    return _all_of(_phrases(judgement, line, skip=skip, reach=reach))
+
+
+def _phrases(judgement: Judgement, line: Line, *, skip: int = 0, reach: bool = True) -> list[Bilingual]:
+    """What has to hold for a line to apply, each said by itself; nothing where it always does."""
     said = [in_words(judgement.blueprint, each.condition) for each in line.clauses[skip:] if each.condition is not None]
     known = judgement.policies.reach.get(line.entity)
     if reach and known is not None:
         said += [AT_SITES] if line.own_sites and known.site is not None else []
         said += [OF_FAMILIES] if line.own_families and known.family is not None else []
-    return joined(said, Bilingual(",且", ", and ")) if said else ALWAYS
+    return list(dict.fromkeys(said))
 
 
-def action_words(entity: Entity, action: str) -> Bilingual:
-    """What people call an action: its own word, or the transition's label."""
+def _all_of(phrases: Sequence[Bilingual]) -> Bilingual:
+    return joined(phrases, Bilingual(",且", ", and ")) if phrases else ALWAYS
+
+
+def _alternatives(judgement: Judgement, lines: Iterable[Line]) -> list[Bilingual]:
+    """When any of the lines applies. An alternative that asks for all another asks for, and more, adds nothing."""
+    found = list(dict.fromkeys(tuple(_phrases(judgement, each)) for each in lines))
+    return [_all_of(each) for each in found if not any(set(other) < set(each) for other in found)]
+
+
+def action_words(blueprint: Blueprint, entity: Entity, action: str) -> Bilingual:
+    """What people call an action: its own word, the transition's label, or the process with what is done to it."""
+    process = process_of(action)
+    if process is not None:
+        return process_words(blueprint, *process)
     if action.startswith(DO):
         known = entity.transitions.get(action.removeprefix(DO))
         return known.label if known is not None and known.label else Bilingual(action, action)
@@ -133,7 +174,7 @@ def field_words(entity: Entity, verb: str, field: str) -> Bilingual:
     """What people call a verb on a field: `update “Price”`."""
     known = entity.fields.get(field) or entity.inverses.get(field)
     name = known.label if known is not None and known.label else Bilingual(field, field)
-    said = action_words(entity, verb)
+    said = ACTION_WORDS[verb]
     return Bilingual(f"{said.to('zh')}“{name.to('zh')}”", f"{said.to('en')} “{name.to('en')}”")
 
 
@@ -143,12 +184,12 @@ def joined(said: Iterable[Bilingual], by: Bilingual) -> Bilingual:
     return Bilingual(by.zh.join(each.zh for each in found), by.en.join(each.en for each in found))
 
 
-def asked_action(entity: Entity, given: str) -> str | None:
-    """`release` or `do:release` or `read`: the question meant; None when the entity has no such action."""
+def asked_action(blueprint: Blueprint, entity: Entity, given: str) -> str | None:
+    """`release`, `do:release`, `read` or `handling.start`: the question meant; None when there is no such action."""
     if given in ACTIONS:
         return given
     name = given.removeprefix(DO)
-    return DO + name if name in entity.transitions else None
+    return DO + name if name in entity.transitions else process_asked(blueprint, entity, given)
 
 
 def _said(judgement: Judgement, verdict: Verdict, said: Sequence[Bilingual]) -> tuple[Effect, Bilingual]:

@@ -11,13 +11,14 @@ from uuid import UUID
 from clew.access.decision import ALWAYS, NEVER, Decision, Grant
 from clew.access.judgement import Judgement
 from clew.access.review.matrix import FIELD_VERBS, asked_action
+from clew.access.review.processes import process_of, processes_about
 from clew.access.unite import Unite, held_by
 from clew.identity.assignments import Assignments
 from clew.kernel.diagnostics import nearest
 from clew.kernel.errors import BadInput, Conflict, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
-from clew.metadata.policies import DO, Policies
+from clew.metadata.policies import DO, PROCESS_ACTIONS, Policies, process_question
 from clew.records.judge import Judge
 from clew.records.review.people import Known, everybody, one
 from clew.records.rows import Record
@@ -50,7 +51,8 @@ class UnknownThing(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: an action on an entity, or `see`, `update`, `create`, `correct` of one of its fields."""
+    """What is asked: an action on an entity or on a process about it, or `see`, `update`, `create`, `correct` of one of
+    its fields."""
 
     entity: Entity
     action: str
@@ -60,6 +62,11 @@ class Question:
     def rows(self) -> str:
         """The action on the record itself."""
         return FIELD_VERBS[self.action] if self.field else self.action
+
+    @property
+    def process(self) -> tuple[str, str] | None:
+        """The process and the action on it, when the question is about one."""
+        return process_of(self.action)
 
 
 class ReviewDesk:
@@ -93,8 +100,14 @@ class ReviewDesk:
         return name
 
     def question(self, action: str, entity: str) -> Question:
-        """`read lot`, `release lot`, `see lot.price`, `update lot.price`. Raises UnknownThing, UnknownAction."""
+        """`read lot`, `release lot`, `see lot.price`, `update lot.price`, `handling.start nonconformance` or
+        `start handling`. Raises UnknownThing, UnknownAction."""
         name, _, field = entity.partition(".")
+        process = self.engine.blueprint.workflows.get(name)
+        if process is not None and name not in self.engine.blueprint.entities and not field:
+            if action not in PROCESS_ACTIONS:
+                raise UnknownAction(entity=name, name=action, known=", ".join(PROCESS_ACTIONS))
+            return Question(self.entity(process.entity), process_question(name, action))
         found = self.entity(name)
         if field:
             if field not in found.fields and field not in found.inverses:
@@ -103,9 +116,10 @@ class ReviewDesk:
             if verb not in FIELD_VERBS:
                 raise UnknownAction(entity=entity, name=action, known=", ".join(FIELD_VERBS))
             return Question(found, verb, field)
-        question = asked_action(found, action)
+        question = asked_action(self.engine.blueprint, found, action)
         if question is None:
-            known = (*FIELD_VERBS.values(), "void", "export", "audit", *found.transitions)
+            begun = [f"{each.name}.{PROCESS_ACTIONS[0]}" for each in processes_about(self.engine.blueprint, found)]
+            known = (*FIELD_VERBS.values(), "void", "export", "audit", *found.transitions, *begun)
             raise UnknownAction(entity=name, name=action, known=", ".join(dict.fromkeys(known)))
         return Question(found, question)
 
@@ -159,6 +173,10 @@ def grant_for(decision: Decision, question: Question) -> tuple[Grant, Grant]:
     """The grant on the record, and on the field where one is asked for."""
     access = decision.on(question.entity.name)
     rows = question.rows
+    if question.process is not None:
+        workflow, action = question.process
+        grant: Grant = getattr(decision.process(workflow), action)
+        return grant, ALWAYS
     record = access.transitions.get(rows.removeprefix(DO), NEVER) if rows.startswith(DO) else getattr(access, rows)
     if not question.field:
         return record, ALWAYS

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from clew.access.decision import Decision, Grant
 from clew.access.judgement import Judgement
-from clew.access.review.effective import Granted, Shift, shifts
+from clew.access.review.effective import Granted, Shift, process_shifts, shifts
 from clew.access.review.explain import broken_separations
 from clew.access.review.matrix import action_words, field_words
+from clew.access.review.processes import process_of
 from clew.access.unite import Unite, held_by
 from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
@@ -150,7 +151,7 @@ class Comparison:
                 shift.action,
                 shift.field,
                 entity.label,
-                _label(entity, shift),
+                self._label(entity, shift),
                 shift.before.words(self.before.blueprint),
                 shift.after.words(self.after.blueprint),
                 gained,
@@ -160,9 +161,19 @@ class Comparison:
     def _shifted(self, one: Decision, other: Decision) -> list[Shift]:
         key = (one.digest, other.digest)
         if key not in self._shifts:
-            names = sorted({*self.before.blueprint.entities, *self.after.blueprint.entities})
-            self._shifts[key] = [each for name in names for each in shifts(one, other, name)]
+            sides = (self.before.blueprint, self.after.blueprint)
+            names = sorted({name for side in sides for name in side.entities})
+            about = {name: each.entity for side in sides for name, each in side.workflows.items()}
+            found = [each for name in names for each in shifts(one, other, name)]
+            self._shifts[key] = [*found, *process_shifts(one, other, about)]
         return self._shifts[key]
+
+    def _label(self, entity: Entity, shift: Shift) -> Bilingual:
+        if shift.field:
+            return field_words(entity, shift.action, shift.field)
+        process = process_of(shift.action)
+        knows = process is None or process[0] in self.after.blueprint.workflows
+        return action_words((self.after if knows else self.before).blueprint, entity, shift.action)
 
     async def _count(self, shift: Shift, args: Mapping[str, Any], known: Known) -> tuple[int, int] | None:
         """Records gained and lost."""
@@ -221,6 +232,3 @@ def _grant(grant: Grant, rows: Rows) -> Any:
 def _decided(condition: Checked, rows: Rows) -> Any:
     return sa.func.coalesce(condition_sql(condition, rows), sa.false(), type_=sa.Boolean())
 
-
-def _label(entity: Entity, shift: Shift) -> Bilingual:
-    return field_words(entity, shift.action, shift.field) if shift.field else action_words(entity, shift.action)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from clew.access.review.explain import Holding, Link, Test, Tried, lines_for, roles_that_could, tests_of, way_to
 from clew.access.review.matrix import action_words
 from clew.access.review.words import in_words
@@ -27,13 +29,14 @@ from clew.records.review.names import Names
 from clew.records.review.people import Known
 from clew.records.rows import Record
 from clew.records.unit import frozen
+from clew.storage import process_tables
 from clew.storage.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One thing that stands in the way. `code` is stable: no_account, no_grant, condition, never, not_visible, state,
-    guard, moved_by, frozen, void, derived, signature, duty."""
+    guard, moved_by, frozen, void, derived, signature, duty, running, not_running."""
 
     code: str
     text: Bilingual
@@ -171,8 +174,12 @@ class Standings:
         grants = list(grant_for(decision, question))
         if record is None:
             return all(each.allowed for each in grants)
-        if question.rows != "create":
-            grants.append(decision.on(question.entity.name).read)
+        sees = decision.on(question.entity.name).read
+        if question.process is not None and question.process[1] != "start":
+            # Whoever oversees the process needs not read its record.
+            grants += [] if decision.process(question.process[0]).oversee.allowed else [sees]
+        elif question.rows != "create":
+            grants.append(sees)
         for each in grants:
             if not each.always and not await judge.granted(each, question.entity, record):
                 return False
@@ -214,15 +221,30 @@ class Standings:
             found.append(Reason("derived", Bilingual("该实体的记录仅由过账产生", "its rows come only from postings")))
         if rows.startswith(DO):
             found += await self._transition(judge, known, question, record)
+        if question.process is not None:
+            found += await self._process(question.process, record)
         if not question.field:
             excluding = excluded(self.desk, self.connection, known, question, record)
             found += [Reason("duty", each) async for each in excluding]
         return allowed and not found, found
 
+    async def _process(self, asked: tuple[str, str], record: Record) -> list[Reason]:
+        """Of a record one process of a kind lives at a time; what does not live cannot be cancelled."""
+        workflow, action = asked
+        process = process_tables.process.c
+        about = (process.record_id == record["id"], process.workflow == workflow)
+        live = sa.select(process.id).where(*about, process.status.in_(("running", "suspended")))
+        lives = await self.connection.fetch_value(live) is not None
+        if action == "start" and lives:
+            return [Reason("running", Bilingual("该流程已在运行", "this process runs about it already"))]
+        if action == "cancel" and not lives:
+            return [Reason("not_running", Bilingual("没有正在运行的流程", "no such process runs about it"))]
+        return []
+
     async def _transition(self, judge: Judge, known: Known, question: Question, record: Record) -> list[Reason]:
         entity = question.entity
         move = entity.transitions[question.action.removeprefix(DO)]
-        words = action_words(entity, question.action)
+        words = action_words(self.desk.engine.blueprint, entity, question.action)
         found: list[Reason] = []
         if record.get("state") not in move.sources:
             now = entity.states[record["state"]].label if record.get("state") in entity.states else Bilingual()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.access.judgement import questions
 from clew.access.review.explain import broken_separations
 from clew.access.review.matrix import action_words
+from clew.access.review.processes import asked_of, process_of
+from clew.audit.leaf import told
 from clew.kernel.text import Bilingual
 from clew.metadata.policies import DO
 from clew.records.review.desk import ReviewDesk
@@ -20,8 +22,11 @@ from clew.records.review.people import Known
 from clew.storage import system
 from clew.storage.engine import Connection
 
-UNTOLD = frozenset({"read", "audit"})
+UNTOLD = frozenset({"read", "audit", "oversee"})
 """Actions that leave no trace in the trail: nobody can say that they were not used."""
+_PROCESS = "clew.process"
+_OPERATED = frozenset({"Cancel", "Suspend", "Resume", "retry"})
+"""Acts on a process that its grant to cancel is for."""
 _LEAVES = {"create": "create", "update": "update", "void": "void", "correct": "correct", "export": "export"}
 _MOVE = "transition:"
 
@@ -71,12 +76,15 @@ async def unused(
     for role, holders in sorted(held.items()):
         used = {act for known in holders for act in done.get(known.account.id, ())}
         for name, entity in desk.engine.blueprint.entities.items():
-            for action in questions(entity):
-                if action in UNTOLD or not desk.judgement.verdict(role, name, action).allows:
+            for action in asked_of(desk.engine.blueprint, entity):
+                process = process_of(action)
+                untold = (process[1] if process else action) in UNTOLD
+                if untold or not desk.judgement.verdict(role, name, action).allows:
                     continue
-                if (name, _as_told(action)) not in used:
+                if (process or (name, _as_told(action))) not in used:
                     logins = tuple(known.account.login for known in holders)
-                    found.append(Unused(role, name, action, action_words(entity, action), logins))
+                    label = action_words(desk.engine.blueprint, entity, action)
+                    found.append(Unused(role, name, action, label, logins))
     return found
 
 
@@ -135,7 +143,7 @@ def _as_told(action: str) -> str:
 
 
 async def _done(connection: Connection, since: datetime) -> Mapping[UUID, set[tuple[str, str]]]:
-    """Who did what to which entity since then, from the trail."""
+    """Who did what since then, from the trail: entity and action, or process and what was done to it."""
     leaf = system.leaf.c
     chosen = (
         sa.select(leaf.actor, leaf.entity, leaf.action)
@@ -145,4 +153,18 @@ async def _done(connection: Connection, since: datetime) -> Mapping[UUID, set[tu
     found: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
     for actor, entity, action in await connection.fetch(chosen, {"since": since}):
         found[actor].add((entity, action))
+    acts = sa.select(leaf.actor, leaf.action, leaf.fields).where(
+        leaf.at >= sa.bindparam("since", type_=leaf.at.type),
+        leaf.entity == _PROCESS,
+        sa.or_(
+            leaf.action == "process:start",
+            sa.and_(leaf.action == "process:act", sa.or_(*(leaf.fields.contains(each) for each in sorted(_OPERATED)))),
+        ),
+    )
+    for actor, action, fields in await connection.fetch(acts, {"since": since}):
+        said = told(fields)
+        if action == "process:start":
+            found[actor].add((str(said.get("workflow")), "start"))
+        elif said.get("asked") and json.loads(said["asked"])[2] in _OPERATED:
+            found[actor].add((str(said.get("workflow")), "cancel"))
     return found
