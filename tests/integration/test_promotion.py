@@ -274,6 +274,70 @@ def test_author_and_approver_sign_with_their_own_credentials(journey: Journey, m
     assert sign("both", "approval")[1]["error"]["code"] == "SAME_SIGNER"
 
 
+ACCESS_ROLES = """
+role: clerk
+label: {zh: 文员, en: Clerk}
+may: {item: {read: always}}
+"""
+
+
+def test_what_a_release_changes_in_access_is_asked_again_where_it_goes(journey: Journey) -> None:
+    """Signed is what was planned; under the lock it is computed on the people of that database as they are then."""
+    (journey.project / "permissions").mkdir()
+    roles = journey.project / "permissions" / "roles.yaml"
+    roles.write_text(ACCESS_ROLES, encoding="utf-8")
+    key = journey.begin()
+    keep(signed(journey.bundle(), key))
+    journey.done("release", "promote", "release.json", "--by", "it", on=journey.production)
+    for login in ("wang", "li"):
+        journey.done("user", "add", login, "--role", "clerk", on=journey.production)
+
+    roles.write_text(ACCESS_ROLES.replace("{read: always}", "{read: always, export: always}"), encoding="utf-8")
+    journey.done("plan", "--out", "plan.json", on=journey.test)
+    journey.done("apply", "plan.json", on=journey.test)
+    bundle = journey.bundle()
+    assert bundle.target is not None
+    changes = bundle.target["access"]["changes"]
+    # Of items and of their lines.
+    assert {(each["login"], each["action"]) for each in changes} == {("li", "export"), ("wang", "export")}
+    good = signed(bundle, key)
+
+    li = [each for each in changes if each["login"] == "li"]
+    # Whoever planned left somebody out of what was signed, or called a gain none.
+    hidden = bundle.aimed({**bundle.target, "access": {**bundle.target["access"], "changes": li}})
+    softened = [{**each, "after": each["before"]} for each in changes]
+    called = bundle.aimed({**bundle.target, "access": {**bundle.target["access"], "changes": softened}})
+    for forged, names in ((hidden, ["wang"]), (called, ["li", "wang"])):
+        keep(signed(forged, key))
+        lacks = journey.clew("release", "show", "release.json", on=journey.production)[1]["lacks"]
+        assert sorted({each["en"].split(": ")[1] for each in lacks}) == names
+        error = journey.refused("release", "promote", "release.json", "--by", "it", on=journey.production)
+        assert error["code"] == "ACCESS_STALE"
+        assert all(f"{name}: Item · export (always)" in error["message"] for name in names)
+
+    # Somebody came after the signatures; somebody else left.
+    journey.done("user", "add", "zhao", "--role", "clerk", on=journey.production)
+    keep(good)
+    error = journey.refused("release", "promote", "release.json", "--by", "it", on=journey.production)
+    assert error["code"] == "ACCESS_STALE"
+    assert "wang" not in error["message"]
+    assert "zhao: Item · export (always)" in error["message"]
+    journey.done("user", "disable", "zhao", "--reason", "x", on=journey.production)
+    journey.done("user", "disable", "li", "--reason", "x", on=journey.production)
+    assert journey.done("release", "show", "release.json", on=journey.production)["lacks"] == []
+    promoted = journey.done("release", "promote", "release.json", "--by", "it", on=journey.production)
+    assert promoted["release"]["number"] == 2
+
+
+def test_a_difference_of_another_shape_is_not_read(journey: Journey) -> None:
+    journey.begin()
+    bundle = journey.bundle()
+    assert bundle.target is not None
+    for access in ({}, {**bundle.target["access"], "changes": [{"login": "wang"}]}):
+        keep(bundle.aimed({**bundle.target, "access": access}))
+        assert journey.refused("release", "show", "release.json", on=journey.production)["code"] == "BUNDLE_UNREADABLE"
+
+
 def test_the_way_back_in_production_is_a_promotion_too(journey: Journey) -> None:
     """Release 1 is exported from production itself, planned again, signed again."""
     key = journey.begin()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,6 @@ from clew.kernel.text import Bilingual, counted
 if TYPE_CHECKING:
     from clew.metadata.blueprint import Blueprint
     from clew.records.review.difference import Difference
-    from clew.storage.engine import Database
 
 WORKING = "folder"
 LIVE = "live"
@@ -42,64 +41,53 @@ def diff_command(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    from clew.records.review.promoted import difference_json
+
     found = asyncio.run(_difference(given, before, after))
-    terminal = given.terminal
-    terminal.emit(before=before, after=after, **difference_json(found))
-    for line in difference_lines(found):
+    terminal, told = given.terminal, difference_json(found)
+    terminal.emit(before=before, after=after, **told)
+    for line in difference_lines(told):
         terminal.say(line.en, line.zh)
     if not found.empty:
         raise typer.Exit(1)
     terminal.say("Nobody gains or loses anything.", "没有人得到或失去任何权限。")
 
 
-def difference_json(found: Difference) -> dict[str, Any]:
-    """Versioned; also what a release bundle carries."""
-    from clew.cli.reviewing import FORMAT, change_json
-
-    return {
-        "format": FORMAT,
-        "changes": [change_json(each) for each in found.changes],
-        "new_conflicts": [
-            {"login": each.login, "name": each.name, "separation": each.separation, "roles": list(each.roles)}
-            for each in found.conflicts
-        ],
-        "roles_gone": list(found.roles_gone),
-        "roles_new": list(found.roles_new),
-    }
-
-
-def difference_lines(found: Difference) -> Sequence[Bilingual]:
-    """What a person reads: by person, gains before losses."""
+def difference_lines(found: Mapping[str, Any]) -> Sequence[Bilingual]:
+    """What a person reads of a difference as JSON: by person, gains before losses."""
     lines: list[Bilingual] = []
     last = ""
     order = {"gains": 0, "both": 1, "loses": 2, "changes": 3, "none today": 4}
-    for each in sorted(found.changes, key=lambda each: (each.login, order[each.effect], each.entity, each.action)):
-        if each.login != last:
-            lines.append(Bilingual(f"{each.name}({each.login})", f"{each.name} ({each.login})"))
-            last = each.login
-        zh, en = _COUNTED[each.effect]
-        numbers = {"gained": each.gained, "lost": each.lost}
+
+    def placed(each: Mapping[str, Any]) -> tuple[Any, ...]:
+        return each["login"], order[each["effect"]], each["entity"], each["action"]
+
+    for each in sorted(found["changes"], key=placed):
+        if each["login"] != last:
+            last = each["login"]
+            lines.append(Bilingual(f"{each['name']}({last})", f"{each['name']} ({last})"))
+        zh, en = _COUNTED[each["effect"]]
+        numbers = {"gained": each["records_gained"], "lost": each["records_lost"]}
         counted_en = {name: counted(number or 0, "record") for name, number in numbers.items()}
+        subject, label, before, after = (each[name] for name in ("subject", "label", "before", "after"))
         lines.append(
             Bilingual(
-                f"  {each.subject.to('zh')} · {each.label.to('zh')}:{zh.format(**numbers)}\n"
-                f"      原:{each.before.to('zh')}\n      新:{each.after.to('zh')}",
-                f"  {each.subject.to('en')} · {each.label.to('en')}: {en.format(**counted_en)}\n"
-                f"      was: {each.before.to('en')}\n      now: {each.after.to('en')}",
+                f"  {subject['zh']} · {label['zh']}:{zh.format(**numbers)}\n"
+                f"      原:{before['zh']}\n      新:{after['zh']}",
+                f"  {subject['en']} · {label['en']}: {en.format(**counted_en)}\n"
+                f"      was: {before['en']}\n      now: {after['en']}",
             )
         )
-    for conflict in found.conflicts:
-        roles = ", ".join(conflict.roles)
+    for each in found["new_conflicts"]:
+        roles, breaks = ", ".join(each["roles"]), (each["login"], each["separation"])
         lines.append(
             Bilingual(
-                f"新冲突:{conflict.login} 违反 {conflict.separation}({roles})",
-                f"New conflict: {conflict.login} breaks {conflict.separation} ({roles})",
+                f"新冲突:{breaks[0]} 违反 {breaks[1]}({roles})",
+                f"New conflict: {breaks[0]} breaks {breaks[1]} ({roles})",
             )
         )
-    for name in found.roles_gone:
-        lines.append(Bilingual(f"角色 {name} 不再存在", f"Role {name} is gone"))
-    for name in found.roles_new:
-        lines.append(Bilingual(f"新角色 {name}", f"Role {name} is new"))
+    lines += [Bilingual(f"角色 {name} 不再存在", f"Role {name} is gone") for name in found["roles_gone"]]
+    lines += [Bilingual(f"新角色 {name}", f"Role {name} is new") for name in found["roles_new"]]
     return lines
 
 
@@ -110,33 +98,6 @@ _COUNTED = {
     "changes": ("有变化(尚无可计数的记录)", "changes (no records to count)"),
     "none today": ("有变化,但不涉及现有记录", "changes, but for no present record"),
 }
-
-
-async def access_change(database: Database, after: Blueprint) -> dict[str, Any]:
-    """What a project would change for the people of this database, from what it serves now (nothing at first)."""
-    from clew.audit.trail import Trail
-    from clew.identity.assignments import Assignments
-    from clew.identity.book import book_of
-    from clew.records.review.difference import Comparison, Difference, Side
-    from clew.records.review.people import everybody
-    from clew.records.unit import Engine
-    from clew.runtime import stored_blueprint
-    from clew.storage.releases import current_in
-    from clew.storage.tables import Tables
-
-    async with database.read() as connection:
-        live = await current_in(connection)
-        if live is None:
-            return difference_json(
-                Difference((), (), (), tuple(sorted(after.policies.roles if after.policies else ())))
-            )
-        blueprint = stored_blueprint(live.sources)
-        before, then = Side(blueprint), Side(after)
-        at = await connection.now()
-        witness, book = Trail(), book_of(blueprint.policies)
-        people = await everybody(connection, Assignments(witness, book), before.policies, at)
-        engine = Engine(blueprint, Tables(blueprint, live.catalog, database.dialect), str(live.number))
-        return difference_json(await Comparison(engine, connection, at, before, then).difference(people))
 
 
 async def _difference(given: Situation, before: str, after: str) -> Difference:

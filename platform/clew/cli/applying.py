@@ -19,10 +19,11 @@ from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.process.definitions import require_borne
+from clew.records.review.promoted import require_signed
 from clew.runtime import OPERATOR, TEXTS, ProjectInvalid, stored_blueprint
 from clew.settings import Settings
 from clew.storage.change import Plan, Signer, apply, plan
-from clew.storage.engine import Database
+from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
 from clew.storage.partitions import ensure_partitions
 from clew.storage.promotion.bundle import Bundle
@@ -81,6 +82,14 @@ async def carry_out(
     on_step: Callable[[str], None] | None = None,
     bundle: Bundle | None = None,
 ) -> Release:
+    """Apply a plan. A bundle that was planned for this database must say what it changes in people's access here, now;
+    raises AccessStale when it does not."""
+
+    async def objecting(connection: Connection, blueprint: Blueprint) -> None:
+        await require_borne(connection, blueprint)
+        if bundle is not None and bundle.target is not None:
+            await require_signed(connection, blueprint, stored_blueprint, bundle.target["access"])
+
     signer = Signer(by=by, note=note, node=socket.gethostname())
     return await apply(
         database,
@@ -92,7 +101,7 @@ async def carry_out(
         on_step=on_step or (lambda _label: None),
         on_live=release_recorder(operator_context()),
         bundle=bundle,
-        objecting=require_borne,
+        objecting=objecting,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from clew.kernel.errors import BadInput
@@ -75,6 +76,8 @@ def results(file: Path) -> dict[str, Any]:
 
 
 def described(bundle: Bundle) -> list[tuple[str, str]]:
+    from clew.cli.access_difference import difference_lines
+
     export, origin = bundle.export, bundle.export["origin"]
     name, version = export["project"]["name"], export["project"]["version"]
     lines = [
@@ -89,6 +92,8 @@ def described(bundle: Bundle) -> list[tuple[str, str]]:
         lines.append((f"  tests {suite['suite']}: {told} passed", f"  测试 {suite['suite']}:通过 {told}"))
     if bundle.plan_id:
         lines.append((f"  plan {bundle.plan_id[:12]}", f"  计划 {bundle.plan_id[:12]}"))
+        for line in difference_lines(bundle.target["access"] if bundle.target else {}):
+            lines.append((indent(line.en, "    "), indent(line.zh, "    ")))
     else:
         lines.append(("  not planned for a database yet", "  尚未针对目标数据库制定计划"))
     for each in bundle.signatures:

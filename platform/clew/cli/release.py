@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.access_difference import access_change
 from clew.cli.bundle_files import described, planned, read_bundle, results, write_bundle
 from clew.cli.change import Consent, release_json
 from clew.cli.environment import By
@@ -181,7 +180,9 @@ def policy_suite(blueprint: Blueprint) -> list[dict[str, Any]]:
 
 
 async def _plan(given: Situation, bundle: Bundle, consents: frozenset[str], by: str) -> Bundle:
+    from clew.cli.access_difference import difference_lines
     from clew.cli.applying import owner_database, plan_for
+    from clew.records.review.promoted import access_change, difference_json
     from clew.runtime import stored_blueprint
 
     blueprint = stored_blueprint(bundle.sources)
@@ -189,8 +190,10 @@ async def _plan(given: Situation, bundle: Bundle, consents: frozenset[str], by: 
         made = await plan_for(database, blueprint)
         async with database.read() as connection:
             now = await connection.now()
-        access = await access_change(database, blueprint)
+            access = difference_json(await access_change(connection, blueprint, stored_blueprint))
     given.terminal.say(made.text("en"), made.text("zh"))
+    for line in difference_lines(access):
+        given.terminal.say(line.en, line.zh)
     plan = {name: part for name, part in made.to_json().items() if name != "sources"}
     kept = sorted(consents & set(made.needs))
     return bundle.aimed({"plan": plan, "consents": kept, "access": access, "at": now, "by": by})
@@ -200,14 +203,22 @@ async def _lacks(given: Situation, bundle: Bundle) -> list[Bilingual]:
     import sqlalchemy as sa
 
     from clew.cli.applying import owner_database
+    from clew.records.review.promoted import access_change, difference_json, unsigned
+    from clew.runtime import stored_blueprint
     from clew.storage import system
     from clew.storage.promotion.environment import declaration
     from clew.storage.promotion.verdict import reasons
 
+    assert bundle.target is not None
     async with owner_database(given.settings) as database, database.read() as connection:
         told = await declaration(connection)
         database_id = await connection.fetch_value(sa.select(system.platform.c.database_id)) if told.number else None
-    return list(reasons(bundle, planned(bundle), told, database_id))
+        after = stored_blueprint(bundle.sources)
+        access = difference_json(await access_change(connection, after, stored_blueprint)) if told.number else None
+    lacks = list(reasons(bundle, planned(bundle), told, database_id))
+    for each in unsigned(bundle.target["access"], access) if access is not None else ():
+        lacks.append(Bilingual(f"未签署的权限变化:{each.zh}", f"access changes nobody signed: {each.en}"))
+    return lacks
 
 
 async def _promote(given: Situation, bundle: Bundle, by: str) -> Release:

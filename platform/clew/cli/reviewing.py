@@ -18,7 +18,6 @@ from clew.identity.book import book_of
 from clew.kernel.canonical import wire
 from clew.kernel.text import Bilingual, Locale
 from clew.records.review.desk import ReviewDesk
-from clew.records.review.difference import Change
 from clew.records.review.standing import Standing
 from clew.records.unit import Engine
 from clew.runtime import stored_blueprint
@@ -119,22 +118,6 @@ def link_json(link: Link) -> dict[str, Any]:
             }
             for each in link.tried
         ],
-    }
-
-
-def change_json(change: Change) -> dict[str, Any]:
-    return {
-        "login": change.login,
-        "name": change.name,
-        "entity": change.entity,
-        "action": change.action,
-        "field": change.field or None,
-        "label": both(change.label),
-        "effect": change.effect,
-        "records_gained": change.gained,
-        "records_lost": change.lost,
-        "before": both(change.before),
-        "after": both(change.after),
     }
 
 

@@ -118,6 +118,7 @@ class Bundle:
             _shaped(export, EXPORT_MEMBERS)
             if target is not None:
                 _shaped(target, TARGET_MEMBERS)
+                _difference(target["access"])
             signatures = tuple(_endorsement(each) for each in data["signatures"])
             found = cls(export, str(data["key"]), str(data["seal"]), target, signatures)
             if found.digest != data["digest"]:
@@ -141,6 +142,19 @@ EXPORT_MEMBERS: Mapping[str, type] = {
 TARGET_MEMBERS: Mapping[str, type] = {"plan": dict, "consents": list, "access": dict, "at": str, "by": str}
 
 
+ACCESS_MEMBERS: Mapping[str, type] = {
+    "format": int,
+    "changes": list,
+    "new_conflicts": list,
+    "roles_gone": list,
+    "roles_new": list,
+}
+"""What a release changes in people's access; `records.review.promoted` makes it and asks it again."""
+_CHANGE = ("login", "name", "entity", "action", "field", "subject", "label", "effect", "records_gained",
+           "records_lost", "before", "after")  # fmt: skip
+_WORDS = ("subject", "label", "before", "after")
+
+
 def exported(content: Mapping[str, Any], key: SealingKey) -> Bundle:
     """A fresh bundle, sealed by the installation it comes from."""
     plain: dict[str, Any] = wire(content)
@@ -154,6 +168,16 @@ def _shaped(part: Mapping[str, Any], members: Mapping[str, type]) -> None:
     for name, kind in members.items():
         if not isinstance(part[name], kind):
             raise ValueError(f"{name} is not a {kind.__name__}")
+
+
+def _difference(access: Mapping[str, Any]) -> None:
+    _shaped(access, ACCESS_MEMBERS)
+    for each in access["changes"]:
+        if set(each) != set(_CHANGE) or any(set(each[name]) != {"zh", "en"} for name in _WORDS):
+            raise ValueError("a change of access has unknown or missing members")
+    for each in access["new_conflicts"]:
+        if set(each) != {"login", "name", "separation", "roles"}:
+            raise ValueError("a new conflict has unknown or missing members")
 
 
 def _endorsement(data: Mapping[str, Any]) -> Endorsement:
