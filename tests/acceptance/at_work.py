@@ -1,69 +1,362 @@
-"""The pack's plant with one person in every role, whose login is the role's name, for acceptance runs."""
+"""The pack at work for acceptance runs: the real runtime, accounts, roles, decisions and signatures, through GraphQL.
+
+A journey reads like a story. `opened` installs the pack, furnishes the small plant of `pack_world` (its records are
+`firm.ids`) and hires one person for every role; the login is the role's name, and whoever sits on a board holds its
+membership too. Nothing is permitted here that the pack's own permissions do not permit.
+
+    firm = await opened(database)
+    ncr = await firm.creates("qc_inspector", "nonconformance", lots=[firm.ids["good"]], ...)
+    await firm.does("qc_inspector", "contain", containment="隔离区")
+    await firm.does("qa_manager", "board", "rework")        # signs with the password, as the step demands
+    assert await firm.state("nonconformance", ncr) == "executing"
+    assert await firm.refusal(firm.does("warehouse", "unblock")) == "NO_TASK"
+
+`does` is the one open task of that step which the person has, done by the step's own mutation; `creates`, `updates` and
+`moves` are the entity's own mutations, signed where the transition asks for it. Fields are given as keywords in the
+project's names; values as Python has them (ids, dates, decimals, `AnyRef`, lines as dictionaries). `hire` adds people,
+`ask` sends any document, `time_passes` lets clocks run, `story` tells what people did in a process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from tests.integration.pack_world import pack
-from tests.integration.process_world import Works, at_work
-from tests.integration.write_journey import Plant
+import sqlalchemy as sa
+from tests.integration.identity_case import CHEAP
+from tests.integration.pack_world import BORN, World, pack
+from tests.integration.test_process_time import move_back
+from tests.integration.uploaded_file import uploaded
 
-from clew.metadata.processes import Flow
+from clew.api.exchange import Caller, Question
+from clew.identity import accounts
+from clew.identity.assignments import Asked
+from clew.identity.people import person_of
+from clew.identity.policy import CredentialPolicy
+from clew.identity.secrets import Hasher, Vault
+from clew.identity.sessions import Limits
+from clew.kernel.clock import SystemClock
+from clew.kernel.context import Context
+from clew.kernel.ids import uuid7
+from clew.metadata import naming
+from clew.metadata.blueprint import FieldKind
 from clew.process import jobs
+from clew.records.feed import Feed
+from clew.records.loading import Loader
+from clew.records.values import AnyRef, Money
+from clew.runtime import IdentityParts, Runtime, assemble
+from clew.storage import process_tables, releases
+from clew.storage.engine import Connection
+from clew.testing.databases import TestDatabase
+
+PASSWORD = "correct horse battery"
+MINE = "{ myTasks(first: 200) { id workflow step sign entity recordId outcomes } }"
 
 
-def roles_of(flow: Flow) -> set[str]:
-    """Every role that a step of a flow asks."""
-    found: set[str] = set()
-    for step in flow.steps.values():
-        if step.who is not None:
-            found |= set(step.who.roles)
-        if step.approval is not None:
-            found |= {*step.approval.posts, *(post for post, _ in step.approval.also)}
-        for inner in step.flows.values():
-            found |= roles_of(inner)
-    return found
+class Refused(Exception):
+    """The API said no; `code` is what it said."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
 
 
-def staffed(plant: Plant, *more: str) -> Works:
-    """Everybody whom the pack's processes ask; `more` are people without a part in them."""
-    made = at_work(plant, pack(), ())
-    roles = set[str]().union(*(roles_of(each.flow) for each in pack().workflows.values()))
-    for role in sorted(roles):
-        made.hire(role, role)
-    for login in more:
-        made.hire(login)
-    return made
+@dataclass
+class Firm:
+    """The pack's plant with its people."""
+
+    runtime: Runtime
+    ids: dict[str, UUID]
+    people: dict[str, UUID] = field(default_factory=dict)
+    """Login → account."""
+    employees: dict[str, UUID] = field(default_factory=dict)
+    """Login → employee."""
+
+    # ── people ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def hire(self, *hired: tuple[str, tuple[str, ...]]) -> None:
+        """Employees with these roles at the plant's site, each with a verified identity and a statement on file."""
+        runtime, site, department = self.runtime, self.ids["site"], self.ids["department"]
+        desk, by = runtime.desk, runtime.operator_call("zh").context
+        policies = runtime.blueprint.policies
+        assert policies is not None
+
+        async def work(connection: Connection) -> None:
+            at = await connection.now()
+            loader = Loader(connection, runtime.tables, by, str(runtime.number))
+            await loader.begin()
+            for login, _ in hired:
+                self.employees[login] = loader.add(
+                    "employee",
+                    {
+                        "emp_no": f"E{len(self.employees) + 100}", "login_id": login, "printed_name": f"{login} 先生",
+                        "department": department, "state": "active", "id_verified_at": BORN, "esig_statement_at": BORN,
+                    },
+                    at=BORN,
+                )  # fmt: skip
+            await loader.finish()
+            for login, roles in hired:
+                facts = {"department": department, "site": site}
+                made = await accounts.create(
+                    connection, desk.witness, by, login=login, name=login, at=at, employee=self.employees[login],
+                    facts=facts,
+                )  # fmt: skip
+                self.people[login] = made.id
+                for role in roles:
+                    sites = (site,) if policies.roles[role].own_sites else None
+                    asked = Asked(made.id, role, at, sites=sites, reason="hired")
+                    await desk.assignments.assign(connection, by, asked, at)
+
+        await runtime.database.run_write(work)
+        for login, _ in hired:
+            async with runtime.database.read() as connection:
+                account = await accounts.find(connection, self.people[login])
+            assert account is not None
+            await desk.credentials.set_password(account, PASSWORD, by)
+
+    async def caller(self, login: str) -> Caller:
+        """Who this is and what they may do at this moment."""
+        async with self.runtime.database.read() as connection:
+            person = await person_of(connection, self.people[login], await connection.now())
+        context = Context(person, f"req-{uuid7()}", "en", client="10.0.0.1", channel="api")
+        return Caller(context, self.runtime.decide(context))
+
+    # ── the API ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, login: str, document: str, **variables: Any) -> Any:
+        """A document; its data. Raises Refused."""
+        question = Question(document, variables=plain(variables))
+        answer = await self.runtime.graphql.execute(question, await self.caller(login))
+        found = json.loads(answer.body)
+        if "errors" in found:
+            first = found["errors"][0]
+            raise Refused(str(first.get("extensions", {}).get("code")), f"{first['message']} {first.get('path')}")
+        return found["data"]
+
+    async def tasks(self, login: str, step: str | None = None) -> list[dict[str, Any]]:
+        """The open tasks somebody has, those of a step."""
+        found: list[dict[str, Any]] = (await self.ask(login, MINE))["myTasks"]
+        return [each for each in found if step in (None, each["step"], each["step"].split("/")[-1])]
+
+    async def does(self, login: str, step: str, outcome: str = "done", comment: str = "", **fields: Any) -> None:
+        """Somebody does the one task of this step they have, and what follows by itself is done as well."""
+        found = await self.tasks(login, step)
+        if len(found) != 1:
+            raise Refused("NO_TASK" if not found else "TASKS", f"{login} {step}: {await self.waiting()}")
+        (task,) = found
+        workflow = self.runtime.blueprint.workflows[task["workflow"]]
+        _, about = workflow.place_of(task["step"])
+        name = naming.field_name(workflow.name) + "".join(map(naming.type_name, about.path.split("/")))
+        given = {"task": ("ID!", task["id"]), "comment": ("String", comment or None)}
+        if fields:
+            type_ = f"{naming.type_name(workflow.name)}{''.join(map(naming.type_name, about.path.split('/')))}Input!"
+            given["input"] = (type_, self.input(task["entity"], fields))
+        if about.sign is not None:
+            given |= await self._signature(login, task["entity"], task["recordId"], about.sign)
+        await self._mutate(login, name, given, f"outcome: {outcome}", "replayed")
+
+    async def starts(self, login: str, workflow: str, record: UUID) -> None:
+        """Somebody starts a process about a record by hand."""
+        await self._mutate(login, f"start{naming.type_name(workflow)}", {"record": ("ID!", record)}, "", "replayed")
+
+    async def creates(self, login: str, entity: str, reason: str = "", **fields: Any) -> UUID:
+        """A new record."""
+        name = naming.field_name(entity)
+        given = {"input": (f"{naming.type_name(entity)}CreateInput!", self.input(entity, fields, creating=True))}
+        given["reason"] = ("String", reason or None)
+        found = await self._mutate(login, naming.create_mutation(entity), given, "", f"{name} {{ id }}")
+        return UUID(found[name]["id"])
+
+    async def updates(self, login: str, entity: str, record: UUID, reason: str = "", **fields: Any) -> None:
+        """Fields of a record, at its present version."""
+        given = {
+            "id": ("ID!", record),
+            "rowVersion": ("Int!", (await self.record(entity, record))["row_version"]),
+            "input": (f"{naming.type_name(entity)}UpdateInput!", self.input(entity, fields)),
+            "reason": ("String", reason or None),
+        }
+        await self._mutate(login, naming.update_mutation(entity), given, "", "replayed")
+
+    async def moves(self, login: str, entity: str, record: UUID, *moves: str, reason: str = "") -> None:
+        """Transitions by hand, each at the record's present version."""
+        for move in moves:
+            given: dict[str, tuple[str, Any]] = {"id": ("ID!", record)}
+            sign = self.runtime.blueprint.entities[entity].transitions[move].sign
+            if sign is not None:
+                given |= await self._signature(login, entity, record, sign)
+            given["rowVersion"] = ("Int!", (await self.record(entity, record))["row_version"])
+            if reason:
+                given["reason"] = ("String", reason)
+            await self._mutate(login, naming.transition_mutation(entity, move), given, "", "replayed")
+
+    async def refusal(self, work: Awaitable[Any]) -> str:
+        """The code with which something is refused."""
+        try:
+            await work
+        except Refused as refused:
+            return refused.code
+        raise AssertionError("it was not refused")
+
+    async def _mutate(
+        self, login: str, name: str, given: Mapping[str, tuple[str, Any]], more: str, asked: str
+    ) -> Mapping[str, Any]:
+        declared = ", ".join(f"${key}: {type_}" for key, (type_, _) in given.items())
+        passed = ", ".join([*(f"{key}: ${key}" for key in given), *([more] if more else [])])
+        document = f"mutation({declared}) {{ {name}({passed}) {{ {asked} }} }}"
+        found = await self.ask(login, document, **{key: value for key, (_, value) in given.items()})
+        await jobs.drain(self.runtime.processes)
+        answer: Mapping[str, Any] = found[name]
+        return answer
+
+    async def _signature(self, login: str, entity: str, record: Any, meaning: str) -> dict[str, tuple[str, Any]]:
+        """Look at the record, then sign what was shown, with login and password."""
+        one = naming.field_name(entity)
+        look = f"query($id: ID!) {{ {one}(id: $id) {{ rowVersion signable {{ digest }} }} }}"
+        seen = (await self.ask(login, look, id=record))[one]
+        if seen is None:
+            raise Refused("NOT_SEEN", f"{login} does not see the {entity} they are to sign")
+        signature = {"login": login, "password": PASSWORD, "digest": seen["signable"]["digest"], "meaning": meaning}
+        return {"rowVersion": ("Int!", seen["rowVersion"]), "signature": ("SignatureInput!", signature)}
+
+    def input(self, entity: str, fields: Mapping[str, Any], *, creating: bool = False) -> dict[str, Any]:
+        """Fields in the project's names as the API takes them."""
+        known = self.runtime.blueprint.entities[entity].fields
+        found: dict[str, Any] = {}
+        for name, value in fields.items():
+            if name == "id":
+                found[name] = value
+                continue
+            kind, target = known[name].kind, (*known[name].targets, "")[0]
+            if kind is FieldKind.LINES and isinstance(value, Mapping):
+                value = {
+                    key: items if key == "remove" else [self.input(target, each) for each in items]
+                    for key, items in value.items()
+                }
+            elif kind is FieldKind.LINES:
+                lines = [self.input(target, each, creating=creating) for each in value]
+                value = lines if creating else {"set": lines}
+            elif kind is FieldKind.MANY and not creating and not isinstance(value, Mapping):
+                value = {"set": value}
+            elif kind is FieldKind.ANY:
+                value = {naming.field_name(value.entity): value.id}
+            elif kind is FieldKind.FILES:
+                value = [
+                    {"mediaType" if key == "media_type" else key: item for key, item in each.items()} for each in value
+                ]
+            found[naming.field_name(name)] = value
+        return found
+
+    # ── looking, as nobody in particular ──────────────────────────────────────────────────────────────────────────
+
+    async def rows(self, table: sa.Table) -> list[dict[str, Any]]:
+        async with self.runtime.database.read() as connection:
+            return [dict(zip(table.c.keys(), row, strict=True)) for row in await connection.fetch(sa.select(table))]
+
+    async def all(self, entity: str, **where: Any) -> list[dict[str, Any]]:
+        """Every record of an entity with these values, in the order they were made."""
+        rows = await self.rows(self.runtime.tables.current(entity))
+        found = [each for each in rows if all(each[name] == value for name, value in where.items())]
+        return sorted(found, key=lambda each: each["id"])
+
+    async def record(self, entity: str, record: UUID) -> dict[str, Any]:
+        (found,) = await self.all(entity, id=record)
+        return found
+
+    async def only(self, entity: str, **where: Any) -> dict[str, Any]:
+        (found,) = await self.all(entity, **where)
+        return found
+
+    async def state(self, entity: str, record: UUID) -> str:
+        return str((await self.record(entity, record))["state"])
+
+    async def waiting(self) -> dict[str, list[str]]:
+        """Step → who is asked, for every open task."""
+        offers = await self.rows(process_tables.task_candidate)
+        names = {account: login for login, account in self.people.items()}
+        return {
+            f"{each['workflow']}.{each['step']}": sorted(
+                names[offer["person"]] for offer in offers if offer["task"] == each["id"]
+            )
+            for each in await self.rows(process_tables.task)
+            if each["status"] == "open"
+        }
+
+    async def ends(self) -> dict[str, tuple[str, str]]:
+        """Workflow → how its instance stands."""
+        rows = await self.rows(process_tables.process)
+        return {each["workflow"]: (each["status"], each["outcome"]) for each in rows}
+
+    async def threads(self) -> set[UUID]:
+        """The threads of all processes."""
+        return {each["thread_id"] for each in await self.rows(process_tables.process)}
+
+    async def story(self, workflow: str) -> list[tuple[str, str, str]]:
+        """Who decided what at which step of a process, in order."""
+        names = {account: login for login, account in self.people.items()}
+        mine = {each["id"] for each in await self.rows(process_tables.process) if each["workflow"] == workflow}
+        rows = sorted(await self.rows(process_tables.process_log), key=lambda each: (each["at"], each["id"]))
+        return [
+            (names[each["actor"]], each["step"], each["outcome"])
+            for each in rows
+            if each["what"] == "decide" and each["process"] in mine
+        ]
+
+    async def time_passes(self, hours: float) -> None:
+        """Clocks run, and what is due happens."""
+        await move_back(self.runtime.database, hours)
+        await jobs.drain(self.runtime.processes)
 
 
-async def done(made: Works, login: str, outcome: str = "done", step: str | None = None, **given: Any) -> None:
-    """Somebody does the one open task they have, or that of this step; what follows by itself is done as well."""
-    open_tasks = [each for each in await made.tasks(login) if step is None or each["step"].split("/")[-1] == step]
-    (task,) = open_tasks
-    comment = given.pop("comment", "")
-    await made.processes.decide(made.call(login), task["id"], outcome, given, comment)
-    await jobs.drain(made.processes)
+async def opened(test: TestDatabase) -> Firm:
+    """The pack, installed and furnished, with one person for every role that people hold."""
+    blueprint = pack()
+    database, clock = await test.installed(blueprint), SystemClock()
+    identity = IdentityParts(Vault("a key for tests"), CredentialPolicy(), Limits(), Hasher(CHEAP))
+    release, blobs = await releases.current(database), await uploaded(database)
+    runtime = assemble(release, blueprint, database, clock, Feed(database, clock), blobs, identity=identity)
+    firm = Firm(runtime, {})
+
+    async def furnish(connection: Connection) -> None:
+        firm.ids.clear()
+        loader = Loader(connection, runtime.tables, runtime.operator_call("zh").context, release.digest)
+        await loader.begin()
+        World(loader, firm.ids).build()
+        await loader.finish()
+
+    await database.run_write(furnish)
+    assert blueprint.policies is not None
+    people = [each.name for each in blueprint.policies.roles.values() if each.kind == "person"]
+    await firm.hire(*((role, (role, *boards_of(role))) for role in people))
+    return firm
 
 
-async def record(made: Works, entity: str, record_id: UUID) -> Mapping[str, Any]:
-    return (await made.plant.current(entity))[record_id]
+def boards_of(role: str) -> list[str]:
+    """The memberships somebody in a post needs for the votes they are asked for."""
+    asked = {
+        step.approval.among
+        for workflow in pack().workflows.values()
+        for _, step in workflow.walk()
+        if step.approval is not None and role in (*step.approval.posts, *(post for post, _ in step.approval.also))
+    }
+    return sorted(asked - {"", role})
 
 
-async def only(made: Works, entity: str) -> Mapping[str, Any]:
-    (found,) = (await made.plant.current(entity)).values()
-    return found
+def plain(value: Any) -> Any:
+    """A value as JSON variables have it."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, Money):
+        return {"amount": str(value.amount), "currency": value.currency}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID | Decimal) else value
 
 
-async def moved(made: Works, login: str, entity: str, record_id: UUID, *moves: str) -> None:
-    """Transitions by hand, each at the record's present version."""
-    for move in moves:
-        version = (await record(made, entity, record_id))["row_version"]
-        await made.plant.commands.transition(made.call(login), entity, record_id, move, version)
-    await jobs.drain(made.processes)
-
-
-async def ends(made: Works) -> dict[str, tuple[str, str]]:
-    """Workflow → how its instances stand."""
-    return {each["workflow"]: (each["status"], each["outcome"]) for each in await made.instances()}
+__all__ = ["AnyRef", "Firm", "Refused", "opened"]

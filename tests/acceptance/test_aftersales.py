@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.acceptance.at_work import done, ends, only, record, staffed
+from tests.acceptance.fixed_staff import done, ends, only, record, staffed
 from tests.integration.pack_world import TODAY, pack_plant
 from tests.integration.process_world import Works
 from tests.integration.test_process_time import time_passes

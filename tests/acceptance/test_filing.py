@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.acceptance.at_work import done, ends, record, staffed
+from tests.acceptance.fixed_staff import done, ends, record, staffed
 from tests.integration.pack_world import TODAY, AnyRef, pack_plant
 
 from clew.kernel.errors import ClewError

@@ -55,7 +55,9 @@ class FixedStaff:
         found = [each for role in demand.roles for each in self.roles.get(role, ())]
         everybody = {each for people in self.roles.values() for each in people}
         named = [self.employees.get(each, each) for each in demand.named]
-        return tuple(dict.fromkeys([*found, *(each for each in named if each in everybody)]))
+        asked = dict.fromkeys([*found, *(each for each in named if each in everybody)])
+        members = self.roles.get(demand.among, ()) if demand.among else everybody
+        return tuple(each for each in asked if each in members)
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         return any(person in people for people in self.roles.values())

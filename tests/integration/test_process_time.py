@@ -13,7 +13,7 @@ from tests.integration.process_world import Works, small_works
 from clew.process import jobs, words
 from clew.process.calendar import WorkingTime
 from clew.storage import process_tables, system
-from clew.storage.engine import Connection
+from clew.storage.engine import Connection, Database
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
@@ -27,7 +27,12 @@ PEOPLE = {"clerk": ("ann", "bob"), "boss": ("hal",)}
 
 
 async def time_passes(made: Works, hours: float) -> None:
-    """As if everything had begun so much earlier: clocks and jobs are moved back, not the time."""
+    """As if everything had begun so much earlier."""
+    await move_back(made.plant.database, hours)
+
+
+async def move_back(database: Database, hours: float) -> None:
+    """Clocks and jobs are moved back, not the time."""
     by = timedelta(hours=hours)
     timer, job = process_tables.process_timer, system.job
 
@@ -44,7 +49,7 @@ async def time_passes(made: Works, hours: float) -> None:
                 mine = sa.and_(*(column == value for column, value in zip(key, row, strict=False)))
                 await connection.execute(sa.update(table).where(mine).values(**moved))
 
-    await made.plant.database.run_write(back)
+    await database.run_write(back)
 
 
 async def alerts(made: Works) -> list[int]:

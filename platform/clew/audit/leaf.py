@@ -73,8 +73,10 @@ def make_leaf(
     record_id: UUID,
     row_version: int,
     changes: Mapping[str, tuple[Any, Any]],
+    process_step: str | None = None,
 ) -> Leaf:
-    """The leaf of one change; `changes` maps each changed field to its (old, new) canonical values."""
+    """The leaf of one change; `changes` maps each changed field to its (old, new) canonical values. `process_step`:
+    the step of a process under whose authority it was made."""
     leaf_id = uuid7()
     salts = os.urandom(SALT_BYTES * len(changes)).hex()
     width = 2 * SALT_BYTES
@@ -100,7 +102,7 @@ def make_leaf(
         "client": context.client,
         "channel": context.channel,
         "release": circumstances.release,
-        "process_step": None,
+        "process_step": process_step,
     }
     text = canonical_json(header)
     return Leaf(

@@ -99,6 +99,8 @@ class Approval:
     must: frozenset[str] = frozenset()
     veto: frozenset[str] = frozenset()
     once: bool = False
+    among: str = ""
+    """A role that everybody who is asked holds beside their post, such as the membership of a board."""
 
 
 @dataclass(frozen=True, slots=True)

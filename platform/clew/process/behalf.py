@@ -46,6 +46,10 @@ class Standing:
         """In whose place this person does a task; None when it is their own, or not theirs at all."""
         roles = asked_roles(task, step)
         here = [each for each in self.held if each.role in roles and each.at(site)]
+        among = step.approval.among if step.approval is not None else ""
+        if among and not any(each.role == among and each.at(site) for each in self.held):
+            # Who is no member of the board votes for nobody.
+            here = []
         asked = person in task.candidates if task.assignee is None else task.assignee == person
         if asked and (not roles or any(each.lender is None for each in here)):
             return None

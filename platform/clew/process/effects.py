@@ -6,7 +6,8 @@ what its definition says, which was reviewed and released.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -40,8 +41,21 @@ class Effects:
     start: Start
     notify: Notify
 
+    @contextmanager
+    def at(self, step: str) -> Iterator[None]:
+        """What is written meanwhile is written by this step: the trail says so."""
+        before, self.unit.process_step = self.unit.process_step, f"{self.workflow.name}.{step}"
+        try:
+            yield
+        finally:
+            self.unit.process_step = before
+
     async def moment(self, moment: Moment) -> None:
         """`set` of this record, then its state, then everything else."""
+        with self.at(moment.step):
+            await self._moment(moment)
+
+    async def _moment(self, moment: Moment) -> None:
         step = self.workflow.step(moment.step)
         entity = self.unit.engine.blueprint.entities[moment.subject.entity]
         actions = self._actions(step, moment)
@@ -157,7 +171,7 @@ class Effects:
             await verbs.create(self.unit, action.entity, values)
         elif action.kind == "move":
             move = target.transitions[action.transition]
-            if each["state"] != move.target:
+            if each["state"] != move.target or each["state"] in move.sources:
                 if sign is not None and move.sign == sign and (record["id"], sign) in self.unit.covered:
                     self.unit.covered.add((each["id"], sign))
                 await self.reasoned(

@@ -15,7 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from clew.audit.trail import record_event
+from clew.identity import accounts
 from clew.kernel.canonical import digest
+from clew.kernel.context import Person
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
@@ -113,6 +115,7 @@ class Processes:
             if number is not None:
                 behalf = await self._behalf(unit, instance, number)
                 command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
+                await self._stand_in(unit, instance, number, behalf)
             await self.handle(unit, instance, command, given)
             return process
 
@@ -211,8 +214,9 @@ class Processes:
         at = instance.state.tokens[token]
         with _acting(unit, definition, instance):
             handling = Handling(self, unit, definition, instance)
-            for action in definition.step(at.step).actions:
-                await handling.effects.act(action, at.subject)
+            with handling.effects.at(at.step):
+                for action in definition.step(at.step).actions:
+                    await handling.effects.act(action, at.subject)
             await handling.run(words.ActionDone(token, instant_text(unit.at)), {})
 
     async def _behalf(self, unit: Unit, instance: Instance, number: int) -> str | None:
@@ -222,6 +226,15 @@ class Processes:
             return None
         step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
         return (await standing(unit.connection, person, unit.at)).behalf(str(person), task, step, instance.site)
+
+    async def _stand_in(self, unit: Unit, instance: Instance, number: int, behalf: str | None) -> None:
+        """What is written from here on says for whom it is done: in the trail, the ledger of duties, a signature."""
+        task = instance.state.tasks.get(number)
+        given = task.behalf if task is not None and task.assignee == str(unit.context.person.id) else None
+        account = await accounts.find(unit.connection, UUID(behalf or given)) if behalf or given else None
+        if account is not None:
+            lender = Person(account.id, account.login, account.name, employee=account.employee)
+            unit.context = replace(unit.context, on_behalf_of=lender)
 
     async def lent_tasks(self, connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, str]]:
         """Open tasks that somebody may do in another's place: task and whose it is."""
@@ -277,7 +290,7 @@ class Processes:
             done = Done(process, instance.state.status)
             await record_event(
                 unit.connection,
-                call.context,
+                unit.context,
                 self.release,
                 f"process:{asked[0]}",
                 "clew.process",
@@ -313,12 +326,13 @@ class Processes:
 @contextmanager
 def _acting(unit: Unit, definition: Workflow, instance: Instance) -> Iterator[None]:
     """The unit acts for the process: under its authority, on its thread."""
-    before = unit.elevated, unit.process, unit.thread
-    unit.elevated, unit.process, unit.thread = True, definition.name, instance.thread_id
+    before = unit.elevated, unit.process, unit.process_step, unit.thread, unit.filling
+    unit.elevated, unit.process, unit.process_step = True, definition.name, definition.name
+    unit.thread, unit.filling = instance.thread_id, False
     try:
         yield
     finally:
-        unit.elevated, unit.process, unit.thread = before
+        unit.elevated, unit.process, unit.process_step, unit.thread, unit.filling = before
 
 
 Finish = Callable[[Unit], Awaitable[None]]

@@ -79,7 +79,8 @@ class Inquiry:
         """Whom a step asks, by post."""
         if step.approval is not None:
             posts = (*step.approval.posts, *(post for post, _ in step.approval.also))
-            return {post: await self._find(Demand((post,), site=self.site)) for post in posts}
+            among = step.approval.among
+            return {post: await self._find(Demand((post,), site=self.site, among=among)) for post in posts}
         if step.who is not None:
             return {"": await self.whom(step.who, entity, record, anyone=anyone)}
         return {}

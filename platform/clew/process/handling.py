@@ -91,11 +91,13 @@ class Handling:
         await self._sign(command)
         if given:
             record = UUID(token.subject.id)
-            await self.effects.reasoned(
-                lambda: verbs.update(self.unit, token.subject.entity, record, None, given),
-                command.comment,
-                self.workflow.step(task.step).label,
-            )
+            step = self.workflow.step(task.step)
+            with self.effects.at(step.path):
+                await self.effects.reasoned(
+                    lambda: verbs.fill(self.unit, token.subject.entity, record, step.outputs, given),
+                    command.comment,
+                    step.label,
+                )
 
     @property
     def inquiry(self) -> Inquiry:
@@ -129,8 +131,9 @@ class Handling:
                 self.unit.found[jobs.LEFT] = True
                 await jobs.ask_stop(connection, process, token, reason)
             case words.Compensate(step=step, subject=subject):
-                for action in self.workflow.step(step).compensate:
-                    await self.effects.act(action, subject)
+                with self.effects.at(step):
+                    for action in self.workflow.step(step).compensate:
+                        await self.effects.act(action, subject)
             case words.Ended(outcome=outcome):
                 await store.log(connection, process, at, "ended", outcome=outcome)
                 if self.instance.parent is not None and self.instance.parent_token is not None:

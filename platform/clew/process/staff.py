@@ -34,6 +34,8 @@ class Demand:
     trained: bool = False
     course: UUID | None = None
     """None where the record names no course: then nobody is trained for it."""
+    among: str = ""
+    """A role they all hold besides, at that site."""
 
 
 class Staff(Protocol):
@@ -55,23 +57,7 @@ class AssignedStaff:
     roster: Roster | None = None
 
     async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
-        found: dict[UUID, None] = {}
-        if demand.roles:
-            query = (
-                sa.select(_account.c.id, _assignment.c.sites)
-                .join(_assignment, _assignment.c.account == _account.c.id)
-                .where(
-                    _assignment.c.role.in_(demand.roles),
-                    _assignment.c.state == "active",
-                    _assignment.c.valid_from <= at,
-                    sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > at),
-                    _account.c.state == "active",
-                )
-                .order_by(_account.c.id)
-            )
-            for person, sites in await connection.fetch(query):
-                if sites is None or demand.site is None or str(demand.site) in sites:
-                    found[person] = None
+        found = dict.fromkeys(await _holders(connection, demand.roles, demand.site, at))
         named = list(demand.named)
         if self.roster is not None:
             named += await self.roster.managers(connection, demand.managers_of)
@@ -84,6 +70,9 @@ class AssignedStaff:
             for row in await connection.fetch(query.order_by(_account.c.id)):
                 found[row[0]] = None
         people = tuple(found)
+        if demand.among:
+            members = set(await _holders(connection, (demand.among,), demand.site, at))
+            people = tuple(each for each in people if each in members)
         if demand.trained:
             people = await self._trained(connection, people, demand.course, at)
         return await _least_loaded(connection, people) if demand.least_loaded and people else people
@@ -114,6 +103,28 @@ class OneOperator:
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         return person == self._operator
+
+
+async def _holders(
+    connection: Connection, roles: Sequence[str], site: UUID | None, at: datetime
+) -> list[UUID]:
+    """Whose account holds one of these roles at a site now."""
+    if not roles:
+        return []
+    query = (
+        sa.select(_account.c.id, _assignment.c.sites)
+        .join(_assignment, _assignment.c.account == _account.c.id)
+        .where(
+            _assignment.c.role.in_(roles),
+            _assignment.c.state == "active",
+            _assignment.c.valid_from <= at,
+            sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > at),
+            _account.c.state == "active",
+        )
+        .order_by(_account.c.id)
+    )
+    rows = await connection.fetch(query)
+    return [person for person, sites in rows if sites is None or site is None or str(site) in sites]
 
 
 async def _least_loaded(connection: Connection, people: Sequence[UUID]) -> tuple[UUID, ...]:

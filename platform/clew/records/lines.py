@@ -83,7 +83,7 @@ def _from_owner(owner: Record) -> dict[str, Any]:
 
 def line_access(unit: Unit, entity: Entity) -> EntityAccess:
     """Lines are permitted as their owner: fields by their own entry, the rest was asked of the owner."""
-    return unit.decision.on(entity.name)
+    return unit.authority(entity)
 
 
 def _copying(entity: Entity) -> EntityAccess:

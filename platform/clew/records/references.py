@@ -9,6 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.access.decision import Decision
 from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.records.errors import BadReference
 from clew.records.intake import Intake
@@ -64,12 +65,16 @@ async def check_references(unit: Unit, entity: Entity, all_wanted: Sequence[Want
 
 def still_asked(unit: Unit, all_wanted: Sequence[Wanted]) -> list[Wanted]:
     """The references this unit has not seen yet; a condition of its own is asked every time."""
-    return [each for each in all_wanted if each.field.where is not None or not unit.knows(each.target, each.ids)]
+    return [
+        each
+        for each in all_wanted
+        if each.field.where is not None or unit.filling or not unit.knows(each.target, each.ids)
+    ]
 
 
 def shape_of(unit: Unit, asked: Sequence[Wanted]) -> tuple[Any, ...]:
     """What the statement depends on."""
-    return unit.decision.digest, tuple((each.field.name, each.target, len(each.ids) > 1) for each in asked)
+    return _reading(unit).digest, tuple((each.field.name, each.target, len(each.ids) > 1) for each in asked)
 
 
 def arguments(unit: Unit, asked: Sequence[Wanted]) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def counts_of(unit: Unit, asked: Sequence[Wanted]) -> sa.Select[Any]:
         ]
         if "voided_at" in target.c:
             conditions.append(target.c.voided_at.is_(None))
-        grant = unit.decision.on(_permitted_as(unit, each.target)).read
+        grant = _reading(unit).on(_permitted_as(unit, each.target)).read
         if not grant.allowed:
             conditions.append(sa.false())
         elif grant.conditions and _permitted_as(unit, each.target) == each.target:
@@ -119,4 +124,10 @@ def counts_of(unit: Unit, asked: Sequence[Wanted]) -> sa.Select[Any]:
 def _permitted_as(unit: Unit, entity: str) -> str:
     """Lines are seen with their owner's permission when they have none of their own."""
     owner = unit.engine.blueprint.entities[entity].part_of
-    return owner if owner and entity not in unit.decision.entities else entity
+    return owner if owner and entity not in _reading(unit).entities else entity
+
+
+def _reading(unit: Unit) -> Decision:
+    """Whose sight counts: what a process refers to by itself is as its definition says; what somebody names, they must
+    see, also where they fill in a step of a process."""
+    return unit.engine.process if unit.elevated and not unit.filling else unit.decision

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from clew.access.decision import Decision, EntityAccess, Grant
+from clew.access.decision import Decision, EntityAccess, Grant, permit_all
 from clew.audit.leaf import Circumstances, Leaf, make_leaf
 from clew.identity import sessions
 from clew.kernel.context import Context
@@ -63,6 +63,7 @@ class Engine:
         }
         self._statements: dict[Any, Any] = {}
         self._plain: dict[str, bool] = {}
+        self._process: Decision | None = None
 
     def plain(self, entity: Entity) -> bool:
         """Whether a record of this entity is one row and decides all its rules by itself."""
@@ -78,6 +79,13 @@ class Engine:
                 )
             )
         return found
+
+    @property
+    def process(self) -> Decision:
+        """What a process may do: whatever its definition, reviewed and released, says."""
+        if self._process is None:
+            self._process = permit_all(self.blueprint)
+        return self._process
 
     def participants(self, entity: str) -> tuple[Participant, ...]:
         return self._participants[entity]
@@ -123,6 +131,8 @@ class Version:
     record_id: UUID
     row_version: int
     changes: dict[str, tuple[Any, Any]]
+    process_step: str | None = None
+    """Under whose authority it was written, where that was a process's."""
 
     def merged(self, more: Mapping[str, tuple[Any, Any]]) -> Version:
         """With a second write of the same record in the same transaction. A new value, so that an undo has the old."""
@@ -171,6 +181,10 @@ class Unit:
     """What the caller has proven and was shown, for commands that take a signature."""
     process: str | None = None
     """The workflow on whose behalf records are written now; it may move what is moved by it."""
+    process_step: str | None = None
+    """The step of it that is being done, as the trail names it: `nonconformance_handling.contain`."""
+    filling: bool = False
+    """Somebody fills in what a step asks for: under the process's authority, yet naming only what they may see."""
     thread: UUID | None = None
     """The thread that new records belong to, while a process makes them."""
     covered: set[tuple[UUID, str]] = field(default_factory=set)
@@ -226,6 +240,10 @@ class Unit:
 
     def access(self, entity: Entity) -> EntityAccess:
         return self.decision.on(entity.name)
+
+    def authority(self, entity: Entity) -> EntityAccess:
+        """By what right records are written now: the caller's own, or the process's."""
+        return self.engine.process.on(entity.name) if self.elevated else self.access(entity)
 
     async def authorize(
         self, entity: Entity, grant: Grant, verb: Bilingual, *records: Record, asked: str = "", stage: Stage = "before"
@@ -337,9 +355,10 @@ class Unit:
         known = self._versions.get(key)
         exact = {name: (plain(old), plain(new)) for name, (old, new) in changed.items()}
         if change.verb == "remove":
-            self._removed.append(Version(change.action, change.entity.name, change.id, row_version, exact))
+            gone = Version(change.action, change.entity.name, change.id, row_version, exact, self.process_step)
+            self._removed.append(gone)
         else:
-            fresh = Version(change.action, change.entity.name, change.id, row_version, exact)
+            fresh = Version(change.action, change.entity.name, change.id, row_version, exact, self.process_step)
             self._versions[key] = known.merged(exact) if known else fresh
             self._noted.append((key, known))
         record = change.new if change.new is not None else change.old
@@ -383,7 +402,10 @@ class Unit:
         circumstances = Circumstances(self.at, self.context, self.engine.release, self.reason)
         versions = [*self._versions.values(), *self._removed]
         leaves = [
-            make_leaf(circumstances, each.action, each.entity, each.record_id, each.row_version, each.changes)
+            make_leaf(
+                circumstances, each.action, each.entity, each.record_id, each.row_version, each.changes,
+                each.process_step,
+            )
             for each in versions
         ] + self.leaves
         actor = self.context.person.id

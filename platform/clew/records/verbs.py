@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.access.decision import NEVER, Grant
+from clew.access.decision import NEVER, EntityAccess, Grant
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind, Origin, Transition
@@ -60,7 +62,7 @@ CREATE, UPDATE, VOID, CORRECT, WRITE = (
 async def create(unit: Unit, name: str, given: Mapping[str, Any], path: Path = INPUT) -> Record:
     """A new record, with its lines and links."""
     entity = _own(unit, name)
-    access = unit.access(entity)
+    access = unit.authority(entity)
     await _may(unit, entity, access.create, CREATE)
     intake = _reader(unit).read(entity, access, given, path, creating=True, verb="create")
     grants = field_grants(access, intake, "create")
@@ -78,6 +80,22 @@ async def update(
     return await _update(unit, entity, old, given, path)
 
 
+async def fill(
+    unit: Unit, name: str, record_id: UUID, fields: Sequence[str], given: Mapping[str, Any], path: Path = INPUT
+) -> Record:
+    """What a step of a process asks a person to fill in: exactly these fields of the record it is about, by the
+    process's authority. Rules, frozen states and separations hold as ever, and what is named must be seen."""
+    entity = _own(unit, name)
+    whole = unit.engine.process.on(name)
+    asked = {each: whole.fields[each] for each in fields if each in whole.fields}
+    old = await _locked(unit, entity, record_id, None)
+    unit.filling = True
+    try:
+        return await _update(unit, entity, old, given, path, replace(whole, fields=MappingProxyType(asked)))
+    finally:
+        unit.filling = False
+
+
 async def void(unit: Unit, name: str, record_id: UUID, row_version: int | None) -> Record:
     """Declare a record void, with a reason. It stays, with all its versions."""
     entity = _own(unit, name)
@@ -87,7 +105,7 @@ async def void(unit: Unit, name: str, record_id: UUID, row_version: int | None) 
 
 async def _void(unit: Unit, entity: Entity, record_id: UUID, row_version: int | None) -> Record:
     old = await _locked(unit, entity, record_id, row_version)
-    await unit.authorize(entity, unit.access(entity).void, VOID, old, asked="void")
+    await unit.authorize(entity, unit.authority(entity).void, VOID, old, asked="void")
     _reason(unit, "void", Bilingual("作废", "voiding"))
     if unit.trace is not None and "legal_hold" in entity.fields:
         unit.trace.fact("frozen", "void", not old["legal_hold"], legal_hold=old["legal_hold"])
@@ -115,7 +133,7 @@ async def _move(
     unit: Unit, entity: Entity, record_id: UUID, known: Transition, row_version: int | None, trace: Trace
 ) -> Record:
     old = await _locked(unit, entity, record_id, row_version)
-    grant = unit.access(entity).transitions.get(known.name, NEVER)
+    grant = unit.authority(entity).transitions.get(known.name, NEVER)
     await unit.authorize(entity, grant, known.label, old, asked=DO + known.name)
     trace.fact("state", known.name, old["state"] in known.sources, state=old["state"])
     if old["state"] not in known.sources:
@@ -182,7 +200,7 @@ async def _correct(
     unit: Unit, entity: Entity, record_id: UUID, row_version: int | None, given: Mapping[str, Any], path: Path
 ) -> Record:
     old = await _locked(unit, entity, record_id, row_version)
-    access = unit.access(entity)
+    access = unit.authority(entity)
     await unit.authorize(entity, access.correct, CORRECT, old, asked="correct")
     stands = "corrects" in entity.fields and frozen(entity, old.get("state"))
     if unit.trace is not None:
@@ -286,7 +304,8 @@ def _reader(unit: Unit) -> Reader:
 def _own(unit: Unit, name: str) -> Entity:
     """An entity that may be written directly: not a line, not a balance."""
     entity = unit.entity(name)
-    if not unit.elevated and not unit.access(entity).read.allowed and not unit.access(entity).create.allowed:
+    access = unit.authority(entity)
+    if not access.read.allowed and not access.create.allowed:
         raise NotFound(what=name)
     if entity.derived:
         raise DerivedOnly(what=entity.label)
@@ -315,17 +334,26 @@ async def _locked(unit: Unit, entity: Entity, record_id: UUID, row_version: int 
     return old
 
 
-async def _update(unit: Unit, entity: Entity, old: Record, given: Mapping[str, Any], path: Path) -> Record:
+async def _update(
+    unit: Unit,
+    entity: Entity,
+    old: Record,
+    given: Mapping[str, Any],
+    path: Path,
+    access: EntityAccess | None = None,
+) -> Record:
     names = regulated(entity, given, unit.engine.blueprint.entities)
+    access = unit.authority(entity) if access is None else access
     if not names:
-        return await _change(unit, entity, old, given, path)
+        return await _change(unit, entity, old, given, path, access)
     with decided(unit, "update", entity, old["id"], names) as trace:
         trace.row_version = old["row_version"]
-        return await _change(unit, entity, old, given, path)
+        return await _change(unit, entity, old, given, path, access)
 
 
-async def _change(unit: Unit, entity: Entity, old: Record, given: Mapping[str, Any], path: Path) -> Record:
-    access = unit.access(entity)
+async def _change(
+    unit: Unit, entity: Entity, old: Record, given: Mapping[str, Any], path: Path, access: EntityAccess
+) -> Record:
     await unit.authorize(entity, access.update, UPDATE, old, asked="update")
     if old.get("voided_at") is not None:
         raise Voided(what=entity.label)

@@ -284,6 +284,8 @@ class Steps:
         asked = (*spec.posts, *spec.also)
         for role in asked:
             self.actions.role(role, find(at, "posts"), path)
+        if spec.among is not None:
+            self.actions.role(spec.among, find(at, "among"), path)
         for name in (*spec.must, *spec.veto):
             if name not in asked:
                 self.linking.unknown(rules_process.POST_NOT_ASKED, at.place, name, asked, path)
@@ -327,6 +329,7 @@ class Steps:
             frozenset(spec.must),
             frozenset(spec.veto),
             spec.once,
+            spec.among or "",
         )
 
     def _nested(

@@ -104,6 +104,11 @@ class ApprovalSpec(Spec):
     all_when: Expression | None = doc("Everybody must agree while this holds.", "满足条件时须全体同意。", default=None)
     must: OneOrMany = doc("Roles that must be among those who agree.", "必须同意的角色。", default=())
     veto: OneOrMany = doc("Roles whose refusal decides at once.", "一票否决的角色。", default=())
+    among: Name | None = doc(
+        "Only those of them who hold this role as well, such as the membership of a board.",
+        "仅限同时担任该角色(如委员会成员)的人。",
+        default=None,
+    )
     once: Flag = doc(
         "Who has agreed once is not asked again for another post.", "同一人已同意的不再重复审批。", default=False
     )
