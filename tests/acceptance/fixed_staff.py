@@ -22,6 +22,7 @@ def roles_of(flow: Flow) -> set[str]:
             found |= set(step.who.roles)
         if step.approval is not None:
             found |= {*step.approval.posts, *(post for post, _ in step.approval.also)}
+            found |= {step.approval.among} - {""}
         for inner in step.flows.values():
             found |= roles_of(inner)
     return found
@@ -31,8 +32,9 @@ def staffed(plant: Plant, *more: str) -> Works:
     """Everybody whom the pack's processes ask; `more` are people without a part in them."""
     made = at_work(plant, pack(), ())
     roles = set[str]().union(*(roles_of(each.flow) for each in pack().workflows.values()))
-    for role in sorted(roles):
-        made.hire(role, role)
+    boards = {"ccb_member", "mrb_member"}
+    for role in sorted(roles - boards):
+        made.hire(role, role, *sorted(boards))
     for login in more:
         made.hire(login)
     return made

@@ -123,7 +123,7 @@ async def test_a_change_from_request_to_effectiveness(database: TestDatabase) ->
     assert (await record(made, "change_order", order["id"]))["state"] == "released"
     await time_passes(made, 1)
     await jobs.drain(made.processes)
-    await done(made, "change_coordinator", "approve", effectiveness="来料合格率未下降")
+    await done(made, "department_head", "approve", effectiveness="来料合格率未下降")
     await done(made, "qa_manager", "approve")
     assert (await record(made, "change_order", order["id"]))["state"] == "closed"
     await done(made, "change_coordinator")

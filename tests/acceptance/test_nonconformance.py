@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.acceptance.at_work import AnyRef, Firm, opened
-from tests.integration.pack_world import TODAY
+from tests.acceptance.at_work import Firm, opened
 
 from clew.testing.databases import TestDatabase
 

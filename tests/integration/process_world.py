@@ -168,10 +168,10 @@ PEOPLE = (
     ("ann", ("qc_inspector",)),
     ("bob", ("qc_inspector",)),
     ("cid", ("quality_engineer",)),
-    ("dan", ("qa_manager",)),
-    ("eve", ("rd_engineer",)),
-    ("fay", ("production_supervisor",)),
-    ("gus", ("ra_manager",)),
+    ("dan", ("qa_manager", "mrb_member")),
+    ("eve", ("rd_engineer", "mrb_member")),
+    ("fay", ("production_supervisor", "mrb_member")),
+    ("gus", ("ra_manager", "mrb_member")),
     ("hal", ("warehouse",)),
 )
 
