@@ -7,11 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.architecture.test_pack_steps import asked_steps
 
 from clew.metadata.blueprint import Blueprint, Entity, EntityClass, FieldKind, Origin
 from clew.metadata.load import load_folder
 from clew.metadata.policies import DO, EntityGrants, Policies, Role
-from clew.metadata.processes import Flow, Step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,34 +145,10 @@ def test_nobody_may_sign_what_they_never_move() -> None:
             if action.startswith(DO)
         }
         lineage = {each.name for each in policies().lineage(role.name)}
-        moved |= {step.sign for _, step, asked in asked_steps() if lineage & asked}
+        moved |= {step.sign for _, step, asked in asked_steps(pack()) if lineage & asked}
         if role.signs - moved:
             spare[role.name] = set(role.signs - moved)
     assert spare == {"compliance_officer": {"review"}}
-
-
-def asked_steps() -> Iterator[tuple[Flow, Step, set[str]]]:
-    """Every step that people do, with the roles it asks."""
-    for workflow in pack().workflows.values():
-        for flow, step in workflow.walk():
-            if step.approval is not None:
-                yield flow, step, {*step.approval.posts, *(post for post, _ in step.approval.also)}
-            elif step.who is not None:
-                yield flow, step, set(step.who.roles)
-
-
-def test_whoever_a_step_asks_sees_its_record_and_may_sign_it() -> None:
-    """A board's membership gives its signature; reading comes with the post."""
-    wrong = []
-    for flow, step, asked in asked_steps():
-        for name in asked:
-            among = step.approval.among if step.approval is not None else ""
-            signs = policies().roles[name].signs | (policies().roles[among].signs if among else frozenset())
-            if step.sign is not None and step.sign not in signs:
-                wrong.append(f"{name} does not sign {step.path}: {step.sign}")
-            if not any("read" in each.actions for each in grants(name, flow.entity)):
-                wrong.append(f"{name} does not see {step.path}: {flow.entity}")
-    assert wrong == []
 
 
 @pytest.mark.parametrize("action", ["create", "update"])

@@ -27,11 +27,30 @@ CREATE, UPDATE, LINE_UPDATE, LINES = "CreateInput", "UpdateInput", "ChangeInput"
 def input_fields(build: Build, entity: Entity, *, creating: bool) -> list[Field]:
     """The fields of an entity that the caller may give."""
     access = build.access(entity.name)
+    given = [
+        field
+        for field in entity.fields.values()
+        if (known := access.fields.get(field.name)) is not None and _given(entity, known, creating=creating)
+    ]
+    return _typed(build, entity, given, creating=creating)
+
+
+def filled_fields(build: Build, entity: Entity) -> list[Field]:
+    """The fields of an entity that a step of a process may ask the caller for: those that exist for them at all."""
+    access = build.access(entity.name)
+    seen = [
+        field
+        for field in entity.fields.values()
+        if (known := access.fields.get(field.name)) is not None
+        and (known.read.allowed or _given(entity, known, creating=False))
+    ]
+    return _typed(build, entity, seen, creating=False)
+
+
+def _typed(build: Build, entity: Entity, given: Iterable[Field], *, creating: bool) -> list[Field]:
+    """Those of the fields for which the caller's view has a type."""
     found: list[Field] = []
-    for field in entity.fields.values():
-        known = access.fields.get(field.name)
-        if known is None or not _given(entity, known, creating=creating):
-            continue
+    for field in given:
         if not writable(entity, field.name, creating=creating, foreign=False):
             continue
         if not creating and field.immutable and field.required:

@@ -14,7 +14,7 @@ from graphql import (
 
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
-from clew.api.inputs import input_fields, input_type
+from clew.api.inputs import filled_fields, input_type
 from clew.metadata import naming
 from clew.metadata.blueprint import Entity, Field
 from clew.metadata.processes import SEPARATOR, Flow, Step, Workflow
@@ -47,7 +47,7 @@ def step_types(build: Build) -> Iterable[tuple[str, Factory]]:
     for workflow in told(build):
         for flow, step in steps_told(build, workflow):
             yield _outcomes_name(workflow, step), _outcomes(build, workflow, step)
-            if _fields(build, flow, step):
+            if filled(build, flow, step):
                 yield _input_name(workflow, step), _input(build, workflow, flow, step)
 
 
@@ -60,7 +60,7 @@ def step_arguments(build: Build, workflow: Workflow, flow: Flow, step: Step) -> 
         "comment": GraphQLArgument(text),
         "idempotencyKey": GraphQLArgument(text),
     }
-    if _fields(build, flow, step):
+    if filled(build, flow, step):
         found["input"] = GraphQLArgument(build.type(_input_name(workflow, step)))
     if step.sign is not None:
         meaning = build.say(f"电子签名,含义:{step.sign}", f"Electronic signature; it means: {step.sign}")
@@ -88,10 +88,11 @@ def _outcomes(build: Build, workflow: Workflow, step: Step) -> Factory:
     return lambda: GraphQLEnumType(_outcomes_name(workflow, step), values)
 
 
-def _fields(build: Build, flow: Flow, step: Step) -> tuple[tuple[Entity, Field], ...]:
-    """The fields a step fills in, as far as the caller may write them: a step writes with the rights of its doer."""
+def filled(build: Build, flow: Flow, step: Step) -> tuple[tuple[Entity, Field], ...]:
+    """The fields a step fills in: whoever is asked may give them all, by the process's right. Lines and references
+    take the types of the caller's view."""
     entity = build.blueprint.entities[flow.entity]
-    known = {field.name: field for field in input_fields(build, entity, creating=False)}
+    known = {field.name: field for field in filled_fields(build, entity)}
     return tuple((entity, known[name]) for name in step.outputs if name in known)
 
 
@@ -101,7 +102,7 @@ def _input(build: Build, workflow: Workflow, flow: Flow, step: Step) -> Factory:
             naming.field_name(field.name): build.input(
                 input_type(build, entity, field, creating=False), field.name, build.text(field.help, field.label)
             )
-            for entity, field in _fields(build, flow, step)
+            for entity, field in filled(build, flow, step)
         }
 
     return lambda: GraphQLInputObjectType(_input_name(workflow, step), fields, description=build.text(step.label))
