@@ -16,7 +16,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import Flow, Step
 
 LEFT_TO_OTHERS = {("medical_reviewer", "consignees")}
-"""Fields of a step with several voters that one of them does not fill in: who the customers are is not theirs to see."""
+"""Fields of a vote that one of the voters does not fill in: who the customers are is not theirs to see."""
 
 
 def asked_steps(blueprint: Blueprint) -> Iterator[tuple[Flow, Step, set[str]]]:
