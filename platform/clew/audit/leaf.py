@@ -81,11 +81,14 @@ def make_leaf(
     salts = os.urandom(SALT_BYTES * len(changes)).hex()
     width = 2 * SALT_BYTES
     entries: dict[str, dict[str, Any]] = {}
-    for at, (name, (old, new)) in enumerate(sorted(changes.items())):
+    commitments: list[tuple[str, str]] = []
+    for at, name in enumerate(sorted(changes)):
+        old, new = changes[name]
         salt = salts[at * width : (at + 1) * width]
         was, becomes = wire(old), wire(new)
-        sealed = encode_wire([salt, name, was, becomes])
-        entries[name] = {"c": hashlib.sha256(sealed).hexdigest(), "s": salt, "o": was, "n": becomes}
+        commitment = hashlib.sha256(encode_wire((salt, name, was, becomes))).hexdigest()
+        commitments.append((name, commitment))
+        entries[name] = {"c": commitment, "s": salt, "o": was, "n": becomes}
     context = circumstances.context
     header = {
         "format": FORMAT,
@@ -114,13 +117,13 @@ def make_leaf(
         row_version,
         text.decode(),
         encode_wire(entries).decode(),
-        leaf_digest(text, ((name, entry["c"]) for name, entry in entries.items())),
+        leaf_digest(text, commitments),
     )
 
 
 def leaf_digest(header: bytes, commitments: Iterable[tuple[str, str]]) -> str:
     """SHA-256 over 0x00, the canonical header, a line feed, and the commitments sorted by field name."""
-    tail = encode_wire([[name, commitment] for name, commitment in sorted(commitments)])
+    tail = encode_wire(sorted(commitments))
     return hashlib.sha256(_LEAF_PREFIX + header + b"\n" + tail).hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
@@ -13,6 +13,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
+from clew.storage.connections import Connections
 from clew.storage.dialects import POSTGRESQL, StatementCache
 from clew.storage.engine import Compiled, Connection, DialectName, Row
 from clew.storage.errors import (
@@ -149,35 +150,87 @@ class PostgresConnection:
             await uninterrupted(self._raw.execute("COMMIT"))
 
 
+class _Reading:
+    """A connection for reading: each statement sees its own snapshot."""
+
+    __slots__ = ("_cache", "_pool", "_raw")
+
+    def __init__(self, pool: Connections, cache: StatementCache) -> None:
+        self._pool, self._cache = pool, cache
+        self._raw: Any = None
+
+    async def __aenter__(self) -> PostgresConnection:
+        self._raw = await self._pool.acquire()
+        return PostgresConnection(self._raw, self._cache)
+
+    async def __aexit__(self, kind: object, _error: object, _trace: object) -> None:
+        await self._pool.release(self._raw, whole=kind is None)
+
+
+class _Writing:
+    """A unit of work: committed when its block ends well, rolled back when it does not."""
+
+    __slots__ = ("_begin", "_cache", "_clock", "_connection", "_pool", "_raw")
+
+    def __init__(self, pool: Connections, cache: StatementCache, clock: ServerClock, begin: str) -> None:
+        self._pool, self._cache, self._clock, self._begin = pool, cache, clock, begin
+        self._raw: Any = None
+        self._connection: PostgresConnection | None = None
+
+    async def __aenter__(self) -> PostgresConnection:
+        self._raw = await self._pool.acquire()
+        connection = PostgresConnection(self._raw, self._cache, self._clock, self._begin)
+        self._connection = connection
+        return connection
+
+    async def __aexit__(self, kind: object, _error: object, _trace: object) -> None:
+        whole = False
+        try:
+            if kind is None:
+                await self._commit()
+                whole = True
+            else:
+                await self._undo()
+        finally:
+            await self._pool.release(self._raw, whole=whole)
+
+    async def _commit(self) -> None:
+        assert self._connection is not None
+        try:
+            await self._connection.finish()
+        except BaseException as error:
+            await self._undo()
+            if isinstance(error, asyncpg.PostgresError):
+                _raise(error)
+            raise
+
+    async def _undo(self) -> None:
+        if not self._raw.is_closed() and self._raw.is_in_transaction():
+            await uninterrupted(self._raw.execute("ROLLBACK"))
+
+
 class PostgresDatabase:
     """The production database. Readers and units of work have pools of their own: they differ in isolation."""
 
     dialect: DialectName = "postgresql"
 
     def __init__(self, url: str, readers: Any, writers: Any) -> None:
-        self.url, self._readers, self._writers = url, readers, writers
+        self.url, self._readers, self._writers = url, Connections(readers), Connections(writers)
         self._cache, self._clock = StatementCache("postgresql"), ServerClock()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
-        async with _connected(self._readers) as raw:
-            yield PostgresConnection(raw, self._cache)
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        return _Reading(self._readers, self._cache)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[Connection]:
-        async with _connected(self._writers) as raw:
-            connection = PostgresConnection(raw, self._cache, self._clock, "BEGIN")
-            async with _unit(raw, connection):
-                yield connection
+    def write(self) -> AbstractAsyncContextManager[Connection]:
+        return _Writing(self._writers, self._cache, self._clock, "BEGIN")
 
     @asynccontextmanager
     async def migrate(self, *, rows_only: bool = False) -> AsyncIterator[Connection]:
-        async with _connected(self._readers) as raw:
-            connection = PostgresConnection(raw, self._cache, ServerClock(), "BEGIN ISOLATION LEVEL READ COMMITTED")
-            async with _unit(raw, connection):
-                await connection.run_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")
-                await connection.run_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-                yield connection
+        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+        async with _Writing(self._readers, self._cache, ServerClock(), begin) as connection:
+            await connection.run_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'")
+            await connection.run_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            yield connection
 
     async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         return await retry_write(self.write, work)
@@ -191,32 +244,6 @@ class PostgresDatabase:
         with contextlib.suppress(RuntimeError, asyncpg.InterfaceError):
             self._readers.terminate()
             self._writers.terminate()
-
-
-@asynccontextmanager
-async def _connected(pool: Any) -> AsyncIterator[Any]:
-    try:
-        raw = await pool.acquire()
-    except (OSError, asyncpg.PostgresError) as error:
-        raise DatabaseUnreachable(reason=str(error)) from error
-    try:
-        yield raw
-    finally:
-        await pool.release(raw)
-
-
-@asynccontextmanager
-async def _unit(raw: Any, connection: PostgresConnection) -> AsyncIterator[None]:
-    try:
-        yield
-        try:
-            await connection.finish()
-        except asyncpg.PostgresError as error:
-            _raise(error)
-    except BaseException:
-        if not raw.is_closed() and raw.is_in_transaction():
-            await uninterrupted(raw.execute("ROLLBACK"))
-        raise
 
 
 async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabase:

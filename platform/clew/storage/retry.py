@@ -6,7 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from clew.storage.engine import Connection
 from clew.storage.errors import DatabaseBusy
@@ -34,16 +35,23 @@ async def retry_write(
 async def uninterrupted(step: Awaitable[T]) -> T:
     """Await to the end even when the caller is cancelled meanwhile: a COMMIT or ROLLBACK is never left half-way."""
     task = asyncio.ensure_future(step)
+    loop = task.get_loop()
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
+        # Not asyncio.shield, which takes three callbacks for this: every write comes by here.
+        ended = loop.create_future()
+        task.add_done_callback(partial(_tell, ended))
         try:
-            await asyncio.shield(task)
+            await ended
         except asyncio.CancelledError as error:
             cancelled = error  # also when the step has just ended: whoever stops us must not wait for ever
-        except BaseException:
-            break
     if cancelled:
         if not task.cancelled():
             task.exception()
         raise cancelled
     return task.result()
+
+
+def _tell(ended: asyncio.Future[None], _task: asyncio.Future[Any]) -> None:
+    if not ended.done():
+        ended.set_result(None)

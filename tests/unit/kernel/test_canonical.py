@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.kernel.canonical import canonical_json, digest
+from clew.kernel.canonical import canonical_json, digest, encode_wire
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**31), 2**31 - 1) | st.text(),
@@ -23,6 +23,16 @@ def test_key_order_does_not_matter(value: dict[str, object]) -> None:
     turned = dict(reversed(list(value.items())))
     assert canonical_json(value) == canonical_json(turned)
     assert json.loads(canonical_json(value)) == value
+
+
+@given(plain)
+def test_the_bytes_are_those_of_the_standard_library(value: object) -> None:
+    plainly = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical_json(value) == plainly.encode()
+
+
+def test_a_number_too_large_for_any_leaf_still_has_a_form() -> None:
+    assert encode_wire([10**30]) == b"[1000000000000000000000000000000]"
 
 
 def test_the_bytes_are_exactly_these() -> None:
