@@ -21,7 +21,7 @@ from graphql import (
 from clew.api.cost import Limits, Meter
 from clew.api.errors import NoOperation, NotParsed, TooLarge
 from clew.api.merging import check_merging
-from clew.api.operations import Operation, declared
+from clew.api.operations import Operation, declared, whole_arguments
 from clew.api.planner import DISCOVERY
 from clew.api.view import View
 from clew.api.visible import NAME, leave_out_hidden
@@ -60,7 +60,8 @@ def make_operation(
         return Meter(document, limits, given).weigh(node)
 
     discovers = any(each in text for each in DISCOVERY)
-    return Operation(view, node, fragments, declared(view, node), weight.priced, weigh, discovers)
+    whole = whole_arguments(node, fragments.values())
+    return Operation(view, node, fragments, declared(view, node), weight.priced, weigh, discovers, whole=whole)
 
 
 def _parsed(text: str, limits: Limits) -> DocumentNode:

@@ -284,7 +284,7 @@ class GraphQLEngine:
     ) -> list[Call]:
         args, shape = operation.coerce(variables)
         planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
-        plain = operation.plain(variables)
+        plain, wholes = operation.plain(variables), operation.wholes(variables)
         calls: list[Call] = []
         for selected in planner.collect(operation.root, [operation.node.selection_set]):
             if live and not answered_live(selected):
@@ -298,7 +298,7 @@ class GraphQLEngine:
             def read(plan: p.Plan) -> Reading:
                 return self._reading(plan, planner, args, caller)
 
-            calls.append(Call(caller, selected, arguments_of(selected, plain), planner, reader, read))
+            calls.append(Call(caller, selected, arguments_of(selected, plain, wholes), planner, reader, read))
         return calls
 
     def _reading(self, plan: p.Plan, planner: Planner, args: Mapping[str, Any], caller: Caller) -> Reading:

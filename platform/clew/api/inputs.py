@@ -200,10 +200,27 @@ def _target(build: Build, entity: Entity, field: Field) -> Callable[[], GraphQLI
 # ── from the API's names to the blueprint's ───────────────────────────────────────────────────────────────────────
 
 
-def given_record(blueprint: Blueprint, entity: Entity, given: Mapping[str, Any]) -> dict[str, Any]:
-    """An input object as `records.commands` takes it."""
-    names = {naming.field_name(name): name for name in entity.fields}
-    return {names.get(api, api): _value(blueprint, entity, names.get(api, api), value) for api, value in given.items()}
+def api_names(entity: Entity) -> dict[str, str]:
+    """Field names by what the API calls them."""
+    return {naming.field_name(name): name for name in entity.fields}
+
+
+def given_record(
+    blueprint: Blueprint, entity: Entity, given: Mapping[str, Any], names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """An input object as `records.commands` takes it. `names`: those of the entity, for whoever asks often."""
+    names = api_names(entity) if names is None else names
+    found: dict[str, Any] = {}
+    for api, value in given.items():
+        name = names.get(api, api)
+        field = entity.fields.get(name)
+        wide = field is not None and field.kind in _WIDE and value is not None
+        found[name] = _value(blueprint, entity, name, value) if wide else value
+    return found
+
+
+_WIDE = frozenset({FieldKind.LINES, FieldKind.MANY, FieldKind.ANY, FieldKind.FILES})
+"""Kinds that are given in another form than commands take."""
 
 
 def _value(blueprint: Blueprint, entity: Entity, name: str, value: Any) -> Any:

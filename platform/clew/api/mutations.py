@@ -20,7 +20,7 @@ from graphql import (
 
 from clew.api import scalars
 from clew.api.build import Build, Factory, entity_type, required
-from clew.api.inputs import CREATE, UPDATE, given_record, input_fields
+from clew.api.inputs import CREATE, UPDATE, api_names, given_record, input_fields
 from clew.api.operations import Call
 from clew.api.signing import proven, refuse_written_secrets, signature_argument
 from clew.kernel.errors import ClewError
@@ -93,7 +93,8 @@ class BulkSpec:
 
         blueprint = self.commands.engine.blueprint
         with _api_paths():
-            rows = [given_record(blueprint, self.entity, each) for each in call.arguments["inputs"]]
+            names = api_names(self.entity)
+            rows = [given_record(blueprint, self.entity, each, names) for each in call.arguments["inputs"]]
             outcome = await self.commands.bulk(
                 _command(call),
                 self.entity.name,
@@ -212,32 +213,40 @@ class Mutations:
 
 
 def _create(entity: Entity) -> Act:
+    names = api_names(entity)
+
     async def act(commands: Commands, command: Command, args: Mapping[str, Any], read: ReadBack) -> Outcome:
-        given = given_record(commands.engine.blueprint, entity, args["input"])
+        given = given_record(commands.engine.blueprint, entity, args["input"], names)
         return await commands.create(command, entity.name, given, read_back=read)
 
     return act
 
 
 def _upsert(entity: Entity) -> Act:
+    names = api_names(entity)
+
     async def act(commands: Commands, command: Command, args: Mapping[str, Any], read: ReadBack) -> Outcome:
-        given = given_record(commands.engine.blueprint, entity, args["input"])
+        given = given_record(commands.engine.blueprint, entity, args["input"], names)
         return await commands.upsert(command, entity.name, given, read_back=read)
 
     return act
 
 
 def _update(entity: Entity) -> Act:
+    names = api_names(entity)
+
     async def act(commands: Commands, command: Command, args: Mapping[str, Any], read: ReadBack) -> Outcome:
-        given = given_record(commands.engine.blueprint, entity, args["input"])
+        given = given_record(commands.engine.blueprint, entity, args["input"], names)
         return await commands.update(command, entity.name, args["id"], args["rowVersion"], given, read_back=read)
 
     return act
 
 
 def _correct(entity: Entity) -> Act:
+    names = api_names(entity)
+
     async def act(commands: Commands, command: Command, args: Mapping[str, Any], read: ReadBack) -> Outcome:
-        given = given_record(commands.engine.blueprint, entity, args["input"])
+        given = given_record(commands.engine.blueprint, entity, args["input"], names)
         return await commands.correct(command, entity.name, args["id"], args["rowVersion"], given, read_back=read)
 
     return act

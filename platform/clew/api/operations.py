@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID
 
 from graphql import (
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLObjectType,
     OperationDefinitionNode,
     OperationType,
     Undefined,
+    VariableNode,
+    Visitor,
     type_from_ast,
     value_from_ast_untyped,
+    visit,
 )
 
 from clew.api.build import entity_type
 from clew.api.exchange import Caller
 from clew.api.planner import Paging, Planner, Selected
-from clew.api.trees import ABSENT, Coercion, Shape, from_shape, plain_argument
+from clew.api.trees import ABSENT, Coercion, Shape, from_shape, plain, plain_argument, taker
 from clew.api.view import View
 from clew.records.query import plan as p
 from clew.records.query.run import Prepared
@@ -52,6 +58,9 @@ class Operation:
     discovers: bool
     """Whether it may ask about the schema itself."""
     reads: dict[Any, Prepared] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
+    """Variables of a mutation that are whole arguments of its fields and nothing else: they take no part in planning,
+    so they are read once, as commands take them."""
     live: bool = False
     """Whether it has fields that are answered by a room of the platform instead of the read plan."""
 
@@ -70,7 +79,7 @@ class Operation:
         args: dict[str, Any] = {}
         take = Coercion(args).take
         shape: list[Shape] = []
-        for variable in self.variables:
+        for variable in self._planned:
             value = given.get(variable.name, variable.default)
             name = "$" + variable.name
             if value is Undefined:
@@ -79,11 +88,29 @@ class Operation:
                 shape.append(take(variable.type, value, name))
         return args, tuple(shape)
 
+    @property
+    def _planned(self) -> Iterable[Variable]:
+        if not self.whole:
+            return self.variables
+        return (each for each in self.variables if each.name not in self.whole)
+
+    def wholes(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of `whole` variables as commands take them; what was not given is not there."""
+        found: dict[str, Any] = {}
+        for variable in self.variables:
+            if variable.name in self.whole:
+                value = given.get(variable.name, variable.default)
+                if value is not Undefined:
+                    found[variable.name] = taker(variable.type)(value, "$" + variable.name)
+                elif _required(variable.type):
+                    taker(variable.type)(None, "$" + variable.name)
+        return found
+
     def planner(self, shape: Shape, paging: Paging, conditions: int) -> Planner:
         """A planner for one shape of the variables."""
         trees = {
             variable.name: from_shape(each, "$" + variable.name)
-            for variable, each in zip(self.variables, shape, strict=True)
+            for variable, each in zip(self._planned, shape, strict=True)
         }
         flags = {name: tree.value for name, tree in trees.items() if isinstance(tree, p.Const)}
         return Planner(self.view.build, self.fragments, trees, flags, paging, conditions)
@@ -168,15 +195,48 @@ class SubscriptionSpec(Protocol):
         ...
 
 
-def arguments_of(selected: Selected, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """A field's arguments as canonical Python values."""
+def arguments_of(
+    selected: Selected, variables: Mapping[str, Any], wholes: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """A field's arguments as canonical Python values. `wholes`: variables that have been read already."""
     found: dict[str, Any] = {}
     for each in selected.nodes[0].arguments or ():
-        definition = selected.definition.args[each.name.value]
-        value = plain_argument(definition.type, each.value, variables, each.name.value)
+        name, node = each.name.value, each.value
+        definition = selected.definition.args[name]
+        if isinstance(node, VariableNode) and node.name.value in wholes:
+            value = wholes[node.name.value]
+            if value is None:  # a variable that may be null where there is a default: the argument decides
+                value = plain(definition.type, None, name)
+        else:
+            value = plain_argument(definition.type, node, variables, name)
         if value is not Undefined:
-            found[each.name.value] = value
+            found[name] = value
     return found
+
+
+def whole_arguments(node: OperationDefinitionNode, fragments: Iterable[FragmentDefinitionNode]) -> frozenset[str]:
+    """The variables of a mutation that stand nowhere but as whole arguments of its own fields."""
+    if node.operation is not OperationType.MUTATION:
+        return frozenset()
+    found: dict[str, int] = {}
+    for field_node in node.selection_set.selections:
+        if isinstance(field_node, FieldNode):
+            for each in field_node.arguments or ():
+                if isinstance(each.value, VariableNode):
+                    found[each.value.name.value] = found.get(each.value.name.value, 0) + 1
+    everywhere = _Occurrences()
+    for part in (node.selection_set, *(node.directives or ()), *fragments):
+        visit(part, everywhere)
+    return frozenset(name for name, count in found.items() if everywhere.counts[name] == count)
+
+
+class _Occurrences(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.counts[node.name.value] += 1
 
 
 def plan_record_selection(planner: Planner, selected: Selected, entity: str) -> p.Plan:

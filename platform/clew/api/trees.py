@@ -237,32 +237,103 @@ def _literal_list(type_: GraphQLList[Any], node: ValueNode, variable: Callable[[
 # ── plain values, for commands ────────────────────────────────────────────────────────────────────────────────────
 
 
+Take = Callable[[Any, str], Any]
+"""Reads one wire value, found under a name: canonical Python, or BadVariable."""
+_TAKE = "clew_take"
+"""Where an input type keeps how its values are read: it goes when the type does."""
+
+
 def plain(type_: Any, value: Any, name: str) -> Any:
     """A wire value as canonical Python: objects by API name, scalars parsed, unknown keys refused."""
+    return taker(type_)(value, name)
+
+
+def taker(type_: Any) -> Take:
+    """How values of an input type are read, worked out once per type: every write comes by here."""
     if isinstance(type_, GraphQLNonNull):
+        return _present(taker(type_.of_type))
+    if isinstance(type_, GraphQLList):
+        return _items(taker(type_.of_type))
+    known: Take | None = getattr(type_, _TAKE, None)
+    if known is None:
+        if isinstance(type_, GraphQLInputObjectType):
+            known = _Members(type_)
+        elif isinstance(type_, GraphQLEnumType):
+            known = _one_of(type_)
+        else:
+            known = _parsed(parser_of(type_))
+        setattr(type_, _TAKE, known)
+    return known
+
+
+def _present(inner: Take) -> Take:
+    def take(value: Any, name: str) -> Any:
         if value is None:
             raise _bad(name, "must not be null")
-        type_ = type_.of_type
-    if value is None:
-        return None
-    if isinstance(type_, GraphQLList):
+        return inner(value, name)
+
+    return take
+
+
+def _items(inner: Take) -> Take:
+    def take(value: Any, name: str) -> Any:
+        if value is None:
+            return None
         items = value if isinstance(value, list) else [value]
-        return [plain(type_.of_type, item, f"{name}.{at}") for at, item in enumerate(items)]
-    if not isinstance(type_, GraphQLInputObjectType):
-        return _scalar(type_, value, name)
-    if not isinstance(value, Mapping):
-        raise _bad(name, "must be an object")
-    found: dict[str, Any] = {}
-    for key, inner in value.items():
-        known = type_.fields.get(key)
-        if known is None:
-            raise _bad(f"{name}.{key}", "is not known here")
-        if inner is not Undefined:
-            found[key] = plain(known.type, inner, f"{name}.{key}")
-    for key, known in type_.fields.items():
-        if isinstance(known.type, GraphQLNonNull) and key not in found:
-            raise _bad(f"{name}.{key}", "is required")
-    return found
+        return [inner(item, f"{name}.{at}") for at, item in enumerate(items)]
+
+    return take
+
+
+def _one_of(type_: GraphQLEnumType) -> Take:
+    return lambda value, name: None if value is None else _choice(type_, value, name)[1:]
+
+
+def _parsed(parse: Callable[[Any], Any]) -> Take:
+    def take(value: Any, name: str) -> Any:
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except (ValueError, TypeError) as error:
+            raise _bad(name, str(error)) from None
+
+    return take
+
+
+class _Members:
+    """Reads objects of one input type. What its members are is asked late: types may contain themselves."""
+
+    def __init__(self, type_: GraphQLInputObjectType) -> None:
+        self._type = type_
+        self._members: Mapping[str, Take] | None = None
+        self._needed: tuple[str, ...] = ()
+
+    def __call__(self, value: Any, name: str) -> Any:
+        if value is None:
+            return None
+        if type(value) is not dict and not isinstance(value, Mapping):
+            raise _bad(name, "must be an object")
+        if name.count(".") > MAX_DEPTH:
+            raise _bad(name, "is nested too deeply")
+        members = self._members if self._members is not None else self._known()
+        found: dict[str, Any] = {}
+        for key, inner in value.items():
+            take = members.get(key)
+            if take is None:
+                raise _bad(f"{name}.{key}", "is not known here")
+            if inner is not Undefined:
+                found[key] = take(inner, f"{name}.{key}")
+        for key in self._needed:
+            if key not in found:
+                raise _bad(f"{name}.{key}", "is required")
+        return found
+
+    def _known(self) -> Mapping[str, Take]:
+        fields = self._type.fields
+        self._needed = tuple(key for key, known in fields.items() if isinstance(known.type, GraphQLNonNull))
+        self._members = {key: taker(known.type) for key, known in fields.items()}
+        return self._members
 
 
 def plain_argument(type_: Any, node: ValueNode, variables: Mapping[str, Any], name: str) -> Any:
