@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from clew.expressions.element_strings import VISIBLE_GS, build
 from clew.records.values import AnyRef
 from demo_group import release
 from demo_group.families import Product
@@ -38,6 +39,7 @@ class Run:
     lot_no: str
     qty: int
     start: datetime
+    made_on: date
     exp_on: date | None
 
     @property
@@ -168,7 +170,7 @@ def _planned(world: World, product: Product, qty: int, days: float, state: str) 
     life = product.family.shelf_days
     exp_on = expiry(made_on, life) if life else None
     lot_no = world.number(f"{site}{start:%y%m%d}", 4)
-    run = Run(product, world.new_id(start), world.new_id(start), lot_no, qty, start, exp_on)
+    run = Run(product, world.new_id(start), world.new_id(start), lot_no, qty, start, made_on, exp_on)
     world.add(
         "work_order",
         start,
@@ -290,8 +292,7 @@ def _operation(world: World, run: Run, step: int, operation: UUID, finished: boo
 
 def _label(world: World, run: Run) -> str:
     product, market = run.product, run.product.family.markets[0]
-    expires = f"17{run.exp_on:%y%m%d}" if run.exp_on else ""
-    udi = f"01{product.di[market]}11{run.start:%y%m%d}{expires}10{run.lot_no}"
+    udi = _udi(run, product.di[market])
     world.add(
         "label_job",
         run.start + timedelta(days=4),
@@ -317,6 +318,17 @@ def _label(world: World, run: Run) -> str:
     return udi
 
 
+def _udi(run: Run, di: str, serial: str | None = None) -> str:
+    """What the carrier on the label says: identifier, dates, lot and, on numbered units, the serial."""
+    said = [("01", di), ("11", f"{run.made_on:%y%m%d}")]
+    if run.exp_on:
+        said.append(("17", f"{run.exp_on:%y%m%d}"))
+    said.append(("10", run.lot_no))
+    if serial:
+        said.append(("21", serial))
+    return build(said, separator=VISIBLE_GS)
+
+
 def _serials(world: World, run: Run, released: bool) -> list[tuple[UUID, str]]:
     """The numbered units of an order, with their UDI."""
     if not run.serial:
@@ -325,7 +337,7 @@ def _serials(world: World, run: Run, released: bool) -> list[tuple[UUID, str]]:
     units = []
     for _ in range(run.qty):
         serial = world.number("SN", 7)
-        udi = f"01{product.di[market]}11{run.start:%y%m%d}21{serial}"
+        udi = _udi(run, product.di[market], serial)
         unit = world.add(
             "serial_unit",
             run.start + timedelta(days=4),

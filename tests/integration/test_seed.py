@@ -22,6 +22,7 @@ from tests.integration.pack_world import ROOT, pack
 from clew.api.exchange import Caller, Question
 from clew.audit.leaf import verify_leaf
 from clew.cli.seeding import AlreadyFilled, NoSeed, Seeded, Size, run_seed
+from clew.expressions.element_strings import day, read
 from clew.extensions import load_plugins
 from clew.kernel.scalars import FAR_FUTURE
 from clew.records.survey import violations
@@ -60,6 +61,7 @@ def test_the_group_is_whole(database: TestDatabase, tmp_path: Path) -> None:
             assert not missing
             assert done.counts["inventory_balance"] > 100
             await keeps_the_rules(host)
+            await labels_say_what_is_in_them(host)
             await stock_adds_up(host)
             await history_is_contiguous(host, done)
             await every_version_has_its_leaf(host)
@@ -87,6 +89,21 @@ async def keeps_the_rules(host: RuntimeHost) -> None:
     async with host.database.read() as connection:
         found = await violations(connection, host.current.tables, args)
     assert [(each.entity, each.rule, each.count) for each in found if not each.warn] == []
+
+
+async def labels_say_what_is_in_them(host: RuntimeHost) -> None:
+    """Rules over element strings run in memory only, so a load does not meet them."""
+    lots = {lot: rest for lot, *rest in await rows(host, "lot", "id", "lot_no", "mfg_on", "exp_on")}
+    devices = dict(await rows(host, "udi_device", "id", "di"))
+    for entity, number in (("serial_unit", "serial"), ("label_job", None)):
+        found = await rows(host, entity, "udi_full", "di", "lot", *([number] if number else []))
+        assert len(found) > 5
+        for udi, device, lot, *serial in found:
+            said = read(udi, TODAY)
+            assert not said.faults
+            dates = [day(text, TODAY) if (text := said.value(ai)) else None for ai in ("11", "17")]
+            assert [said.value("10"), *dates] == lots[lot]
+            assert (said.value("01"), said.value("21")) == (devices[device], serial[0] if serial else None)
 
 
 async def stock_adds_up(host: RuntimeHost) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from clew.expressions import check_digits, numbers
+from clew.expressions import check_digits, numbers, trade
 from clew.expressions.functions import (
     EVERYWHERE,
     IN_MEMORY,
@@ -23,6 +24,7 @@ from clew.expressions.pattern import Pattern
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Base, Literal, Node, Type
 from clew.kernel.scalars import decimal_text, parse_date, parse_duration, parse_instant
+from clew.kernel.text import Bilingual
 
 _BOOLEAN, _INTEGER, _TEXT = Type(Base.BOOLEAN), Type(Base.INTEGER), Type(Base.TEXT)
 _DATE, _DATETIME, _DURATION = Type(Base.DATE), Type(Base.DATETIME), Type(Base.DURATION)
@@ -135,8 +137,18 @@ def _none(*_: Any) -> Any:
     raise Undecidable(why="a literal function was not folded")
 
 
-def _text_predicate(name: str, run: Callable[..., bool], *more: Parameter, everywhere: bool = True) -> Signature:
-    return Signature(name, (TEXT, *more), _BOOLEAN, run, EVERYWHERE if everywhere else IN_MEMORY, predicate=True)
+def _by_length(values: Sequence[Any]) -> int:
+    return len(values[0]) // 16
+
+
+def _text_predicate(name: str, run: Callable[..., bool], *more: Parameter) -> Signature:
+    return Signature(name, (TEXT, *more), _BOOLEAN, run, EVERYWHERE, predicate=True)
+
+
+def _of_trade(
+    name: str, run: Callable[..., bool], explain: Callable[..., Bilingual | None], *more: Parameter
+) -> Signature:
+    return Signature(name, (TEXT, *more), _BOOLEAN, run, IN_MEMORY, predicate=True, explain=explain)
 
 
 _TEXTS = (
@@ -153,7 +165,7 @@ _TEXTS = (
         predicate=True,
         prepare=_matches_of,
         valid=Pattern,
-        cost=lambda values: len(values[0]) // 16,
+        cost=_by_length,
     ),
     Signature("lower", (TEXT,), _TEXT, lambda text: text.translate(_LOWER), IN_SQL, help="A-Z only"),
     Signature("upper", (TEXT,), _TEXT, lambda text: text.translate(_UPPER), IN_SQL, help="a-z only"),
@@ -205,12 +217,21 @@ _RECORDS = (
     Signature("entered", (RECORD, LITERAL_TEXT), Type(Base.DATETIME, nullable=True), _none, IN_SQL, predicate=True),
 )
 _DOMAIN = (
-    _text_predicate("gs1_check", check_digits.gs1_check, everywhere=False),
-    _text_predicate("gtin", check_digits.gtin, everywhere=False),
-    _text_predicate("gs1_text", check_digits.gs1_text, INTEGER, everywhere=False),
-    _text_predicate("uscc", check_digits.uscc, everywhere=False),
-    _text_predicate("gmn", check_digits.gmn, everywhere=False),
-)
+    _of_trade("gs1_check", check_digits.gs1_check, trade.of_key),
+    _of_trade("gtin", check_digits.gtin, trade.of_key),
+    _of_trade("gs1_text", check_digits.gs1_text, trade.of_text, INTEGER),
+    _of_trade("uscc", check_digits.uscc, trade.of_uscc),
+    _of_trade("gmn", check_digits.gmn, trade.of_gmn),
+    replace(_of_trade("gs1_valid", trade.valid, trade.of_elements, DAY), cost=_by_length),
+    Signature(
+        "gs1_value", (TEXT, LITERAL_TEXT), Type(Base.TEXT, nullable=True), trade.value, predicate=True,
+        valid=trade.identifier, cost=_by_length, help="what an element string says for an identifier",
+    ),
+    Signature(
+        "gs1_day", (TEXT, LITERAL_TEXT, DAY), Type(Base.DATE, nullable=True), trade.day, predicate=True,
+        valid=trade.day_identifier, cost=_by_length, help="the same as a day, near the last argument",
+    ),
+)  # fmt: skip
 
 BUILTIN: Functions = registry((*_TEXTS, *_TIMES, *_NUMBERS, *_RECORDS, *_DOMAIN))
 """The registry every project starts from."""

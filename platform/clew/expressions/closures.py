@@ -31,6 +31,18 @@ def root(name: str) -> Closure:
             return lambda moment: moment.variables[name]
 
 
+def asked(name: str, type_: Type) -> Closure:
+    """A value the database has given. Where it cannot be missing, a missing one says that it was not decided."""
+
+    def run(moment: Moment) -> Any:
+        value = moment.variables[name]
+        if value is None and not type_.nullable:
+            raise Undecidable(why="the database could not decide a part of it")
+        return value
+
+    return run
+
+
 def person_fact(name: str) -> Closure:
     def run(moment: Moment) -> Any:
         if moment.person is None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from clew.expressions import numbers
 from clew.expressions.closures import (
     arithmetic,
+    asked,
     both,
     coalesce,
     either,
@@ -67,6 +68,8 @@ class Compiler:
         match cast(AnyNode, node):
             case Literal(value=value):
                 return lambda moment: value
+            case Name(name=name, type=type_) if name.startswith("@"):
+                return asked(name, type_)
             case Name(name=name):
                 return root(name)
             case Member(type=Type(base=Base.LIST)) as reached:

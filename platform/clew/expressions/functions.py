@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from clew.expressions.tree import Base, Node, Type
+from clew.kernel.text import Bilingual
 
 MEMORY, SQL, BROWSER = "memory", "sql", "browser"
 EVERYWHERE = frozenset({MEMORY, SQL, BROWSER})
@@ -54,6 +55,8 @@ class Signature:
     """For a function of one literal: raises ValueError when the literal cannot be taken."""
     cost: Callable[[Sequence[Any]], int] | None = None
     """Steps beyond one, from the argument values."""
+    explain: Callable[..., Bilingual | None] | None = None
+    """What is wrong with the arguments where the answer is no: told with the rule that asked."""
     help: str = ""
 
     @property

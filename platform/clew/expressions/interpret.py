@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Any
 
 from clew.expressions.compile import Compiler
@@ -44,9 +45,12 @@ class Program:
         old: Facts | None = None,
         person: Person | None = None,
         budget: int = BUDGET,
+        asked: Facts = MappingProxyType({}),
     ) -> Any:
-        """The value. Raises Undecidable. `today` is the calendar day of `now` in UTC unless given."""
+        """The value. Raises Undecidable. `today` is the calendar day of `now` in UTC unless given; `asked` are the
+        values the database has given for parts of the expression."""
         moment = Moment(record, old, person, now, today or now.astimezone(UTC).date(), budget)
+        moment.variables.update(asked)
         try:
             moment.spend(self.size)
             value = self.closure(moment)
@@ -81,9 +85,11 @@ def evaluate(
     old: Facts | None = None,
     person: Person | None = None,
     budget: int = BUDGET,
+    asked: Facts = MappingProxyType({}),
 ) -> Any:
     """The expression's value over a record's facts. Raises Undecidable when they do not decide it."""
-    return compile_memory(checked).run(record, now=now, today=today, old=old, person=person, budget=budget)
+    program = compile_memory(checked)
+    return program.run(record, now=now, today=today, old=old, person=person, budget=budget, asked=asked)
 
 
 def holds(
@@ -96,9 +102,11 @@ def holds(
     old: Facts | None = None,
     person: Person | None = None,
     budget: int = BUDGET,
+    asked: Facts = MappingProxyType({}),
 ) -> bool:
     """Whether a condition is true. Undecidable counts as `on_error`: false for what allows, true for what forbids."""
+    program = compile_memory(checked)
     try:
-        return compile_memory(checked).run(record, now=now, today=today, old=old, person=person, budget=budget) is True
+        return program.run(record, now=now, today=today, old=old, person=person, budget=budget, asked=asked) is True
     except Undecidable:
         return on_error

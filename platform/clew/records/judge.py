@@ -1,32 +1,37 @@
 """Decides conditions and computes values over one record: in memory when it reads only its own row, else in SQL.
 
 SQL sees the record as the transaction has written it; both answer the same (a property test of `expressions` holds
-them together). What cannot be decided counts as not allowed.
+them together). Where only memory can decide (codes of the trade, patterns) but other records are read
+too, the database says its part first. What cannot be decided counts as not allowed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from clew.access.decision import Grant
+from clew.expressions.functions import SQL
 from clew.expressions.interpret import evaluate, holds
+from clew.expressions.parting import Parted, parted
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Checked
 from clew.kernel.context import Person
 from clew.metadata.blueprint import Entity
 from clew.records.values import AnyRef, Money
 from clew.storage.engine import Connection
-from clew.storage.expressions import Rows, condition_sql, value_sql
+from clew.storage.expressions import NotInSql, Rows, condition_sql, value_sql
 
 if TYPE_CHECKING:
     from clew.records.unit import Engine
 
 Facts = Mapping[str, Any]
 _SCOPED = ("sites", "families")
+_holds = partial(holds, on_error=False)
 
 
 class Judge:
@@ -67,6 +72,11 @@ class Judge:
     ) -> list[bool]:
         """Each condition's truth. Those that need other rows are asked in one statement; the record must be stored."""
         answers = [self.decide(each, entity, record, old) for each in conditions]
+        mixed = [at for at, each in enumerate(conditions) if answers[at] is None and SQL not in each.runs_in]
+        if mixed:
+            said = await self._others([conditions[at] for at in mixed], entity, record, old)
+            for at, each in zip(mixed, said, strict=True):
+                answers[at] = self.holds_with(conditions[at], entity, record, old, each)
         asked = [each for each, answer in zip(conditions, answers, strict=True) if answer is None]
         if asked:
             found = iter(await self._ask(asked, entity, record, old))
@@ -77,31 +87,19 @@ class Judge:
         """The truth of a condition over its own row; None when it needs more than that."""
         if not in_memory(condition, entity):
             return None
-        return holds(
-            condition,
-            facts(record),
-            on_error=False,
-            now=self._now,
-            today=self._today,
-            old=facts(old) if old is not None else None,
-            person=self._person,
-        )
+        return self._run(_holds, condition, record, old) is True
 
     async def value(self, expression: Checked, entity: Entity, record: Facts, old: Facts | None = None) -> Any:
         """An expression's value; raises Undecidable. One that reads other rows needs the record stored."""
         if in_memory(expression, entity):
             return self.value_in_memory(expression, record, old)
+        if SQL not in expression.runs_in:
+            said = await self._others((expression,), entity, record, old)
+            return self._run(evaluate, parts(expression, entity).rest, record, old, asked=said[0])
         return (await self.values((expression,), entity, record, old))[0]
 
     def value_in_memory(self, expression: Checked, record: Facts, old: Facts | None = None) -> Any:
-        return evaluate(
-            expression,
-            facts(record),
-            now=self._now,
-            today=self._today,
-            old=facts(old) if old is not None else None,
-            person=self._person,
-        )
+        return self._run(evaluate, expression, record, old)
 
     async def values(
         self, expressions: Sequence[Checked], entity: Entity, record: Facts, old: Facts | None = None
@@ -115,6 +113,26 @@ class Judge:
         if row is None:
             raise Undecidable(why="the record is not stored")
         return list(row)
+
+    async def _others(
+        self, expressions: Sequence[Checked], entity: Entity, record: Facts, old: Facts | None
+    ) -> list[Facts]:
+        """What the database says to its part of each expression, all in one statement."""
+        asked = [parts(each, entity).asked for each in expressions]
+        flat = tuple(part for each in asked for _, part in each)
+        try:
+            values = iter(await self.values(flat, entity, record, old) if flat else ())
+        except Undecidable:
+            values = iter([None] * len(flat))
+        return [{name: next(values) for name, _ in each} for each in asked]
+
+    def holds_with(self, condition: Checked, entity: Entity, record: Facts, old: Facts | None, asked: Facts) -> bool:
+        """The truth of a condition, with what the database said to its part of it."""
+        return self._run(_holds, parts(condition, entity).rest, record, old, asked=asked) is True
+
+    def _run(self, run: Any, expression: Checked, record: Facts, old: Facts | None, **more: Any) -> Any:
+        before = facts(old) if old is not None else None
+        return run(expression, facts(record), now=self._now, today=self._today, old=before, person=self._person, **more)
 
     async def _ask(self, conditions: Sequence[Checked], entity: Entity, record: Facts, old: Facts | None) -> list[bool]:
         key = ("conditions", entity.name, tuple(id(each) for each in conditions))
@@ -148,6 +166,17 @@ def in_memory(expression: Checked, entity: Entity) -> bool:
         )
         known = expression.memo["own_row"] = known and not _old_relations(expression)
     return bool(known)
+
+
+def parts(expression: Checked, entity: Entity) -> Parted:
+    """What the database is asked and what memory decides. Raises NotInSql where it cannot be parted."""
+    known: Parted | None = expression.memo.get("parted")
+    if known is None:
+        known = parted(expression, lambda name: (field := entity.fields.get(name)) is not None and field.stored)
+        if known is None:
+            raise NotInSql(source=expression.source)
+        expression.memo["parted"] = known
+    return known
 
 
 def _old_relations(expression: Checked) -> bool:

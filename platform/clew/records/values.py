@@ -2,7 +2,7 @@
 
 Canonical: see `kernel.scalars`; money is `Money`, a reference to one of several entities is `AnyRef`, `choices` is a
 sorted tuple of codes, `files` a tuple of mappings. Text is normalised to NFC; control and bidirectional override
-characters are refused, because what a signatory sees must be what is stored.
+characters are refused, because what a signatory sees must be what is stored; the separator a scanner sends becomes ␝.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from uuid import UUID
 
 from jsonschema import Draft202012Validator
 
+from clew.expressions.element_strings import GS, VISIBLE_GS
 from clew.kernel.diagnostics import nearest
 from clew.kernel.scalars import parse_date, parse_decimal, parse_duration, parse_instant
 from clew.kernel.text import Bilingual
@@ -93,7 +94,7 @@ def _text(field: Field, value: Any, path: Path, _b: Blueprint, _t: date) -> str:
 
 
 def _one_line(field: Field, value: str, path: Path, longest: int) -> str:
-    text = _clean(field, value, path, frozenset())
+    text = _clean(field, value.replace(GS, VISIBLE_GS), path, frozenset())
     if text != text.strip():
         raise BadText(path=path, field=_named(field), why=Bilingual("首尾不能有空格", "no space before or after it"))
     return _fits(field, text, path, longest)

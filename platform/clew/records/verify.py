@@ -11,6 +11,7 @@ from clew.kernel.errors import Forbidden
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Acyclic, Entity, NoOverlap
 from clew.records.errors import BackwardRange, Cycle, Missing, Overlap, RuleBroken
+from clew.records.explaining import explained
 from clew.records.judge import in_memory
 from clew.records.participants import Change
 from clew.records.rows import Record
@@ -67,13 +68,14 @@ def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path
         unit.trace.note("rule", rule.name, bool(answer), "after", (rule.condition,), change.new)
     if answer:
         return
+    say = explained(rule.say, rule.condition, change, unit.today)
     if rule.warn:
         from clew.records.unit import Warned
 
-        unit.warnings.append(Warned(rule.name, change.entity.name, change.id, rule.say))
+        unit.warnings.append(Warned(rule.name, change.entity.name, change.id, say))
         return
     at = [*path, rule.fields[0]] if rule.fields else path
-    raise RuleBroken(path=at, say=rule.say, rule=rule.name, fields=list(rule.fields))
+    raise RuleBroken(path=at, say=say, rule=rule.name, fields=list(rule.fields))
 
 
 async def check_structure(unit: Unit, entity: Entity, record: Record, changed: Sequence[str], path: Path) -> None:

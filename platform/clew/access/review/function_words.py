@@ -58,6 +58,9 @@ CALLS: Mapping[str, Bilingual] = {
     "gs1_text": Bilingual("{}仅含 GS1 字符且不超过 {} 位", "{} has only GS1 characters, at most {}"),
     "uscc": Bilingual("{}为有效的统一社会信用代码", "{} is a valid unified social credit code"),
     "gmn": Bilingual("{}为有效的 GMN", "{} is a valid GMN"),
+    "gs1_valid": Bilingual("{0}为有效的 GS1 元素串", "{0} is a valid GS1 element string"),
+    "gs1_value": Bilingual("{}中 ({}) 的值", "what {} says for ({})"),
+    "gs1_day": Bilingual("{0}中 ({1}) 的日期", "the day {0} says for ({1})"),
 }
 _LENGTH = Bilingual("{}的字符数", "the length of {}")
 

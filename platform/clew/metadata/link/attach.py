@@ -80,7 +80,8 @@ def _joined(
         *((getattr(spec, key), node) for spec, node in draft.tightened),
     ]
     parts = [(text, find(node, key)) for text, node in given if text is not None]
-    found = [expressions.condition(text, node, of, f"fields.{draft.name}.{key}") for text, node in parts]
+    far = key == "where"
+    found = [expressions.condition(text, node, of, f"fields.{draft.name}.{key}", database=far) for text, node in parts]
     if len(parts) < 2 or None in found:
         return found[0] if found else None
     whole = f" {operator} ".join(f"({text})" for text, _ in parts)

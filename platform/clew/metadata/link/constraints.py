@@ -42,7 +42,7 @@ def _columns(linking: Linking, entity: Entity, each: Sourced[object], names: tup
 def _while(expressions: Expressions, entity: Entity, each: Sourced[object], text: str | None) -> Checked | None:
     """A condition over the row's own stored columns: it becomes part of an index."""
     node = each.at_node("while")
-    checked = expressions.condition(text, node, entity.name, f"{each.path}.while")
+    checked = expressions.condition(text, node, entity.name, f"{each.path}.while", database=True)
     if checked is None:
         return None
     for path in sorted(checked.reads):
@@ -117,7 +117,9 @@ def acyclics(linking: Linking, expressions: Expressions, draft: EntityDraft, ent
                 rules.ACYCLIC_TARGET, each.at("to"), path=each.path, name=spec.to, found=ends, expected=begins
             )
             continue
-        while_ = expressions.condition(spec.while_, each.at_node("while"), entity.name, f"{each.path}.while")
+        while_ = expressions.condition(
+            spec.while_, each.at_node("while"), entity.name, f"{each.path}.while", database=True
+        )
         found.append(Acyclic(spec.from_ or "id", spec.to, each.node.place, while_))
     return tuple(found)
 

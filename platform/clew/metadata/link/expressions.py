@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from clew.expressions.check import check
+from clew.expressions.functions import SQL
+from clew.expressions.parting import decidable
 from clew.expressions.problems import ExpressionError
 from clew.expressions.tree import Base, Checked, Schema, Type
 from clew.metadata import rules
@@ -55,10 +57,14 @@ class Expressions:
         return None
 
     def condition(
-        self, text: str | None, node: AnyNode, entity: str, path: str, *, old: bool = False
+        self, text: str | None, node: AnyNode, entity: str, path: str, *, old: bool = False, database: bool = False
     ) -> Checked | None:
-        """Check what must be true or false; None stays None."""
-        return None if text is None else self.check(text, node, entity, CONDITION, path, old=old)
+        """Check what must be true or false; None stays None. `database`: it becomes part of a statement."""
+        checked = None if text is None else self.check(text, node, entity, CONDITION, path, old=old)
+        if checked is None or (SQL in checked.runs_in if database else decidable(checked)):
+            return checked
+        self.linking.findings.add(rules.CONDITION_NOT_IN_SQL, node.place, path=path, source=checked.source)
+        return None
 
     def value(
         self,

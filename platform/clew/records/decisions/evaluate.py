@@ -16,16 +16,17 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from clew.access.decision import NEVER, Decision, Grant
+from clew.expressions.functions import SQL
 from clew.expressions.tree import Checked
 from clew.kernel.context import Person
 from clew.metadata.blueprint import Entity
 from clew.metadata.policies import DO
 from clew.records.decisions.places import Places
 from clew.records.decisions.trace import read_by
-from clew.records.judge import Judge, facts
+from clew.records.judge import Judge, facts, parts
 from clew.records.unit import Engine, frozen, unchangeable
 from clew.storage.engine import Connection
-from clew.storage.expressions import Rows, condition_sql
+from clew.storage.expressions import Rows, condition_sql, value_sql
 from clew.storage.types import Instant
 
 Record = Mapping[str, Any]
@@ -180,9 +181,7 @@ class Evaluation:
             return Answer("grant", name, case.elevated or grant.allowed, stage, rules=tuple(rules))
         return await self._condition(case, "grant", name, grant.conditions, stage)
 
-    async def _condition(
-        self, case: Case, kind: str, name: str, conditions: Sequence[Checked], stage: str
-    ) -> Answer:
+    async def _condition(self, case: Case, kind: str, name: str, conditions: Sequence[Checked], stage: str) -> Answer:
         record = case.before if stage == "before" else case.after
         assert record is not None
         old = None if stage == "before" else case.before
@@ -217,15 +216,21 @@ class Evaluation:
         this = tables.history(name).alias("this")
         at = sa.bindparam("as_of", type_=Instant())
         rows = Rows(tables, self._engine.blueprint, name, this, tables.dialect, at)
+        parts_asked = parts(condition, case.entity).asked if SQL not in condition.runs_in else ()
+        columns = [value_sql(part, rows) for _, part in parts_asked] or [condition_sql(condition, rows)]
         statement = (
-            sa.select(condition_sql(condition, rows))
+            sa.select(*(each.label(f"c{at}") for at, each in enumerate(columns)))
             .select_from(this)
             .where(this.c.id == sa.bindparam("this_id", type_=this.c.id.type), this.c.tx_from <= at, this.c.tx_to > at)
         )
         args = {**judge.person_args, "this_id": record["id"], "as_of": moment}
         known = facts(old) if old is not None else dict.fromkeys(record)
         args.update((f"old.{each}", value) for each, value in known.items())
-        return bool(await self._connection.fetch_value(statement, args))
+        found = await self._connection.fetch_one(statement, args)
+        if not parts_asked or found is None:
+            return bool(found and found[0])
+        said = {name: value for (name, _), value in zip(parts_asked, found, strict=True)}
+        return judge.holds_with(condition, case.entity, record, old, said)
 
     def _plain(self, case: Case, kind: str, name: str, held: bool, again: bool = True, **read: Any) -> Answer:
         rules = self._places.of(kind, name, case.entity, case.person.roles)
