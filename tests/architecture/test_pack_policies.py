@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from tests.architecture.test_pack_steps import asked_steps
 
+from clew.access.trial import Trial, person
+from clew.access.unite import held_by
 from clew.metadata.blueprint import Blueprint, Entity, EntityClass, FieldKind, Origin
 from clew.metadata.load import load_folder
 from clew.metadata.policies import DO, EntityGrants, Policies, Role
@@ -371,6 +374,29 @@ def test_every_role_is_tried_by_itself() -> None:
         if len(cases) < 3 or "deny" not in got or not (got & {"allow", "shown"} or name == "sys_admin") or not unseen:
             wanting[name] = sorted(got)
     assert wanting == {}
+
+
+def test_every_separation_is_missed_by_a_policy_test() -> None:
+    """Taken away, it lets through what a policy test says it refuses: that test goes red."""
+    trial = Trial(pack())
+    whole = trial.unite.policies
+
+    def red(name: str) -> bool:
+        for test in whole.tests.values():
+            who = person(test)
+            for case in test.cases:
+                if case.separation == name and not trial.tried(case, who, sorted(held_by(who, whole))).meets(case):
+                    return True
+        return False
+
+    not_missed = []
+    for name in whole.separations:
+        assert not red(name)
+        left = {each: found for each, found in whole.separations.items() if each != name}
+        trial.unite.policies = replace(whole, separations=left)
+        not_missed += [] if red(name) else [name]
+        trial.unite.policies = whole
+    assert not_missed == []
 
 
 @pytest.mark.parametrize("page", ["roles.md", "roles.zh.md"])

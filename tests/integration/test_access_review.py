@@ -277,7 +277,7 @@ async def test_unused_conflicts_and_orphans(database: TestDatabase) -> None:
     assert never["releaser", "lot", "do:release"] == ("ina", "rob", "tim")
     assert ("qc_inspector", "lot", "read") not in never
     assert [each.role for each in orphans(made.review, people)] == ["forgotten", "sqe"]
-    assert breaches(made.review, people) == []
+    assert breaches(made.review, people, at.date()) == []
     # A delegation that brings two groups into one hand, made before the separation was.
     loose = await world_with_conflict(made)
     assert [(each.login, each.separation, each.roles) for each in loose] == [
@@ -297,5 +297,6 @@ async def world_with_conflict(made: World) -> list[object]:
             sa.update(system.assignment).where(system.assignment.c.role == "forgotten").values(role="sqe")
         )
     async with made.database.read() as connection:
-        people = await made.review.everybody(connection, await connection.now())
-    return list(breaches(made.review, people))
+        at = await connection.now()
+        people = await made.review.everybody(connection, at)
+    return list(breaches(made.review, people, at.date()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,8 +14,10 @@ from clew.access.review.matrix import matrix
 from clew.kernel.errors import Forbidden
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder, load_sources
-from clew.records.errors import RuleBroken
+from clew.records.duties import Duties
+from clew.records.errors import RuleBroken, SeparationOfDuties
 from clew.records.review.standing import Standings
+from clew.storage.sites import unknown_sites
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +124,74 @@ async def test_a_role_is_not_in_force_before_its_day(database: TestDatabase) -> 
             question = made.review.question("read", entity)
             record = await made.review.record(connection, question.entity, str(record_id))
             assert not (await Standings(made.review, connection, at).can(known, question, record)).allowed
+
+
+BANNED = """
+role: starter
+label: {zh: 检验员, en: Inspector}
+may:
+  lot: {read: always, update: always}
+never:
+  lot: {void: always, hide: [supplier_lot], active: ACTIVE}
+---
+role: plain
+label: {zh: 普通, en: Plain}
+may:
+  lot: {read: always, update: always, void: always}
+---
+separation: writer_is_not_voider
+label: {zh: 填写与作废分离, en: The writer does not void}
+active: ACTIVE
+duties: {writer: [{of: lot, do: update}], voider: [{of: lot, do: void}]}
+---
+policy_test: banned
+as: {roles: [starter, plain], sites: all}
+cases:
+  - {try: lot.void, expect: deny, because: never}
+  - {read: lot.supplier_lot, expect: hidden}
+"""
+
+
+async def test_a_ban_and_a_separation_are_switched_on_site_by_site(database: TestDatabase) -> None:
+    db = await database.open()
+    blueprint = review_project(BANNED.replace("ACTIVE", "{sites: [SHA]}"), "")
+    assert blueprint.policies is not None
+    made = await world(db, blueprint, participants=[Duties(blueprint.policies)])
+    await made.account("pia", "starter", "plain")
+    await made.account("tom", "plain")
+    here, there = await made.lot("here"), await made.lot("there", "SUZ")
+    call = replace(await made.call("pia"), reason="x")
+    with pytest.raises(Forbidden):
+        await made.plant.commands.void(call, "lot", here, 1)
+    with pytest.raises(Forbidden):
+        await made.plant.commands.update(call, "lot", here, 1, {"supplier_lot": "A"})
+    await made.plant.commands.update(call, "lot", there, 1, {"supplier_lot": "A"})
+    await made.plant.commands.void(call, "lot", there, 2)
+
+    # Whoever wrote it voids it there, and not here.
+    other = await made.lot("other", "SUZ")
+    plain = replace(await made.call("tom"), reason="x")
+    for lot in (here, other):
+        await made.plant.commands.update(plain, "lot", lot, 1, {"supplier_lot": "B"})
+    await made.plant.commands.void(plain, "lot", other, 2)
+    with pytest.raises(SeparationOfDuties):
+        await made.plant.commands.void(plain, "lot", here, 2)
+    async with made.database.read() as connection:
+        question = made.review.question("void", "lot")
+        record = await made.review.record(connection, question.entity, str(here))
+        known = await made.known(connection, "tom")
+        standing = await Standings(made.review, connection, await connection.now()).can(known, question, record)
+    assert [each.code for each in standing.reasons] == ["duty"]
+
+
+async def test_a_code_that_no_site_has_is_told_with_the_nearest(database: TestDatabase) -> None:
+    db = await database.open()
+    roles = BANNED.replace("ACTIVE", "{sites: [SHA, SUX]}") + "---\nrole: far\nactive: {sites: NOWHERE}\n"
+    blueprint = review_project(roles, "")
+    async with db.read() as connection:
+        assert await unknown_sites(connection, blueprint) == (), "nothing was applied"
+    await plant(db, blueprint=blueprint)
+    async with db.read() as connection:
+        found = await unknown_sites(connection, blueprint)
+    assert [(each.place.line, each.nearest) for each in found] == [(7, "SUZ"), (16, "SUZ"), (26, "")]
+    assert found[0].message("en").startswith("No site has the code `SUX`")

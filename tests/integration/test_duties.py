@@ -260,6 +260,50 @@ async def test_the_operator_is_exempt_and_the_trail_says_so(database: TestDataba
     await opened.close()
 
 
+async def anew(scene: Plant, was: str, becomes: str) -> Plant:
+    """The same database under policies in which one thing is written otherwise."""
+    text = PROJECT["permissions/p.yaml"]
+    assert was in text
+    blueprint = load_bundle({**PROJECT, "permissions/p.yaml": text.replace(was, becomes)}).blueprint
+    assert blueprint is not None
+    assert blueprint.policies is not None
+    ledger = Duties(blueprint.policies)
+    return await plant(scene.database, blueprint=blueprint, participants=[ledger], fresh=False)
+
+
+async def test_a_separation_keeps_its_ledger_under_another_name(scene: Plant) -> None:
+    first, second = [(await make(scene, LI, "lot")).id for _ in range(2)]
+    await inspected(scene, WANG, first)
+    await make(scene, WANG, "release_decision", lots=[second])
+    inspection = (await make(scene, LI, "inspection", lot=second)).id
+    old, new = "separation: inspector_is_not_releaser", "separation: apart"
+    renamed = await anew(scene, old, f"{new}\nrenamed_from: inspector_is_not_releaser")
+    with pytest.raises(SeparationOfDuties):
+        await move(renamed, WANG, "lot", first, "release")
+    # A name of a duty that is gone is known by its act: the same duty again is no other one.
+    other = await anew(scene, f"{old}\n", f"{new}\nrenamed_from: [inspector_is_not_releaser]\n")
+    reworded = await anew(scene, "  releaser:\n", "  letter_go:\n")
+    with pytest.raises(SeparationOfDuties):
+        await move(other, WANG, "inspection", inspection, "judge")
+    await move(reworded, WANG, "lot", second, "release")
+    with pytest.raises(SeparationOfDuties):
+        await move(reworded, WANG, "inspection", inspection, "judge")
+    # Without saying so it is another separation, with a ledger of its own.
+    await move(await anew(scene, old, new), WANG, "lot", first, "release")
+
+
+async def test_a_separation_begins_on_its_day_and_knows_what_was_done_before(scene: Plant) -> None:
+    first, second = [(await make(scene, LI, "lot")).id for _ in range(2)]
+    named = "label: {zh: 检验与放行分离, en: The inspector is not the releaser}\n"
+    ahead = await anew(scene, named, f"{named}active: {{from: 2999-01-01}}\n")
+    begun = await anew(scene, named, f"{named}active: {{from: 2020-01-01}}\n")
+    for lot in (first, second):
+        await inspected(ahead, WANG, lot)
+    await move(ahead, WANG, "lot", first, "release")
+    with pytest.raises(SeparationOfDuties):
+        await move(begun, WANG, "lot", second, "release")
+
+
 async def test_two_acts_at_once_do_not_slip_through(scene: Plant, tier: Tier) -> None:
     """The same person judges and releases at the same moment: one of the two, never both."""
     for _ in range(tier.count(8, 500)):

@@ -8,7 +8,7 @@ A field's lines carry the row they go with: whoever sees or writes a field does 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from clew.expressions.tree import Checked
@@ -143,7 +143,11 @@ def _forbidden(never: EntityGrants | None) -> Iterator[_Said]:
             yield action, "deny", (clause,), False
     for field, place in never.hide.items():
         for verb in ("see", *WRITES):
-            yield f"{verb}:{field}", "deny", (Clause(place),), False
+            yield f"{verb}:{field}", "deny", (_at(place, never.active),), False
     for field, place in (never.write or {}).items():
         for verb in WRITES:
-            yield f"{verb}:{field}", "deny", (Clause(place),), False
+            yield f"{verb}:{field}", "deny", (_at(place, never.active),), False
+
+
+def _at(place: Place, active: Clause | None) -> Clause:
+    return Clause(place) if active is None else replace(active, place=place)

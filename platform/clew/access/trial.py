@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from clew.access import separations
 from clew.access.decision import Grant
 from clew.access.explain import explain
 from clew.access.judgement import Judgement
@@ -22,7 +23,7 @@ from clew.kernel.scalars import parse_date, parse_decimal, parse_duration, parse
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
-from clew.metadata.policies import PolicyCase, PolicyTest
+from clew.metadata.policies import ASSIGN, DO, Act, PolicyCase, PolicyTest
 
 ME, MINE = "me", "mine"
 """Words that stand for the person, and for the company an external person acts for."""
@@ -57,6 +58,7 @@ REASONS: Mapping[str, Bilingual] = {
     "never": Bilingual("有角色禁止", "a role forbids it"),
     "hidden": Bilingual("字段不存在", "there is no such field"),
     "masked": Bilingual("字段在此记录上不显示", "the field is not shown on this record"),
+    "separation": Bilingual("职责分离禁止", "a separation of duties forbids it"),
 }
 
 
@@ -66,6 +68,16 @@ class Tried:
 
     outcome: str
     reason: str
+    separations: tuple[str, ...] = ()
+    """Those that refuse."""
+
+    def meets(self, case: PolicyCase) -> bool:
+        """Whether it is what the case expects."""
+        return (
+            self.outcome == case.expect
+            and case.because in ("", self.reason)
+            and (not case.separation or case.separation in self.separations)
+        )
 
 
 class Trial:
@@ -96,19 +108,27 @@ class Trial:
                         rules.BAD_VALUE, case.place, value="given", reason=str(error)[:200], reason_zh=str(error)[:200]
                     )
                     continue
-                if tried.outcome != case.expect or (case.because and case.because != tried.reason):
+                if not tried.meets(case):
                     _fail(findings, test, case, tried)
         return findings.sorted()
 
     def tried(self, case: PolicyCase, who: Person, roles: Sequence[Held]) -> Tried:
         """Try one case."""
+        if case.action == ASSIGN:
+            broken = separations.broken(self.unite.policies, (*who.roles, case.member))
+            return Tried("deny", "separation", broken) if broken else Tried("allow", "granted")
         entity = self.blueprint.entities[case.entity]
         record = self._record(entity, case, who)
         if case.action == "read_field":
             return self._seen(entity, case.member, roles, record, who)
         if case.action == "write_field":
             return self._written(entity, case.member, roles, record, who)
-        return self._action(entity, case.action, roles, record, who)
+        found = self._action(entity, case.action, roles, record, who)
+        if found.outcome == "allow" and case.already:
+            act = Act(case.entity, case.action.removeprefix(DO))
+            kept = separations.between(self.unite.policies, act, case.already)
+            return Tried("deny", "separation", kept) if kept else found
+        return found
 
     def _action(
         self, entity: Entity, question: str, roles: Sequence[Held], record: Mapping[str, Any], who: Person
@@ -273,10 +293,11 @@ def person(test: PolicyTest) -> Person:
 
 
 def _fail(findings: Findings, test: PolicyTest, case: PolicyCase, tried: Tried) -> None:
-    what = f"{case.entity}.{case.member}" if case.member else f"{case.entity}.{case.action.removeprefix('do:')}"
-    expected, found, reason = OUTCOMES[case.expect], OUTCOMES[tried.outcome], REASONS[tried.reason]
-    because = f" ({REASONS[case.because].to('en')})" if case.because else ""
-    because_zh = f"({REASONS[case.because].to('zh')})" if case.because else ""
+    what = f"{case.entity or ASSIGN}.{case.member or case.action.removeprefix(DO)}"
+    expected, found = OUTCOMES[case.expect], OUTCOMES[tried.outcome]
+    reason = _named(tried.reason, tried.separations)
+    named = _named(case.because, (case.separation,) if case.separation else ()) if case.because else None
+    because, because_zh = (f" ({named.to('en')})", f"({named.to('zh')})") if named else ("", "")
     findings.add(
         rules.POLICY_TEST_FAILED,
         case.place,
@@ -290,6 +311,11 @@ def _fail(findings: Findings, test: PolicyTest, case: PolicyCase, tried: Tried) 
         reason=reason.to("en"),
         reason_zh=reason.to("zh"),
     )
+
+
+def _named(reason: str, by: Sequence[str]) -> Bilingual:
+    said, names = REASONS[reason], ", ".join(by)
+    return Bilingual(f"{said.zh}:{names}", f"{said.en}: {names}") if names else said
 
 
 def failures(blueprint: Blueprint) -> Iterator[Diagnostic]:

@@ -208,12 +208,13 @@ async def _unused(room: Room, connection: Connection, call: Call) -> list[Any]:
 
 
 async def _conflicts(room: Room, connection: Connection, call: Call) -> list[Any]:
-    people = await room.desk.everybody(connection, await connection.now())
+    at = await connection.now()
+    people = await room.desk.everybody(connection, at)
     locale = call.caller.context.locale
     return [
         {"login": each.login, "name": each.name, "separation": each.separation, "label": each.label.to(locale),
          "roles": each.roles}
-        for each in breaches(room.desk, people)
+        for each in breaches(room.desk, people, at.date())
     ]  # fmt: skip
 
 

@@ -216,7 +216,7 @@ async def _conflicts(given: Situation) -> list[Breach]:
     from clew.records.review.usage import breaches
 
     async with reviewing(given.settings) as now:
-        return breaches(now.desk, await now.desk.everybody(now.connection, now.at))
+        return breaches(now.desk, await now.desk.everybody(now.connection, now.at), now.at.date())
 
 
 def _write_matrix(given: Situation, cells: Sequence[Cell], out: Path) -> None:

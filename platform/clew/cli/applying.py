@@ -30,6 +30,7 @@ from clew.storage.promotion.bundle import Bundle
 from clew.storage.promotion.environment import expect, refuse_production
 from clew.storage.releases import Release
 from clew.storage.roles import grant_runtime
+from clew.storage.sites import unknown_sites
 
 
 @asynccontextmanager
@@ -70,6 +71,15 @@ def checked_project(folder: Path, terminal: Terminal) -> Blueprint:
 
 async def plan_for(database: Database, blueprint: Blueprint) -> Plan:
     return await plan(database, blueprint, load=stored_blueprint)
+
+
+async def tell_unknown_sites(database: Database, blueprint: Blueprint, terminal: Terminal) -> None:
+    """Warn of codes of sites that the project names and no record has."""
+    async with database.read() as connection:
+        found = await unknown_sites(connection, blueprint)
+    for each in found:
+        place = f"{each.place}: {each.code}: "
+        terminal.note(place + each.message("en"), place + each.message("zh"))
 
 
 async def carry_out(

@@ -140,7 +140,7 @@ def releases_command(
 
 
 async def _plan(given: Situation, release: int | None) -> Plan:
-    from clew.cli.applying import checked_project, owner_database, plan_for
+    from clew.cli.applying import checked_project, owner_database, plan_for, tell_unknown_sites
     from clew.runtime import stored_blueprint
     from clew.storage.releases import numbered
 
@@ -149,12 +149,13 @@ async def _plan(given: Situation, release: int | None) -> Plan:
             blueprint = checked_project(given.settings.project, given.terminal)
         else:
             blueprint = stored_blueprint((await numbered(database, release)).sources)
+        await tell_unknown_sites(database, blueprint, given.terminal)
         return await plan_for(database, blueprint)
 
 
 async def _apply(given: Situation, file: Path | None, consents: frozenset[str], note: str, by: str) -> None:
     from clew.audit.releases import release_recorder
-    from clew.cli.applying import carry_out, open_to_servers, operator_context, owner_database
+    from clew.cli.applying import carry_out, open_to_servers, operator_context, owner_database, tell_unknown_sites
     from clew.runtime import TEXTS, stored_blueprint
     from clew.storage.change import Signer, resume
 
@@ -176,6 +177,7 @@ async def _apply(given: Situation, file: Path | None, consents: frozenset[str], 
         else:
             release = await carry_out(database, _read_plan(file), consents=consents, by=by, note=note)
             await open_to_servers(given.settings, database)
+        await tell_unknown_sites(database, stored_blueprint(release.sources), terminal)
     terminal.say(f"Release {release.number} is live.", f"发布 {release.number} 已生效。")
     terminal.emit(ok=True, release=release_json(release))
 

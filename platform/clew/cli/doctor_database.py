@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from clew.access.loading import load_project
 from clew.cli.applying import owner_database
 from clew.cli.doctor_audit import trail_findings
 from clew.cli.finding import Finding, State, same
@@ -16,6 +18,7 @@ from clew.storage import health, releases
 from clew.storage.engine import Connection
 from clew.storage.open import open_database
 from clew.storage.promotion.environment import Environment, declaration
+from clew.storage.sites import unknown_sites
 
 POSTGRES_NEEDED = 14
 CLOCK_SECONDS = 2.0
@@ -38,6 +41,8 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
                 return
             yield Finding(Bilingual("发布", "Release"), "ok", same(str(current.number)))
             yield await _change(connection)
+            async for each in _sites(settings.project, connection):
+                yield each
             async for each in _upkeep(connection):
                 yield each
             async for each in trail_findings(settings, connection):
@@ -90,6 +95,21 @@ async def _clock(connection: Connection) -> Finding:
         "Switch on time synchronisation (NTP) here and on the database server: history and trail use its time",
     )
     return Finding(Bilingual("时钟偏差", "Clock difference"), state, same(f"{ahead:+.1f} s"), mend)
+
+
+async def _sites(project: Path, connection: Connection) -> AsyncIterator[Finding]:
+    """A project that cannot be loaded is told by itself."""
+    blueprint = load_project(project).blueprint
+    if blueprint is None or not blueprint.sites_named:
+        return
+    subject = Bilingual("场所代码", "Codes of sites")
+    found = await unknown_sites(connection, blueprint)
+    if not found:
+        yield Finding(subject, "ok", Bilingual("均有场所使用", "each is a site's"))
+        return
+    said = [Bilingual(f"{each.place}:{each.message('zh')}", f"{each.place}: {each.message('en')}") for each in found]
+    told = Bilingual("; ".join(each.zh for each in said), "; ".join(each.en for each in said))
+    yield Finding(subject, "warn", told, Bilingual(found[0].hint("zh"), found[0].hint("en")))
 
 
 async def _change(connection: Connection) -> Finding:

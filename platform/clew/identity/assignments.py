@@ -191,12 +191,12 @@ class Assignments:
     async def separate(self, connection: Connection, holder: Account, adding: Assignment) -> None:
         """Raises SeparationConflict when the holder, or somebody who stands in for them, would hold too much."""
         mine = await self._burden(connection, holder.id, adding)
-        self._judge(holder.login, adding.role, {adding.role, *mine})
+        self._judge(holder.login, adding, mine)
         for each in await self._delegated_by(connection, holder.id):
             if each.overlaps(adding.valid_from, adding.valid_to):
                 deputy = await accounts.find(connection, each.account)
                 theirs = await self._burden(connection, each.account, adding)
-                self._judge(deputy.login if deputy else "?", adding.role, {adding.role, *mine, *theirs})
+                self._judge(deputy.login if deputy else "?", adding, mine | theirs)
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -262,10 +262,13 @@ class Assignments:
             roles |= {each.role for each in theirs if each.overlaps(during.valid_from, during.valid_to)}
         return roles
 
-    def _judge(self, login: str, role: str, roles: set[str]) -> None:
-        broken = self.roles.conflicts(sorted(roles))
+    def _judge(self, login: str, adding: Assignment, beside: set[str]) -> None:
+        """What begins while the roles are held together is broken already: nobody looks again on its first day."""
+        # Somewhere the day that follows has begun.
+        until = None if adding.valid_to is None else adding.valid_to.date() + timedelta(days=1)
+        broken = self.roles.conflicts(sorted({adding.role, *beside}), until)
         if broken:
-            raise SeparationConflict(login=login, role=role, separations=", ".join(broken))
+            raise SeparationConflict(login=login, role=adding.role, separations=", ".join(broken))
 
     async def _delegated_by(self, connection: Connection, account: UUID) -> list[Assignment]:
         query = sa.select(*_COLUMNS).where(_t.c.delegator == account, _t.c.state.in_(["requested", "active"]))

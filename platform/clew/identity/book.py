@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 
+from clew.access.separations import broken
 from clew.identity.ports import AnyRole, RoleBook
 from clew.metadata.policies import Policies
 
@@ -21,14 +23,8 @@ class PolicyBook:
     def given_to(self, role: str) -> str:
         return self.policies.roles[role].kind
 
-    def conflicts(self, roles: Iterable[str]) -> tuple[str, ...]:
-        """A role that inherits from another counts as that one too."""
-        held = {each for role in roles if role in self.policies.roles for each in self.policies.roles[role].lineage}
-        return tuple(
-            each.name
-            for each in self.policies.separations.values()
-            if sum(bool(held & group) for group in each.groups) > 1
-        )
+    def conflicts(self, roles: Iterable[str], until: date | None = None) -> tuple[str, ...]:
+        return broken(self.policies, roles, until)
 
     def administrators(self) -> tuple[str, ...]:
         """Roles that administer accounts: what a first administrator is given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID
@@ -45,8 +46,8 @@ class RoleBook(Protocol):
         """Whom the role may be given to: person, service or external."""
         ...
 
-    def conflicts(self, roles: Iterable[str]) -> tuple[str, ...]:
-        """Static separations that one holder of all these roles would break."""
+    def conflicts(self, roles: Iterable[str], until: date | None = None) -> tuple[str, ...]:
+        """Separations that one holder of all these roles breaks, of those that have begun by the day `until`."""
         ...
 
 
@@ -59,5 +60,5 @@ class AnyRole:
     def given_to(self, role: str) -> str:
         return ""
 
-    def conflicts(self, roles: Iterable[str]) -> tuple[str, ...]:
+    def conflicts(self, roles: Iterable[str], until: date | None = None) -> tuple[str, ...]:
         return ()

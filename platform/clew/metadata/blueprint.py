@@ -407,6 +407,8 @@ class Blueprint:
     calendars: Mapping[str, WorkingCalendar] = field(default_factory=lambda: MappingProxyType({}))
     watches: Mapping[str, Watch] = field(default_factory=lambda: MappingProxyType({}))
     workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
+    sites_named: tuple[tuple[str, Place], ...] = ()
+    """Codes of sites that the project names (`active`), and where. Whether there are such sites, records say."""
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

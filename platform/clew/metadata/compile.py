@@ -45,6 +45,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         workflows=MappingProxyType(dict(sorted(linking.workflows.items()))),
         calendars=MappingProxyType(dict(sorted(linking.calendars.items()))),
         watches=MappingProxyType(dict(sorted(linking.watches.items()))),
+        sites_named=tuple(linking.sites_named),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ RECORD_ACTIONS = ("read", "create", "update", "void", "correct", "export", "audi
 """Actions on records that every entity has. A transition is asked as `do:<name>`."""
 
 DO = "do:"
+ASSIGN = "assign"
+"""Of a policy test: giving a role, which is about no record."""
 PROCESS_ACTIONS = ("start", "cancel", "oversee")
 """What is asked about a process, of the record it is about: beginning one; cancelling, suspending and resuming it;
 seeing its instances without a part in them."""
@@ -67,6 +70,9 @@ class EntityGrants:
     """Covered by `*`, not named."""
     owner: str = ""
     """For a line entity that is granted as its owner is: the owner."""
+    active: Clause | None = None
+    """Where it is in force, said of `never` or of the role: `actions` have it in their clauses already; what `never`
+    says of fields goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,8 @@ class Duty:
     """An action on an entity that counts as a duty about a subject record.
 
     `actions` are verbs or transition names; `about` is the way from the record to its subject, step by step, empty for
-    the record itself; `subject` is the entity it ends at.
+    the record itself; `subject` is the entity it ends at. `active`, over the record, is when the separation is in force
+    for this act; None is always.
     """
 
     name: str
@@ -116,11 +123,26 @@ class Duty:
     about: tuple[str, ...]
     subject: str
     place: Place
+    active: Checked | None = None
+
+    def covers(self, act: Act) -> bool:
+        return act.entity == self.entity and act.action in self.actions
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something done to a record: `action` is a verb or the name of a transition."""
+
+    entity: str
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """Of `groups` nobody holds roles of two; of `duties` nobody performs two, differently named, on one subject."""
+    """Of `groups` nobody holds roles of two; of `duties` nobody performs two, differently named, on one subject.
+
+    `begins` is its first day, None for always. The ledger has it under its name and under those it was `renamed_from`.
+    """
 
     name: str
     label: Bilingual
@@ -129,13 +151,16 @@ class Separation:
     groups: tuple[frozenset[str], ...] = ()
     duties: tuple[Duty, ...] = ()
     source: str = ""
+    begins: date | None = None
+    renamed_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyCase:
     """One expectation. `action` is one of RECORD_ACTIONS, `do:<transition>`, `process:<workflow>:<action>`, or
     `read_field` / `write_field` of `member`. `given` is the record as plain values; `own_site` and `own_family` place
-    it."""
+    it; `already` is what the person did before about the same subject. With `assign` it is about no record: the role
+    `member` is given to the person as well. `separation` is the one that must refuse."""
 
     place: Place
     entity: str
@@ -146,6 +171,8 @@ class PolicyCase:
     own_site: bool = True
     own_family: bool = True
     because: str = ""
+    already: tuple[Act, ...] = ()
+    separation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +199,14 @@ class Policies:
     """By entity; an entity without an entry belongs to no site and no family."""
 
     def in_force(self) -> Policies:
-        """The same with every role in force everywhere: what policy tests try, whatever day and site it is."""
+        """The same with every role and separation in force everywhere: what policy tests try, whatever day and site
+        it is."""
         roles = {
             name: replace(role, may=_as_written(role.may), never=_as_written(role.never))
             for name, role in self.roles.items()
         }
-        return replace(self, roles=MappingProxyType(roles))
+        separations = {name: replace(each, begins=None) for name, each in self.separations.items()}
+        return replace(self, roles=MappingProxyType(roles), separations=MappingProxyType(separations))
 
     def lineage(self, role: str) -> tuple[Role, ...]:
         """The role and all it inherits from; empty for a role that does not exist."""
@@ -191,7 +220,11 @@ def _as_written(grants: Mapping[str, EntityGrants]) -> Mapping[str, EntityGrants
 
     return MappingProxyType(
         {
-            name: replace(each, actions=MappingProxyType({key: plain(found) for key, found in each.actions.items()}))
+            name: replace(
+                each,
+                actions=MappingProxyType({key: plain(found) for key, found in each.actions.items()}),
+                active=None,
+            )
             for name, each in grants.items()
         }
     )

@@ -282,6 +282,21 @@ ACTIVE_NO_SITE = Rule(
     "Use only `from`, or give the entity `scope: site`.",
     "只写 `from`,或为该实体声明 `scope: site`。",
 )
+ACTIVE_ROLES = Rule(
+    "ACTIVE_ROLES",
+    "Roles belong to no site, so a separation of `roles` cannot be switched on by site.",
+    "角色不属于任何场所,`roles` 的分离无法按场所启用。",
+    "Use only `from`, or separate `duties`.",
+    "只写 `from`,或改为分离 `duties`。",
+)
+UNKNOWN_SITE = Rule(
+    "UNKNOWN_SITE",
+    "No site has the code `{name}`, so nothing is switched on there.",
+    "没有代码为 `{name}` 的场所,因此不会在那里启用。",
+    "Correct the code, or make the site before the day on which it begins.",
+    "请更正代码,或在生效日之前建立该场所。",
+    Severity.WARNING,
+)
 NOT_SAME_ROW = Rule(
     "NOT_SAME_ROW",
     "`while` may only use fields of the same row; `{read}` is not one.",
@@ -306,6 +321,14 @@ ROLE_SEPARATED = Rule(
     "角色 `{name}` 自身同时属于 `{separation}` 所分离的两组。",
     "Nobody could hold it. Inherit from fewer roles.",
     "任何人都无法持有它;请减少继承。",
+)
+UNKNOWN_SEPARATION = Rule("UNKNOWN_SEPARATION", "There is no separation `{name}`.", "没有职责分离 `{name}`。")
+CASE_KEY = Rule(
+    "CASE_KEY",
+    "`{key}` does not go with `{kind}` in a policy test.",
+    "策略测试中 `{key}` 不能与 `{kind}` 同用。",
+    "`already` goes with `try`; `given`, `site` and `family` are of a record, which `assign` has not.",
+    "`already` 只与 `try` 同用;`given`、`site`、`family` 说的是记录,`assign` 不涉及记录。",
 )
 SEPARATES_NOTHING = Rule(
     "SEPARATES_NOTHING",

@@ -14,17 +14,19 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.audit.trail import record_event
+from clew.expressions.rewrite import negated
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind
-from clew.metadata.policies import DO, Duty, Policies, Separation
+from clew.metadata.policies import DO, Act, Duty, Policies, Separation
 from clew.records.errors import SeparationOfDuties
+from clew.records.judge import Judge
 from clew.records.participants import Change, Quiet
 from clew.records.unit import Engine, Unit
 from clew.storage import system
 from clew.storage.dialects import any_of
-from clew.storage.engine import Connection
+from clew.storage.engine import Connection, Row
 from clew.storage.types import Id
 
 _t = system.duty
@@ -85,7 +87,8 @@ class Duties(Quiet):
                 continue
             actors, givers = _actors(unit, change), await _stood_in_for(unit)
             people = [*actors, *(each for each, _ in givers)]
-            await self._refuse(unit, separation, duty, action, subjects, people)
+            if await in_force(unit.judge, duty, change.entity, change.new):
+                await self._refuse(unit, separation, duty, action, subjects, people)
             bound = [each for each, role in givers if each not in actors and self._gives(role, change, action)]
             await _write_down(unit, change, separation, duty, action, subjects, list(dict.fromkeys((*actors, *bound))))
 
@@ -119,19 +122,10 @@ class Duties(Quiet):
         subjects: Sequence[UUID],
         people: Sequence[Identity],
     ) -> None:
-        row = await unit.connection.fetch_one(
-            EARLIER,
-            {
-                "subjects": list(subjects),
-                "of": separation.name,
-                "now": duty.name,
-                "accounts": sorted({each.account for each in people}),
-                "employees": sorted({each.employee for each in people if each.employee is not None}),
-            },
-        )
+        row = await earlier(unit.connection, separation, duty, subjects, people)
         if unit.trace is not None:
-            earlier = None if row is None else {"entity": row[1], "action": row[2], "at": row[3]}
-            unit.trace.fact("separation", separation.name, row is None, duty=duty.name, earlier=earlier)
+            before = None if row is None else {"entity": row[1], "action": row[2], "at": row[3]}
+            unit.trace.fact("separation", separation.name, row is None, duty=duty.name, earlier=before)
         if row is None:
             return
         blueprint = unit.engine.blueprint
@@ -144,16 +138,44 @@ class Duties(Quiet):
         )
 
 
-EARLIER = (
+async def in_force(judge: Judge, duty: Duty, entity: Entity, record: Mapping[str, Any]) -> bool:
+    """Whether the separation is switched on for this record. What cannot be decided is: it forbids."""
+    return duty.active is None or not await judge.holds(negated(duty.active), entity, record)
+
+
+async def earlier(
+    connection: Connection, separation: Separation, duty: Duty, subjects: Sequence[UUID], people: Sequence[Identity]
+) -> Row | None:
+    """The first act of these people about the subjects that excludes the duty: its duty, entity, action and moment."""
+    rows = await connection.fetch(
+        _EARLIER,
+        {
+            "subjects": list(subjects),
+            "of": [separation.name, *separation.renamed_from],
+            "now": duty.name,
+            "accounts": sorted({each.account for each in people}),
+            "employees": sorted({each.employee for each in people if each.employee is not None}),
+        },
+    )
+    return next((row for row in rows if _now_called(separation, row[0], Act(row[1], row[2])) != duty.name), None)
+
+
+def _now_called(separation: Separation, duty: str, act: Act) -> str:
+    """The duty that was performed, by its present name: one the separation no longer has is told by the act."""
+    if any(each.name == duty for each in separation.duties):
+        return duty
+    return next((each.name for each in separation.duties if each.covers(act)), duty)
+
+
+_EARLIER = (
     sa.select(*_COLUMNS)
     .where(
         any_of(_t.c.subject, "subjects"),
-        _t.c.separation == sa.bindparam("of"),
+        any_of(_t.c.separation, "of"),
         _t.c.duty != sa.bindparam("now"),
         sa.or_(any_of(_t.c.account, "accounts"), any_of(_t.c.employee, "employees")),
     )
     .order_by(_t.c.at, _t.c.id)
-    .limit(1)
 )
 
 
@@ -185,14 +207,19 @@ async def _not_yet(
         return []
     known = await unit.connection.fetch(
         _ABOUT,
-        {"record": change.id, "of": separation.name, "duty": duty.name, "subjects": list(subjects)},
+        {
+            "record": change.id,
+            "of": [separation.name, *separation.renamed_from],
+            "duty": duty.name,
+            "subjects": list(subjects),
+        },
     )
     return sorted(set(subjects) - {row[0] for row in known})
 
 
 _ABOUT = sa.select(_t.c.subject).where(
     any_of(_t.c.subject, "subjects"),
-    _t.c.separation == sa.bindparam("of"),
+    any_of(_t.c.separation, "of"),
     _t.c.duty == sa.bindparam("duty"),
     _t.c.record == sa.bindparam("record", type_=Id()),
 )

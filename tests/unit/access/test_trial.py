@@ -108,6 +108,56 @@ def test_a_fact_of_the_wrong_kind_is_a_finding() -> None:
     assert found.startswith("4: `given` cannot be used here")
 
 
+APART = """\
+role: opener
+label: {zh: 打开, en: Opener}
+may: {thing: {do: [reopen], create: always}}
+---
+separation: one_closes_another_opens
+label: {zh: 开闭分离, en: Apart}
+duties: {closer: [{of: thing, do: close}], opener: [{of: thing, do: reopen}]}
+---
+separation: two_hands
+label: {zh: 双人, en: Two hands}
+roles: [[opener], [closer]]
+active: {from: 2999-01-01}
+"""
+
+
+def test_what_was_done_before_is_asked_of_the_separations() -> None:
+    roles = f"{ROLES}---\n{APART}"
+
+    def found(*given: str) -> list[str]:
+        test = "policy_test: t\nas: {roles: [opener]}\ncases:\n" + "".join(f"  - {{{each}}}\n" for each in given)
+        sources = {"clew.yaml": PROJECT, "models/m.yaml": MODELS, "permissions/r.yaml": roles}
+        loaded = load_bundle({**sources, "permissions/t.yaml": test})
+        return [f"{each.place.line}: {each.code}: {each.message('en')}" for each in loaded.diagnostics]
+
+    passes = (
+        "try: thing.reopen, expect: allow",
+        "try: thing.reopen, already: thing.close, expect: deny, because: separation",
+        "try: thing.reopen, already: [thing.create, thing.close], expect: deny, separation: one_closes_another_opens",
+        "try: thing.reopen, already: [thing.create, thing.reopen], expect: allow",
+        # Nobody is asked about before, who may not do it anyway.
+        "try: thing.close, already: thing.reopen, expect: deny, because: no_grant",
+        # In force from a day to come: a policy test tries it as if it were.
+        "assign: closer, expect: deny, separation: two_hands",
+        "assign: reader, expect: allow",
+    )
+    assert found(*passes) == []
+    (wrong,) = found("try: thing.reopen, already: thing.close, expect: deny, separation: two_hands")
+    assert wrong.endswith(
+        "thing.reopen must be denied (a separation of duties forbids it: two_hands), but is denied"
+        " (a separation of duties forbids it: one_closes_another_opens)."
+    )
+    assert "4: CASE_KEY" in found("read: thing, already: thing.close, expect: deny")[0]
+    assert "4: CASE_KEY" in found("assign: reader, given: {a: true}, expect: allow")[0]
+    (unknown,) = found("try: thing.reopen, already: thing.closes, expect: deny")
+    assert unknown.startswith("4: UNKNOWN_TRANSITION")
+    (unknown,) = found("try: thing.reopen, already: thing.close, expect: deny, separation: two_hand")
+    assert unknown.startswith("4: UNKNOWN_SEPARATION")
+
+
 def test_words_stand_for_the_person_and_for_whom_they_act() -> None:
     roles = """\
 role: outside

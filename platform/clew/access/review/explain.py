@@ -3,7 +3,7 @@ condition, with the values that made it true or false. Pure: the facts are given
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -130,13 +130,3 @@ def lines_for(
 def roles_that_could(judgement: Judgement, entity: str, question: str) -> tuple[str, ...]:
     """Roles to which some line allows it at all."""
     return tuple(name for name in sorted(judgement.policies.roles) if judgement.verdict(name, entity, question).allows)
-
-
-def broken_separations(policies: Policies, roles: Sequence[str]) -> tuple[str, ...]:
-    """Static separations that one holder of all these roles, with all they inherit, breaks."""
-    held = {name for role in roles for name in (policies.roles[role].lineage if role in policies.roles else (role,))}
-    return tuple(
-        name
-        for name, separation in sorted(policies.separations.items())
-        if sum(1 for group in separation.groups if group & held) > 1
-    )

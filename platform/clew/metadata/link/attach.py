@@ -10,7 +10,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity, Field, FieldKind, RecordRule, Transition
-from clew.metadata.link.active import switched_on
+from clew.metadata.link.active import named_sites, switched_on
 from clew.metadata.link.constraints import acyclics, indexes, no_overlaps, uniques
 from clew.metadata.link.drafts import EntityDraft, FieldDraft
 from clew.metadata.link.expressions import TITLE, Expressions
@@ -212,6 +212,7 @@ def _rules(linking: Linking, expressions: Expressions, draft: EntityDraft) -> tu
             continue
         whole = f"!({spec.forbid})" if spec.forbid is not None else spec.require or ""
         if spec.active is not None:
+            named_sites(linking, spec.active, each.at_node("active"))
             switched = switched_on(linking, entity, spec.active, each.at("active"), each.path)
             whole = f"!({switched}) || ({whole})" if switched else whole
         if whole != text:

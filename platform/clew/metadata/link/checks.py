@@ -64,15 +64,16 @@ def check_renames(linking: Linking) -> None:
     claimed: dict[str, str] = {}
     for entity in linking.entities.values():
         draft = linking.drafts[entity.name]
-        _earlier(linking, entity.name, entity.renamed_from, linking.entities, claimed, draft.at("renamed_from"))
+        earlier_name(linking, entity.name, entity.renamed_from, linking.entities, claimed, draft.at("renamed_from"))
         fields: dict[str, str] = {}
         for name, field in draft.fields.items():
-            _earlier(linking, name, field.spec.renamed_from, entity.fields, fields, field.at("renamed_from"))
+            earlier_name(linking, name, field.spec.renamed_from, entity.fields, fields, field.at("renamed_from"))
 
 
-def _earlier(
+def earlier_name(
     linking: Linking, name: str, old: Iterable[str], used: Iterable[str], claimed: dict[str, str], place: Place
 ) -> None:
+    """Report an earlier name that is still `used`, or that another has `claimed` already."""
     for each in old:
         if each in used or claimed.setdefault(each, name) != name:
             linking.findings.add(rules.RENAMED_STILL_THERE, place, path="renamed_from", name=name, old=each)

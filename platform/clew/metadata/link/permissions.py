@@ -11,13 +11,12 @@ from types import MappingProxyType
 
 from clew.expressions.functions import SQL
 from clew.expressions.rewrite import both, through
-from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
-from clew.metadata.link.active import active_condition
+from clew.metadata.link.active import active_clause, named_sites
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.processes import process_grants, with_processes
 from clew.metadata.link.project import Linking
@@ -27,6 +26,7 @@ from clew.metadata.link.trials import link_tests
 from clew.metadata.naming import human
 from clew.metadata.policies import DO, RECORD_ACTIONS, Clause, Clauses, EntityGrants, Policies, Role
 from clew.metadata.source import AnyNode, ListNode, find, place_of
+from clew.metadata.spec.others import ActiveSpec
 from clew.metadata.spec.permissions import ALWAYS, ANYTHING, ActionsSpec, MaySpec, NeverSpec, RoleSpec
 from clew.metadata.spec.words import text_of
 
@@ -48,10 +48,11 @@ def link_permissions(linking: Linking, expressions: Expressions) -> Policies | N
     lineage = _lineages(linking, documents)
     linker = _RoleLinker(linking, expressions)
     roles = {name: linker.role(document, lineage[name], documents) for name, document in documents.items()}
+    separations = link_separations(linking, expressions, given["separation"], roles)
     return Policies(
         roles=MappingProxyType(roles),
-        separations=MappingProxyType(link_separations(linking, given["separation"], roles)),
-        tests=MappingProxyType(link_tests(linking, given["policy_test"], roles)),
+        separations=MappingProxyType(separations),
+        tests=MappingProxyType(link_tests(linking, given["policy_test"], roles, separations)),
         reach=MappingProxyType(reach),
     )
 
@@ -129,6 +130,7 @@ class _RoleLinker:
 
     def role(self, document: Document, lineage: tuple[str, ...], documents: Mapping[str, Document]) -> Role:
         spec = _spec(document)
+        self._named(spec.active, find(document.node, "active"), "active")
         family = [_spec(documents[each]) for each in lineage]
         return Role(
             name=document.name,
@@ -147,41 +149,44 @@ class _RoleLinker:
                     document, with_processes(self.linking, document.name, self._part(document, "may", spec.may))
                 )
             ),
-            never=MappingProxyType(self._switched(document, self._part(document, "never", spec.never))),
+            never=MappingProxyType(self._switched(document, self._part(document, "never", spec.never), forbids=True)),
         )
 
-    def _switched(self, document: Document, found: dict[str, EntityGrants]) -> dict[str, EntityGrants]:
+    def _switched(
+        self, document: Document, found: dict[str, EntityGrants], *, forbids: bool = False
+    ) -> dict[str, EntityGrants]:
         """With `active` before every clause, so that elsewhere and before its day the role says nothing."""
         active = _spec(document).active
         if active is None:
             return found
         node = find(document.node, "active")
+        return {name: self._active(each, active, node, "active", forbids=forbids) for name, each in found.items()}
+
+    def _active(
+        self, grants: EntityGrants, active: ActiveSpec, node: AnyNode, path: str, *, forbids: bool
+    ) -> EntityGrants:
+        entity = self.entities[grants.entity]
+        on = active_clause(self.linking, self.expressions, entity, active, node, path, forbids=forbids)
+        if on is None:
+            return grants
+        actions = {key: tuple(_when(on, each) for each in clauses) for key, clauses in grants.actions.items()}
+        whole = on if grants.active is None else _when(on, grants.active)
+        return replace(grants, actions=MappingProxyType(actions), active=replace(whole, written=None))
+
+    def _named(self, active: ActiveSpec | None, node: AnyNode, path: str) -> None:
+        """What is wrong with `active` itself, said once wherever it is written out."""
+        if active is None:
+            return
         if not active.sites and active.from_ is None:
-            self.linking.findings.add(rules.ACTIVE_EMPTY, node.place, path="active")
-            return found
-        switched = {}
-        for name, grants in found.items():
-            text = active_condition(self.entities, self.entities[name], active)
-            on = self.expressions.condition(text, node, name, "active") if text else None
-            switched[name] = (
-                grants
-                if on is None
-                else replace(
-                    grants,
-                    actions=MappingProxyType(
-                        {
-                            key: tuple(_when(on, text, each) for each in clauses)
-                            for key, clauses in grants.actions.items()
-                        }
-                    ),
-                )
-            )
-        return switched
+            self.linking.findings.add(rules.ACTIVE_EMPTY, node.place, path=path)
+        named_sites(self.linking, active, node)
 
     def _part(self, document: Document, part: str, given: Mapping[str, ActionsSpec]) -> dict[str, EntityGrants]:
         """`may` or `never`, with `*` written out and lines granted as their owners."""
         found: dict[str, EntityGrants] = {}
         for name, spec in given.items():
+            if isinstance(spec, NeverSpec):
+                self._named(spec.active, find(document.node, part, name, "active"), f"{part}.{name}.active")
             if name == ANYTHING:
                 continue
             place = place_of(document.node, part, name, key=True)
@@ -237,7 +242,7 @@ class _RoleLinker:
                 write = self._fields(spec.write, node, "write", entity, path, kept=True)
         elif isinstance(spec, NeverSpec):
             write = self._fields(spec.write, node, "write", entity, path)
-        return EntityGrants(
+        found = EntityGrants(
             entity=entity.name,
             place=place_of(document.node, part, key, key=True),
             actions=MappingProxyType(actions),
@@ -247,6 +252,9 @@ class _RoleLinker:
             write=MappingProxyType(write) if write is not None else None,
             wildcard=wildcard,
         )
+        if isinstance(spec, NeverSpec) and spec.active is not None:
+            return self._active(found, spec.active, find(node, "active"), f"{path}.active", forbids=True)
+        return found
 
     def _moves(self, spec: ActionsSpec, node: AnyNode, entity: Entity, path: str, wildcard: bool) -> dict[str, Clauses]:
         if spec.do is None:
@@ -341,7 +349,8 @@ class _RoleLinker:
             if name in _FOR_LINES or name in _WITH_OWNER
         }
         if forbids and hidden:
-            actions["read"] = (Clause(grants.hide[listing]),)
+            hidden_by = (_when(grants.active, Clause(grants.hide[listing])),) if grants.active else ()
+            actions["read"] = _lifted(hidden_by, line, owner) or (Clause(grants.hide[listing]),)
         elif listing in grants.mask and "read" in actions:
             actions["read"] = _product(actions["read"], _lifted(grants.mask[listing], line, owner))
         if not actions:
@@ -364,19 +373,23 @@ class _RoleLinker:
 
 def _lifted(clauses: Clauses, line: Entity, owner: Entity) -> Clauses:
     """What is said of the owner, asked of its line."""
-    return tuple(
-        replace(each, condition=through(each.condition, "owner", line.name, owner.name))
-        if each.condition is not None
-        else each
-        for each in clauses
-    )
+
+    def lifted(clause: Clause) -> Clause:
+        if clause.condition is None:
+            return clause
+        condition = through(clause.condition, "owner", line.name, owner.name)
+        return replace(clause, condition=condition, written=lifted(clause.written) if clause.written else None)
+
+    return tuple(lifted(each) for each in clauses)
 
 
-def _when(on: Checked, text: str, clause: Clause) -> Clause:
-    """The clause, where the role is switched on."""
+def _when(on: Clause, clause: Clause) -> Clause:
+    """The clause, where it is switched on."""
+    assert on.condition is not None
+    written = clause.written or clause
     if clause.condition is None:
-        return Clause(clause.place, on, text, clause)
-    return Clause(clause.place, both(on, clause.condition), f"{text} && ({clause.text})", clause)
+        return Clause(clause.place, on.condition, on.text, written)
+    return Clause(clause.place, both(on.condition, clause.condition), f"{on.text} && ({clause.text})", written)
 
 
 def _product(first: Clauses, second: Clauses) -> Clauses:

@@ -39,6 +39,8 @@ class Linking:
     calendars: dict[str, WorkingCalendar] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
+    sites_named: list[tuple[str, Place]] = field(default_factory=list)
+    """Codes of sites under `active`, and where they are written."""
 
     def label(self, name: str, given: Bilingual, fallback: Bilingual = NO_TEXT) -> Bilingual:
         """A label from the YAML; a language it lacks comes from i18n/, or else from the fallback."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from clew.kernel.diagnostics import Place
+from clew.kernel.scalars import parse_date
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.metadata.documents import Document
+from clew.metadata.link.active import active_clause, named_sites
+from clew.metadata.link.checks import earlier_name
+from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.project import Linking
 from clew.metadata.naming import human
 from clew.metadata.policies import Duty, Role, Separation
@@ -21,12 +26,16 @@ _WAYS = frozenset({FieldKind.REF, FieldKind.MANY, FieldKind.LINES})
 
 
 def link_separations(
-    linking: Linking, documents: Iterable[Document], roles: Mapping[str, Role]
+    linking: Linking, expressions: Expressions, documents: Iterable[Document], roles: Mapping[str, Role]
 ) -> dict[str, Separation]:
     """All separations by name; a role that is in two groups of one by itself is a finding."""
     found: dict[str, Separation] = {}
-    for document in documents:
-        separation = _separation(linking, document, roles)
+    claimed: dict[str, str] = {}
+    given = tuple(documents)
+    for document in given:
+        separation = _separation(linking, expressions, document, roles)
+        used = [each.name for each in given]
+        earlier_name(linking, document.name, separation.renamed_from, used, claimed, document.at("renamed_from"))
         earlier = found.setdefault(separation.name, separation)
         if earlier is not separation:
             linking.findings.add(
@@ -50,7 +59,9 @@ def link_separations(
     return dict(sorted(found.items()))
 
 
-def _separation(linking: Linking, document: Document, roles: Mapping[str, Role]) -> Separation:
+def _separation(
+    linking: Linking, expressions: Expressions, document: Document, roles: Mapping[str, Role]
+) -> Separation:
     spec = document.spec
     assert isinstance(spec, SeparationSpec)
     if len(spec.roles) < 2 and len(spec.duties) < 2:
@@ -82,8 +93,36 @@ def _separation(linking: Linking, document: Document, roles: Mapping[str, Role])
         )
     label = linking.label(f"separation.{document.name}", text_of(spec.label), Bilingual("", human(document.name)))
     return Separation(
-        document.name, label, document.place, text_of(spec.help), tuple(groups), tuple(duties), spec.source
+        document.name,
+        label,
+        document.place,
+        text_of(spec.help),
+        tuple(groups),
+        tuple(_switched(linking, expressions, document, spec, duties)),
+        spec.source,
+        parse_date(spec.active.from_) if spec.active is not None and spec.active.from_ is not None else None,
+        spec.renamed_from,
     )
+
+
+def _switched(
+    linking: Linking, expressions: Expressions, document: Document, spec: SeparationSpec, duties: Iterable[Duty]
+) -> Iterator[Duty]:
+    """The duties, each with the condition under which an act is refused. Roles are of no site, so that a separation of
+    roles begins on a day only."""
+    active, node = spec.active, find(document.node, "active")
+    if active is None:
+        yield from duties
+        return
+    if not active.sites and active.from_ is None:
+        linking.findings.add(rules.ACTIVE_EMPTY, node.place, path="active")
+    if active.sites and spec.roles:
+        linking.findings.add(rules.ACTIVE_ROLES, node.place, path="active.sites")
+    named_sites(linking, active, node)
+    for duty in duties:
+        entity = linking.entities[duty.entity]
+        clause = active_clause(linking, expressions, entity, active, node, "active", forbids=True)
+        yield replace(duty, active=clause.condition if clause is not None else None)
 
 
 def _duty(linking: Linking, name: str, spec: DutySpec, node: AnyNode) -> Duty | None:

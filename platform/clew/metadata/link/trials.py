@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +14,20 @@ from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
 from clew.metadata.link.processes import processes_about
 from clew.metadata.link.project import Linking
+from clew.metadata.link.separations import VERBS
 from clew.metadata.naming import human
-from clew.metadata.policies import DO, PROCESS_ACTIONS, RECORD_ACTIONS, PolicyCase, PolicyTest, Role, process_question
+from clew.metadata.policies import (
+    ASSIGN,
+    DO,
+    PROCESS_ACTIONS,
+    RECORD_ACTIONS,
+    Act,
+    PolicyCase,
+    PolicyTest,
+    Role,
+    Separation,
+    process_question,
+)
 from clew.metadata.source import AnyNode, ListNode, find, place_of
 from clew.metadata.spec.permissions import CaseSpec, PolicyTestSpec
 from clew.metadata.spec.words import text_of
@@ -22,8 +35,19 @@ from clew.metadata.spec.words import text_of
 READ_FIELD, WRITE_FIELD = "read_field", "write_field"
 
 
-def link_tests(linking: Linking, documents: Iterable[Document], roles: Mapping[str, Role]) -> dict[str, PolicyTest]:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What cases may refer to beside entities."""
+
+    roles: Mapping[str, Role]
+    separations: Mapping[str, Separation]
+
+
+def link_tests(
+    linking: Linking, documents: Iterable[Document], roles: Mapping[str, Role], separations: Mapping[str, Separation]
+) -> dict[str, PolicyTest]:
     """All policy tests by name."""
+    names = _Names(roles, separations)
     found: dict[str, PolicyTest] = {}
     for document in documents:
         spec = document.spec
@@ -36,7 +60,7 @@ def link_tests(linking: Linking, documents: Iterable[Document], roles: Mapping[s
         cases = [
             case
             for at, each in enumerate(spec.cases)
-            if (case := _case(linking, each, find(document.node, "cases", at), f"cases.{at}")) is not None
+            if (case := _case(linking, names, each, find(document.node, "cases", at), f"cases.{at}")) is not None
         ]
         test = PolicyTest(
             document.name,
@@ -60,13 +84,27 @@ def link_tests(linking: Linking, documents: Iterable[Document], roles: Mapping[s
     return dict(sorted(found.items()))
 
 
-def _case(linking: Linking, spec: CaseSpec, node: AnyNode, path: str) -> PolicyCase | None:
-    asked = [(key, text) for key, text in (("try", spec.try_), ("read", spec.read), ("write", spec.write)) if text]
+def _case(linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: str) -> PolicyCase | None:
+    given = {"try": spec.try_, "read": spec.read, "write": spec.write, "assign": spec.assign}
+    asked = [(key, text) for key, text in given.items() if text]
     if len(asked) != 1:
-        linking.findings.add(rules.MISSING_KEY, node.place, path=path, key="try / read / write")
+        linking.findings.add(rules.MISSING_KEY, node.place, path=path, key=" / ".join(given))
         return None
     key, text = asked[0]
     place = place_of(node, key)
+    for other in ("given", "already", "site", "family"):
+        known = find(node, other)
+        if known is not node and (key == "assign" or (other == "already" and key != "try")):
+            linking.findings.add(rules.CASE_KEY, known.place, path=f"{path}.{other}", key=other, kind=key)
+    if spec.separation is not None and spec.separation not in names.separations:
+        linking.unknown(
+            rules.UNKNOWN_SEPARATION, place_of(node, "separation"), spec.separation, names.separations, path
+        )
+    if key == "assign":
+        if text not in names.roles:
+            linking.unknown(rules.UNKNOWN_ROLE, place, text, names.roles, f"{path}.{key}")
+            return None
+        return PolicyCase(node.place, "", ASSIGN, spec.expect, text, because=_because(spec), separation=_by(spec))
     name, _, rest = text.partition(".")
     if not linking.known_entity(name, place, f"{path}.{key}") or name not in linking.entities:
         return None
@@ -84,8 +122,33 @@ def _case(linking: Linking, spec: CaseSpec, node: AnyNode, path: str) -> PolicyC
         given=MappingProxyType(dict(spec.given)),
         own_site=spec.site == "own",
         own_family=spec.family == "own",
-        because=spec.because or "",
+        because=_because(spec),
+        already=tuple(_already(linking, spec, node, path)),
+        separation=_by(spec),
     )
+
+
+def _because(spec: CaseSpec) -> str:
+    return spec.because or ("separation" if spec.separation else "")
+
+
+def _by(spec: CaseSpec) -> str:
+    return spec.separation or ""
+
+
+def _already(linking: Linking, spec: CaseSpec, node: AnyNode, path: str) -> Iterator[Act]:
+    """What was done before: acts that separations can be about."""
+    for index, text in enumerate(spec.already):
+        listed = isinstance(find(node, "already"), ListNode)
+        place = place_of(node, "already", index) if listed else place_of(node, "already")
+        name, _, action = text.partition(".")
+        if not linking.known_entity(name, place, f"{path}.already") or name not in linking.entities:
+            continue
+        known = (*VERBS, *linking.entities[name].transitions)
+        if action in known:
+            yield Act(name, action)
+        else:
+            linking.unknown(rules.UNKNOWN_TRANSITION, place, action, known, f"{path}.already", entity=name)
 
 
 def _action(linking: Linking, entity: Entity, key: str, rest: str, place: Place, path: str) -> str | None:

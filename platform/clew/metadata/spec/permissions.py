@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from clew.metadata.spec.entity import Meaning
 from clew.metadata.spec.others import ActiveSpec
-from clew.metadata.spec.words import NAME_PATTERN, Label, Name, OneOrMany, Path, Spec, Text, doc
+from clew.metadata.spec.words import NAME_PATTERN, Label, Name, OneOrMany, OneOrManyText, Path, Spec, Text, doc
 
 ALWAYS = "always"
 ANYTHING = "*"
@@ -106,6 +106,7 @@ class NeverSpec(ActionsSpec):
         "Fields that stay hidden whatever other roles show.", "无论其他角色如何均隐藏的字段。", default=()
     )
     write: OneOrMany = doc("Fields that may never be written.", "永不可填写的字段。", default=())
+    active: ActiveSpec | None = doc("Where and since when this is forbidden.", "禁止生效的场所与日期。", default=None)
 
 
 class RoleSpec(Spec):
@@ -158,6 +159,8 @@ class SeparationSpec(Spec):
         default={},
     )
     source: Text = doc("The clause that demands it.", "依据条款。", default="")
+    active: ActiveSpec | None = doc("Where and since when it is in force.", "生效的场所与日期。", default=None)
+    renamed_from: OneOrMany = doc("Earlier name whose ledger it keeps.", "沿用旧名称的职责台账。", default=())
 
 
 class AsSpec(Spec):
@@ -172,7 +175,7 @@ class AsSpec(Spec):
     )
 
 
-Reason = Literal["no_grant", "condition", "never", "site", "family", "hidden", "masked"]
+Reason = Literal["no_grant", "condition", "never", "site", "family", "hidden", "masked", "separation"]
 
 
 class CaseSpec(Spec):
@@ -184,7 +187,13 @@ class CaseSpec(Spec):
     )
     read: Text | None = doc("What is read: entity or entity.field.", "读取:实体 或 实体.字段。", default=None)
     write: Text | None = doc("The field that is written: entity.field.", "填写的字段:实体.字段。", default=None)
+    assign: Name | None = doc("The role that is given to the person as well.", "再授予该人员的角色。", default=None)
     given: dict[str, Any] = doc("The record, as far as conditions ask for it.", "条件所需的记录内容。", default={})
+    already: OneOrManyText = doc(
+        "What the person has done about the same subject: entity.action or entity.transition.",
+        "该人员已就同一对象做过的事:实体.操作 或 实体.状态迁移。",
+        default=(),
+    )
     site: Literal["own", "other"] = doc(
         "Whether the record is of the person's site.", "记录是否属于本人工厂。", default="own"
     )
@@ -193,6 +202,7 @@ class CaseSpec(Spec):
     )
     expect: Literal["allow", "deny", "shown", "masked", "hidden"] = doc("What must come out.", "应有的结果。")
     because: Reason | None = doc("Why it is refused.", "拒绝的原因。", default=None)
+    separation: Name | None = doc("The separation that refuses it.", "作出拒绝的职责分离。", default=None)
 
 
 class PolicyTestSpec(Spec):

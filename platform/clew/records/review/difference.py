@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from clew.access.decision import Decision, Grant
 from clew.access.judgement import Judgement
 from clew.access.review.effective import Granted, Shift, process_shifts, shifts
-from clew.access.review.explain import broken_separations
 from clew.access.review.matrix import action_words, field_words
 from clew.access.review.processes import process_of
+from clew.access.separations import broken
 from clew.access.unite import Unite, held_by
 from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
@@ -121,11 +121,11 @@ class Comparison:
                 continue
             was, becomes = self._seen(known, self.before), self._seen(known, self.after)
             changes += [each async for each in self._changes(known, was, becomes)]
-            broken = set(broken_separations(self.before.policies, was.roles))
+            already = set(broken(self.before.policies, was.roles))
             conflicts += [
                 Conflict(known.account.login, known.account.name, each, becomes.roles)
-                for each in broken_separations(self.after.policies, becomes.roles)
-                if each not in broken
+                for each in broken(self.after.policies, becomes.roles)
+                if each not in already
             ]
         one, other = self.before.policies.roles, self.after.policies.roles
         gone, new = tuple(sorted(set(one) - set(other))), tuple(sorted(set(other) - set(one)))

@@ -224,7 +224,7 @@ class Standings:
         if question.process is not None:
             found += await self._process(question.process, record)
         if not question.field:
-            excluding = excluded(self.desk, self.connection, known, question, record)
+            excluding = excluded(self.desk, self.connection, judge, known, question, record)
             found += [Reason("duty", each) async for each in excluding]
         return allowed and not found, found
 

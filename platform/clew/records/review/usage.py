@@ -6,14 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.access.review.explain import broken_separations
 from clew.access.review.matrix import action_words
 from clew.access.review.processes import asked_of, process_of
+from clew.access.separations import broken
 from clew.audit.leaf import told
 from clew.kernel.text import Bilingual
 from clew.metadata.policies import DO
@@ -88,7 +88,7 @@ async def unused(
     return found
 
 
-def breaches(desk: ReviewDesk, people: Sequence[Known]) -> list[Breach]:
+def breaches(desk: ReviewDesk, people: Sequence[Known], today: date) -> list[Breach]:
     """Static separations broken by what people hold now, delegations and those they stand in for included."""
     by_id = {each.account.id: each for each in people}
     found = []
@@ -98,7 +98,7 @@ def breaches(desk: ReviewDesk, people: Sequence[Known]) -> list[Breach]:
         givers = {each.delegator for each in known.holdings if each.kind == "delegation" and each.force == "in force"}
         stands = [by_id[each] for each in givers if each in by_id]
         roles = tuple(dict.fromkeys((*known.roles, *(role for each in stands for role in each.roles))))
-        for name in broken_separations(desk.policies, roles):
+        for name in broken(desk.policies, roles, today):
             label = desk.policies.separations[name].label
             mine = tuple(role for role in roles if _concerns(desk, name, role))
             logins = tuple(sorted(each.account.login for each in stands))
