@@ -89,9 +89,7 @@ class Node:
     async def insert(self, connection: Connection, values: dict[str, Any], at: datetime) -> None:
         row = {"row_version": 1, "created_at": at, "updated_at": at} | values
         await connection.execute(sa.insert(self.tables.current("lot")).values(**row))
-        await connection.execute(
-            sa.insert(self.tables.history("lot")).values(**row, tx_from=at, tx_to=FAR_FUTURE)
-        )
+        await connection.execute(sa.insert(self.tables.history("lot")).values(**row, tx_from=at, tx_to=FAR_FUTURE))
 
     async def update(self, lot: UUID, changes: dict[str, Any]) -> None:
         async with self.database.write() as connection:

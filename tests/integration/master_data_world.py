@@ -153,9 +153,7 @@ class Installed:
             signs = Signs()
             tables = Tables(self.blueprint, release.catalog, handle.dialect)
             files = await uploaded(handle)
-            commands = Commands(
-                handle, self.blueprint, tables, release=release.digest, signer=signs, blobs=files
-            )
+            commands = Commands(handle, self.blueprint, tables, release=release.digest, signer=signs, blobs=files)
             call = Call(Context(PERSON, "req-1", channel="test"), permit_all(self.blueprint), reason="试验")
             group = Group(commands, call, signs)
             await self._furnish(group)

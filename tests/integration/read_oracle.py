@@ -192,7 +192,7 @@ def _op(value: Any, op: str, given: Any) -> bool:
 
 
 def _order_key(oracle: Oracle, term: dict[str, Any]) -> Any:
-    (key, _), = term.items()
+    ((key, _),) = term.items()
     if key != "supplier":
         return lambda lot: oracle.value("lot", lot, _FIELDS[key])
 

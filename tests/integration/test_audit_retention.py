@@ -176,8 +176,6 @@ def test_years_of_leap_days() -> None:
         assert years_later(limit + timedelta(days=1), 15) > day
 
 
-
-
 async def test_what_decisions_keep_of_erased_values_is_told(database: TestDatabase) -> None:
     """A guard that reads a personal field leaves it among the inputs of the decision; one that does not, does not."""
     model = PROJECT["models/patient.yaml"].replace("unique: [[code], [name]]\n", "unique: [[code]]\n")

@@ -14,9 +14,7 @@ from clew.testing.databases import TestDatabase
 SIZE = data.Size(items=200, lots=1000)
 
 
-def test_the_limit_and_the_platform_answer_alike(
-    new_database: Callable[[str], TestDatabase], tmp_path: Path
-) -> None:
+def test_the_limit_and_the_platform_answer_alike(new_database: Callable[[str], TestDatabase], tmp_path: Path) -> None:
     url = new_database("postgresql").url
     asyncio.run(run.prepare(url, SIZE))
     known = run.servers()

@@ -62,9 +62,7 @@ def _project(draw: st.DrawFn) -> Blueprint:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_destructive_refused(
-    dialect: DialectName, new_database: Callable[[str], TestDatabase], tier: Tier
-) -> None:
+def test_destructive_refused(dialect: DialectName, new_database: Callable[[str], TestDatabase], tier: Tier) -> None:
     @settings(max_examples=tier.count(15, 400))
     @given(_project(), _project(), st.randoms(use_true_random=False))
     def holds(old: Blueprint, new: Blueprint, random: Any) -> None:

@@ -76,9 +76,7 @@ async def test_stale_plans_are_refused(database: TestDatabase) -> None:
     assert again.number == 2, "applying what is applied already changes nothing"
 
 
-async def test_a_plan_is_for_one_database(
-    database: TestDatabase, new_database: Callable[[str], TestDatabase]
-) -> None:
+async def test_a_plan_is_for_one_database(database: TestDatabase, new_database: Callable[[str], TestDatabase]) -> None:
     one, two = lots(field("a")), lots(field("a"), field("b"))
     shelf = Shelf(one, two)
     db, other = await start(database, one), await start(new_database(database.dialect), one)

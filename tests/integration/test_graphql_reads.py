@@ -102,11 +102,11 @@ async def test_aggregates_kpi_export(api: Api) -> None:
 
 HIDDEN = [
     "{ lots { nodes { %s } } }",
-    "{ lots(where: {%s: {eq: \"A1\"}}) { totalCount } }",
+    '{ lots(where: {%s: {eq: "A1"}}) { totalCount } }',
     "{ lots(orderBy: [{%s: ASC}]) { totalCount } }",
     "{ lots { groups(by: [%s]) { count } } }",
     "{ lots { aggregate { min { %s } } } }",
-    "{ nonconformances(where: {lots: {some: {%s: {eq: \"A1\"}}}}) { totalCount } }",
+    '{ nonconformances(where: {lots: {some: {%s: {eq: "A1"}}}}) { totalCount } }',
 ]
 
 
@@ -357,7 +357,7 @@ async def test_bad_values_are_coded_errors(api: Api, type_: str, field: str, val
 
 PAYLOADS = st.one_of(
     st.sampled_from(
-        ["'; DROP TABLE lot; --", '" OR 1=1', "a\") || (SELECT 1)", "%s", ":x", "$1", "\\'", "/*", "x\u2019", "?"]
+        ["'; DROP TABLE lot; --", '" OR 1=1', 'a") || (SELECT 1)', "%s", ":x", "$1", "\\'", "/*", "x\u2019", "?"]
     ),
     st.text(max_size=20),
 )

@@ -144,9 +144,7 @@ def test_signature_components(new_database: Callable[[str], TestDatabase], diale
         model = Model()
         for step in steps:
             session = None if step.session is None else f"{step.session}-{number}"
-            again = Step(
-                step.who, step.components, session, step.address, step.idle, step.maker, step.several
-            )
+            again = Step(step.who, step.components, session, step.address, step.idle, step.maker, step.several)
             expected = model.expects(again)
             before = len(await desk.signatures())
             assert await attempt(desk, again, own.id) == expected, again

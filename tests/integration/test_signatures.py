@@ -171,9 +171,7 @@ async def test_signature_binds_content_and_cannot_be_transplanted(desk: Office) 
     await _tamper(desk, moved)
     [problems] = await desk.problems()
     assert "record_id is not what was signed" in problems
-    rewritten = (
-        f"UPDATE clew_signature SET signed_bytes = replace(signed_bytes, '{quoted[first]}', '{quoted[second]}')"
-    )
+    rewritten = f"UPDATE clew_signature SET signed_bytes = replace(signed_bytes, '{quoted[first]}', '{quoted[second]}')"
     await _tamper(desk, rewritten)
     [problems] = await desk.problems()
     assert "the signed bytes do not have the digest stored with them" in problems
@@ -328,7 +326,10 @@ async def test_signing_through_graphql(desk: Office) -> None:
     lot = str(await desk.lot(supplier_lot=None))
     shown = (await screen.ask(LOOK, id=lot))["data"]["lot"]
     assert shown["signatures"] == {
-        "totalCount": 0, "edges": [], "pageInfo": {"hasNextPage": False, "endCursor": None}, "nodes": []
+        "totalCount": 0,
+        "edges": [],
+        "pageInfo": {"hasNextPage": False, "endCursor": None},
+        "nodes": [],
     }
     seen = {"digest": shown["signable"]["digest"], "meaning": "release"}
     secret = {"login": "wang", "password": "open sesame"}
@@ -396,9 +397,7 @@ async def test_an_export_shows_the_signatures_of_its_records(desk: Office, tmp_p
     await desk.release(signed)
     await desk.release(changed)
     await made.commands.update(made.call, "lot", changed, 2, {"exp_on": "2031-01-01"})
-    source = Source(
-        made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock(), "1"
-    )
+    source = Source(made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock(), "1")
     file = tmp_path / f"lots.{format_}"
     await export_file(source, "lot", file, format_)
     if format_ == "csv":

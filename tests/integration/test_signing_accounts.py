@@ -182,7 +182,7 @@ async def test_a_person_signs_with_login_and_password(house: House) -> None:
     assert shown["data"]["lot"]["signatures"]["nodes"] == [
         {"printedName": "zhang 先生", "role": "releaser", "components": ["password"], "verified": True}
     ]
-    decided = await signer.ask("query($id: ID!) { decisionsOf(entity: \"lot\", id: $id) { outcome code } }", id=third)
+    decided = await signer.ask('query($id: ID!) { decisionsOf(entity: "lot", id: $id) { outcome code } }', id=third)
     assert decided["data"]["decisionsOf"] == [{"outcome": "refused", "code": "SIGNATURE_COMPONENTS"}]
 
 
@@ -247,6 +247,6 @@ async def test_the_signatures_of_a_served_project_hold(house: House) -> None:
         [signature] = await signatures.of_record(connection, "lot", UUID(lot))
     assert signature.address == "127.0.0.1"
     assert signature.session is not None
-    replay = "query($id: ID!) { decisionsOf(entity: \"lot\", id: $id) { replay { faithful now { outcome } } } }"
+    replay = 'query($id: ID!) { decisionsOf(entity: "lot", id: $id) { replay { faithful now { outcome } } } }'
     found = await signer.ask(replay, id=lot)
     assert found["data"]["decisionsOf"] == [{"replay": {"faithful": True, "now": {"outcome": "refused"}}}]

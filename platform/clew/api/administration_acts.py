@@ -304,9 +304,7 @@ async def _end(desk: Desk, connection: Connection, at: datetime, args: Mapping[s
     return await desk.assignments.one(connection, args["id"])
 
 
-async def _review(
-    desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context
-) -> Assignment:
+async def _review(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
     verdict: emergency.Verdict = "justified" if args["justified"] else "not_justified"
     await emergency.review(desk.assignments, connection, by, args["id"], at, verdict, args.get("note") or "")
     return await desk.assignments.one(connection, args["id"])

@@ -102,9 +102,7 @@ class _Door:
 class Conversation(BaseGraphQLTransportWSHandler[dict[str, Any], None]):
     """One accepted socket. `handle` returns when it is over and nothing of it runs any more."""
 
-    def __init__(
-        self, wire: Wire, answers: Answers, welcome: Welcome, *, init_timeout: float, operations: int
-    ) -> None:
+    def __init__(self, wire: Wire, answers: Answers, welcome: Welcome, *, init_timeout: float, operations: int) -> None:
         nothing: Any = None
         super().__init__(
             view=cast(Any, _Door(welcome)),

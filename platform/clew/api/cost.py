@@ -163,9 +163,7 @@ class Meter:
         fixed = own.cost + 1 + within
         if name in _PAGED:
             return Weight(0, fixed, inner.fields + 1, inner.aliases + own.aliases, inner.depth + 1, inner.priced)
-        return Weight(
-            fixed, 0, inner.fields + 1, inner.aliases + own.aliases, inner.depth + 1, inner.priced or priced
-        )
+        return Weight(fixed, 0, inner.fields + 1, inner.aliases + own.aliases, inner.depth + 1, inner.priced or priced)
 
     def _page(self, node: FieldNode) -> tuple[int, bool]:
         """The page size a field asks for, and whether a variable said so."""
@@ -194,4 +192,3 @@ def _bounded(size: Any, most: int) -> int:
         return min(max(int(size), 0), most) if len(str(size)) < 12 else most
     except (TypeError, ValueError):
         return most
-

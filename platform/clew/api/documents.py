@@ -89,4 +89,3 @@ def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode
         if each.name is not None and each.name.value == name:
             return each
     raise NoOperation(what=f"there is none named {name[:60]}")
-

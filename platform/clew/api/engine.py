@@ -237,9 +237,7 @@ class GraphQLEngine:
             operation.reads.clear()
         operation.reads[key] = prepared
 
-    def _with_discovery(
-        self, operation: Operation, shape: Shape, variables: Mapping[str, Any], text: str
-    ) -> Answer:
+    def _with_discovery(self, operation: Operation, shape: Shape, variables: Mapping[str, Any], text: str) -> Answer:
         """Introspection is answered by graphql-core on the complete view and put beside what the database said."""
         planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
         chosen = planner.collect(operation.root, [operation.node.selection_set])
@@ -351,4 +349,3 @@ def _keep(cache: OrderedDict[Any, Any], key: Any, value: Any, size: int) -> None
     cache[key] = value
     if len(cache) > size:
         cache.popitem(last=False)
-

@@ -57,9 +57,7 @@ class GraphQL(Protocol):
         """Answer a query or mutation. `queries_only` refuses mutations (GET)."""
         ...
 
-    def stream(
-        self, question: Question, caller: Caller, *, queries_only: bool = False
-    ) -> AsyncGenerator[Answer, None]:
+    def stream(self, question: Question, caller: Caller, *, queries_only: bool = False) -> AsyncGenerator[Answer, None]:
         """Answers of any operation: one of a query or mutation, one per event of a subscription.
 
         `queries_only` refuses mutations (GET).

@@ -130,8 +130,11 @@ class Mutations:
         fields = self._fields(build)
         if not fields and not build.extends("Mutation"):
             return
-        yield "Mutation", lambda: GraphQLObjectType(
-            "Mutation", lambda: {**{name: make() for name, make in fields.items()}, **build.further("Mutation")}
+        yield (
+            "Mutation",
+            lambda: GraphQLObjectType(
+                "Mutation", lambda: {**{name: make() for name, make in fields.items()}, **build.further("Mutation")}
+            ),
         )
         yield "RuleWarning", lambda: _rule_warning(build)
         yield "BulkRow", lambda: _bulk_row(build)

@@ -243,5 +243,3 @@ def plan_record_selection(planner: Planner, selected: Selected, entity: str) -> 
     """The plan that reads one record (slot `read.id`) with what a payload's field selects of it."""
     items = planner.items(selected, planner.build.type(entity_type(entity)))
     return p.Plan((p.RecordRoot("r", entity, (("id", p.Slot(READ_ID)),), items),))
-
-

@@ -64,7 +64,7 @@ def orders(planner: Planner, entity: str, tree: Tree, where: str) -> tuple[Order
 def _order(
     planner: Planner, type_: Any, entity: str, tree: Mapping[str, Tree], path: tuple[str, ...], where: str
 ) -> Order:
-    (key, value), = tree.items()
+    ((key, value),) = tree.items()
     known = type_.fields[key]
     member = spec_of(known)
     where = f"{where}.{key}"

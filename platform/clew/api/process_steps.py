@@ -32,9 +32,7 @@ def told(build: Build) -> Iterable[Workflow]:
 
 def steps_told(build: Build, workflow: Workflow) -> Iterable[tuple[Flow, Step]]:
     """Its steps that people do, about records the caller may see."""
-    return (
-        (flow, step) for flow, step in workflow.walk() if step.kind.human and build.sees_entity(flow.entity)
-    )
+    return ((flow, step) for flow, step in workflow.walk() if step.kind.human and build.sees_entity(flow.entity))
 
 
 def step_name(workflow: Workflow, step: Step) -> str:
@@ -82,9 +80,7 @@ def _input_name(workflow: Workflow, step: Step) -> str:
 
 
 def _outcomes(build: Build, workflow: Workflow, step: Step) -> Factory:
-    values = {
-        name: GraphQLEnumValue(name, description=build.text(each.label)) for name, each in step.outcomes.items()
-    }
+    values = {name: GraphQLEnumValue(name, description=build.text(each.label)) for name, each in step.outcomes.items()}
     return lambda: GraphQLEnumType(_outcomes_name(workflow, step), values)
 
 

@@ -58,9 +58,7 @@ class OneOfSpec:
 
 def branches(planner: Planner, selected: Selected, entities: Iterable[str]) -> tuple[p.Branch, ...]:
     """What is selected on each concrete type of a union or interface."""
-    return tuple(
-        p.Branch(name, planner.items(selected, planner.build.type(entity_type(name)))) for name in entities
-    )
+    return tuple(p.Branch(name, planner.items(selected, planner.build.type(entity_type(name)))) for name in entities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +178,7 @@ def _union_name(entity: Entity, field: str) -> str:
 def _union(build: Build, entity: Entity, field: str) -> Any:
     def make() -> GraphQLUnionType:
         names = build.targets(entity.fields[field])
-        return GraphQLUnionType(
-            _union_name(entity, field), lambda: [build.type(entity_type(name)) for name in names]
-        )
+        return GraphQLUnionType(_union_name(entity, field), lambda: [build.type(entity_type(name)) for name in names])
 
     return make
 

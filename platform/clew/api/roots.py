@@ -81,9 +81,7 @@ def _fields(build: Build) -> dict[str, GraphQLField]:
         found[naming.list_query(entity.plural)] = build.field(
             connection, ListSpec(entity.name), description, list_arguments(build, entity, root=True)
         )
-    found["node"] = build.field(
-        build.type("Node"), NodeSpec(tuple(names)), None, {"id": identity, "asOf": moment}
-    )
+    found["node"] = build.field(build.type("Node"), NodeSpec(tuple(names)), None, {"id": identity, "asOf": moment})
     return found
 
 

@@ -122,7 +122,7 @@ def _scalar(name: str, description: str, parse: Parse) -> Scalar:
     return Scalar(GraphQLScalarType(name, parse_value=value, parse_literal=literal, description=description), parse)
 
 
-DECIMAL = _scalar("Decimal", "An exact decimal number as a text of fixed scale: `\"12.5000\"`.", _decimal)
+DECIMAL = _scalar("Decimal", 'An exact decimal number as a text of fixed scale: `"12.5000"`.', _decimal)
 DATE = _scalar("Date", "A calendar date: `2026-11-22`.", _parsed(parse_date, "must be a date such as 2026-11-22"))
 DATE_TIME = _scalar(
     "DateTime",

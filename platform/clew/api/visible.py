@@ -53,4 +53,3 @@ class _Pruner(Visitor):
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> Any:
         name = self._conditions.get(node.name.value)
         return REMOVE if marked(node) and name is not None and self._schema.get_type(name) is None else None
-

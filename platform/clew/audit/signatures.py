@@ -81,9 +81,9 @@ _IN_BYTES = (
 """Columns that the signed bytes repeat."""
 
 
-def make_signature(known: Mapping[str, Any], more: Mapping[str, Any], circumstances: Circumstances) -> tuple[
-    Signature, Leaf
-]:
+def make_signature(
+    known: Mapping[str, Any], more: Mapping[str, Any], circumstances: Circumstances
+) -> tuple[Signature, Leaf]:
     """The signature over what is `known` (the columns in the bytes) and `more` (content, definition, what was shown),
     with the leaf that commits to it."""
     said = {name: known[name] for name in _IN_BYTES}
@@ -221,9 +221,7 @@ async def _against_leaf(connection: Connection, signature: Signature) -> list[st
     if verify_leaf(header, entries, digest):
         return ["its leaf in the trail has been changed"]
     told = {name: entry.get("n") for name, entry in json.loads(entries).items()}
-    expected = {
-        "signature": str(signature.signature_id), "digest": signature.digest, "version": signature.row_version
-    }
+    expected = {"signature": str(signature.signature_id), "digest": signature.digest, "version": signature.row_version}
     if told != expected or record_id != signature.record_id or actor != signature.account:
         return ["its leaf in the trail tells of another signature"]
     return []

@@ -44,9 +44,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help=t("The audit trail: verify, seal, export.", "审计轨迹:核验、封存、导出。"), no_args_is_help=True
     )
-    group.command(
-        "verify", help=t("Prove the trail whole, or name what is not.", "核验审计轨迹,指出异常之处。")
-    )(verify)
+    group.command("verify", help=t("Prove the trail whole, or name what is not.", "核验审计轨迹,指出异常之处。"))(
+        verify
+    )
     group.command(
         "consistency", help=t("Whether one checkpoint continues another.", "核对后一检查点是否延续前一检查点。")
     )(consistency)
@@ -69,9 +69,7 @@ def verify(
         Path | None,
         typer.Option("--outside", help=t("Folder of checkpoints kept elsewhere.", "库外检查点目录。")),
     ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", help=t("The public key you trust.", "所信任的公钥。"))
-    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help=t("The public key you trust.", "所信任的公钥。"))] = None,
     records: Annotated[
         bool, typer.Option("--records/--no-records", help=t("Also compare records.", "同时核对业务记录。"))
     ] = True,
@@ -352,9 +350,7 @@ def show(
 def rotate(
     new: Annotated[Path, typer.Option("--new", help=t("File of the new key.", "新密钥文件。"))],
     reason: Annotated[str, typer.Option("--reason", help=t("Why.", "原因。"))],
-    old: Annotated[
-        Path | None, typer.Option("--old", help=t("File of the key in force.", "现行密钥文件。"))
-    ] = None,
+    old: Annotated[Path | None, typer.Option("--old", help=t("File of the key in force.", "现行密钥文件。"))] = None,
     lost: Annotated[
         bool, typer.Option("--lost", help=t("It is lost: nobody endorses the new one.", "旧密钥已遗失,新密钥无背书。"))
     ] = False,
@@ -373,9 +369,7 @@ def rotate(
     fresh = read_key(new.read_text(encoding="utf-8"))
     before = read_key(old.read_text(encoding="utf-8")) if old is not None else None
     named = asyncio.run(_rotate(given, fresh, before, reason))
-    given.terminal.say(
-        f"From now on the log is signed with {named}", f"自此日志由此密钥签署:{named}"
-    )
+    given.terminal.say(f"From now on the log is signed with {named}", f"自此日志由此密钥签署:{named}")
     given.terminal.emit(ok=True, key=named)
 
 

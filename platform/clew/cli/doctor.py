@@ -19,6 +19,7 @@ from clew.kernel.text import Bilingual
 SQLITE_NEEDED = (3, 38, 0)
 FREE_BYTES = 500 * 1024 * 1024
 
+
 def register(app: typer.Typer) -> None:
     app.command("doctor", help=t("Say what is wrong here and how to mend it.", "诊断环境问题并给出处理办法。"))(
         doctor_command

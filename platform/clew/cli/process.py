@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from clew.cli import process_proof
 from clew.cli.options import AsJson, Lang, Project, situation
+from clew.cli.process_proof import UnknownProcess
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
 
@@ -17,12 +19,6 @@ class Form(StrEnum):
     mermaid = "mermaid"
     svg = "svg"
     bpmn = "bpmn"
-
-
-class UnknownProcess(WrongUsage):
-    code = "UNKNOWN_PROCESS"
-    en = "There is no process {name}; there are: {known}."
-    zh = "没有流程 {name};现有:{known}。"
 
 
 class OneProcessOnly(WrongUsage):
@@ -34,6 +30,7 @@ class OneProcessOnly(WrongUsage):
 def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help=t("Look at processes.", "查看流程。"))
     app.add_typer(group, name="process")
+    process_proof.register(group)
 
     @group.command("map", help=t("Draw one process, or the map of all.", "绘制单个流程,或全部流程的总图。"))
     def draw(

@@ -30,9 +30,9 @@ def register(app: typer.Typer) -> None:
         help=t("Records whose period of keeping is over.", "保存期限已届满的记录。"), no_args_is_help=True
     )
     group.command("list", help=t("What is due, and what a hold keeps.", "列出到期记录及被保全的记录。"))(list_due)
-    group.command(
-        "run", help=t("Dispose of what is due: personal data goes.", "处置到期记录:清除个人信息,保留记录。")
-    )(run)
+    group.command("run", help=t("Dispose of what is due: personal data goes.", "处置到期记录:清除个人信息,保留记录。"))(
+        run
+    )
     app.add_typer(group, name="retention")
     hold = typer.Typer(help=t("Legal holds.", "法律保全。"), no_args_is_help=True)
     hold.command("place", help=t("Keep a record whatever its period.", "对记录实施法律保全。"))(place)

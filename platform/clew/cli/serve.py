@@ -57,9 +57,7 @@ def register(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         # Whoever writes the YAML wants to see what it does; no other command lets anybody in without signing in.
-        given = situation(
-            project, database_url, settings, lang, as_json, host=host, port=port, trust_this_machine=True
-        )
+        given = situation(project, database_url, settings, lang, as_json, host=host, port=port, trust_this_machine=True)
         _serve(given, prepare=True, watch=True)
 
     @app.command(help=t("Everything at once: apply, seed, serve.", "一步到位:应用、填充示例数据、运行。"))
@@ -186,9 +184,7 @@ async def _demo_accounts(given: Situation, host: RuntimeHost) -> list[dict[str, 
     return [{"login": each.login, "password": each.password, "role": each.role} for each in found]
 
 
-def _announce(
-    given: Situation, host: RuntimeHost, address: str, nobody: bool, demo: list[dict[str, str]]
-) -> None:
+def _announce(given: Situation, host: RuntimeHost, address: str, nobody: bool, demo: list[dict[str, str]]) -> None:
     terminal = given.terminal
     current = host.current
     label = current.blueprint.project.label

@@ -53,9 +53,7 @@ class Desk:
     def assignments(self) -> Assignments:
         return Assignments(self.witness, self.roles)
 
-    async def within(
-        self, work: Callable[[Connection, datetime], Awaitable[T]], context: Context | None = None
-    ) -> T:
+    async def within(self, work: Callable[[Connection, datetime], Awaitable[T]], context: Context | None = None) -> T:
         """Run a piece of administration in a transaction of its own. With a context its session must still hold.
 
         Raises SessionEnded.

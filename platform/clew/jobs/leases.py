@@ -72,8 +72,16 @@ async def claim(
         for row in await connection.fetch(query):
             id_, kind, key, payload, run_at, attempts = row
             mine = Job(id_, kind, key, payload, run_at, uuid7(), at + lease, attempts + 1)
-            change = sa.update(job).where(job.c.id == mine.id).values(
-                state="leased", worker=worker, lease=mine.lease, lease_until=mine.lease_until, attempts=mine.attempts
+            change = (
+                sa.update(job)
+                .where(job.c.id == mine.id)
+                .values(
+                    state="leased",
+                    worker=worker,
+                    lease=mine.lease,
+                    lease_until=mine.lease_until,
+                    attempts=mine.attempts,
+                )
             )
             await connection.execute(change)
             taken.append(mine)

@@ -33,9 +33,7 @@ class Watch:
         """Whether an entry with this action about this entity is looked at."""
         if self.entities and entity not in self.entities:
             return False
-        return any(
-            each in (ANY, action) or (each.endswith(":") and action.startswith(each)) for each in self.actions
-        )
+        return any(each in (ANY, action) or (each.endswith(":") and action.startswith(each)) for each in self.actions)
 
     def at_this_hour(self, local: datetime) -> bool:
         """Whether the local time lies outside the hours that are named."""

@@ -54,8 +54,8 @@ async def require_borne(connection: Connection, blueprint: Blueprint) -> None:
         if digest in offered:
             continue
         stored = await store.definition(connection, digest)
-        again, problems = (None, ()) if stored is None else link_again(
-            stored.workflow, stored.file, stored.source, blueprint
+        again, problems = (
+            (None, ()) if stored is None else link_again(stored.workflow, stored.file, stored.source, blueprint)
         )
         if again is None:
             name = digest[:12] if stored is None else stored.workflow

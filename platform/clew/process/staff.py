@@ -105,9 +105,7 @@ class OneOperator:
         return person == self._operator
 
 
-async def _holders(
-    connection: Connection, roles: Sequence[str], site: UUID | None, at: datetime
-) -> list[UUID]:
+async def _holders(connection: Connection, roles: Sequence[str], site: UUID | None, at: datetime) -> list[UUID]:
     """Whose account holds one of these roles at a site now."""
     if not roles:
         return []

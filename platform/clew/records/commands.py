@@ -320,7 +320,6 @@ class Commands:
                 raise
         raise DatabaseBusy(what="restarts")
 
-
     async def _keep_refusals(self, run: _Run) -> None:
         """Decisions against a regulated action outlive the transaction they undid."""
         unit = run.unit

@@ -84,9 +84,7 @@ async def store(connection: Connection, events: Sequence[Event]) -> None:
     for each in events:
         row = {column.name: getattr(each, column.name) for column in _stored.c}
         await connection.execute(sa.insert(_stored), row)
-        await connection.execute(
-            sa.insert(_pending), {"lane": each.lane, "event_id": each.event_id, "at": each.at}
-        )
+        await connection.execute(sa.insert(_pending), {"lane": each.lane, "event_id": each.event_id, "at": each.at})
 
 
 async def read_batch(connection: Connection, lanes: Sequence[int], limit: int = 100) -> list[Event]:

@@ -164,9 +164,7 @@ class _Ledger:
             yield from self._compare_links(record_id, version, sets, links, say)
         yield from self._left_over(record_id, number, story, leaves)
 
-    def _left_over(
-        self, record_id: UUID, number: int, story: _Story, leaves: Mapping[int, _Told]
-    ) -> Iterator[Finding]:
+    def _left_over(self, record_id: UUID, number: int, story: _Story, leaves: Mapping[int, _Told]) -> Iterator[Finding]:
         """Leaves without a version; the removal of a line has none."""
         removed = story.versions[-1][TX_TO] != FAR_FUTURE
         for row_version, said in sorted(leaves.items()):
@@ -223,9 +221,7 @@ class _Ledger:
         begun = self._filled.get(name)
         return begun is not None and version[TX_FROM] < begun
 
-    def _filled_version(
-        self, version: Mapping[str, Any], told: Mapping[str, Any], say: Say
-    ) -> Iterator[Finding]:
+    def _filled_version(self, version: Mapping[str, Any], told: Mapping[str, Any], say: Say) -> Iterator[Finding]:
         """A version a change of the project made: it differs only in what that change filled."""
         kept = _values(version["record"])
         for name in sorted({*kept, *told}):
@@ -305,4 +301,3 @@ def _readable(fields: str) -> Mapping[str, FieldEntry]:
         return entries_of(fields)
     except (ValueError, KeyError, AttributeError, TypeError):
         return {}
-

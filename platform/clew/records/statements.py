@@ -246,9 +246,7 @@ def _row(table: sa.Table, keys: Sequence[str]) -> NewRow:
 
 
 def _plain_row(table: sa.Table, prefix: str) -> NewRow:
-    return NewRow(
-        table, {column: sa.bindparam(f"{prefix}_{column.key}", type_=column.type) for column in table.c}
-    )
+    return NewRow(table, {column: sa.bindparam(f"{prefix}_{column.key}", type_=column.type) for column in table.c})
 
 
 def _named(table: sa.Table, keys: Sequence[str], values: Mapping[str, Any]) -> dict[Any, Any]:

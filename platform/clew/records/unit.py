@@ -403,7 +403,12 @@ class Unit:
         versions = [*self._versions.values(), *self._removed]
         leaves = [
             make_leaf(
-                circumstances, each.action, each.entity, each.record_id, each.row_version, each.changes,
+                circumstances,
+                each.action,
+                each.entity,
+                each.record_id,
+                each.row_version,
+                each.changes,
                 each.process_step,
             )
             for each in versions

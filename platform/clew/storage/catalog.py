@@ -147,9 +147,7 @@ class _Naming:
         was = earlier_entity(entity, self._old, self._new) if self._old else None
         if was is None:
             table = self._table(entity.name)
-            names = EntityNames(
-                table, self._table(f"{table}__history"), self._table(f"{table}__gram"), {}, {}
-            )
+            names = EntityNames(table, self._table(f"{table}__history"), self._table(f"{table}__gram"), {}, {})
         else:
             names = self._present.entities[was.name]
         return EntityNames(

@@ -50,8 +50,10 @@ class Ddl:
         statements = [f"CREATE TABLE {self.quote(shape.name)} (\n  {body}\n){tail}"]
         if partitioned:
             statements += self.partitions(shape.name, months(at))
-            statements.append(f"CREATE TABLE {self.quote(default_partition(shape.name))} PARTITION OF"
-                              f" {self.quote(shape.name)} DEFAULT")
+            statements.append(
+                f"CREATE TABLE {self.quote(default_partition(shape.name))} PARTITION OF"
+                f" {self.quote(shape.name)} DEFAULT"
+            )
         statements += [self.create_index(each) for each in shape.indexes]
         return statements
 
@@ -76,7 +78,7 @@ class Ddl:
         """A new column, always nullable at first: a release that does not know it must be able to insert."""
         statement = f"ALTER TABLE {self.quote(table)} ADD COLUMN {self.column(column, required=False)}"
         if column.references and self.dialect == "sqlite":
-            statement += f" REFERENCES {self.quote(column.references)} (\"id\") DEFERRABLE"
+            statement += f' REFERENCES {self.quote(column.references)} ("id") DEFERRABLE'
         return statement
 
     def add_reference(self, table: str, column: ColumnShape) -> str:

@@ -99,9 +99,7 @@ def literal_text(type_: TypeEngine[Any], value: Any, dialect: DialectName) -> st
     return str(processor(value))
 
 
-def _compile(
-    statement: ClauseElement, dialect: DialectName, key: Any = None
-) -> tuple[SQLCompiler, Compiled]:
+def _compile(statement: ClauseElement, dialect: DialectName, key: Any = None) -> tuple[SQLCompiler, Compiled]:
     # With a cache key the compiler can later tell the constants of another statement of the same shape.
     inline = {} if key is not None else {"render_postcompile": True}
     target = sa_dialect(dialect)
@@ -122,9 +120,7 @@ def _compile(
 
 def _has_inline_lists(statement: ClauseElement) -> bool:
     """`column.in_([...])` renders one bind per item, so its text depends on the values and must not be shared."""
-    return any(
-        isinstance(each, sa.BindParameter) and each.expanding for each in sa.sql.visitors.iterate(statement)
-    )
+    return any(isinstance(each, sa.BindParameter) and each.expanding for each in sa.sql.visitors.iterate(statement))
 
 
 class AnyOf(sa.ColumnElement[bool]):

@@ -11,9 +11,7 @@ from clew.storage.postgres_engine import open_postgres
 from clew.storage.sqlite_engine import SqliteDatabase
 
 
-async def open_database(
-    url: str, *, clock: Clock, connections: int = 16, statement_timeout: float = 30.0
-) -> Database:
+async def open_database(url: str, *, clock: Clock, connections: int = 16, statement_timeout: float = 30.0) -> Database:
     """Open `sqlite:///file.db` (`sqlite:////absolute.db`), `sqlite://` (temporary) or `postgresql://…`.
 
     `connections` bounds the pool (readers on SQLite); `statement_timeout` is in seconds, 0 for none.

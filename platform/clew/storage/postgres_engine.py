@@ -112,8 +112,7 @@ class PostgresConnection:
         columns = [table.c[key] for key in keys]
         converts = [column.type.dialect_impl(POSTGRESQL).bind_processor(POSTGRESQL) for column in columns]
         records = (
-            [convert(value) if convert else value for convert, value in zip(converts, row, strict=True)]
-            for row in rows
+            [convert(value) if convert else value for convert, value in zip(converts, row, strict=True)] for row in rows
         )
         try:
             await self._ready()

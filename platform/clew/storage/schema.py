@@ -205,9 +205,7 @@ class _Indexes:
                 parts.append(f"lower({column})" if lower and slot.form == "text" else column)
         self._keys(tuple(parts), unique=unique, where=where, of=of)
 
-    def _keys(
-        self, parts: tuple[str, ...], *, unique: bool = False, where: str | None = None, of: str
-    ) -> None:
+    def _keys(self, parts: tuple[str, ...], *, unique: bool = False, where: str | None = None, of: str) -> None:
         signature = (parts, unique, where)
         if signature in self._found or (not unique and (parts, True, None) in self._found):
             return

@@ -68,10 +68,7 @@ class Tables:
             built = self._built[which] = sa.Table(
                 name,
                 self.metadata,
-                *(
-                    sa.Column(column, type_, key=key, primary_key=key in primary_key)
-                    for key, column, type_ in columns
-                ),
+                *(sa.Column(column, type_, key=key, primary_key=key in primary_key) for key, column, type_ in columns),
             )
         return built
 

@@ -51,9 +51,7 @@ class Files:
         """Store the body. Answers 201 with `{sha256, size, type, name}`, ready to be put into a `files` field."""
         headers = headers_of(request.scope)
         runtime = self._entrance.host.current
-        await self._entrance.caller(
-            runtime, request.scope, headers, self._entrance.request_id(headers), fresh=True
-        )
+        await self._entrance.caller(runtime, request.scope, headers, self._entrance.request_id(headers), fresh=True)
         kind, _ = media_type(headers)
         if kind.startswith("multipart/") or headers.get(b"content-encoding", b"identity") != b"identity":
             raise UnsupportedMediaType(types=f"{OPAQUE} (raw)")

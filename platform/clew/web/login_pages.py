@@ -62,7 +62,7 @@ def login_page(
         'autocomplete="current-password" required>'
         f'<label for="code">{w["code"]}</label><input id="code" name="code" inputmode="numeric" pattern="[0-9]*" '
         'maxlength="6" autocomplete="one-time-code">'
-        f'<button>{w["go"]}</button></form>{more}'
+        f"<button>{w['go']}</button></form>{more}"
     )
     return _page(body, locale, w["title"], 401 if problem else 200)
 
@@ -72,13 +72,13 @@ def password_page(locale: Locale, problem: ClewError | None = None, *, due: bool
     w = {name: text.to(locale) for name, text in _WORDS.items()}
     note = f"<p class=note>{w['due']}</p>" if due else ""
     body = (
-        f'<h1>Clew</h1><p class=sub>{w["change"]}</p>{note}{_told(problem, locale)}'
+        f"<h1>Clew</h1><p class=sub>{w['change']}</p>{note}{_told(problem, locale)}"
         '<form method="post" action="/me/password">'
         f'<label for="password">{w["present"]}</label><input id="password" name="password" type="password" '
         'autocomplete="current-password" required autofocus>'
         f'<label for="new">{w["new"]}</label><input id="new" name="new" type="password" '
         'autocomplete="new-password" required>'
-        f'<button>{w["save"]}</button></form>'
+        f"<button>{w['save']}</button></form>"
     )
     return _page(body, locale, w["change"], problem.status if problem else 200)
 

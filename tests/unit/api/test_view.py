@@ -47,7 +47,7 @@ def test_the_whole_pack_makes_a_valid_schema(pack: Blueprint) -> None:
 
 def test_a_document_makes_only_the_types_it_touches(pack: Blueprint) -> None:
     view = Views(pack).view(permit_all(pack), "en")
-    document = parse("{ items(first: 3, where: {itemNo: {eq: \"x\"}}) { nodes { id name } } }")
+    document = parse('{ items(first: 3, where: {itemNo: {eq: "x"}}) { nodes { id name } } }')
     assert validate(view.schema, document) == []
     built = len(view.build._types)
     # Arguments of the roots name types of every entity; their fields are made only where the document goes.

@@ -33,7 +33,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_a_new_project_passes_its_own_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", "group"]) == 0
     assert run(["new", "entity", "machine", "--zh", "机器", "-p", "group"]) == 0
-    assert run(["new", "entity", "valve", "--zh", "阀, 泵: 一", "--en", "No \"{1}\"", "-p", "group"]) == 0
+    assert run(["new", "entity", "valve", "--zh", "阀, 泵: 一", "--en", 'No "{1}"', "-p", "group"]) == 0
     assert run(["new", "code_list", "grade", "-p", "group"]) == 0
     assert run(["new", "coding_rule", "tag_numbers", "-p", "group"]) == 0
     capsys.readouterr()

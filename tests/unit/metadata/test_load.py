@@ -314,10 +314,10 @@ def test_a_rule_is_switched_on_by_its_condition() -> None:
 @pytest.mark.parametrize(
     ("rule", "code"),
     [
-        ('{require: "code != \'\'", active: {}, say: {en: a}}', "ACTIVE_EMPTY"),
-        ('{require: "code != \'\'", active: {sites: SH}, say: {en: a}}', "ACTIVE_NO_SITE"),
-        ('{require: "code != \'\'", active: {form: 2026-03-01}, say: {en: a}}', "UNKNOWN_KEY"),
-        ('{require: "code != \'\'", active: {from: soon}, say: {en: a}}', "WRONG_TYPE"),
+        ("{require: \"code != ''\", active: {}, say: {en: a}}", "ACTIVE_EMPTY"),
+        ("{require: \"code != ''\", active: {sites: SH}, say: {en: a}}", "ACTIVE_NO_SITE"),
+        ("{require: \"code != ''\", active: {form: 2026-03-01}, say: {en: a}}", "UNKNOWN_KEY"),
+        ("{require: \"code != ''\", active: {from: soon}, say: {en: a}}", "WRONG_TYPE"),
     ],
 )
 def test_a_switch_that_switches_nothing_is_a_finding(rule: str, code: str) -> None:

@@ -74,9 +74,7 @@ def process_words(blueprint: Blueprint, workflow: str, action: str) -> Bilingual
 def step_words(asking: Asking) -> Bilingual:
     """`Nonconformance handling: decide “Board”`."""
     process, step = asking.workflow.label, asking.step.label or Bilingual(asking.step.name, asking.step.name)
-    return Bilingual(
-        f"{process.to('zh')}:处理“{step.to('zh')}”", f"{process.to('en')}: decide “{step.to('en')}”"
-    )
+    return Bilingual(f"{process.to('zh')}:处理“{step.to('zh')}”", f"{process.to('en')}: decide “{step.to('en')}”")
 
 
 def step_question(workflow: str, path: str) -> str:

@@ -1,14 +1,14 @@
 """Writing an evidence bundle: a folder or zip that whoever has the verifier, and the log's public key, can prove.
 
-    evidence.json    what it is about, when it was made, what was redacted
-    checkpoint.txt   the signed checkpoint everything is proven against
-    keys.json        the keys the log names, the first one first
-    entries.jsonl    one entry of the log a line: index, header, fields, digest, inclusion proof
-    signatures.jsonl electronic signatures, with the bytes that were signed
-    releases/N.json  the project's files of every release that wrote one of the entries
-    index.html       the same for people
-    clew_verify.py   the stand-alone verifier
-    SHA256SUMS       the manifest
+evidence.json    what it is about, when it was made, what was redacted
+checkpoint.txt   the signed checkpoint everything is proven against
+keys.json        the keys the log names, the first one first
+entries.jsonl    one entry of the log a line: index, header, fields, digest, inclusion proof
+signatures.jsonl electronic signatures, with the bytes that were signed
+releases/N.json  the project's files of every release that wrote one of the entries
+index.html       the same for people
+clew_verify.py   the stand-alone verifier
+SHA256SUMS       the manifest
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ async def _entries(
     bundle.put("signatures.jsonl", text)
 
 
-async def _signature(
-    connection: Connection, header: Mapping[str, Any], fields: Mapping[str, Any]
-) -> list[Signature]:
+async def _signature(connection: Connection, header: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Signature]:
     """The signature an entry tells of."""
     if not str(header["action"]).startswith("sign:"):
         return []

@@ -84,9 +84,7 @@ def proves_inclusion(index: int, size: int, entry: bytes, proof: Sequence[bytes]
     return last == 0 and found == expected
 
 
-def proves_consistency(
-    old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
-) -> bool:
+def proves_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the proof shows that nothing of the first `old` entries was changed (RFC 9162 2.1.4.2)."""
     if old == new:
         return not proof and old_root == new_root

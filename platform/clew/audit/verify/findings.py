@@ -25,9 +25,7 @@ KINDS: dict[str, Bilingual] = {
     "checkpoint_broken": Bilingual("日志与检查点不符", "the log does not fit a checkpoint"),
     "checkpoint_altered": Bilingual("检查点被更改", "a checkpoint was altered"),
     "checkpoint_unsigned": Bilingual("检查点签名无效", "a checkpoint has no good signature"),
-    "checkpoint_missing": Bilingual(
-        "库外存有、库内缺失的检查点", "a checkpoint kept outside is not in the database"
-    ),
+    "checkpoint_missing": Bilingual("库外存有、库内缺失的检查点", "a checkpoint kept outside is not in the database"),
     "tail_missing": Bilingual(
         "日志末尾缺失(截断或恢复了旧库)", "the end of the log is missing: cut off, or an old copy was restored"
     ),

@@ -193,9 +193,7 @@ async def _beside(connection: Connection) -> AsyncIterator[Finding]:
 
 _UNQUEUED = (
     sa.select(leaf.c.leaf_id, leaf.c.entity, leaf.c.record_id, leaf.c.row_version)
-    .where(
-        ~sa.exists().where(log.c.leaf_id == leaf.c.leaf_id), ~sa.exists().where(pending.c.leaf_id == leaf.c.leaf_id)
-    )
+    .where(~sa.exists().where(log.c.leaf_id == leaf.c.leaf_id), ~sa.exists().where(pending.c.leaf_id == leaf.c.leaf_id))
     .limit(SHOWN)
 )
 _LEAFLESS = (
@@ -205,10 +203,7 @@ _LEAFLESS = (
 )
 _REQUEUED = sa.select(pending.c.leaf_id, log.c.index).join(log, log.c.leaf_id == pending.c.leaf_id).limit(SHOWN)
 _TWICE = (
-    sa.select(log.c.leaf_id, sa.func.max(log.c.index))
-    .group_by(log.c.leaf_id)
-    .having(sa.func.count() > 1)
-    .limit(SHOWN)
+    sa.select(log.c.leaf_id, sa.func.max(log.c.index)).group_by(log.c.leaf_id).having(sa.func.count() > 1).limit(SHOWN)
 )
 _DOUBLED = (
     sa.select(leaf.c.record_id, leaf.c.row_version)

@@ -139,9 +139,7 @@ class Refusals:
                 await connection.execute(_INSERT, row)
                 told = {"decision": row["decision_id"], "digest": row["digest"], "code": row["code"]}
                 told["action"] = row["action"]
-                await record_event(
-                    connection, context, release, "decide.refuse", row["entity"], row["record_id"], told
-                )
+                await record_event(connection, context, release, "decide.refuse", row["entity"], row["record_id"], told)
 
         try:
             await self._database.run_write(work)

@@ -54,9 +54,7 @@ class Places:
                 yield from self._clauses(granted.get(entity.name), name, role.name, effect)
 
     @staticmethod
-    def _clauses(
-        grants: EntityGrants | None, name: str, role: str, effect: str
-    ) -> Iterator[dict[str, Any]]:
+    def _clauses(grants: EntityGrants | None, name: str, role: str, effect: str) -> Iterator[dict[str, Any]]:
         if grants is None:
             return
         for clause in grants.actions.get(name, ()):

@@ -91,9 +91,7 @@ class Replayer:
 
     # ── then ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _then(
-        self, connection: Connection, decision: Stored, said: Mapping[str, Any], engine: Engine
-    ) -> Verdict:
+    async def _then(self, connection: Connection, decision: Stored, said: Mapping[str, Any], engine: Engine) -> Verdict:
         entity = engine.blueprint.entities[decision.entity]
         context, allowed = decision.context(), decision.outcome == "allowed"
         before = await _version(connection, engine, entity, decision.record_id, decision.row_version)

@@ -211,5 +211,3 @@ def _average(value: Sql, known: Field, dialect: DialectName) -> Sql:
         type_=sa.Text(),
     )
     return sa.case((count > 0, text))
-
-

@@ -113,9 +113,7 @@ def _elements(scope: Scope, item: Elements) -> Sql:
         def read(member: str) -> Sql:
             return value.op("->")(sa.literal_column(f"'$.{member}'"))
 
-    members = [
-        (key, constant(what[1:]) if what.startswith("=") else or_null(read(what))) for key, what in item.members
-    ]
+    members = [(key, constant(what[1:]) if what.startswith("=") else or_null(read(what))) for key, what in item.members]
     rows = sa.select(aggregated(json_object(members), dialect)).select_from(each).correlate_except(each)
     listed = joined([piece("["), sa.func.coalesce(rows.scalar_subquery(), piece(""), type_=sa.Text()), piece("]")])
     return sa.case((column.is_not(None), listed), else_=piece("null"))

@@ -212,5 +212,3 @@ def _edge_cursor(number: Sql, cursor: Sql, kept: Any, *, last: bool) -> Sql:
     pick = (sa.func.max if last else sa.func.min)(tagged, type_=sa.Text())
     value = sa.func.substr(pick.filter(kept), 8)
     return sa.func.coalesce(json_quoted(value), piece("null"), type_=sa.Text())
-
-

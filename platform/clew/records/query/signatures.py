@@ -96,9 +96,9 @@ def _listed(scope: Scope, page: Any, item: VersionItem) -> Sql:
     rows = page.subquery(f"t{next(scope.build.numbers)}")
     text = _node(scope, rows, item.members) if item.what == "nodes" else _edge(scope, rows, item.members)
     every = sa.func.coalesce(aggregated(text, scope.build.dialect), piece(""), type_=sa.Text())
-    found: Sql = sa.select(joined([piece("["), every, piece("]")])).select_from(rows).correlate_except(
-        rows
-    ).scalar_subquery()
+    found: Sql = (
+        sa.select(joined([piece("["), every, piece("]")])).select_from(rows).correlate_except(rows).scalar_subquery()
+    )
     return found
 
 
@@ -187,5 +187,3 @@ def _end(scope: Scope, item: Signatures, *, descending: bool) -> Sql:
     order = rows.c.signature_id.desc() if descending else rows.c.signature_id
     text = sa.select(quoted(as_text(rows.c.signature_id))).select_from(rows).order_by(order)
     return or_null(text.limit(sa.literal_column("1")).correlate_except(rows).scalar_subquery())
-
-

@@ -231,4 +231,3 @@ def _grant(grant: Grant, rows: Rows) -> Any:
 
 def _decided(condition: Checked, rows: Rows) -> Any:
     return sa.func.coalesce(condition_sql(condition, rows), sa.false(), type_=sa.Boolean())
-

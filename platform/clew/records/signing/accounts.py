@@ -130,9 +130,7 @@ def _may_do(policies: Policies, role: Role, entity: Entity, action: str) -> bool
     return any(each is not None and asked in each.actions for each in grants)
 
 
-async def _reaches(
-    unit: Unit, policies: Policies, role: Role, entity: Entity, record: Mapping[str, Any]
-) -> bool:
+async def _reaches(unit: Unit, policies: Policies, role: Role, entity: Entity, record: Mapping[str, Any]) -> bool:
     """Whether the assignment to the role covers the record's site and product family."""
     reach, scope = policies.reach.get(entity.name), unit.context.person.scope(role.name)
     if reach is None:

@@ -77,9 +77,7 @@ async def version_content(
     return Content(entity.name, record_id, row_version, row[-1], value, frozenset(reader.files))
 
 
-async def present_content(
-    connection: Connection, engine: Engine, entity: Entity, record_id: UUID
-) -> Content | None:
+async def present_content(connection: Connection, engine: Engine, entity: Entity, record_id: UUID) -> Content | None:
     """The content of the present rows, which readers see; equal to that of the present version unless somebody
     changed one of them behind the platform's back."""
     statements = engine.statements.of(entity.name)
@@ -117,9 +115,7 @@ class _Reader:
                 links[field.name] = await self._targets(entity.name, field.name, record["id"])
             elif field.kind is FieldKind.LINES and field.computed is None:
                 line = self._engine.blueprint.entities[field.target]
-                lines[field.name] = [
-                    await self.whole(line, each) for each in await self._lines(line, record["id"])
-                ]
+                lines[field.name] = [await self.whole(line, each) for each in await self._lines(line, record["id"])]
         if links:
             found["links"] = links
         if lines:

@@ -192,9 +192,7 @@ async def _check(
     return fresh
 
 
-async def _record(
-    connection: Connection, plan: Plan, plan_id: str, warrant: Warrant, signer: Signer
-) -> int:
+async def _record(connection: Connection, plan: Plan, plan_id: str, warrant: Warrant, signer: Signer) -> int:
     number = int(await connection.fetch_value(sa.select(sa.func.max(release.c.number))) or 0) + 1
     at = await connection.now()
     values: dict[str, Any] = {
@@ -224,8 +222,15 @@ async def _record(
     await connection.execute_many(
         sa.insert(change).values({column.key: sa.bindparam(column.key, type_=column.type) for column in columns}),
         [
-            {"release": number, "step": at, "phase": step.phase, "kind": step.kind, "object": step.object,
-             "work": dict(step.work), "state": "waiting"}
+            {
+                "release": number,
+                "step": at,
+                "phase": step.phase,
+                "kind": step.kind,
+                "object": step.object,
+                "work": dict(step.work),
+                "state": "waiting",
+            }
             for at, step in enumerate(plan.steps, 1)
         ],
     )
@@ -240,9 +245,7 @@ async def _supersede(connection: Connection, which: sa.ColumnElement[bool]) -> N
     await connection.execute(statement)
 
 
-async def _run(
-    database: Database, number: int, signer: Signer, told: tuple[OnStep, OnLive], filler: Filler
-) -> Release:
+async def _run(database: Database, number: int, signer: Signer, told: tuple[OnStep, OnLive], filler: Filler) -> Release:
     """Do the waiting steps in order, each under the migration lock, until none is left or one has to wait."""
     waiting = 0  # the last step that has to wait; those after it are looked at all the same
     on_step, on_live = told
@@ -369,4 +372,3 @@ def _compiler() -> str:
         return version("clew")
     except PackageNotFoundError:
         return "unknown"
-

@@ -118,8 +118,12 @@ class _Differ:
             yield change("field_renamed", f"由 {was.name} 改名,数据保留", f"renamed from {was.name}; its data stay")
         if was.stored != now.stored or (now.kind is FieldKind.MANY) != (was.kind is FieldKind.MANY):
             if was.stored or was.kind is FieldKind.MANY:
-                yield change("field_dropped", "不再存储,旧值另行保留", "no longer stored; old values are kept aside",
-                             f"drop:{place}")
+                yield change(
+                    "field_dropped",
+                    "不再存储,旧值另行保留",
+                    "no longer stored; old values are kept aside",
+                    f"drop:{place}",
+                )
             if now.stored or now.kind is FieldKind.MANY:
                 yield self._added(entity, now)
             return
@@ -127,8 +131,12 @@ class _Differ:
         after = tuple(slot.form for slot in slots_of(now))
         if before[: len(after)] != after[: len(before)]:
             needs = "" if _lossless(before, after) else f"convert:{place}"
-            yield change("field_converted", f"类型由 {was.kind} 变为 {now.kind},旧列另行保留",
-                         f"type {was.kind} becomes {now.kind}; the old column is kept aside", needs)
+            yield change(
+                "field_converted",
+                f"类型由 {was.kind} 变为 {now.kind},旧列另行保留",
+                f"type {was.kind} becomes {now.kind}; the old column is kept aside",
+                needs,
+            )
         if now.required and not was.required:
             yield change("field_required", "变为必填", "becomes required")
         if was.required and not now.required:
@@ -192,8 +200,9 @@ def _text(schema: Mapping[str, Any] | None) -> str:
 
 def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
     if (now.max_length or 0) and (was.max_length is None or now.max_length < was.max_length):
-        yield f"最大长度 {was.max_length or '不限'} → {now.max_length}", (
-            f"maximum length {was.max_length or 'unlimited'} → {now.max_length}"
+        yield (
+            f"最大长度 {was.max_length or '不限'} → {now.max_length}",
+            (f"maximum length {was.max_length or 'unlimited'} → {now.max_length}"),
         )
     if (now.min_length or 0) > (was.min_length or 0):
         yield f"最小长度 → {now.min_length}", f"minimum length → {now.min_length}"
@@ -209,8 +218,9 @@ def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
             yield f"JSON Schema 版本 {versions}", f"JSON Schema version {versions}"
         else:
             version = now.schema_version
-            yield f"JSON Schema 有变化,版本仍为 {version},请递增", (
-                f"JSON Schema changed under the same version {version}: raise it"
+            yield (
+                f"JSON Schema 有变化,版本仍为 {version},请递增",
+                (f"JSON Schema changed under the same version {version}: raise it"),
             )
     if was.big and not now.big:
         yield "整数缩为 32 位", "integer shrinks to 32 bits"

@@ -75,8 +75,10 @@ class Plan:
         zh = locale == "zh"
         if self.empty:
             return "没有变化。\n" if zh else "Nothing changes.\n"
-        base = (f"发布 {self.base}" if zh else f"release {self.base}") if self.base else (
-            "空数据库" if zh else "an empty database"
+        base = (
+            (f"发布 {self.base}" if zh else f"release {self.base}")
+            if self.base
+            else ("空数据库" if zh else "an empty database")
         )
         lines = [f"计划 {self.id[:12]},基于{base}" if zh else f"Plan {self.id[:12]}, on {base}", ""]
         for each in self.consequences:
@@ -88,8 +90,11 @@ class Plan:
             if each.blocked:
                 lines.append("      " + ("无法应用" if zh else "cannot be applied"))
         if not self.consequences:
-            lines.append("  不影响已存数据:仅名称、规则或其他定义有变化。" if zh
-                         else "  No stored data change: only labels, rules or other definitions do.")
+            lines.append(
+                "  不影响已存数据:仅名称、规则或其他定义有变化。"
+                if zh
+                else "  No stored data change: only labels, rules or other definitions do."
+            )
         steps = len(self.steps)
         lines += ["", f"{steps} 个步骤。" if zh else f"{counted(steps, 'step')}."]
         return "\n".join(lines) + "\n"
@@ -156,12 +161,24 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
     consequences = await survey(connection, diff(old.blueprint if old else None, blueprint), old, new) if count else []
     base_digest = base.blueprint_digest if base else ""
     identity = [
-        str(database_id), base.number if base else 0, base_digest, blueprint.digest,
-        [_shape(each) for each in steps], catalog.to_json(),
+        str(database_id),
+        base.number if base else 0,
+        base_digest,
+        blueprint.digest,
+        [_shape(each) for each in steps],
+        catalog.to_json(),
     ]
     return Plan(
-        digest(identity), connection.dialect, database_id, base.number if base else 0, base_digest,
-        blueprint.digest, blueprint.sources, catalog, steps, tuple(consequences),
+        digest(identity),
+        connection.dialect,
+        database_id,
+        base.number if base else 0,
+        base_digest,
+        blueprint.digest,
+        blueprint.sources,
+        catalog,
+        steps,
+        tuple(consequences),
     )
 
 
@@ -215,8 +232,13 @@ def _consequence_json(each: Consequence) -> dict[str, Any]:
 
 def _consequence_of(data: Mapping[str, Any]) -> Consequence:
     change = Change(
-        data["sign"], data["kind"], data["object"], Bilingual(**data["text"]), data["entity"], data["field"],
-        data["was"], data["needs"],
+        data["sign"],
+        data["kind"],
+        data["object"],
+        Bilingual(**data["text"]),
+        data["entity"],
+        data["field"],
+        data["was"],
+        data["needs"],
     )
     return Consequence(change, dict(data["counts"]), Bilingual(**data["effect"]), data["needs"], data["blocked"])
-

@@ -21,15 +21,15 @@ async def rebuild(
     fresh = f"zz_new_{table}"[:63]
     create, names = await _definition(connection, table, fresh, set(required), set(optional))
     kept = await connection.fetch(
-        sa.text("SELECT sql FROM sqlite_master WHERE tbl_name = :t AND type IN ('index', 'trigger') AND sql IS NOT NULL"
-                " ORDER BY type, name"),
+        sa.text(
+            "SELECT sql FROM sqlite_master WHERE tbl_name = :t AND type IN ('index', 'trigger') AND sql IS NOT NULL"
+            " ORDER BY type, name"
+        ),
         {"t": table},
     )
     listed = ", ".join(_DDL.quote(name) for name in names)
     await connection.run_sql(create)
-    await connection.run_sql(
-        f"INSERT INTO {_DDL.quote(fresh)} ({listed}) SELECT {listed} FROM {_DDL.quote(table)}"
-    )
+    await connection.run_sql(f"INSERT INTO {_DDL.quote(fresh)} ({listed}) SELECT {listed} FROM {_DDL.quote(table)}")
     await connection.run_sql(f"DROP TABLE {_DDL.quote(table)}")
     await connection.run_sql(f"ALTER TABLE {_DDL.quote(fresh)} RENAME TO {_DDL.quote(table)}")
     for (statement,) in kept:

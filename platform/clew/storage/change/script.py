@@ -38,7 +38,12 @@ _IN_MEMORY = {
 
 
 def script(
-    plan_id: str, steps: Sequence[Step], blueprint: Blueprint, catalog: Catalog, dialect: DialectName, base: int,
+    plan_id: str,
+    steps: Sequence[Step],
+    blueprint: Blueprint,
+    catalog: Catalog,
+    dialect: DialectName,
+    base: int,
     at: datetime,
 ) -> str:
     """The text. Statements end with a semicolon at the end of a line; `at` stands for now in defaults that ask it."""
@@ -56,9 +61,7 @@ def _number(steps: Sequence[Step], base: int) -> int:
 
 
 class _Writer:
-    def __init__(
-        self, blueprint: Blueprint, catalog: Catalog, dialect: DialectName, number: int, at: datetime
-    ) -> None:
+    def __init__(self, blueprint: Blueprint, catalog: Catalog, dialect: DialectName, number: int, at: datetime) -> None:
         self._blueprint, self._dialect, self.number, self._at = blueprint, dialect, number, at
         self._tables, self._ddl = Tables(blueprint, catalog, dialect), Ddl(dialect)
         self._schema = schema_of(blueprint, catalog, dialect)
@@ -116,9 +119,7 @@ class _Writer:
         table, history, key = quote(work["table"]), quote(work["history"]), quote(work["id"])
         aside = sorted(self._tables.catalog.retired_columns.get(work["table"], ()))
         shared = [quote(name) for name in [*(each.name for each in self._schema[work["table"]].columns), *aside]]
-        begins = (
-            f"COALESCE((SELECT max(h.{quote(TX_TO)}) FROM {history} h WHERE h.{key} = {table}.{key}), {self._now})"
-        )
+        begins = f"COALESCE((SELECT max(h.{quote(TX_TO)}) FROM {history} h WHERE h.{key} = {table}.{key}), {self._now})"
         return (
             f"INSERT INTO {history} ({', '.join(shared)}, {quote(TX_FROM)}, {quote(TX_TO)})"
             f" SELECT {', '.join(shared)}, {begins}, {self._forever} FROM {table} WHERE NOT EXISTS"

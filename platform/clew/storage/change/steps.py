@@ -156,8 +156,12 @@ class _Builder:
         old_slots = slots_of(before) if before else ()
         place = f"{entity.name}.{field.name}"
         base = {
-            "table": names.table, "history": names.history, "id": names.columns["id"],
-            "entity": entity.name, "field": field.name, "sources": {},
+            "table": names.table,
+            "history": names.history,
+            "id": names.columns["id"],
+            "entity": entity.name,
+            "field": field.name,
+            "sources": {},
         }
 
         def fill(target: str, form: str, mode: str, **more: Any) -> Step:
@@ -204,8 +208,11 @@ class _Builder:
     def _carry(self, shape: TableShape, fresh: list[str], never_empty: list[str]) -> Step:
         names = self._new.catalog.entities[shape.entity]
         work = {
-            "table": names.table, "history": names.history, "id": names.columns["id"],
-            "columns": fresh, "never_empty": never_empty,
+            "table": names.table,
+            "history": names.history,
+            "id": names.columns["id"],
+            "columns": fresh,
+            "never_empty": never_empty,
         }
         return Step("contract", "carry", shape.name, work)
 

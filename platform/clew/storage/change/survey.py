@@ -98,8 +98,13 @@ class _Surveyor:
         if constant is None and computable_default(now, entity) and now.default is not None:
             constant = now.default.source
         if constant is not None:
-            return _counted(change, rows=rows, nulls=nulls, zh=f"{nulls} 行将填入 {constant}",
-                            en=f"{counted(nulls, 'row')} will be filled with {constant}")
+            return _counted(
+                change,
+                rows=rows,
+                nulls=nulls,
+                zh=f"{nulls} 行将填入 {constant}",
+                en=f"{counted(nulls, 'row')} will be filled with {constant}",
+            )
         zh = f"{nulls} 行没有值,且无可用于已有行的默认值,在补齐之前为空"
         en = f"{counted(nulls, 'row')} without it, and no default that fits old rows; empty until somebody fills it"
         return Consequence(change, {"rows": rows, "nulls": nulls}, Bilingual(zh, en), f"require:{change.object}")
@@ -130,8 +135,12 @@ class _Surveyor:
             outside += _outside(value, now, entity)
         if now.kind is FieldKind.JSON and not outside:  # a schema that all values fit takes nothing away
             return Consequence(change, {"outside": 0}, Bilingual("现有值都符合", "every existing value fits"))
-        return _counted(change, outside=outside, zh=f"{outside} 个现有值超出新限制",
-                        en=f"{counted(outside, 'existing value')} outside the new limits")
+        return _counted(
+            change,
+            outside=outside,
+            zh=f"{outside} 个现有值超出新限制",
+            en=f"{counted(outside, 'existing value')} outside the new limits",
+        )
 
     async def _unique_added(self, change: Change) -> Consequence:
         was = self._was(change)
@@ -225,5 +234,3 @@ def _outside(value: Any, now: Field, entity: Entity) -> bool:
     if isinstance(value, list):
         return (now.max is not None and len(value) > now.max) or (now.min is not None and len(value) < now.min)
     return False
-
-

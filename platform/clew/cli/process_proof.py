@@ -1,0 +1,126 @@
+"""`clew process prove`: every way a process can go, walked before it goes live; what is wrong is told as a story."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clew.cli.options import AsJson, Lang, Project, situation
+from clew.cli.terminal import Terminal
+from clew.cli.usage import WrongUsage
+from clew.cli.words import t
+from clew.kernel.text import Bilingual
+
+if TYPE_CHECKING:
+    from clew.metadata.blueprint import Blueprint
+    from clew.metadata.processes import Workflow
+    from clew.process.proof.findings import Finding, Proof
+
+FORMAT = "clew.process-proof/1"
+
+
+class UnknownProcess(WrongUsage):
+    code = "UNKNOWN_PROCESS"
+    en = "There is no process {name}; there are: {known}."
+    zh = "没有流程 {name};现有:{known}。"
+
+
+def register(group: typer.Typer) -> None:
+    @group.command(
+        "prove",
+        help=t(
+            "Walk every way processes can go: deadlocks, steps nobody can do, missing signatures. 1 when one is found.",
+            "走遍流程的每条路径:死锁、无人可做的步骤、缺失的签名。发现问题时退出码为 1。",
+        ),
+    )
+    def prove_command(
+        names: Annotated[
+            list[str] | None,
+            typer.Argument(metavar="NAME...", help=t("Processes; all of them.", "流程名称,不写则为全部。")),
+        ] = None,
+        most: Annotated[
+            int, typer.Option("--most", min=100, help=t("States after which to stop.", "走过多少个状态后停止。"))
+        ] = 60_000,
+        project: Project = None,
+        lang: Lang = None,
+        as_json: AsJson = False,
+    ) -> None:
+        from clew.metadata.load import load_folder
+        from clew.process.proof.findings import prove
+        from clew.runtime import ProjectInvalid
+
+        given = situation(project, None, None, lang, as_json)
+        loaded = load_folder(given.settings.project)
+        if loaded.blueprint is None:
+            raise ProjectInvalid(loaded.diagnostics)
+        proofs = []
+        for workflow in named(loaded.blueprint, names):
+            proof = prove(loaded.blueprint, workflow, most)
+            proofs.append(proof)
+            told(given.terminal, workflow, proof)
+        holds = all(each.holds for each in proofs)
+        given.terminal.emit(format=FORMAT, ok=holds, processes=[proof_json(each) for each in proofs])
+        if not holds:
+            raise typer.Exit(1)
+
+
+def named(blueprint: Blueprint, names: Sequence[str] | None) -> list[Workflow]:
+    """The processes with these names; all when none is given. Raises UnknownProcess."""
+    workflows = blueprint.workflows
+    for name in names or ():
+        if name not in workflows:
+            raise UnknownProcess(name=name, known=", ".join(workflows) or "–")
+    return [workflows[name] for name in names or workflows]
+
+
+def told(terminal: Terminal, workflow: Workflow, proof: Proof) -> None:
+    """One process for people: a line when nothing is wrong, else each flaw with the way that leads to it."""
+    label, ends = workflow.label, ", ".join(proof.ends) or "–"
+    mark = "✓" if proof.holds else "✗"
+    terminal.say(
+        f"{mark} {label.to('en')} ({proof.workflow}): {proof.worlds:,} states, ends: {ends}",
+        f"{mark} {label.to('zh')}({proof.workflow}):{proof.worlds:,} 个状态,结局:{ends}",
+    )
+    for finding in proof.findings:
+        at = f" [{finding.step}]" if finding.step else ""
+        warning = finding.flaw.warning
+        terminal.say(
+            f"  {'warning' if warning else 'error'} {finding.flaw}{at}: {finding.say.to('en')}",
+            f"  {'警告' if warning else '错误'} {finding.flaw}{at}:{finding.say.to('zh')}",
+        )
+        for number, line in enumerate(story(finding), 1):
+            terminal.say(f"    {number}. {line.to('en')}", f"    {number}. {line.to('zh')}")
+
+
+def story(finding: Finding) -> list[Bilingual]:
+    """What has to happen for the flaw to be met, a line for each thing."""
+    found = []
+    for move in finding.story:
+        zh, en = move.text.to("zh"), move.text.to("en")
+        if move.assuming:
+            zh += f"(假定 {';'.join(move.assuming)})"
+            en += f" (assuming {'; '.join(move.assuming)})"
+        found.append(Bilingual(zh, en))
+    return found
+
+
+def proof_json(proof: Proof) -> dict[str, Any]:
+    return {
+        "process": proof.workflow,
+        "holds": proof.holds,
+        "states": proof.worlds,
+        "ends": list(proof.ends),
+        "findings": [
+            {
+                "flaw": each.flaw,
+                "severity": "warning" if each.flaw.warning else "error",
+                "step": each.step,
+                "message": {"zh": each.say.to("zh"), "en": each.say.to("en")},
+                "story": [{"zh": line.to("zh"), "en": line.to("en")} for line in story(each)],
+                "replay": [{**move.replay, "assuming": list(move.assuming)} for move in each.story],
+            }
+            for each in proof.findings
+        ],
+    }

@@ -1,0 +1,235 @@
+"""Proof: each flaw is found in a small process that has it and told so that it can be followed; sound ones hold."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.process.play import PROJECT, Play
+from tests.unit.process.test_machine_random import PEOPLE, command, definition
+
+from clew.kernel.errors import ClewError
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.load import load_sources
+from clew.process.proof.explore import explore
+from clew.process.proof.findings import Flaw, Proof, prove
+from clew.process.state import Subject
+from clew.process.words import Facts
+from clew.testing.plugin import Tier
+
+ROLES = """\
+role: clerk
+label: {zh: 办事员, en: Clerk}
+may: {case: {read: always}}
+---
+role: head
+label: {zh: 主管, en: Head}
+signs: [approval]
+may: {case: {read: always}}
+---
+role: auditor
+label: {zh: 审核员, en: Auditor}
+signs: [approval]
+may: {case: {read: always}}
+---
+separation: apart
+label: {zh: 分离, en: Apart}
+roles: [[clerk], [head, auditor]]
+"""
+
+
+def project(steps: str, roles: str = ROLES, models: str = "") -> Blueprint:
+    found = load_sources(
+        {
+            **PROJECT,
+            **({"models/a.yaml": models} if models else {}),
+            "workflows/w.yaml": f"workflow: handling\nfor: case\nsteps:\n{steps}",
+            **({"permissions/p.yaml": roles} if roles else {}),
+        }
+    )
+    assert found.blueprint is not None, [f"{each.place} {each.message('en')}" for each in found.diagnostics]
+    return found.blueprint
+
+
+def proof(steps: str, roles: str = ROLES, models: str = "") -> Proof:
+    blueprint = project(steps, roles, models)
+    return prove(blueprint, blueprint.workflows["handling"])
+
+
+def flaws(found: Proof) -> list[tuple[str, str]]:
+    return [(str(each.flaw), each.step) for each in found.findings]
+
+
+def test_a_sound_process_holds() -> None:
+    found = proof("""\
+  look: {who: clerk, state: {done: checked}, returns_to: []}
+  sign_off: {who: head, sign: approval, not_same_person_as: [look], state: {done: closed}, returns_to: []}
+  finished: {end: closed}
+""")
+    assert found.findings == ()
+    assert found.holds
+    assert found.ends == ("closed",)
+
+
+def test_sent_back_to_a_step_that_cannot_be_done_again() -> None:
+    found = proof("""\
+  look: {who: clerk, state: {done: checked}}
+  sign_off: {who: head, sign: approval, state: {done: closed}}
+  tell: {who: clerk}
+""")
+    assert ("deadlock", "look") in flaws(found)
+    story = [each.text.to("en") for each in found.findings[0].story]
+    assert story[-1] == "clerk 1 sends “Tell” back to “Look”"
+    assert "from closed to checked" in found.findings[0].say.to("en")
+    assert "从状态 closed 变为 checked" in found.findings[0].say.to("zh")
+
+
+def test_nobody_left_to_ask() -> None:
+    found = proof("""\
+  look: {who: clerk, returns_to: []}
+  again: {who: {actor_of: look}, not_same_person_as: [look], returns_to: []}
+""")
+    assert flaws(found) == [("nobody", "again")]
+
+
+def test_nobody_may_sign() -> None:
+    roles = ROLES.replace("signs: [approval]", "signs: [review]")
+    found = proof("  look: {who: head, sign: approval}\n", roles)
+    assert ("deadlock", "look") in flaws(found)
+    assert "may not sign approval" in found.findings[0].say.to("en")
+
+
+def test_a_signer_who_needs_another_role_is_a_warning() -> None:
+    """A clerk may not hold a signing role beside theirs; somebody of a role that is separated from none may."""
+    other = "---\nrole: porter\nlabel: {en: Porter}\nmay: {case: {read: always}}\n"
+    found = proof("  look: {who: porter, sign: approval}\n", ROLES + other)
+    assert flaws(found) == [("signer", "look")]
+    assert found.holds
+    assert not proof("  look: {who: clerk, sign: approval}\n").holds
+
+
+def test_a_separation_of_duties_that_the_starter_meets() -> None:
+    roles = (
+        ROLES
+        + """\
+---
+separation: checker_is_not_closer
+label: {en: Checker and closer}
+duties:
+  checker: [{of: case, do: [check]}]
+  closer: [{of: case, do: [close]}]
+"""
+    )
+    steps = """\
+  look: {{who: head, state: {{done: checked}}, returns_to: []}}
+  sign_off: {{who: {who}, sign: approval, state: {{done: closed}}, returns_to: []}}
+"""
+    assert flaws(proof(steps.format(who="{actor_of: look}"), roles)) == [("deadlock", "sign_off")]
+    assert proof(steps.format(who="head"), roles).holds
+
+
+def test_a_state_reached_without_the_signature_another_way_demands() -> None:
+    models = PROJECT["models/a.yaml"].replace(
+        "  close: {from: checked, to: closed, sign: approval}",
+        "  close: {from: checked, to: closed, sign: approval}\n  drop: {from: open, to: closed}",
+    )
+    steps = """\
+  look: {who: clerk, outcomes: {fine: {}, waste: {}}, state: {fine: checked}, returns_to: [], then: {waste: shut}}
+  sign_off: {who: head, sign: approval, state: {done: closed}, returns_to: [], then: over}
+  shut: {do: [{move: drop}]}
+  over: {end: closed}
+"""
+    found = proof(steps, models=models)
+    assert [each for each in flaws(found) if each[0] == "bypass"] == [("bypass", "shut")]
+
+
+def test_a_step_no_way_leads_to() -> None:
+    """`decide` can be decided here: what was chosen is known, and so is what follows."""
+    found = proof("""\
+  look: {who: clerk, choose: verdict, outcomes: {keep: {}, scrap: {}}, returns_to: []}
+  how: {decide: [{when: "verdict == 'keep' || verdict == 'scrap'", then: over}, {then: never}]}
+  never: {who: clerk, returns_to: []}
+  over: {end: over}
+""")
+    assert flaws(found) == [("unreachable", "never")]
+
+
+def test_a_limit_that_its_own_steps_pass() -> None:
+    found = proof("""\
+  both:
+    within: 4 h
+    parallel:
+      one: {a: {who: clerk, within: 3 h}, b: {who: clerk, within: 3 h}}
+      two: {c: {who: clerk, within: 1 h}}
+""")
+    assert flaws(found) == [("limit", "both")]
+    assert "6 hours" in found.findings[0].say.to("en")
+
+
+def test_what_was_chosen_decides_what_follows() -> None:
+    blueprint = project("""\
+  look: {who: clerk, choose: verdict, outcomes: {keep: {}, scrap: {}}, returns_to: []}
+  how: {decide: [{when: "verdict == 'keep'", then: kept}, {then: gone}]}
+  kept: {end: kept}
+  gone: {end: gone}
+""")
+    found = prove(blueprint, blueprint.workflows["handling"])
+    assert found.ends == ("gone", "kept")
+    assert found.worlds == 4, "beginning, look, and one end for each choice"
+
+
+def test_too_many_ways_are_told() -> None:
+    blueprint = project("  look: {who: clerk}\n  more: {who: clerk}\n  most: {who: clerk}\n")
+    found = prove(blueprint, blueprint.workflows["handling"], most=2)
+    assert [each.flaw for each in found.findings] == [Flaw.UNFINISHED]
+    assert not found.holds
+
+
+def test_proof_covers_what_people_do(tier: Tier) -> None:
+    """Whatever step random people bring a random process to, and whatever it ends with, the proof has walked."""
+    seen = {"played": 0, "ended": 0}
+
+    @settings(max_examples=tier.count(60, 3_000), deadline=None)
+    @given(st.integers(0, 2**32))
+    def holds(seed: int) -> None:
+        dice = random.Random(seed)
+        made = definition(dice)
+        if made is None:
+            return
+        graph = explore(_blueprint_of(made.name), made, most=1_500)
+        if graph.walked is not None:
+            return
+        parts = tuple(Subject("part", f"p{each}") for each in range(dice.randint(0, 2)))
+        facts = {
+            step.path: Facts(conditions=(dice.random() < 0.5,), elements=parts if step.each else ())
+            for _, step in made.walk()
+        }
+        run = Play(made, PEOPLE, facts)
+        stood = set(run.at())
+        for _ in range(40):
+            if not run.state.live:
+                break
+            given_ = command(dice, run)
+            try:
+                if given_ is not None:
+                    run.give(given_)
+            except ClewError:
+                continue
+            stood |= {each.step for each in run.state.done}
+        assert stood <= graph.passed, stood - graph.passed
+        if run.state.status == "ended":
+            ends = {each.state.outcome for each in graph.worlds if not each.state.live}
+            assert run.state.outcome in ends
+            seen["ended"] += 1
+        seen["played"] += 1
+
+    holds()
+    assert seen["played"] > tier.count(60, 3_000) // 4, seen
+    assert seen["ended"], seen
+
+
+def _blueprint_of(name: str) -> Blueprint:
+    found = load_sources({**PROJECT, "workflows/w.yaml": f"workflow: {name}\nfor: case\nsteps: {{a: {{who: x}}}}\n"})
+    assert found.blueprint is not None
+    return found.blueprint
