@@ -46,22 +46,23 @@ class Cast:
             found += actors.get(who.actor_of, ())[:1]
         return tuple(dict.fromkeys(found))
 
-    def may_sign(self, person: str, meaning: str) -> bool:
-        """Whether the roles of this person allow the meaning, or could together with another role that may be held
-        beside theirs. People known only from data are taken to be allowed."""
+    def may_sign(self, person: str, step: Step) -> bool:
+        """Whether the roles of this person allow the signature of a step, or could together with another role that may
+        be held beside theirs. People known only from data are taken to be allowed."""
         role = self.role_of(person)
-        if self.policies is None or role is None:
-            return True
-        if meaning in self.policies.roles[role].signs:
+        if self.policies is None or role is None or step.sign is None or self.signs_alone(role, step):
             return True
         return any(
-            meaning in other.signs and other.kind == "person" and self._together(role, other.name)
+            step.sign in other.signs and other.kind == "person" and self._together(role, other.name)
             for other in self.policies.roles.values()
         )
 
-    def signs_alone(self, role: str, meaning: str) -> bool:
-        """Whether holders of this role alone may give signatures of this meaning."""
-        return self.policies is None or role not in self.policies.roles or meaning in self.policies.roles[role].signs
+    def signs_alone(self, role: str, step: Step) -> bool:
+        """Whether holders of this role, and of what the step asks for beside it, may sign as the step demands."""
+        if self.policies is None or role not in self.policies.roles:
+            return True
+        held = [role, *([step.approval.among] if step.approval is not None and step.approval.among else [])]
+        return any(step.sign in self.policies.roles[each].signs for each in held if each in self.policies.roles)
 
     def alone(self, person: str) -> bool:
         """Whether nobody else could be asked in this person's place, somewhere in the process."""

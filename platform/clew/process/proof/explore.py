@@ -314,7 +314,7 @@ class _Walk:
     ) -> Iterator[tuple[Move, World]]:
         """By the first of those who are asked and may."""
         for person in self._people(task):
-            if step.sign is not None and not self.cast.may_sign(person, step.sign):
+            if not self.cast.may_sign(person, step):
                 why = Bilingual(
                     f"{person} 的角色不能签署 {step.sign}",
                     f"{person} may not sign {step.sign}, nor with any role that may be held beside",

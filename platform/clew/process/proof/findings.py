@@ -219,7 +219,7 @@ def _signers(blueprint: Blueprint, workflow: Workflow) -> Iterator[Finding]:
     for _, step in workflow.walk():
         if step.sign is None:
             continue
-        short = [role for role in dict.fromkeys(roles_of(step)) if not cast.signs_alone(role, step.sign)]
+        short = [role for role in dict.fromkeys(roles_of(step)) if not cast.signs_alone(role, step)]
         if short:
             names = ", ".join(short)
             say = Bilingual(

@@ -180,7 +180,7 @@ class Play:
             wanted = ", ".join(sorted(demanded))
             say = Bilingual(
                 f"「{zh}」经“{move.label.to('zh')}”到达 {move.target},而此前没有签名 {wanted},其他转换到此状态时须签署",
-                f"“{en}” reaches {move.target} by “{move.label.to('en')}” with no signature of {wanted} given before, which "
+                f"“{en}” reaches {move.target} by “{move.label.to('en')}” with no {wanted} signed before, which "
                 "another transition to it demands",
             )
             self.bypassed.append((step.path, say))
