@@ -26,6 +26,7 @@ from clew.api.access_review import AccessReview
 from clew.api.administration import Administration
 from clew.api.audit_trail import AuditTrail
 from clew.api.build import Feature
+from clew.api.decision_tables import DecisionTables
 from clew.api.decisions import Decisions
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
@@ -428,7 +429,7 @@ def api_features(
     administration = (Administration(desk),) if desk is not None else ()
     prover = AccountProver(desk.credentials) if desk is not None else None
     running = (ProcessFeature(processes, prover),) if processes is not None else ()
-    decided = (Mutations(commands, prover), Decisions(replayed))
+    decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables())
     trail = AuditTrail(lambda: commands.engine.tables)
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))
 

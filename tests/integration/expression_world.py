@@ -17,6 +17,7 @@ from clew.kernel.context import Person
 from clew.kernel.scalars import FAR_FUTURE
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Code, CodeList, Inverse, State
+from clew.metadata.load import load_sources
 from clew.metadata.schema import BlueprintSchema
 from clew.storage.change import install
 from clew.storage.engine import Database
@@ -283,5 +284,74 @@ def binds(old: dict[str, Any] | None = None) -> dict[str, Any]:
     return args
 
 
+TABLES = """
+decision: pieces_and_grade
+inputs:
+  pieces: {type: integer}
+  grade: {type: choice, of: [A, B], optional: true}
+outputs:
+  level: {type: decimal, scale: 2}
+  say: {type: text}
+rows:
+  - ["< 0", any, 0.25, "neg''ative"]
+  - [0..3, A, 1.5, "few {A}"]
+  - ["(3..1000]", A, 20, "many 100%"]
+  - [">= 0", B, 3.75, of B]
+  - ["> 1000", A, 4, lots]
+  - [">= 0", "null", 5, none]
+---
+decision: days
+inputs:
+  made_on: {type: date}
+  exp_on: {type: date, optional: true}
+outputs: {late: {type: boolean}, until: {type: date}}
+hit: first
+rows:
+  - [any, "null", false, 9999-12-31]
+  - ["< 2026-01-01", "<= 2026-12-31", true, 2026-01-31]
+  - ["not(2026-02-01)", any, true, 2026-02-28]
+default: [false, 2030-01-01]
+---
+decision: notes
+inputs:
+  note: {type: text, optional: true}
+  ok: {type: boolean}
+outputs: {points: {type: integer}}
+hit: collect
+together: sum
+rows:
+  - [ok, any, 1]
+  - ["not('ok', '不合格')", true, 10]
+  - ["null", any, 100]
+  - [any, false, 1000]
+---
+decision: quantity
+inputs:
+  qty: {type: decimal, scale: 4, min: 0.0001, max: 100}
+outputs: {score: {type: decimal, scale: 1}}
+hit: collect
+together: max
+rows:
+  - ["> 0.5", 1.5]
+  - ["2.5, 3..90", 7]
+---
+decision: strongest
+inputs:
+  ok: {type: boolean}
+  qty: {type: decimal, scale: 4}
+outputs: {verdict: {type: choice, of: [keep, hold, scrap]}}
+hit: priority
+priority: [scrap, hold, keep]
+rows:
+  - [any, any, keep]
+  - [false, any, hold]
+  - [any, "< 2", scrap]
+"""
+"""One table of each kind."""
+
+
 def schema() -> BlueprintSchema:
-    return BlueprintSchema.of(project())
+    loaded = load_sources({"clew.yaml": "project: tables\n", "rules/t.yaml": TABLES})
+    assert loaded.blueprint is not None, [f"{each.place} {each.message('en')}" for each in loaded.diagnostics]
+    made = project()
+    return BlueprintSchema(made.entities, made.code_lists, loaded.blueprint.decisions)

@@ -141,9 +141,13 @@ async def works(database: Database, blueprint: Blueprint | None = None) -> Works
 
 
 async def small_works(
-    database: Database, steps: str, head: str = "", people: Mapping[str, Sequence[str]] = {}
+    database: Database,
+    steps: str,
+    head: str = "",
+    people: Mapping[str, Sequence[str]] = {},
+    files: Mapping[str, str] = {},
 ) -> Works:
-    """A project of one entity, `case`, with a workflow of these steps; `people` by role."""
+    """A project of one entity, `case`, with a workflow of these steps; `people` by role; further `files`."""
     calendar = """\
 calendar: all_hours
 zone: UTC
@@ -153,7 +157,7 @@ hours: 00:00-24:00
 years: {2025: {}, 2026: {}, 2027: {}, 2028: {}, 2029: {}, 2030: {}}
 """
     text = f"workflow: handling\nfor: case\nowner: boss\n{head}steps:\n{steps}"
-    loaded = load_sources({**PROJECT, "calendars/c.yaml": calendar, "workflows/w.yaml": text})
+    loaded = load_sources({**PROJECT, "calendars/c.yaml": calendar, "workflows/w.yaml": text, **files})
     assert loaded.blueprint is not None, [f"{each.place} {each.message('en')}" for each in loaded.diagnostics]
     made = await small_plant(database, blueprint=loaded.blueprint, furnish=False)
     made.ids["li"] = UUID(int=1)

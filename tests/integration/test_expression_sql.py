@@ -196,6 +196,19 @@ data.size.w != null
 text(data.color)
 text(data.color) == 'red'
 text(data.size.w)
+decide('pieces_and_grade', 'level', pieces, grade)
+decide('pieces_and_grade', 'say', pieces, grade)
+decide('pieces_and_grade', 'level', pieces * 2, grade) * qty > 3
+decide('days', 'late', made_on, exp_on)
+decide('days', 'until', made_on, exp_on) > made_on
+!decide('days', 'late', made_on, null) || ok
+decide('notes', note, ok)
+decide('notes', 'points', item.note, ok) > 10
+decide('quantity', qty)
+decide('quantity', 'score', qty) == 7.0
+decide('strongest', 'verdict', ok, qty)
+decide('strongest', 'verdict', ok, qty) == 'scrap'
+parents.exists(p, decide('strongest', p.ok, p.qty) == 'hold')
 item.id in user.sites
 item in user.sites
 number in user.roles

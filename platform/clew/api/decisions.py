@@ -27,6 +27,7 @@ from clew.records.values import plain
 from clew.storage.engine import Connection
 
 _MOST = 200
+_TABLE = "decide("
 
 
 class Decisions:
@@ -97,7 +98,7 @@ class DecisionsSpec:
         }
         if any(each.name == "replay" for each in call.planner.children(call.selected)):
             value["replay"] = _replayed(await self.replayer.replay(connection, found), seen)
-        return _chosen(call, call.selected, value)
+        return chosen(call, call.selected, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,10 @@ class _Seen:
         return name in ("given", "refused") or (access is not None and access.read.always)
 
     def facts(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in wire(plain(found)).items() if self.shows(name)}
+        """What a decision table said is shown to whoever sees everything that was read beside it."""
+        whole = all(self.shows(name) for name in found if not name.startswith(_TABLE))
+        told = wire(plain(found)).items()
+        return {name: value for name, value in told if (whole if name.startswith(_TABLE) else self.shows(name))}
 
 
 async def _may_read(call: Call, connection: Connection, entity: str, record_id: UUID) -> None:
@@ -160,14 +164,14 @@ def _answer(answer: Answer, seen: _Seen) -> dict[str, Any]:
     }
 
 
-def _chosen(call: Call, selected: Selected, value: Any) -> Any:
+def chosen(call: Call, selected: Selected, value: Any) -> Any:
     """The members of plain data that were selected."""
     if isinstance(value, list):
-        return [_chosen(call, selected, each) for each in value]
+        return [chosen(call, selected, each) for each in value]
     if not isinstance(value, Mapping) or not any(node.selection_set for node in selected.nodes):
         return wire(value)
     return {
-        each.key: selected.type.name if each.name == "__typename" else _chosen(call, each, value[each.name])
+        each.key: selected.type.name if each.name == "__typename" else chosen(call, each, value[each.name])
         for each in call.planner.children(selected)
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from clew.expressions import problems as found
 from clew.expressions.algebra import BOOLEAN, INTEGER, NULL, ORDERED
 from clew.expressions.builtin import FOLDED
+from clew.expressions.check_decide import DECIDE, asked
 from clew.expressions.check_tree import Surroundings, TreeChecker
 from clew.expressions.functions import Signature
 from clew.expressions.parse import RESERVED
@@ -25,7 +26,7 @@ class CallChecker(TreeChecker):
     def call(self, tree: Apply, around: Surroundings) -> Node | None:
         if tree.receiver is not None and tree.name in MACROS:
             return self._macro(tree, around)
-        if tree.name != "coalesce" and tree.name not in self.functions.by_name:
+        if tree.name not in ("coalesce", DECIDE) and tree.name not in self.functions.by_name:
             self._unknown(tree, around)
             return None
         given = (tree.receiver, *tree.args) if tree.receiver is not None else tree.args
@@ -37,15 +38,17 @@ class CallChecker(TreeChecker):
             return self._coalesce(tree, sure)
         if tree.name in ("was", "entered"):
             return self._state(tree, sure)
+        if tree.name == DECIDE:
+            return asked(self, tree, sure)
         return self._function(tree, sure)
 
     def _unknown(self, tree: Apply, around: Surroundings) -> None:
-        candidates = (*self.functions.by_name, "coalesce", *MACROS)
+        candidates = (*self.functions.by_name, "coalesce", DECIDE, *MACROS)
         self.problem(found.UNKNOWN_FUNCTION, tree.name_span, nearest(tree.name, candidates), name=tree.name)
         if tree.receiver is not None:
             self.expression(tree.receiver, around)
 
-    def _refuse(self, tree: Apply, args: Sequence[Node], wanted: str) -> None:
+    def refuse(self, tree: Apply, args: Sequence[Node], wanted: str) -> None:
         given = ", ".join(str(each.type) for each in args)
         self.problem(found.ARGUMENTS, tree.name_span, name=tree.name, given=given, wanted=wanted)
 
@@ -53,7 +56,7 @@ class CallChecker(TreeChecker):
         overloads = self.functions.by_name[tree.name]
         signature = next((each for each in overloads if _accepts(each, args)), None)
         if signature is None:
-            self._refuse(tree, args, "; ".join(each.id for each in overloads))
+            self.refuse(tree, args, "; ".join(each.id for each in overloads))
             return None
         if not self._literals(tree, signature, args):
             return None
@@ -88,7 +91,7 @@ class CallChecker(TreeChecker):
         if len(args) == 1 and self.entity is not None:
             args = [self.this(tree.name_span), *args]
         if len(args) != 2 or args[0].type.base is not Base.RECORD or args[1].type.base is not Base.TEXT:
-            self._refuse(tree, args, f"record.{tree.name}('state')")
+            self.refuse(tree, args, f"record.{tree.name}('state')")
             return None
         record, state = args
         if not isinstance(state, Literal):
@@ -104,13 +107,13 @@ class CallChecker(TreeChecker):
 
     def _coalesce(self, tree: Apply, args: Sequence[Node]) -> Node | None:
         if len(args) < 2:
-            self._refuse(tree, args, "coalesce(a, b, …)")
+            self.refuse(tree, args, "coalesce(a, b, …)")
             return None
         met = self.together(args, tree.span)
         if met is None:
             return None
         if met.base is Base.LIST:
-            self._refuse(tree, args, "coalesce(a, b, …)")
+            self.refuse(tree, args, "coalesce(a, b, …)")
             return None
         for arg in args:
             self.codes(arg, met)

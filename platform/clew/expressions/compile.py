@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from clew.expressions import numbers
+from clew.expressions.check_decide import Asked
 from clew.expressions.closures import (
     arithmetic,
     asked,
@@ -90,6 +91,8 @@ class Compiler:
                 return lambda moment: [part(moment) for part in parts]
             case Call(function="coalesce") as call:
                 return coalesce([self._widened(arg, call.type) for arg in call.args])
+            case Call(function="decide") as call:
+                return self._decided(call)
             case Call() as call:
                 return self._call(call)
             case Macro() as macro:
@@ -212,6 +215,17 @@ class Compiler:
             return run(*values)
 
         return call
+
+    def _decided(self, node: Call) -> Closure:
+        asked = cast(Asked, cast(Literal, node.args[0]).value)
+        inputs = tuple(self.closure(arg) for arg in node.args[1:])
+        table, name, cost = asked.table, asked.output, len(asked.table.rows) // 16
+
+        def decided(moment: Moment) -> Any:
+            moment.spend(cost)
+            return table.decide([each(moment) for each in inputs]).values[name]
+
+        return decided
 
     def _macro(self, node: Macro) -> Closure:
         over, body = self.closure(node.over), self.closure(node.body)

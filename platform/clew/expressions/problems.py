@@ -35,6 +35,7 @@ NUMBER = Rule(
 UNKNOWN_NAME = Rule("EXPR_UNKNOWN_NAME", "{name} is not known here.", "此处没有名为 {name} 的内容。")
 UNKNOWN_MEMBER = Rule("EXPR_UNKNOWN_MEMBER", "{of} has no {name}.", "{of} 没有 {name}。")
 UNKNOWN_FUNCTION = Rule("EXPR_UNKNOWN_FUNCTION", "There is no function {name}.", "没有函数 {name}。")
+UNKNOWN_TABLE = Rule("EXPR_UNKNOWN_TABLE", "There is no decision table {name}.", "没有决策表 {name}。")
 NOT_A_RECORD = Rule(
     "EXPR_NOT_A_RECORD", "A {type} has no members, so .{name} is not possible.", "{type} 没有成员,不能使用 .{name}。"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from clew.expressions.functions import BROWSER, EVERYWHERE, SQL, Functions
 from clew.expressions.tree import (
@@ -91,7 +91,9 @@ def runs_in(root: Node, functions: Functions) -> frozenset[str]:
     """Where the expression can run with the same result everywhere."""
     places = EVERYWHERE
     for node in walk(root):
-        if isinstance(node, Call) and node.function != "coalesce":
+        if isinstance(node, Call) and node.function == "decide":
+            places -= {BROWSER}
+        elif isinstance(node, Call) and node.function != "coalesce":
             places &= functions.by_id[node.overload].runs_in
     if not _sql(root) or _doubling(root) > MAX_DOUBLING or _nesting(root) > MAX_NESTING:
         places -= {SQL}
@@ -150,6 +152,11 @@ def _sql(node: Node) -> bool:
             return _sql_list(over)
         case Call(function="text", args=(member,)) if member.type.base is Base.JSON:
             return _json_path(member)
+        case Call(function="decide", args=(Literal(value=asked), *inputs)):
+            columns = zip(inputs, cast(Any, asked).table.inputs, strict=True)
+            return node.type.base is not Base.LIST and all(
+                _sql(given) and not (fallible(given) and column.axis.type.nullable) for given, column in columns
+            )
         case Macro(kind="filter" | "map"):
             return False
         case Macro(kind="min" | "max", over=over, body=body):

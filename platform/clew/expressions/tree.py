@@ -270,6 +270,14 @@ class Schema(Protocol):
 
     def states(self, entity: str) -> tuple[str, ...]: ...
 
+    def table(self, name: str) -> Any:
+        """The decision table (`expressions.tables.Table`) of that name, or None."""
+        ...
+
+    def tables(self) -> tuple[str, ...]:
+        """The names of all decision tables."""
+        ...
+
 
 USER_MEMBERS: Mapping[str, Type] = {
     "id": Type(Base.ID),

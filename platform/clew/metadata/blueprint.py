@@ -16,6 +16,7 @@ from typing import Any
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
+from clew.metadata.decisions import DecisionTable
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Workflow
 from clew.metadata.watches import Watch
@@ -409,6 +410,7 @@ class Blueprint:
     workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
     sites_named: tuple[tuple[str, Place], ...] = ()
     """Codes of sites that the project names (`active`), and where. Whether there are such sites, records say."""
+    decisions: Mapping[str, DecisionTable] = field(default_factory=lambda: MappingProxyType({}))
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -32,6 +32,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         content["calendars"] = {name: meaning(each) for name, each in linking.calendars.items()}
     if linking.watches:
         content["watches"] = {name: meaning(each) for name, each in linking.watches.items()}
+    if linking.decisions:
+        content["decisions"] = {name: meaning(each) for name, each in linking.decisions.items()}
     if linking.workflows:
         content["workflows"] = {name: meaning(each) for name, each in linking.workflows.items()}
     return Blueprint(
@@ -46,6 +48,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         calendars=MappingProxyType(dict(sorted(linking.calendars.items()))),
         watches=MappingProxyType(dict(sorted(linking.watches.items()))),
         sites_named=tuple(linking.sites_named),
+        decisions=MappingProxyType(dict(sorted(linking.decisions.items()))),
     )
 
 

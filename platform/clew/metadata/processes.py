@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
+from clew.expressions.tables import Table
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
@@ -210,6 +211,10 @@ class Step:
     actions: tuple[Action, ...] = ()
     """What an automatic step does."""
     branches: tuple[Branch, ...] = ()
+    table: Table | None = None
+    """The decision table that a decision asks; it is as it was when the definition was made."""
+    asked: tuple[Checked, ...] = ()
+    """A value for each of its inputs."""
     flows: Mapping[str, Flow] = field(default_factory=lambda: EMPTY)
     """Branch → its flow; a for-each step has one, named `each`."""
     each: str = ""

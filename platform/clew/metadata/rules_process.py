@@ -20,6 +20,7 @@ UNKNOWN_EVENT = Rule(
     "例如 complaint.create、lot.update 或 lot.release(状态迁移)。",
 )
 UNKNOWN_TABLE = Rule("UNKNOWN_TABLE", "There is no decision table `{name}`.", "没有决策表 `{name}`。")
+UNKNOWN_COLUMN = Rule("UNKNOWN_COLUMN", "The table has no `{name}`.", "决策表没有 `{name}`。")
 STEP_KIND = Rule(
     "STEP_KIND",
     "The step `{name}` says {count} of: {kinds}.",
@@ -97,4 +98,45 @@ PEOPLE_NOT_DECLARED = Rule(
     "`{key}` 按业务记录找人,而 clew.yaml 的 `identity:` 未声明:{missing}。",
     "Without it nobody could ever be found.",
     "未声明则永远找不到人。",
+)
+DECISION_WIDTH = Rule("DECISION_WIDTH", "{count} cells; {wanted} are needed.", "有 {count} 个单元格,应为 {wanted} 个。")
+DECISION_CELL = Rule(
+    "DECISION_CELL",
+    "This cell cannot be read: {reason}.",
+    "无法读取单元格:{reason_zh}。",
+    "Cells are: any, 5, < 5, 2..8, (2..8], A, B, not(A), null.",
+    "单元格可写:any、5、< 5、2..8、(2..8]、A, B、not(A)、null。",
+)
+DECISION_GAP = Rule(
+    "DECISION_GAP",
+    "No row holds for: {case}.",
+    "以下情形没有行命中:{case}。",
+    "Add a row, or a default.",
+    "请补充行,或写明 default。",
+)
+DECISION_OVERLAP = Rule(
+    "DECISION_OVERLAP",
+    "Rows {first} and {second} both hold for: {case}.",
+    "第 {first} 行与第 {second} 行在以下情形同时命中:{case}。",
+    "Narrow one of them, or say which counts with `hit`.",
+    "请收窄其一,或用 `hit` 说明以哪一行为准。",
+)
+DECISION_NEVER = Rule(
+    "DECISION_NEVER",
+    "Row {number} never counts: the rows before it hold wherever it does.",
+    "第 {number} 行永远不会生效:其前各行已覆盖它的全部情形。",
+    severity=Severity.WARNING,
+)
+DECISION_UNKNOWN = Rule(
+    "DECISION_UNKNOWN",
+    "Whether `{name}` has gaps cannot be told: there are too many cases.",
+    "情形过多,无法判断 `{name}` 是否有遗漏。",
+    "Split the table, or add a default.",
+    "请拆分决策表,或写明 default。",
+    Severity.WARNING,
+)
+DECISION_EXAMPLE = Rule(
+    "DECISION_EXAMPLE",
+    "This example comes out otherwise: {found} (rows {rows}).",
+    "该例子的结果不同:{found}(第 {rows} 行)。",
 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
+from clew.expressions.tables import Table
 from clew.expressions.tree import Base, Type
 from clew.metadata.blueprint import Blueprint, CodeList, Entity, Field, FieldKind
+from clew.metadata.decisions import DecisionTable
+
+NO_TABLES: Mapping[str, DecisionTable] = MappingProxyType({})
 
 _BASES = {
     FieldKind.TEXT: Base.TEXT,
@@ -50,14 +55,20 @@ def _codes(field: Field, code_lists: Mapping[str, CodeList]) -> tuple[str, ...] 
 class BlueprintSchema:
     """`expressions.tree.Schema` over entities: fields, envelope, relations forward and back."""
 
-    def __init__(self, entities: Mapping[str, Entity], code_lists: Mapping[str, CodeList]) -> None:
+    def __init__(
+        self,
+        entities: Mapping[str, Entity],
+        code_lists: Mapping[str, CodeList],
+        decisions: Mapping[str, DecisionTable] = NO_TABLES,
+    ) -> None:
         self._entities = entities
         self._code_lists = code_lists
+        self._decisions = decisions
         self._members: dict[str, dict[str, Type]] = {}
 
     @classmethod
     def of(cls, blueprint: Blueprint) -> BlueprintSchema:
-        return cls(blueprint.entities, blueprint.code_lists)
+        return cls(blueprint.entities, blueprint.code_lists, blueprint.decisions)
 
     def members(self, entity: str) -> Mapping[str, Type]:
         known = self._members.get(entity)
@@ -68,6 +79,13 @@ class BlueprintSchema:
     def states(self, entity: str) -> tuple[str, ...]:
         found = self._entities.get(entity)
         return tuple(found.states) if found else ()
+
+    def table(self, name: str) -> Table | None:
+        found = self._decisions.get(name)
+        return found.table if found else None
+
+    def tables(self) -> tuple[str, ...]:
+        return tuple(self._decisions)
 
     def _all_members(self, name: str) -> dict[str, Type]:
         entity = self._entities.get(name)

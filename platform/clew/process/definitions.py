@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
-from clew.metadata.link.workflows import link_again
+from clew.metadata.link.workflows import link_again, pinned_text
 from clew.metadata.processes import Workflow
 from clew.process import store
 from clew.process.errors import DefinitionGone, ProcessesWouldBreak
@@ -42,7 +42,7 @@ class Definitions:
     def text_of(self, workflow: Workflow) -> Definition:
         """What to keep of a definition of this release."""
         file = workflow.place.file
-        return Definition(workflow.digest, workflow.name, file, self.blueprint.sources[file])
+        return Definition(workflow.digest, workflow.name, file, pinned_text(file, self.blueprint))
 
 
 async def require_borne(connection: Connection, blueprint: Blueprint) -> None:

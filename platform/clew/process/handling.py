@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Action, Step, Workflow
 from clew.process import jobs, machine, store, time, words
-from clew.process.effects import Effects, asked_for
+from clew.process.effects import Effects, asked_for, locked
 from clew.process.facts import Inquiry
 from clew.process.staff import Demand
 from clew.process.state import State
 from clew.process.store import Instance
 from clew.process.words import Command, Effect
 from clew.records import verbs
+from clew.records.decisions.tables import answer
 from clew.records.errors import SignatureRequired
 from clew.records.rows import Record
 from clew.records.unit import Unit
@@ -109,6 +111,7 @@ class Handling:
         connection, at, process = self.unit.connection, self.unit.at, self.instance.id
         match effect:
             case words.Moment():
+                await self._decided(effect)
                 await self.effects.moment(effect)
                 await self._waits(effect)
             case words.Act(token=token):
@@ -139,6 +142,25 @@ class Handling:
                 if self.instance.parent is not None and self.instance.parent_token is not None:
                     self.unit.found[jobs.LEFT] = True
                     await jobs.ask_ended(connection, self.instance.parent, self.instance.parent_token, outcome)
+
+    async def _decided(self, moment: words.Moment) -> None:
+        """The timeline says what a decision table was asked, in which version, and which of its rows held."""
+        step = self.workflow.step(moment.step)
+        if step.table is None or moment.moment != "started":
+            return
+        entity = self.unit.engine.blueprint.entities[moment.subject.entity]
+        record = await locked(self.unit, entity, UUID(moment.subject.id))
+        given = [await self.unit.judge.value(each, entity, record) for each in step.asked]
+        said = answer(step.table, given)
+        await store.log(
+            self.unit.connection,
+            self.instance.id,
+            self.unit.at,
+            "decided",
+            step=step.path,
+            outcome=step.table.name,
+            comment=json.dumps(said, ensure_ascii=False),
+        )
 
     async def _sign(self, command: Command) -> None:
         """A step that takes a signature takes one from everybody who decides it, over the record as it was shown."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 
 from clew.expressions.builtin import BLANKS
+from clew.expressions.check_decide import DECIDE
 from clew.expressions.tree import Base, Call, Literal
+from clew.storage.expression_decisions import table_sql
 from clew.storage.expression_moments import days_later
 from clew.storage.formula import Sql, formula, let
 from clew.storage.types import Day, Integer, Text
@@ -23,6 +25,8 @@ _TRUTH = sa.Boolean()
 
 def call_sql(up: Translator, node: Call) -> Sql:
     """A call of a declared function. NULL when an argument is, or when it fails."""
+    if node.function == DECIDE:
+        return table_sql(up, node)
     return BUILDERS[node.function](up, node)
 
 

@@ -55,6 +55,12 @@ class Shop:
     def states(self, entity: str) -> tuple[str, ...]:
         return ("open", "held", "released") if entity == "lot" else ()
 
+    def table(self, name: str) -> None:
+        return None
+
+    def tables(self) -> tuple[str, ...]:
+        return ()
+
 
 def checked(source: str, **options: Any) -> Checked:
     return check(source, Shop(), "lot", **options)

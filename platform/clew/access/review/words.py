@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from clew.access.review.function_words import FACTS, ROLE_FACTS, call_words
+from clew.expressions.check_decide import Asked
 from clew.expressions.tree import (
     AnyNode,
     Base,
@@ -139,12 +140,23 @@ class Words:
                 element = replace(self, inside=True)
                 said = element.sentence(body) if body.type.base is Base.BOOLEAN else element.value(body)
                 return self._of(_MACROS[kind], self.value(over), said)
+            case Call(function="decide", args=(Literal(value=Asked() as asked), *inputs)):
+                return self._table(asked, [self.value(each) for each in inputs])
             case Call(function=function, args=args, overload=overload):
                 states = self._states(args[0]) if function in ("was", "entered") else codes
                 said_args = [self.value(each, states) for each in args]
                 return self._of(call_words(function, overload, len(args)), *said_args)
             case other:
                 return self.sentence(other)
+
+    def _table(self, asked: Asked, inputs: Sequence[str]) -> str:
+        """What a decision table says of these inputs."""
+        known = self.blueprint.decisions.get(asked.table.name)
+        table = known.label.to(self.locale) if known else asked.table.name
+        output = known.labels[asked.output].to(self.locale) if known and asked.output in known.labels else asked.output
+        comma = "、" if self.locale == "zh" else ", "
+        pattern = Bilingual("决策表“{}”就{}给出的{}", 'what the table "{}" says for {}: {}')
+        return self._of(pattern, table, comma.join(inputs), output)
 
     def text(self, words: Bilingual) -> str:
         return words.to(self.locale)

@@ -25,6 +25,7 @@ from clew.metadata.link.checks import (
     retention_fields,
 )
 from clew.metadata.link.codes import check_patterns, link_codes
+from clew.metadata.link.decisions import link_decisions
 from clew.metadata.link.drafts import collect
 from clew.metadata.link.entities import link_entities
 from clew.metadata.link.expressions import Expressions
@@ -49,10 +50,11 @@ def link(
     linking.project = _project(linking)
     linking.drafts = collect(documents.get("entity", ()), findings)
     link_codes(linking)
+    link_decisions(linking)
     link_lines(linking)
     link_entities(linking)
     link_inverses(linking)
-    expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists))
+    expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists, linking.decisions))
     finished = {name: attach(linking, expressions, draft) for name, draft in linking.drafts.items()}
     linking.entities = finished
     link_calendars(linking)
@@ -65,7 +67,8 @@ def link(
     computed_cycles(linking)
     required_cycles(linking)
     check_names(linking)
-    linking.policies = link_permissions(linking, Expressions(linking, BlueprintSchema(finished, linking.code_lists)))
+    schema = BlueprintSchema(finished, linking.code_lists, linking.decisions)
+    linking.policies = link_permissions(linking, Expressions(linking, schema))
     if linking.project is not None:
         linking.project = replace(linking.project, identity=link_identity(linking))
     link_workflows(linking)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from clew.expressions.tree import Base, Type
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules, rules_process
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.link.actions import Actions
 from clew.metadata.link.project import Linking
+from clew.metadata.link.step_decisions import ask_table
+from clew.metadata.link.step_kinds import Kinds
 from clew.metadata.processes import (
     ANY,
     DONE,
@@ -20,20 +21,15 @@ from clew.metadata.processes import (
     STARTER,
     Action,
     Alert,
-    Approval,
-    ApprovalMode,
-    Branch,
-    Condition,
     Flow,
     Outcome,
     Step,
     StepKind,
     TimeLimit,
-    Wait,
 )
 from clew.metadata.source import AnyNode, MapNode, find
 from clew.metadata.spec.words import text_of
-from clew.metadata.spec.workflow import ApprovalSpec, GuardSpec, StepSpec, WaitSpec, limit_of, share_of
+from clew.metadata.spec.workflow import AskSpec, StepSpec, limit_of, share_of
 
 _KIND_KEYS: dict[str, StepKind] = {
     "who": StepKind.TASK,
@@ -60,9 +56,6 @@ _ONLY: dict[str, frozenset[StepKind]] = {
     "steps": frozenset({StepKind.EACH}),
     "then": frozenset(StepKind) - {StepKind.END, StepKind.DECISION},
 }
-_INSTANT = Type(Base.DATETIME, nullable=True)
-_DATE = Type(Base.DATE, nullable=True)
-_COUNT = Type(Base.INTEGER)
 WORDS = ("assignee", "supervisor", "department_head", "owner")
 """Whom an alert may name beside roles."""
 STANDARD_ALERTS = (Alert(50, "assignee"), Alert(80, "supervisor"), Alert(100, "department_head"), Alert(150, "owner"))
@@ -78,6 +71,10 @@ class Steps:
     linking: Linking
     actions: Actions
     workflow: str
+    kinds: Kinds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kinds = Kinds(self.linking, self.actions)
 
     def flow(self, specs: dict[str, StepSpec], node: AnyNode, entity: str, prefix: str, outer: tuple[str, ...]) -> Flow:
         """One flow. `outer` are the paths of the steps before and around it that `not_same_person_as` may name."""
@@ -124,7 +121,13 @@ class Steps:
                 )
         outcomes = self._outcomes(kind, spec, node, entity, where)
         changes = self._by_kind(kind, kinds[0], spec, node, entity, outcomes, (path, prefix, where), (names, known))
-        moments = {STARTED, DONE, *outcomes} if kind is not StepKind.END else {STARTED}
+        changes.setdefault("entry", self.kinds.guard(spec.entry, find(node, "entry"), entity, f"{where}.entry"))
+        # A decision is over as it begins: nothing happens at its end that did not at its beginning.
+        moments = {STARTED, DONE, *outcomes} if kind not in (StepKind.END, StepKind.DECISION) else {STARTED}
+        effects = self._effects(spec, node, entity, moments, where)
+        for moment, actions in changes.pop("effects", {}).items():
+            effects[moment] = (*actions, *effects.get(moment, ()))
+        changes["effects"] = MappingProxyType(effects)
         for target in (spec.when_late, spec.on_error, *(spec.returns_to or ())):
             if target is not None and target not in names:
                 self.linking.unknown(rules_process.UNKNOWN_STEP, node.place, target, names, where)
@@ -152,8 +155,7 @@ class Steps:
             choose=spec.choose or "",
             next=MappingProxyType(self._next(spec, node, outcomes, names, where)),
             follows=follows,
-            entry=self._guard(spec.entry, find(node, "entry"), entity, f"{where}.entry"),
-            exit=self._guard(spec.exit, find(node, "exit"), entity, f"{where}.exit"),
+            exit=self.kinds.guard(spec.exit, find(node, "exit"), entity, f"{where}.exit"),
             form=spec.form or "",
             inputs=spec.input,
             outputs=spec.output,
@@ -165,7 +167,6 @@ class Steps:
             sign=spec.sign,
             apart=self._earlier(spec.not_same_person_as, find(node, "not_same_person_as"), prefix, known, where),
             states=MappingProxyType(self._states(spec, node, entity, moments, where)),
-            effects=MappingProxyType(self._effects(spec, node, entity, moments, where)),
             outcome=spec.end or "",
             returns_to=frozenset(spec.returns_to) if spec.returns_to is not None else None,
             retries=spec.retries if kind is StepKind.ACTION else 0,
@@ -192,19 +193,19 @@ class Steps:
             changes["who"] = self.actions.who(spec.who, find(node, "who"), entity, f"{where}.who")
             self._earlier((spec.who.actor_of,) if spec.who.actor_of else (), find(node, "who"), prefix, known, where)
         elif kind is StepKind.APPROVAL:
-            changes["approval"] = self._approval(key, spec, node, entity, where)
+            changes["approval"] = self.kinds.approval(key, spec, node, entity, where)
             if not any(not each.against for each in outcomes.values()):
                 self.linking.findings.add(rules_process.NO_OUTCOME_FOR, find(node, "outcomes").place, path=where)
         elif kind is StepKind.ACTION:
             changes["actions"] = self.actions.link(spec.do, find(node, "do"), entity, f"{where}.do")
         elif kind is StepKind.DECISION:
-            changes["branches"] = self._decide(spec, node, entity, names, where)
+            changes.update(self._decide(spec, node, entity, names, where))
         elif kind.nested:
             changes.update(self._nested(kind, spec, node, entity, path, known, where))
         elif kind is StepKind.WAIT and spec.wait:
-            changes["wait"] = self._wait(spec.wait, find(node, "wait"), entity, f"{where}.wait")
+            changes["wait"] = self.kinds.wait(spec.wait, find(node, "wait"), entity, f"{where}.wait")
         elif kind is StepKind.CALL and spec.call:
-            changes.update(self._call(spec, find(node, "call"), entity, f"{where}.call"))
+            changes.update(self.kinds.call(spec, find(node, "call"), entity, f"{where}.call"))
         return changes
 
     # ── outcomes and ways on ──────────────────────────────────────────────────────────────────────────────────────
@@ -261,76 +262,14 @@ class Steps:
                 self.linking.findings.add(rules_process.NO_WAY_ON, node.place, path=f"{where}.then", name=outcome)
         return found
 
-    def _decide(self, spec: StepSpec, node: AnyNode, entity: str, names: list[str], where: str) -> tuple[Branch, ...]:
-        found = []
-        for at, each in enumerate(spec.decide):
-            place = find(node, "decide", at)
-            if each.then not in names:
-                self.linking.unknown(rules_process.UNKNOWN_STEP, place.place, each.then, names, f"{where}.decide.{at}")
-            last = at == len(spec.decide) - 1
-            if last != (each.when is None):
-                rule = rules_process.LAST_BRANCH if last else rules_process.BRANCH_AFTER_ELSE
-                self.linking.findings.add(rule, place.place, path=f"{where}.decide.{at}")
-            when = self.actions.expressions.condition(each.when, find(place, "when"), entity, f"{where}.decide.{at}")
-            found.append(Branch(each.then, when))
-        return tuple(found)
+    def _decide(self, spec: StepSpec, node: AnyNode, entity: str, names: list[str], where: str) -> dict[str, Any]:
+        """By conditions, or by a decision table that fills in fields and says where it goes on."""
+        at = find(node, "decide")
+        if not isinstance(spec.decide, AskSpec):
+            return {"branches": self.kinds.branches(spec.decide, node, entity, names, where)}
+        return ask_table(self.linking, self.actions, spec, spec.decide, at, entity, names, f"{where}.decide")
 
     # ── kinds ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _approval(self, key: str, step: StepSpec, node: AnyNode, entity: str, where: str) -> Approval:
-        spec = getattr(step, key)
-        assert isinstance(spec, ApprovalSpec)
-        at, path = find(node, key), f"{where}.{key}"
-        asked = (*spec.posts, *spec.also)
-        for role in asked:
-            self.actions.role(role, find(at, "posts"), path)
-        if spec.among is not None:
-            self.actions.role(spec.among, find(at, "among"), path)
-        for name in (*spec.must, *spec.veto):
-            if name not in asked:
-                self.linking.unknown(rules_process.POST_NOT_ASKED, at.place, name, asked, path)
-        if key == "any_sign" and (spec.must or spec.veto or spec.enough is not None):
-            self.linking.findings.add(rules_process.ANY_SIGN_ALONE, at.place, path=path)
-        also = []
-        for role, text in spec.also.items():
-            checked = self.actions.expressions.condition(text, find(at, "also", role), entity, f"{path}.also.{role}")
-            if checked is not None:
-                also.append((role, checked))
-        if spec.once and step.sign is not None:
-            self.linking.findings.add(rules_process.SIGNED_ONCE, find(at, "once").place, path=path)
-        enough, share, enough_of = None, None, None
-        if isinstance(spec.enough, int):
-            enough = spec.enough
-            if enough > len(asked):
-                self.linking.findings.add(
-                    rules_process.ENOUGH_TOO_MANY, find(at, "enough").place, path=path, enough=enough, posts=len(asked)
-                )
-        elif isinstance(spec.enough, str) and spec.enough.rstrip("%").isdecimal() and spec.enough.endswith("%"):
-            share = int(spec.enough[:-1])
-            if not 1 <= share <= 100:
-                self.linking.findings.add(
-                    rules.BAD_VALUE,
-                    find(at, "enough").place,
-                    path=path,
-                    value=spec.enough,
-                    reason="a share is 1% to 100%",
-                    reason_zh="比例应为 1% 至 100%",
-                )
-        elif spec.enough is not None:
-            enough_of = self.actions.expressions.check(spec.enough, find(at, "enough"), entity, _COUNT, path)
-        return Approval(
-            ApprovalMode(key),
-            spec.posts,
-            tuple(also),
-            enough,
-            share,
-            enough_of,
-            self.actions.expressions.condition(spec.all_when, find(at, "all_when"), entity, f"{path}.all_when"),
-            frozenset(spec.must),
-            frozenset(spec.veto),
-            spec.once,
-            spec.among or "",
-        )
 
     def _nested(
         self, kind: StepKind, spec: StepSpec, node: AnyNode, entity: str, path: str, known: tuple[str, ...], where: str
@@ -361,72 +300,7 @@ class Steps:
             self.linking.findings.add(rules.MISSING_KEY, node.place, path=where, key="steps")
         return {"flows": MappingProxyType(flows), "needed": needed, "each": spec.for_each or ""}
 
-    def _wait(self, spec: WaitSpec, node: AnyNode, entity: str, path: str) -> Wait:
-        given = [each for each in (spec.for_, spec.until) if each is not None]
-        if len(given) + (spec.event is not None) == 0 or len(given) > 1:
-            self.linking.findings.add(
-                rules.BAD_VALUE,
-                node.place,
-                path=path,
-                value="wait",
-                reason="say for, until or event",
-                reason_zh="应写 for、until 或 event",
-            )
-        until = None
-        if spec.until is not None:
-            field = self.linking.entities[entity].fields.get(spec.until)
-            wanted = _DATE if field is not None and field.kind is FieldKind.DATE else _INSTANT
-            until = self.actions.expressions.check(spec.until, find(node, "until"), entity, wanted, f"{path}.until")
-        about, verb = event_of(self.linking, spec.event, find(node, "event"), f"{path}.event")
-        where = self.actions.expressions.condition(spec.where, find(node, "where"), about or entity, f"{path}.where")
-        if about and about != entity and spec.same is None:
-            self.linking.findings.add(rules.MISSING_KEY, node.place, path=path, key="same")
-        elif about and spec.same is not None:
-            field = self.linking.entities[about].fields.get(spec.same)
-            if field is None or entity not in field.targets:
-                self.linking.findings.add(
-                    rules.BAD_FIELD_USE,
-                    find(node, "same").place,
-                    path=f"{path}.same",
-                    name=spec.same,
-                    reason=f"it does not refer to {entity}",
-                    reason_zh=f"它不引用 {entity}",
-                )
-        limit = TimeLimit(*limit_of(spec.for_)) if spec.for_ else None
-        return Wait(limit, until, about, verb, where, spec.same or "")
-
-    def _call(self, spec: StepSpec, node: AnyNode, entity: str, path: str) -> dict[str, Any]:
-        assert spec.call is not None
-        target: str | None = entity
-        if spec.call.about is not None:
-            target = self.actions.relation(entity, spec.call.about, find(node, "about"), f"{path}.about")
-        about = self.actions.names.workflows.get(spec.call.workflow)
-        if about is None:
-            self.linking.unknown(
-                rules_process.UNKNOWN_WORKFLOW,
-                find(node, "workflow").place,
-                spec.call.workflow,
-                self.actions.names.workflows,
-                path,
-            )
-        elif target is not None and about != target:
-            self.linking.findings.add(
-                rules.BAD_VALUE,
-                find(node, "workflow").place,
-                path=path,
-                value=spec.call.workflow,
-                reason=f"it is about {about}",
-                reason_zh=f"它针对的是 {about}",
-            )
-        return {"call": spec.call.workflow, "about": spec.call.about or ""}
-
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _guard(self, spec: GuardSpec | None, node: AnyNode, entity: str, path: str) -> Condition | None:
-        if spec is None:
-            return None
-        when = self.actions.expressions.condition(spec.when, find(node, "when"), entity, path)
-        return None if when is None else Condition(when, text_of(spec.say))
 
     def _earlier(
         self, given: tuple[str, ...], node: AnyNode, prefix: str, known: tuple[str, ...], where: str
@@ -499,15 +373,3 @@ class Steps:
     def _moment(self, name: str, node: AnyNode, moments: set[str], path: str) -> None:
         if name not in moments and name != ANY:
             self.linking.unknown(rules_process.UNKNOWN_OUTCOME, node.place, name, moments, path)
-
-
-def event_of(linking: Linking, text: str | None, node: AnyNode, path: str) -> tuple[str, str]:
-    """`complaint.create` as entity and verb; two empty texts when it is none."""
-    if text is None:
-        return "", ""
-    entity, _, verb = text.partition(".")
-    known = linking.entities.get(entity)
-    if known is None or verb not in ("create", "update", "void", "correct", *known.transitions):
-        linking.findings.add(rules_process.UNKNOWN_EVENT, node.place, path=path, name=text)
-        return "", ""
-    return entity, verb

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from clew.kernel.canonical import digest
@@ -14,9 +16,11 @@ from clew.metadata.compile import meaning
 from clew.metadata.documents import Document, read
 from clew.metadata.kinds import DEFAULT_KINDS
 from clew.metadata.link.actions import Actions, Names
+from clew.metadata.link.decisions import link_decisions
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.project import Linking
-from clew.metadata.link.steps import Steps, event_of
+from clew.metadata.link.step_kinds import event_of
+from clew.metadata.link.steps import Steps
 from clew.metadata.processes import Flow, Start, StepKind, Workflow
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.source import find
@@ -28,7 +32,7 @@ def link_workflows(linking: Linking) -> None:
     """Every workflow of the project, by name."""
     documents = linking.documents.get("workflow", ())
     about = {each.spec.workflow: each.spec.for_ for each in documents if isinstance(each.spec, WorkflowSpec)}
-    expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists))
+    expressions = Expressions(linking, BlueprintSchema(linking.entities, linking.code_lists, linking.decisions))
     for document in documents:
         earlier = linking.workflows.get(document.name)
         if earlier is not None:
@@ -46,13 +50,31 @@ def link_workflows(linking: Linking) -> None:
             linking.workflows[found.name] = found
 
 
+PINNED_KINDS = DEFAULT_KINDS.with_kinds(
+    replace(DEFAULT_KINDS.all["decision"], folders=("rules", "workflows", "overlays"))
+)
+"""What is kept of a definition is one text: its own file, and the tables it asks."""
+
+
+def pinned_text(file: str, blueprint: Blueprint) -> str:
+    """What an instance is pinned to: the workflow's file, with every decision table it names."""
+    text = blueprint.sources[file]
+    files = {
+        each.place.file for each in blueprint.decisions.values() if re.search(rf"\b{each.name}\b", text)
+    }
+    return "\n---\n".join([text, *(blueprint.sources[each] for each in sorted(files - {file}))])
+
+
 def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
     """A stored workflow against a Blueprint. None, with what is wrong, when the Blueprint no longer bears it."""
     findings = Findings()
-    result = read(file, text, DEFAULT_KINDS)
+    result = read(file, text, PINNED_KINDS)
     findings.extend(result.diagnostics)
-    linking = Linking({}, findings, set())
+    tables = tuple(each for each in result.documents if each.kind == "decision")
+    linking = Linking({"decision": tables}, findings, set())
     linking.entities, linking.code_lists = dict(blueprint.entities), dict(blueprint.code_lists)
+    link_decisions(linking)
+    linking.decisions = {**blueprint.decisions, **linking.decisions}
     linking.policies, linking.calendars = blueprint.policies, dict(blueprint.calendars)
     linking.project = blueprint.project
     about = {each.name: each.entity for each in blueprint.workflows.values()}
@@ -61,7 +83,8 @@ def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[W
         return None, findings.sorted()
     assert isinstance(document.spec, WorkflowSpec)
     about.setdefault(name, document.spec.for_)
-    expressions = Expressions(linking, BlueprintSchema.of(blueprint))
+    schema = BlueprintSchema(linking.entities, linking.code_lists, linking.decisions)
+    expressions = Expressions(linking, schema)
     found = _workflow(linking, expressions, Names(about), document)
     return (None if findings.failed else found), findings.sorted()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from clew.metadata.spec.entity import Meaning
@@ -22,6 +22,7 @@ from clew.metadata.spec.words import (
     Text,
     Whole,
     doc,
+    listed_or_inline,
 )
 
 _LIMIT = re.compile(r"([1-9]\d{0,4}) (wh|wd|cd|h)")
@@ -163,7 +164,28 @@ class WhenSpec(Spec):
     then: Name = doc("The step that follows.", "后续步骤。")
 
 
+class AskSpec(Spec):
+    table: Name = doc("The decision table that is asked.", "所用的决策表。")
+    with_: dict[Name, Literal_] = doc(
+        "A value for each input; left out: the field of that name.",
+        "每个输入的值;缺省为同名字段。",
+        alias="with",
+        default={},
+    )
+    set: dict[Name, Name] = doc("Fields that take an output's value.", "写入输出值的字段。", default={})
+    by: Name | None = doc("The output that says where it goes on.", "决定后续步骤的输出。", default=None)
+    then: dict[Name, Name] = doc(
+        "The step that follows, by that output's value; any for the others.",
+        "按输出值的后续步骤;any 为其余。",
+        default={},
+    )
+
+
 Next = Annotated[dict[Name, Name], BeforeValidator(_next, json_schema_input_type=str | dict[str, str])]
+Ways = Annotated[
+    Annotated[tuple[WhenSpec, ...], Tag("listed")] | Annotated[AskSpec, Tag("inline")],
+    Discriminator(listed_or_inline),
+]
 Actions = tuple[ActionSpec, ...]
 
 
@@ -176,7 +198,7 @@ class StepSpec(Spec):
     any_sign: ApprovalSpec | None = doc("One of several approves for all (或签).", "或签。", default=None)
     one_by_one: ApprovalSpec | None = doc("They approve one after the other.", "依次审批。", default=None)
     do: Actions = doc("What the platform does by itself.", "由平台自动执行的动作。", default=())
-    decide: tuple[WhenSpec, ...] = doc("Where to go on, by condition.", "按条件分支。", default=())
+    decide: Ways = doc("Where to go on, by condition or decision table.", "按条件或决策表分支。", default=())
     parallel: dict[Name, dict[Name, StepSpec]] = doc("Branches that run side by side.", "并行分支。", default={})
     for_each: Path | None = doc("Once for each record of this relation.", "对关联的每条记录各执行一次。", default=None)
     steps: dict[Name, StepSpec] = doc("What is done with each.", "每条记录执行的步骤。", default={})

@@ -15,6 +15,7 @@ from uuid import UUID
 from clew.expressions.tree import Checked
 from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Entity, FieldKind
+from clew.records.decisions.tables import tables_asked
 from clew.records.values import plain
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def read_by(conditions: Sequence[Checked], record: Mapping[str, Any]) -> tuple[d
                 facts[path[0]] = plain(record[path[0]])
             else:
                 elsewhere.add(".".join(path))
+        facts.update(tables_asked(condition, record))
     return facts, tuple(sorted(elsewhere))
 
 
