@@ -94,7 +94,7 @@ async def make_account(desk: Desk, login: str, *roles: str, kind: Kind = "person
 
     made = await desk.within(work)
     if password:
-        await desk.credentials.set_password(made, password, INSTALLER)
+        await desk.credentials.set_password(made, password, INSTALLER, settled=True)
     return made
 
 

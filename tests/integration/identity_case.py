@@ -59,6 +59,9 @@ class Book:
             name for name, groups in self.separations.items() if sum(bool(held & group) for group in groups) > 1
         )
 
+    def deciding(self) -> tuple[str, ...]:
+        return ("sys_admin",)
+
 
 BOOK = Book(
     {"buyer_is_not_approver": (frozenset({"buyer"}), frozenset({"sqe", "qa_manager"}))},
@@ -80,7 +83,7 @@ class Case:
 
         made = await self.desk.within(work)
         if password:
-            await self.desk.credentials.set_password(made, password, BY_ADMIN)
+            await self.desk.credentials.set_password(made, password, BY_ADMIN, settled=True)
         return made
 
     async def assign(self, account: Account, role: str, **more: object) -> Assignment:

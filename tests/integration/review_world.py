@@ -142,7 +142,7 @@ class World:
         return await self.identity.within(work)
 
     async def password(self, login: str) -> None:
-        await self.identity.credentials.set_password(self.accounts[login], PASSWORD, BY_ADMIN)
+        await self.identity.credentials.set_password(self.accounts[login], PASSWORD, BY_ADMIN, settled=True)
 
     async def call(self, login: str) -> Call:
         """A command by this person, under what they may."""

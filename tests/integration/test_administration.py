@@ -39,6 +39,12 @@ class User:
 
 REQUEST = """mutation($login: String!, $role: String!) {
   requestUserRole(login: $login, role: $role, reason: "new") { id state } }"""
+CONFIRM = """mutation($login: String!, $code: String!) {
+  confirmUserIdentity(login: $login, code: $code) { confirmed } }"""
+ASK_TOKEN = """mutation($l: String!, $u: DateTime!) {
+  requestUserToken(login: $l, name: "nightly", expiresAt: $u, reason: "nightly orders") { id state } }"""
+AGREE = "mutation($id: ID!) { approveUserToken(id: $id) { state decidedBy } }"
+COLLECT = "mutation($id: ID!) { collectUserToken(id: $id) { id secret login } }"
 APPROVE = "mutation($id: ID!) { approveUserRole(id: $id) { login role state grantedBy } }"
 
 
@@ -67,7 +73,13 @@ async def test_accounts_roles_and_tokens_are_administered(database: TestDatabase
         entered = await sign_in(li.client, "li.wei", made["secret"])
         assert entered.json()["mustChange"] is True
         change = {"password": made["secret"], "new": "my own long sentence"}
-        assert (await li.client.post("/me/password", json=change)).status_code == 200
+        changed = (await li.client.post("/me/password", json=change)).json()
+        assert await li.refused("{ myRoles { role } }") == "IDENTITY_DUE"
+        [due] = await second.do("{ userConfirmations { login name what issuedBy } }")
+        assert due == {"login": "li.wei", "name": "李伟", "what": "password", "issuedBy": "root.admin"}
+        assert await root.refused(CONFIRM, login="li.wei", code=changed["confirmation"]) == "NOT_YOURSELF"
+        assert await second.refused(CONFIRM, login="li.wei", code="0000-0000") == "CONFIRMATION_CODE"
+        assert (await second.do(CONFIRM, login="li.wei", code=changed["confirmation"])) == {"confirmed": True}
         assert (await li.do("{ myRoles { role state } }")) == [{"role": "buyer", "state": "active"}]
         assert (await li.do('mutation { createSupplier(input: {name: "A"}) { created } }')) == {"created": True}
 
@@ -75,8 +87,20 @@ async def test_accounts_roles_and_tokens_are_administered(database: TestDatabase
         until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
         token = """mutation($l: String!, $u: DateTime!) {
           createUserToken(login: $l, name: "nightly", expiresAt: $u) { id secret } }"""
-        secret = await root.do(token, l="erp.feed", u=until)
-        assert await root.refused(token, l="li.wei", u=until) == "NOT_YOURSELF"  # nobody acts as another person
+        for login in ("erp.feed", "li.wei"):
+            assert await root.refused(token, l=login, u=until) == "NOT_YOURSELF"  # nobody acts as another
+        wanted = await root.do(ASK_TOKEN, l="erp.feed", u=until)
+        assert await root.refused(COLLECT, id=wanted["id"]) == "NO_TOKEN"  # nobody has agreed
+        assert await root.refused(AGREE, id=wanted["id"]) == "NOT_YOURSELF"
+        [open_] = await second.do("{ userTokenRequests { id login state requestedBy } }")
+        assert open_ == {"id": wanted["id"], "login": "erp.feed", "state": "requested", "requestedBy": "root.admin"}
+        assert (await second.do(AGREE, id=wanted["id"]))["state"] == "approved"
+        assert await second.refused(COLLECT, id=wanted["id"]) == "NOT_YOURSELF"  # who agreed never sees it
+        secret = await root.do(COLLECT, id=wanted["id"])
+        assert await root.refused(COLLECT, id=wanted["id"]) == "NO_TOKEN"  # once
+        other = await root.do(ASK_TOKEN, l="erp.feed", u=until)
+        await second.do('mutation($id: ID!) { refuseUserToken(id: $id, reason: "no") { state } }', id=other["id"])
+        assert await second.refused(AGREE, id=other["id"]) == "NO_TOKEN"
         shown = await root.do('{ userAccounts(login: "erp.feed") { tokens { id name } sessions { id kind } } }')
         assert secret["secret"] not in repr(shown)
         assert shown[0]["tokens"] == [{"id": secret["id"], "name": "nightly"}]

@@ -12,6 +12,7 @@ import pyotp
 import pytest
 import sqlalchemy as sa
 from tests.integration.guarded_case import INSTALLER, ORIGIN, SUPPLIERS, ask, guarded, make_account, make_token, sign_in
+from tests.integration.identity_case import as_
 
 from clew.settings import Settings, described
 from clew.storage import system
@@ -50,14 +51,14 @@ async def test_canary_secrets(
             configure_logging("debug", human=False)
             desk, client = house.host.current.desk, house.client
             li = await make_account(desk, "li.wei", "buyer", password=PASSWORD)
-            await desk.credentials.set_pin(li, PIN, INSTALLER)
-            address = await desk.credentials.begin_totp(li, INSTALLER, "Clew")
+            await desk.credentials.set_pin(li, PIN, as_(li))
+            address = await desk.credentials.begin_totp(li, as_(li), "Clew")
             codes = pyotp.parse_uri(address)
             assert isinstance(codes, pyotp.TOTP)
             code = codes.at(desk.clock.now())
             await desk.credentials.confirm_totp(li, code, INSTALLER)
-            await desk.credentials.remove_totp(li, INSTALLER)
-            await desk.credentials.begin_totp(li, INSTALLER, "Clew")
+            await desk.credentials.remove_totp(li, as_(li))
+            await desk.credentials.begin_totp(li, as_(li), "Clew")
             token, _ = await make_token(desk, li)
 
             async def keep(answer: Any) -> Any:

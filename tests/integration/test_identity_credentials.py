@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 async def generator(case: Case, account: Account) -> pyotp.TOTP:
     """Give the account a code generator that is in use."""
-    address = await case.desk.credentials.begin_totp(account, BY_ADMIN, "Clew")
+    address = await case.desk.credentials.begin_totp(account, as_(account), "Clew")
     made = pyotp.parse_uri(address)
     assert isinstance(made, pyotp.TOTP)
     await case.desk.credentials.confirm_totp(account, made.at(case.clock.now()), as_(account))
@@ -67,7 +67,7 @@ async def test_lockout_every_path(database: TestDatabase, tier: Tier) -> None:
     """Sign-in, signature, PIN and parallel guesses share one counter; the lock ends by itself; it is told at once."""
     case = await identity(database)
     prove = case.desk.credentials
-    await prove.set_pin(li := await case.account("li.wei"), "480913", BY_ADMIN)
+    await prove.set_pin(li := await case.account("li.wei"), "480913", as_(li))
     case.witness.events.clear()
     wrong = [
         lambda: prove.sign_in("li.wei", "wrong password", ""),

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from tests.integration.guarded_case import INSTALLER, guarded_project, sign_in
 from tests.integration.http_case import ADDRESS, Served, served
-from tests.integration.identity_case import CHEAP, PASSWORD
+from tests.integration.identity_case import CHEAP, PASSWORD, as_
 
 from clew.access.decision import permit_all
 from clew.audit import signatures
@@ -111,7 +111,7 @@ class House:
             return made
 
         made: Account = await desk.within(work)
-        await desk.credentials.set_password(made, PASSWORD, INSTALLER)
+        await desk.credentials.set_password(made, PASSWORD, INSTALLER, settled=True)
         return made
 
     async def lot(self, site: str = "SHA", qty: str = "5") -> str:
@@ -205,7 +205,7 @@ async def test_somebody_elses_login_is_a_wrong_component(house: House) -> None:
 
 async def test_a_signing_pin_serves_who_signs_in_elsewhere(house: House) -> None:
     account = await house.person("sso", "releaser", sites=("SHA",))
-    await house.desk.credentials.set_pin(account, "735192", INSTALLER)
+    await house.desk.credentials.set_pin(account, "735192", as_(account))
     signer = await browser(house, "sso")
     assert await signer.release(await house.lot(), login="sso", pin="735192") == "released"
     assert await signer.release(await house.lot(), pin="735192") == "released"

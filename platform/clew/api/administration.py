@@ -14,7 +14,8 @@ from typing import Any
 
 from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectType
 
-from clew.api.administration_acts import ADMINISTERED, OWN, OWN_QUERIES, QUERIES, TYPES
+from clew.api import administration_acts as acts
+from clew.api import administration_pairs as pairs
 from clew.api.build import Build, Factory, required
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
@@ -22,6 +23,10 @@ from clew.identity.desk import Desk
 from clew.kernel.context import Context
 from clew.kernel.scalars import to_wire
 from clew.storage.engine import Connection
+
+TYPES = {**acts.TYPES, **pairs.TYPES}
+QUERIES = {**acts.QUERIES, **acts.OWN_QUERIES, **pairs.QUERIES}
+MUTATIONS = {**acts.ADMINISTERED, **acts.OWN, **pairs.ACTS}
 
 
 class Administration:
@@ -34,16 +39,16 @@ class Administration:
         for name, members in TYPES.items():
             build.names.types.claim(name, "administration")
             yield name, _object(build, name, members)
-        for name in (*QUERIES, *OWN_QUERIES):
+        for name in QUERIES:
             build.names.queries.claim(name, "administration")
-        for name in (*ADMINISTERED, *OWN):
+        for name in MUTATIONS:
             build.names.mutations.claim(name, "administration")
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
 
     def _queries(self, build: Build) -> dict[str, GraphQLField]:
         found = {}
-        for name, query in {**QUERIES, **OWN_QUERIES}.items():
+        for name, query in QUERIES.items():
             if not query.administers or query.administers & build.decision.administers:
                 type_ = required(GraphQLList(required(build.type(query.type))))
                 args = {key: GraphQLArgument(each) for key, each in query.args.items()}
@@ -52,7 +57,7 @@ class Administration:
 
     def _mutations(self, build: Build) -> dict[str, GraphQLField]:
         found = {}
-        for name, act in {**ADMINISTERED, **OWN}.items():
+        for name, act in MUTATIONS.items():
             if not act.administers or act.administers & build.decision.administers:
                 args = {key: GraphQLArgument(each) for key, each in act.args.items()}
                 spec = ActSpec(self._desk, act.do)

@@ -15,7 +15,7 @@ from clew.api.build import required
 from clew.api.operations import Call
 from clew.identity import accounts, emergency, leaving, sessions, throttle, tokens
 from clew.identity.accounts import Account
-from clew.identity.assignments import GRANT, Asked, Assignment
+from clew.identity.assignments import Asked, Assignment
 from clew.identity.desk import Desk
 from clew.identity.errors import NotYourself, UnknownRole
 from clew.kernel.context import Context
@@ -147,7 +147,7 @@ async def _mine(desk: Desk, connection: Connection, at: datetime, call: Call) ->
 # ── what is done ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _of(desk: Desk, login: str) -> Account:
+async def account_of(desk: Desk, login: str) -> Account:
     async with desk.database.read() as connection:
         return await accounts.by_login(connection, login)
 
@@ -180,7 +180,7 @@ async def _create(desk: Desk, call: Call, args: Mapping[str, Any], context: Cont
 
 
 async def _reset(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-    account, secret = await _of(desk, args["login"]), _password()
+    account, secret = await account_of(desk, args["login"]), _password()
     if account.id == context.person.id:
         raise NotYourself(action=Bilingual("重设密码", "reset a password"))
     # The caller's session is looked at in the same breath as everybody else's is ended.
@@ -191,7 +191,7 @@ async def _reset(desk: Desk, call: Call, args: Mapping[str, Any], context: Conte
 
 def _on_account(work: Callable[[Desk, Connection, datetime, Account, str, Context], Awaitable[Any]]) -> Any:
     async def do(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-        account = await _of(desk, args["login"])
+        account = await account_of(desk, args["login"])
         reason = args.get("reason") or ""
         await desk.within(lambda connection, at: work(desk, connection, at, account, reason, context), context)
         return await _again(desk, account)
@@ -217,25 +217,25 @@ async def _leave(desk: Desk, connection: Connection, at: datetime, who: Account,
 
 
 async def _unlock(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-    account = await _of(desk, args["login"])
+    account = await account_of(desk, args["login"])
     await desk.credentials.unlock(account, context)
     return await _again(desk, account)
 
 
 async def _lose(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-    account = await _of(desk, args["login"])
+    account = await account_of(desk, args["login"])
+    if account.id == context.person.id:
+        raise NotYourself(action=Bilingual("移除动态验证码", "take a code generator away"))
     await desk.credentials.remove_totp(account, context)
     return await _again(desk, account)
 
 
 async def _token(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-    account, scopes = await _of(desk, args["login"]), args.get("scopes") or []
-    for each in scopes:
-        if not desk.roles.knows(each):
-            raise UnknownRole(role=each)
-    if account.kind == "person" and account.id != context.person.id:
-        # A token is its holder's: nobody makes one to act as another person.
-        raise NotYourself(action=Bilingual("为他人建立令牌", "make another person's token"))
+    account, scopes = await account_of(desk, args["login"]), args.get("scopes") or []
+    known_roles(desk, scopes)
+    if account.id != context.person.id:
+        # A token is its holder's: nobody makes one to act as another person, and a service's takes two people.
+        raise NotYourself(action=Bilingual("建立该账号的令牌", "make this account's token"))
     secret, made = await desk.within(
         lambda connection, at: tokens.create(
             connection, desk.witness, context, account, name=args["name"], at=at, expires_at=args["expiresAt"],
@@ -244,6 +244,13 @@ async def _token(desk: Desk, call: Call, args: Mapping[str, Any], context: Conte
         context,
     )  # fmt: skip
     return {"login": account.login, "secret": secret, "id": made.id}
+
+
+def known_roles(desk: Desk, scopes: Iterable[str]) -> None:
+    """Raises UnknownRole."""
+    for each in scopes:
+        if not desk.roles.knows(each):
+            raise UnknownRole(role=each)
 
 
 async def _revoke(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
@@ -288,9 +295,6 @@ async def _request(
 async def _approve(
     desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context
 ) -> Assignment:
-    asked = await desk.assignments.one(connection, args["id"])
-    if asked.requested_by == by.person.id:
-        raise NotYourself(action=GRANT)
     return await desk.assignments.approve(connection, by, args["id"], at)
 
 
@@ -362,7 +366,7 @@ ADMINISTERED: Mapping[str, Act] = {
     ),
     "leaveUserAccount": Act("UserAccount", _b("离职", "End all it holds"), _on_account(_leave), _LOGIN | _WHY, _A),
     "createUserToken": Act(
-        "UserSecret", _b("新建令牌,仅显示一次", "A token, shown once"), _token,
+        "UserSecret", _b("为自己新建令牌,仅显示一次", "A token of one's own, shown once"), _token,
         {**_LOGIN, "name": required(_TEXT), "scopes": _TEXTS, "expiresAt": required(_WHEN)}, _A,
     ),
     "revokeUserToken": Act("UserAccount", _b("吊销令牌", "End a token"), _revoke, _ONE, _A),

@@ -6,7 +6,7 @@ The passwords are derived from the installation's own key, so they differ everyw
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from clew.identity import accounts
 from clew.identity.accounts import Account
 from clew.identity.assignments import Asked
 from clew.identity.errors import NoAccount
+from clew.kernel.errors import Conflict
 from clew.kernel.text import Locale
 from clew.metadata.policies import Role
 from clew.records.query import plan as p
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
     from clew.runtime import Runtime
 
 PEOPLE = "employee"
+
+
+class InUse(Conflict):
+    """A demonstration was asked for on a database that people administer."""
+
+    code = "IN_USE"
+    en = "This database is in use by people ({login}): no demonstration accounts are made in it."
+    zh = "本数据库已由实际人员使用({login}),不建立演示账号。"
+    hint_en, hint_zh = "Give another database: --database-url", "请另用数据库:--database-url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +53,11 @@ async def demo_accounts(runtime: Runtime, locale: Locale) -> list[DemoAccount]:
     policies, desk = runtime.blueprint.policies, runtime.desk
     if policies is None:
         return []
+    await _only_a_demonstration(runtime, {_login(each) for each in policies.roles.values()})
     people = iter(await _ids(runtime, locale, PEOPLE, len(policies.roles)))
     found = []
     for role in policies.roles.values():
-        login = role.name.replace("_", ".")
+        login = _login(role)
         shown = DemoAccount(role.name, login, role.label.to(locale) or role.name, _password(runtime, login, role))
         found.append(shown)
         async with desk.database.read() as connection:
@@ -58,6 +69,21 @@ async def demo_accounts(runtime: Runtime, locale: Locale) -> list[DemoAccount]:
                 continue
         await _make(runtime, locale, role, shown, people)
     return found
+
+
+async def _only_a_demonstration(runtime: Runtime, ours: Container[str]) -> None:
+    """Where people have been given the administration, no accounts with passwords everybody can print are made.
+
+    Raises InUse.
+    """
+    async with runtime.desk.database.read() as connection:
+        others = [each for each in await accounts.every(connection) if each.login not in ours]
+        if others and not await runtime.desk.assignments.set_up(connection):
+            raise InUse(login=others[0].login)
+
+
+def _login(role: Role) -> str:
+    return role.name.replace("_", ".")
 
 
 async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount, people: Iterator[UUID]) -> None:
@@ -78,7 +104,8 @@ async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount
 
     made = await desk.within(make)
     if shown.password:
-        await desk.credentials.set_password(made, shown.password, context)
+        # A demonstration: whoever reads the screen is everybody, and is told so.
+        await desk.credentials.set_password(made, shown.password, context, settled=True)
 
 
 def _password(runtime: Runtime, login: str, role: Role) -> str:

@@ -61,6 +61,8 @@ class Counter:
         self.given, self.runtime = given, runtime
         self.desk: Desk = runtime.desk
         self.context: Context = runtime.operator_call(given.terminal.locale).context
+        self.alone = False
+        """The installation is being set up and its operator acts alone; see `cli.acting`."""
 
     async def do(self, work: Callable[[Connection, datetime], Awaitable[T]]) -> T:
         return await self.desk.within(work)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from clew.cli.acting import ASSIGNMENTS, By, ByCode, ByStdin, acting, step_up
 from clew.cli.identity_desk import (
     Counter,
     Families,
@@ -27,13 +28,13 @@ from clew.kernel.text import Bilingual
 if TYPE_CHECKING:
     from clew.identity.accounts import Account
     from clew.identity.assignments import Asked, Assignment
-    from clew.kernel.context import Context
 
 Why = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
 
 
 def register(group: typer.Typer) -> None:
     group.command("assign", help=t("Give a role.", "授予角色。"))(assign)
+    group.command("approve", help=t("Grant what another asked for.", "批准他人申请的角色。"))(approve)
     group.command("revoke", help=t("Take a role away.", "收回角色。"))(revoke)
     group.command("delegate", help=t("Let somebody stand in with a role.", "委托角色。"))(delegate)
     group.command("break-glass", help=t("A role in an emergency, 24 h at most.", "紧急授权,最长 24 小时。"))(
@@ -54,6 +55,9 @@ def assign(
     site: Sites = None,
     family: Families = None,
     reason: Why = "",
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     project: Project = None,
     database_url: DatabaseUrl = None,
     settings: SettingsFile = None,
@@ -61,14 +65,47 @@ def assign(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> Assignment:
+        await step_up(counter, who, ("accounts", ASSIGNMENTS))
         asked = await _asked(counter, await counter.account(login), role, since, until, site, family, reason)
-        return await counter.do(
-            lambda connection, at: counter.desk.assignments.assign(connection, counter.context, asked, at)
-        )
+        book = counter.desk.assignments
+        give = book.assign if counter.alone else book.request
+        return await counter.do(lambda connection, at: give(connection, counter.context, asked, at))
 
     _granted(given, login, at_counter(given, work))
+
+
+def approve(
+    assignment: Annotated[str, typer.Argument(help=t("The assignment's id.", "授权标识。"))],
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
+
+    async def work(counter: Counter) -> tuple[str, Assignment]:
+        from clew.identity import accounts
+
+        await step_up(counter, who, (ASSIGNMENTS,))
+        book = counter.desk.assignments
+
+        async def grant(connection: Any, at: Any) -> tuple[str, Assignment]:
+            made = await book.approve(connection, counter.context, identifier_of(assignment), at, alone=counter.alone)
+            holder = await accounts.find(connection, made.account)
+            return holder.login if holder else "?", made
+
+        return await counter.do(grant)
+
+    login, made = at_counter(given, work)
+    _granted(given, login, made)
 
 
 def revoke(
@@ -113,6 +150,9 @@ def delegate(
     site: Sites = None,
     family: Families = None,
     reason: Why = "",
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     project: Project = None,
     database_url: DatabaseUrl = None,
     settings: SettingsFile = None,
@@ -120,8 +160,15 @@ def delegate(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> Assignment:
+        from clew.identity.errors import NotHeld
+
+        actor = await step_up(counter, who, ())
+        if actor is not None and actor.login != login:
+            # Only its holder passes a role on.
+            raise NotHeld(login=actor.login, role=role)
         giver, taker = await counter.account(login), await counter.account(to)
         asked = await _asked(counter, taker, role, since, until, site, family, reason)
         passed = replace(asked, delegator=giver.id)
@@ -137,7 +184,9 @@ def break_glass(
     role: RoleName,
     reason: Reason,
     hours: Annotated[float, typer.Option("--hours", help=t("How long, 24 at most.", "小时数,至多 24。"))] = 4,
-    by: Annotated[str, typer.Option("--by", help=t("Who approves (this machine's operator).", "批准人账号。"))] = "",
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     site: Sites = None,
     project: Project = None,
     database_url: DatabaseUrl = None,
@@ -146,19 +195,19 @@ def break_glass(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> Assignment:
         from clew.identity import emergency
 
         account, book = await counter.account(login), counter.desk.assignments
-        approver: Context = counter.as_account(await counter.account(by)) if by else counter.context
+        await step_up(counter, who, () if by == account.login else ("accounts", ASSIGNMENTS))
         asked = await _asked(counter, account, role, "", "", site, None, reason)
 
-        async def both(connection: Any, at: Any) -> Assignment:
-            wanted = await emergency.ask(book, connection, counter.as_account(account), asked, at, hours)
-            return (await emergency.approve(book, connection, approver, wanted.assignment.id, at)).assignment
+        async def ask(connection: Any, at: Any) -> Assignment:
+            return (await emergency.ask(book, connection, counter.context, asked, at, hours)).assignment
 
-        return await counter.do(both)
+        return await counter.do(ask)
 
     _granted(given, login, at_counter(given, work))
 
@@ -166,6 +215,8 @@ def break_glass(
 def review(
     assignment: Annotated[str, typer.Argument(help=t("The assignment's id.", "授权标识。"))] = "",
     by: Annotated[str, typer.Option("--by", help=t("Who reviews.", "复核人账号。"))] = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     justified: Annotated[
         bool, typer.Option("--justified/--not-justified", help=t("The verdict.", "复核结论。"))
     ] = True,
@@ -178,15 +229,19 @@ def review(
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
 
+    who = acting(given, by, by_stdin, by_code)
+
     async def work(counter: Counter) -> list[tuple[str, Assignment]]:
         from clew.identity import accounts, emergency
 
         book = counter.desk.assignments
         if assignment:
-            who = counter.as_account(await counter.account(by)) if by else counter.context
+            await step_up(counter, who, (ASSIGNMENTS,))
             verdict: emergency.Verdict = "justified" if justified else "not_justified"
             await counter.do(
-                lambda connection, at: emergency.review(book, connection, who, UUID(assignment), at, verdict, note)
+                lambda connection, at: emergency.review(
+                    book, connection, counter.context, identifier_of(assignment), at, verdict, note
+                )
             )
         found = []
         async with counter.desk.database.read() as connection:
@@ -290,6 +345,22 @@ async def _asked(
     )
 
 
+def identifier_of(given: str) -> UUID:
+    """Raises NoAssignment."""
+    from clew.identity.errors import NoAssignment
+
+    try:
+        return UUID(given)
+    except ValueError:
+        raise NoAssignment from None
+
+
 def _granted(given: Situation, login: str, made: Assignment) -> None:
-    given.terminal.say(f"{login} holds {made.role}.", f"{login} 持有 {made.role}。")
+    if made.state == "active":
+        given.terminal.say(f"{login} holds {made.role}.", f"{login} 持有 {made.role}。")
+    else:
+        given.terminal.say(
+            f"{made.role} is asked for. Another person grants it: clew user approve {made.id} --by LOGIN",
+            f"已申请 {made.role},须由另一人批准:clew user approve {made.id} --by 账号",
+        )
     given.terminal.emit(ok=True, login=login, assignment=assignment_json(made))

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from clew.cli import user_roles
+from clew.cli.acting import ACCOUNTS, ASSIGNMENTS, IDENTITIES, By, ByCode, ByStdin, acting, step_up, tell_two
 from clew.cli.identity_desk import (
     Counter,
     Login,
@@ -58,6 +59,7 @@ def register(app: typer.Typer) -> None:
     group.command("enable", help=t("Let an account in again.", "恢复账号。"))(enable)
     group.command("unlock", help=t("End a lock after too many tries.", "解除锁定。"))(unlock)
     group.command("password", help=t("Set a password, to be changed at once.", "重设密码,首次登录须修改。"))(password)
+    group.command("confirm", help=t("Seen in person: they hold what was set.", "当面确认本人持有凭证。"))(confirm)
     group.command("totp", help=t("Give an account a code generator.", "为账号启用动态验证码。"))(totp)
     user_roles.register(group)
     app.add_typer(group, name="user")
@@ -77,6 +79,9 @@ def add(
         str, typer.Option("--party", help=t("Record an external user acts for (id).", "外部用户所代表的记录标识。"))
     ] = "",
     password_stdin: PasswordStdin = False,
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     project: Project = None,
     database_url: DatabaseUrl = None,
     settings: SettingsFile = None,
@@ -84,14 +89,16 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
     asked = given_password(given, True) if password_stdin else ""
     secret = "" if kind is AccountKind.service and not password_stdin else asked or random_password()
 
-    async def work(counter: Counter) -> Account:
+    async def work(counter: Counter) -> tuple[Account, bool]:
         from clew.identity import accounts
         from clew.identity.assignments import Asked
         from clew.identity.book import PolicyBook
 
+        await step_up(counter, who, (ACCOUNTS,))
         desk = counter.desk
         roles = list(role or ())
         if admin:
@@ -108,17 +115,21 @@ def add(
             made = await accounts.create(
                 connection, desk.witness, counter.context, login=login, name=name, at=at, kind=kind.value, facts=facts
             )
+            give = desk.assignments.assign if counter.alone else desk.assignments.request
             for each in dict.fromkeys(roles):
-                await desk.assignments.assign(connection, counter.context, Asked(made.id, each, at), at)
+                await give(connection, counter.context, Asked(made.id, each, at), at)
             return made
 
         made = await counter.do(make)
         if secret:
-            await desk.credentials.set_password(made, secret, counter.context, must_change=not asked)
-        return made
+            await desk.credentials.set_password(
+                made, secret, counter.context, must_change=not asked or not counter.alone, settled=counter.alone
+            )
+        return made, counter.alone
 
-    made = at_counter(given, work)
+    made, alone = at_counter(given, work)
     given.terminal.say(f"Account {made.login} is there.", f"已建立账号 {made.login}。")
+    tell_two(given, made.login, alone=alone)
     if secret and not asked:
         given.terminal.say(f"Password, shown this once: {secret}", f"密码(仅显示这一次):{secret}")
     shown = {"password": secret} if secret and not asked else {}
@@ -267,6 +278,9 @@ def unlock(
 def password(
     login: Login,
     password_stdin: PasswordStdin = False,
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     project: Project = None,
     database_url: DatabaseUrl = None,
     settings: SettingsFile = None,
@@ -274,25 +288,63 @@ def password(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
     asked = given_password(given, password_stdin)
     secret = asked or random_password()
 
-    async def work(counter: Counter) -> None:
-        account = await counter.account(login)
-        await counter.desk.credentials.set_password(account, secret, counter.context, must_change=True)
-        await counter.desk.end_sessions(account)
+    async def work(counter: Counter) -> bool:
+        from clew.identity.errors import NotYourself
 
-    at_counter(given, work)
+        account = await counter.account(login)
+        actor = await step_up(counter, who, (ACCOUNTS,))
+        if actor is not None and actor.id == account.id:
+            raise NotYourself(action=Bilingual("重设密码", "reset a password"))
+        await counter.desk.credentials.set_password(
+            account, secret, counter.context, must_change=True, settled=counter.alone
+        )
+        await counter.desk.end_sessions(account)
+        return counter.alone
+
+    alone = at_counter(given, work)
     given.terminal.say(f"{login} changes the password at the next sign-in.", f"{login} 下次登录须修改密码。")
+    tell_two(given, login, alone=alone)
     if not asked:
         given.terminal.say(f"Password, shown this once: {secret}", f"密码(仅显示这一次):{secret}")
     given.terminal.emit(ok=True, login=login, **({} if asked else {"password": secret}))
+
+
+def confirm(
+    login: Login,
+    code: Annotated[str, typer.Argument(help=t("The code of their screen.", "本人屏幕上的确认码。"))],
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
+    project: Project = None,
+    database_url: DatabaseUrl = None,
+    settings: SettingsFile = None,
+    lang: Lang = None,
+    as_json: AsJson = False,
+) -> None:
+    given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
+
+    async def work(counter: Counter) -> None:
+        account = await counter.account(login)
+        await step_up(counter, who, (ASSIGNMENTS, IDENTITIES))
+        await counter.desk.confirm(account, code, counter.context, alone=counter.alone)
+
+    at_counter(given, work)
+    given.terminal.say(f"{login} is confirmed.", f"已确认 {login} 的身份。")
+    given.terminal.emit(ok=True, login=login)
 
 
 def totp(
     login: Login,
     confirm: Annotated[str, typer.Option("--confirm", help=t("A code it shows.", "输入当前动态码确认。"))] = "",
     remove: Annotated[bool, typer.Option("--remove", help=t("It is lost.", "遗失时移除。"))] = False,
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
     project: Project = None,
     database_url: DatabaseUrl = None,
     settings: SettingsFile = None,
@@ -300,9 +352,20 @@ def totp(
     as_json: AsJson = False,
 ) -> None:
     given = situation(project, database_url, settings, lang, as_json)
+    who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> str:
+        from clew.identity.errors import NotYourself
+
         account, prove = await counter.account(login), counter.desk.credentials
+        own = by == account.login
+        if own and remove:
+            raise NotYourself(action=Bilingual("移除动态验证码", "take a code generator away"))
+        # A code proves by itself that its generator is at hand.
+        if not confirm:
+            await step_up(counter, who, () if own else (ACCOUNTS,))
+        if counter.alone:
+            counter.context = counter.as_account(account)
         if remove:
             await prove.remove_totp(account, counter.context)
             return ""

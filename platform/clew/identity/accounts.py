@@ -16,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.identity.errors import BadLogin, LoginTaken, NoAccount
+from clew.identity.errors import BadLogin, EmployeeTaken, LoginTaken, NoAccount
 from clew.identity.ports import SecurityEvent, Witness
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
@@ -74,10 +74,12 @@ async def create(
     employee: UUID | None = None,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Account:
-    """A new account without credentials. Raises BadLogin, LoginTaken (also for a login that was ever used)."""
+    """A new account without credentials. Raises BadLogin, LoginTaken (also for a login that was ever used),
+    EmployeeTaken."""
     login = canonical_login(login)
     if await connection.fetch_one(sa.select(_a.c.id).where(_a.c.login == login)) is not None:
         raise LoginTaken(login=login)
+    await _free(connection, employee)
     made = Account(uuid7(), login, name.strip() or login, kind, employee=employee, facts=_stored(facts))
     row = {
         "id": made.id,
@@ -140,7 +142,9 @@ async def change(
     facts: Mapping[str, Any] | None = None,
     subject: str | None = None,
 ) -> Account:
-    """What is given changes; the login and kind never do."""
+    """What is given changes; the login and kind never do. Raises EmployeeTaken."""
+    if employee is not None and employee != account.employee:
+        await _free(connection, employee)
     after = replace(
         account,
         name=account.name if name is None else name,
@@ -197,6 +201,13 @@ async def _end_sessions(connection: Connection, account: UUID, at: datetime) -> 
     await connection.execute(open_.values(revoked_at=at))
     live = sa.update(token).where(token.c.account == account, token.c.revoked_at.is_(None))
     await connection.execute(live.values(revoked_at=at))
+
+
+async def _free(connection: Connection, employee: UUID | None) -> None:
+    """One person, one account."""
+    holder = await by_employee(connection, employee) if employee is not None else None
+    if holder is not None:
+        raise EmployeeTaken(login=holder.login)
 
 
 def _stored(facts: Mapping[str, Any]) -> dict[str, Any]:

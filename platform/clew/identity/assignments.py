@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.identity import accounts
+from clew.identity import accounts, independence
 from clew.identity.accounts import Account
 from clew.identity.errors import (
     AccountDisabled,
@@ -96,6 +96,8 @@ class Asked:
     kind: Kind = "permanent"
     delegator: UUID | None = None
     record: UUID | None = None
+    requested_by: UUID | None = None
+    """Who asked, where that is not who grants: whoever made the record it comes from."""
 
 
 class Assignments:
@@ -109,25 +111,31 @@ class Assignments:
         await self._possible(connection, asked, at)
         made = Assignment(
             uuid7(), asked.account, asked.role, asked.sites, asked.families, asked.kind, "requested",
-            asked.valid_from, asked.valid_to, asked.delegator, context.person.id, at,
+            asked.valid_from, asked.valid_to, asked.delegator, asked.requested_by or context.person.id, at,
             reason=asked.reason, record=asked.record,
         )  # fmt: skip
         await connection.execute(sa.insert(_t).values(**_stored(made)))
         await self._tell(connection, context, "assignment.request", made, asked.reason)
         return made
 
-    async def approve(self, connection: Connection, context: Context, assignment: UUID, at: datetime) -> Assignment:
-        """Grant what was asked for; it counts from the next request on.
+    async def approve(
+        self, connection: Connection, context: Context, assignment: UUID, at: datetime, *, alone: bool = False
+    ) -> Assignment:
+        """Grant what was asked for; it counts from the next request on. `alone`: while an installation is being set up
+        (`set_up`) its operator may grant what the operator asked for, except in an emergency.
 
-        Raises NotYourself (the granter is the account or, in an emergency, who asked), SeparationConflict, BadPeriod,
-        NoAssignment.
+        Raises NotYourself (the granter is who asked or who is to hold it, or a deputy of either), SeparationConflict,
+        BadPeriod, NoAssignment.
         """
         made = await self.one(connection, assignment)
         if made.state != "requested":
             raise NoAssignment
+        for other in (made.account, *(() if alone and made.kind != "break_glass" else (made.requested_by,))):
+            await independence.require_another(connection, context.person.id, other, made.requested_at, at, GRANT)
+        return await self._grant(connection, context, made, at)
+
+    async def _grant(self, connection: Connection, context: Context, made: Assignment, at: datetime) -> Assignment:
         granter = context.person.id
-        if granter == made.account or (made.kind == "break_glass" and granter == made.requested_by):
-            raise NotYourself(action=GRANT)
         asked = Asked(made.account, made.role, made.valid_from, made.valid_to, kind=made.kind)
         holder = await self._possible(connection, asked, at)
         await self.separate(connection, holder, made)
@@ -139,11 +147,23 @@ class Assignments:
         return granted
 
     async def assign(self, connection: Connection, context: Context, asked: Asked, at: datetime) -> Assignment:
-        """Request and grant in one step, by somebody else than the account's holder."""
-        if context.person.id == asked.account:
+        """Request and grant in one step, by somebody else than the account's holder.
+
+        Only where two have agreed already or there is nobody else: a record that one person asked for and another
+        approved, the provider's groups at single sign-on, an installation that is being set up.
+        """
+        if context.person.id in (asked.account, asked.requested_by):
             raise NotYourself(action=GRANT)
         made = await self.request(connection, context, asked, at)
-        return await self.approve(connection, context, made.id, at)
+        return await self._grant(connection, context, made, at)
+
+    async def set_up(self, connection: Connection) -> bool:
+        """Whether the installation is being set up: fewer than two accounts were ever given a role that decides about
+        the access of others, so that there are no two people to ask. Once over, it never comes back."""
+        query = sa.select(sa.func.count(sa.distinct(_t.c.account))).where(
+            _t.c.role.in_(list(self.roles.deciding())), _t.c.granted_at.is_not(None)
+        )
+        return int(await connection.fetch_value(query) or 0) < 2
 
     async def refuse(self, connection: Connection, context: Context, assignment: UUID, at: datetime, why: str) -> None:
         """Say no to a request."""

@@ -10,6 +10,8 @@ from clew.access.separations import broken
 from clew.identity.ports import AnyRole, RoleBook
 from clew.metadata.policies import Policies
 
+DECIDING = frozenset({"accounts", "assignments", "identities"})
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyBook:
@@ -29,6 +31,10 @@ class PolicyBook:
     def administrators(self) -> tuple[str, ...]:
         """Roles that administer accounts: what a first administrator is given."""
         return tuple(role.name for role in self.policies.roles.values() if "accounts" in role.administer)
+
+    def deciding(self) -> tuple[str, ...]:
+        """Roles that look after accounts, grant roles or confirm identities."""
+        return tuple(role.name for role in self.policies.roles.values() if DECIDING & role.administer)
 
 
 def book_of(policies: Policies | None) -> RoleBook:

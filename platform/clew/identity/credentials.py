@@ -14,10 +14,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.identity import accounts, throttle, totp
+from clew.identity import accounts, confirming, throttle, totp
 from clew.identity.accounts import Account
 from clew.identity.errors import (
     ComponentsMissing,
+    IdentityDue,
     LockedOut,
     NoAccount,
     SignInFailed,
@@ -36,7 +37,15 @@ from clew.storage.engine import Connection, Database
 
 COMPONENTS = ("login", "password", "pin", "totp")
 SECRET = ("password", "pin", "totp")
+CHANGING = "password"
+"""The path of somebody who changes the password: what else was set by another hand does not stand in the way."""
 _c = system.credential
+_WAITS = (
+    sa.select(sa.func.count())
+    .select_from(system.confirmation)
+    .where(system.confirmation.c.account == _c.c.account, system.confirmation.c.confirmed_at.is_(None))
+    .scalar_subquery()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,8 @@ class Proof:
     at: datetime
     must_change: bool = False
     """The password is expired or was set by an administrator."""
+    unconfirmed: bool = False
+    """Nobody has confirmed yet that its owner holds what somebody else has set; see `identity.confirming`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class _Stored:
     pin: str | None = None
     totp: str | None = None
     totp_on: bool = False
+    unconfirmed: bool = False
 
 
 class Credentials:
@@ -87,7 +99,8 @@ class Credentials:
         `components` are of `COMPONENTS`; at least one secret one, and every one given must be right. `login` must be
         the account's own. `path` says where it was asked (`signature`, `reauthenticate` …) for the trail.
 
-        Raises WrongCredentials, LockedOut, ComponentsMissing. A disabled account proves nothing.
+        Raises WrongCredentials, LockedOut, ComponentsMissing, IdentityDue (a credential was set by somebody else and
+        nobody has confirmed its holder; only the password may be changed). A disabled account proves nothing.
         """
         given = {name: value for name, value in components.items() if value}
         unknown = set(given) - set(COMPONENTS)
@@ -96,6 +109,8 @@ class Credentials:
         async with self.database.read() as connection:
             found = await accounts.find(connection, account)
             stored = await _read(connection, account)
+        if stored.unconfirmed and path != CHANGING:
+            raise IdentityDue
         context = context or _stranger(path)
         tried = await throttle.take(
             self.database, account, self.clock.now(), limit=self.policy.tries, lock=self.policy.lock
@@ -108,7 +123,7 @@ class Credentials:
             await self._report(account, path, context, "wrong", locked=tried.last)
             raise WrongCredentials
         used = tuple(name for name in COMPONENTS if name in given)
-        return Proof(found, used, self.clock.now(), self._expired(stored))
+        return Proof(found, used, self.clock.now(), self._expired(stored), stored.unconfirmed)
 
     async def sign_in(self, login: str, password: str, code: str, context: Context | None = None) -> Proof:
         """Sign in with a password and, where the account has a generator, its code.
@@ -124,11 +139,11 @@ class Credentials:
         given = {"login": login, "password": password}
         if stored.totp_on:
             given["totp"] = code or "-"
-        usable = found is not None and found.active and tried is not None
+        usable = found is not None and found.active and tried is not None and not self._lapsed(stored)
         step = await self._compare(found if usable else None, stored, given)
         if found is not None and step is not None and await self._succeed(found, given, step, "login", context):
             used = tuple(name for name in COMPONENTS if name in given)
-            return Proof(found, used, self.clock.now(), self._expired(stored))
+            return Proof(found, used, self.clock.now(), self._expired(stored), stored.unconfirmed)
         why = "locked" if tried is None else "wrong"
         await self._report(counter, "login", context, why, locked=bool(tried and tried.last), known=found is not None)
         raise SignInFailed
@@ -199,12 +214,21 @@ class Credentials:
         age, since = self.policy.max_age, stored.password_at
         return stored.must_change or (age is not None and since is not None and self.clock.now() - since >= age)
 
+    def _lapsed(self, stored: _Stored) -> bool:
+        """A password set by somebody else that its owner has not changed in time."""
+        since = stored.password_at
+        return stored.must_change and since is not None and self.clock.now() - since > confirming.ISSUED_LASTS
+
     # ── setting ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def set_password(
-        self, account: Account, password: str, context: Context, *, must_change: bool = False
+        self, account: Account, password: str, context: Context, *, must_change: bool = False, settled: bool = False
     ) -> None:
-        """A new password. Raises WeakPassword, also for one of the last ones. Ends nothing: sessions may go on."""
+        """A new password. Raises WeakPassword, also for one of the last ones. Ends nothing: sessions may go on.
+
+        Set by somebody else it opens nothing until a second person has confirmed its holder, unless `settled`: the
+        installation is being set up, or is a demonstration.
+        """
         self.policy.check_password(password, account.login)
         async with self.database.read() as connection:
             stored = await _read(connection, account.id)
@@ -219,7 +243,7 @@ class Credentials:
             "must_change": must_change,
             "history": list(earlier[: self.policy.history]),
         }
-        await self._set(account, values, "password", context)
+        await self._set(account, values, "password", context, settled=settled)
 
     async def set_pin(self, account: Account, pin: str, context: Context) -> None:
         """The signing PIN of somebody who signs in elsewhere (single sign-on). Raises WeakPassword."""
@@ -272,11 +296,18 @@ class Credentials:
         have = {"password": stored.password, "pin": stored.pin, "totp": stored.totp if stored.totp_on else None}
         return tuple(name for name in SECRET if have[name])
 
-    async def _set(self, account: Account, values: Mapping[str, Any], what: str, context: Context) -> None:
+    async def _set(
+        self, account: Account, values: Mapping[str, Any], what: str, context: Context, *, settled: bool = False
+    ) -> None:
         async def work(connection: Connection) -> None:
             await connection.execute(sa.update(_c).where(_c.c.account == account.id).values(**values))
             await throttle.clear(connection, account.id)
-            by_self = context.person.id == account.id
+            by, at = context.person.id, self.clock.now()
+            by_self = by == account.id
+            if settled:
+                await confirming.settle(connection, account.id, by, at)
+            elif not by_self:
+                await confirming.issued(connection, account.id, what, by, at)
             event = SecurityEvent("credential.set", "account", account.id, context, {"what": what, "by_self": by_self})
             await self.witness.record(connection, event)
 
@@ -284,12 +315,14 @@ class Credentials:
 
 
 async def _read(connection: Connection, account: UUID) -> _Stored:
-    columns = (_c.c.password, _c.c.password_at, _c.c.must_change, _c.c.history, _c.c.pin, _c.c.totp, _c.c.totp_on)
+    columns = (
+        _c.c.password, _c.c.password_at, _c.c.must_change, _c.c.history, _c.c.pin, _c.c.totp, _c.c.totp_on, _WAITS,
+    )  # fmt: skip
     row = await connection.fetch_one(sa.select(*columns).where(_c.c.account == account))
     if row is None:
         return _Stored()
-    password, since, must_change, history, pin, key, on = row
-    return _Stored(password, since, must_change, tuple(history), pin, key, on)
+    password, since, must_change, history, pin, key, on, waits = row
+    return _Stored(password, since, must_change, tuple(history), pin, key, on, bool(waits))
 
 
 def _stranger(path: str) -> Context:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from clew.identity import accounts, sessions
+from clew.identity import accounts, confirming, sessions, throttle
 from clew.identity.accounts import Account
 from clew.identity.assignments import Assignments
 from clew.identity.credentials import Credentials, Proof
-from clew.identity.errors import SessionEnded, SignInFailed
+from clew.identity.errors import LockedOut, NothingToConfirm, SessionEnded, SignInFailed, WrongConfirmation
 from clew.identity.people import Facts, facts_of
 from clew.identity.policy import CredentialPolicy
 from clew.identity.ports import AnyRole, RoleBook, SecurityEvent, Witness
@@ -22,6 +22,8 @@ from clew.kernel.context import Context
 from clew.storage.engine import Connection, Database
 
 T = TypeVar("T")
+VOUCHED = "sso"
+"""The component of a session whose holder an identity provider vouched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Bearing:
 
     session: Session
     facts: Facts
+    unconfirmed: bool = False
+    """Its holder came in with what somebody else has set, and nobody has confirmed them: see `identity.confirming`."""
 
     def holds(self, at: datetime) -> bool:
         """Whether these may still be used without looking: no limit and no change that was foreseen has come."""
@@ -98,10 +102,12 @@ class Desk:
         async with self.database.read() as connection:
             session = await sessions.find(connection, digest_of(secret), at)
             facts = await facts_of(connection, session.account, at, session.scopes)
+            local = session.kind == "cookie" and VOUCHED not in session.components
+            unconfirmed = local and bool(await confirming.waiting(connection, session.account))
             # The epoch last: had anybody changed the facts while they were read, it would be another one.
             if (await sessions.find(connection, session.id, at)).epoch != session.epoch:
                 raise SessionEnded
-        return Bearing(session, facts)
+        return Bearing(session, facts, unconfirmed)
 
     async def touch(self, session: Session) -> Session:
         """Its holder is there. Writes at most every tenth of the idle limit; the session as it is now."""
@@ -112,6 +118,42 @@ class Desk:
         await self.within(work)
         async with self.database.read() as connection:
             return await sessions.find(connection, session.id, self.clock.now())
+
+    async def code(self, account: Account) -> str:
+        """What the account's holder shows to who confirms them; empty when nothing waits."""
+        async with self.database.read() as connection:
+            open_ = await confirming.waiting(connection, account.id)
+        return confirming.code_of(self.vault, open_) if open_ else ""
+
+    async def confirm(self, account: Account, code: str, context: Context, *, alone: bool = False) -> None:
+        """Say that the account's owner holds what somebody else has set; see `confirming.confirm`. Wrong codes count.
+
+        Raises NothingToConfirm, WrongConfirmation, NotYourself, LockedOut.
+        """
+        async with self.database.read() as connection:
+            open_ = await confirming.waiting(connection, account.id)
+        if not open_:
+            raise NothingToConfirm(login=account.login)
+        policy = self.credentials.policy
+        counter = open_[-1].id
+        if await throttle.take(self.database, counter, self.clock.now(), limit=policy.tries, lock=policy.lock) is None:
+            raise LockedOut
+
+        async def work(connection: Connection, at: datetime) -> None:
+            await confirming.confirm(connection, self.witness, self.vault, context, account, code, at, alone=alone)
+            await throttle.clear(connection, counter)
+
+        try:
+            await self.within(work, context)
+        except WrongConfirmation:
+            await self._tell(context, account, "identity.refuse")
+            raise
+
+    async def _tell(self, context: Context, account: Account, action: str) -> None:
+        async def work(connection: Connection, at: datetime) -> None:
+            await self.witness.record(connection, SecurityEvent(action, "account", account.id, context))
+
+        await self.within(work)
 
     async def end_sessions(self, account: Account) -> None:
         """Everybody who is signed in as this account, wherever, signs in again."""

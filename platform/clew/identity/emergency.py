@@ -10,7 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.identity.assignments import Asked, Assignment, Assignments
-from clew.identity.errors import BadPeriod, NoAssignment, NotYourself
+from clew.identity.errors import BadPeriod, NoAssignment
+from clew.identity.independence import require_another
 from clew.identity.ports import SecurityEvent
 from clew.kernel.context import Context
 from clew.kernel.text import Bilingual
@@ -19,6 +20,7 @@ from clew.storage.engine import Connection
 
 LONGEST = timedelta(hours=24)
 Verdict = Literal["justified", "not_justified"]
+REVIEW = Bilingual("复核紧急授权", "review an emergency role")
 _b = system.break_glass
 
 
@@ -73,8 +75,9 @@ async def review(
     row = await _row(connection, assignment)
     if row is None or row[2] is not None or made.state not in ("active", "ended"):
         raise NoAssignment
-    if context.person.id in (made.account, made.granted_by, made.requested_by):
-        raise NotYourself(action=Bilingual("复核紧急授权", "review an emergency role"))
+    for other in dict.fromkeys((made.account, made.granted_by, made.requested_by)):
+        if other is not None:
+            await require_another(connection, context.person.id, other, made.requested_at, at, REVIEW)
     seen = {"reviewed_by": context.person.id, "reviewed_at": at, "verdict": verdict, "note": note}
     await connection.execute(sa.update(_b).where(_b.c.assignment == assignment).values(**seen))
     particulars = {"assignment": assignment, "role": made.role, "verdict": verdict}

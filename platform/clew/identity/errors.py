@@ -29,6 +29,38 @@ class PasswordExpired(Forbidden):
     hint_en, hint_zh = "Change it: /me/password", "请在 /me/password 修改密码。"
 
 
+class IdentityDue(Forbidden):
+    """A credential was set by somebody else, and nobody has confirmed yet that its owner is who holds it. It opens
+    nothing and signs nothing until then (21 CFR 11.100(b), 11.300(c))."""
+
+    code, status = "IDENTITY_DUE", 403
+    en = "Your credentials were set by somebody else: another person must confirm first that it is you who holds them."
+    zh = "您的凭证由他人设置:须先由另一人当面确认凭证确由您本人持有。"
+    hint_en = "Show the code of /me/confirmation, in person, to somebody who confirms identities."
+    hint_zh = "请当面向可确认身份的人员出示 /me/confirmation 上的确认码。"
+
+
+class WrongConfirmation(Forbidden):
+    """The code that was typed is not the one on the holder's screen."""
+
+    code, status = "CONFIRMATION_CODE", 403
+    en, zh = "That is not the code this person's screen shows.", "与本人屏幕上显示的确认码不符。"
+    hint_en = "Have the person sign in, change the password and show you the code of /me/confirmation."
+    hint_zh = "请本人登录、修改密码,并当面出示 /me/confirmation 上的确认码。"
+
+
+class NothingToConfirm(ClewError):
+    code, status = "NOTHING_TO_CONFIRM", 404
+    en, zh = "Nothing waits to be confirmed for {login}.", "{login} 没有待确认的凭证。"
+
+
+class EmployeeTaken(Conflict):
+    """A person has one account: what they do and sign stands under one name (21 CFR 11.100(a))."""
+
+    code = "EMPLOYEE_TAKEN"
+    en, zh = "This person's record belongs to the account {login} already.", "该人员已绑定账号 {login}。"
+
+
 class SignInFailed(ClewError):
     """One answer for an unknown login, a wrong password, a locked and a disabled account (threat 28)."""
 
@@ -105,10 +137,10 @@ class AccountDisabled(Conflict):
 
 
 class NotYourself(Forbidden):
-    """Two persons are needed and both are the same."""
+    """Two persons are needed and both are the same, or one is the other's deputy."""
 
     code = "NOT_YOURSELF"
-    en, zh = "Nobody may {action} for themselves.", "不能为自己{action}。"
+    en, zh = "It takes another, independent person to {action}.", "须由另一位独立的人员{action}。"
     hint_en, hint_zh = "Ask another person who may.", "请由另一位有权限的人办理。"
 
 

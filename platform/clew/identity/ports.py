@@ -50,6 +50,10 @@ class RoleBook(Protocol):
         """Separations that one holder of all these roles breaks, of those that have begun by the day `until`."""
         ...
 
+    def deciding(self) -> tuple[str, ...]:
+        """Roles whose holders decide about the access of others."""
+        ...
+
 
 class AnyRole:
     """The role book of a project without policies: every name is a role, and none excludes another."""
@@ -61,4 +65,7 @@ class AnyRole:
         return ""
 
     def conflicts(self, roles: Iterable[str], until: date | None = None) -> tuple[str, ...]:
+        return ()
+
+    def deciding(self) -> tuple[str, ...]:
         return ()

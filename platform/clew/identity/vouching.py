@@ -9,7 +9,7 @@ from clew.identity import accounts
 from clew.identity.accounts import Account
 from clew.identity.assignments import Asked
 from clew.identity.credentials import Proof
-from clew.identity.desk import Desk
+from clew.identity.desk import VOUCHED, Desk
 from clew.identity.errors import (
     BadLogin,
     NoAccount,
@@ -26,7 +26,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.storage.engine import Connection
 
-COMPONENT = "sso"
+COMPONENT = VOUCHED
 """How a session says that somebody else vouched for its holder: it carries no component of a signature."""
 REASON = "single sign-on"
 

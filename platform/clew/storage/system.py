@@ -362,6 +362,37 @@ handover = sa.Table(
     sa.Index("ix_clew_handover__account", "account"),
 )
 
+# Acts on accounts that take two people: credentials somebody else has set, and tokens of services.
+confirmation = sa.Table(
+    "clew_confirmation",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("what", Text(), nullable=False),  # password | totp.begin | totp.remove | pin
+    sa.Column("issued_by", Id(), nullable=False),
+    sa.Column("issued_at", Instant(), nullable=False),
+    sa.Column("confirmed_by", Id()),
+    sa.Column("confirmed_at", Instant()),
+    sa.Index("ix_clew_confirmation__account", "account", "confirmed_at"),
+)
+token_request = sa.Table(
+    "clew_token_request",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("name", Text(), nullable=False),
+    sa.Column("scopes", Json(), nullable=False),
+    sa.Column("expires_at", Instant(), nullable=False),
+    sa.Column("reason", Text(), nullable=False),
+    sa.Column("state", Text(), nullable=False),  # requested | approved | refused | collected
+    sa.Column("requested_by", Id(), nullable=False),
+    sa.Column("requested_at", Instant(), nullable=False),
+    sa.Column("decided_by", Id()),
+    sa.Column("decided_at", Instant()),
+    sa.Column("token", Id()),  # once it is collected
+    sa.Index("ix_clew_token_request__state", "state"),
+)
+
 # Electronic signatures and the decisions on regulated actions: what was signed, and by which rule it was allowed.
 signature = sa.Table(
     "clew_signature",
@@ -473,8 +504,11 @@ INSERT_ONLY = (
 )
 NEVER_DELETED = tuple(
     each.name
-    for each in (account, credential, token, assignment, break_glass, handover, review, review_item, process, task)
-)
+    for each in (
+        account, credential, token, assignment, break_glass, handover, confirmation, token_request, review, review_item,
+        process, task,
+    )
+)  # fmt: skip
 """A server may add to and change these, but nothing in them goes away."""
 
 

@@ -67,6 +67,7 @@ def _others(entrance: Entrance) -> ASGIApp:
         Route("/me", sign_in.me, methods=["GET"]),
         Route("/me/password", sign_in.password_form, methods=["GET"]),
         Route("/me/password", sign_in.change_password, methods=["POST"]),
+        Route("/me/confirmation", sign_in.confirmation, methods=["GET"]),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         Route("/metrics", health.metrics),

@@ -16,7 +16,7 @@ from starlette.types import Scope
 from clew.access.decision import Decision
 from clew.api.exchange import Caller
 from clew.identity.desk import Bearing
-from clew.identity.errors import ForgedRequest, PasswordExpired, SessionEnded, Unauthenticated
+from clew.identity.errors import ForgedRequest, IdentityDue, PasswordExpired, SessionEnded, Unauthenticated
 from clew.identity.people import Facts
 from clew.identity.secrets import digest_of, same
 from clew.kernel.context import Context
@@ -43,7 +43,7 @@ class Gate:
         self, runtime: Runtime, scope: Scope, headers: Headers, request_id: str, *, fresh: bool = False
     ) -> Caller:
         """Who asks, and what they may do in the release that answers. `fresh` looks into the database whatever is
-        remembered. Raises Unauthenticated, SessionEnded, ForgedRequest, PasswordExpired."""
+        remembered. Raises Unauthenticated, SessionEnded, ForgedRequest, PasswordExpired, IdentityDue."""
         carried = secret_of(headers)
         locale = language_of(headers, self._settings)
         if carried is None:
@@ -57,6 +57,8 @@ class Gate:
         bearing = await self.bearing(runtime, secret, fresh=fresh)
         if bearing.session.must_change:
             raise PasswordExpired
+        if bearing.unconfirmed:
+            raise IdentityDue
         context = Context(
             bearing.facts.person,
             request_id,
@@ -86,12 +88,13 @@ class Gate:
         """
         now = runtime.clock.now()
         found = None if fresh else self._known.get(secret)
-        if found is None or not found.holds(now):
+        # Whoever waits to be confirmed is let in as soon as that is done.
+        if found is None or not found.holds(now) or found.unconfirmed:
             self._known.pop(secret, None)
             found = await runtime.desk.resume(secret)
         if self._is_due(runtime, found, now):
             session = await runtime.desk.touch(found.session)
-            found = Bearing(session, found.facts) if session.epoch == found.session.epoch else None
+            found = replace(found, session=session) if session.epoch == found.session.epoch else None
             found = found or await runtime.desk.resume(secret)
         if self._known.get(secret) is not found:
             self._known[secret] = found

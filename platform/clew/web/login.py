@@ -23,7 +23,7 @@ from clew.settings import Settings
 from clew.web.entrance import Entrance
 from clew.web.errors import MalformedRequest, UnsupportedMediaType
 from clew.web.gate import COOKIE, CSRF_COOKIE, address_of, cookies, csrf_of, secret_of
-from clew.web.login_pages import login_page, password_page
+from clew.web.login_pages import confirmation_page, login_page, password_page
 from clew.web.requests import Headers, headers_of, language_of, media_type, read_body
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -63,12 +63,14 @@ class SignIn:
     async def enter(self, request: Request, runtime: Runtime, proof: Proof, after: str | None) -> Response:
         """A new session for who has just proved who they are; the one they came with ends."""
         if after is not None:
-            answer: Response = RedirectResponse("/me/password" if proof.must_change else after, 303, headers=NO_STORE)
+            due = "/me/password" if proof.must_change else "/me/confirmation" if proof.unconfirmed else after
+            answer: Response = RedirectResponse(due, 303, headers=NO_STORE)
             await self.begin_session(request, runtime, proof, answer)
             return answer
         answer = JSONResponse({}, headers=NO_STORE)
         secret = await self.begin_session(request, runtime, proof, answer)
-        shown = JSONResponse(_shown(await self._entrance.gate.bearing(runtime, secret)), headers=NO_STORE)
+        bearing = await self._entrance.gate.bearing(runtime, secret)
+        shown = JSONResponse(await self._about(runtime, bearing), headers=NO_STORE)
         shown.raw_headers += [each for each in answer.raw_headers if each[0] == b"set-cookie"]
         return shown
 
@@ -107,7 +109,21 @@ class SignIn:
     async def me(self, request: Request) -> Response:
         """Who I am: roles, scopes, session."""
         runtime = self._entrance.host.current
-        return JSONResponse(_shown(await self._bearing(request, runtime)), headers=NO_STORE)
+        return JSONResponse(await self._about(runtime, await self._bearing(request, runtime)), headers=NO_STORE)
+
+    async def confirmation(self, request: Request) -> Response:
+        """The page with the code that its holder shows, in person, to who confirms identities."""
+        locale, runtime = self._locale(request), self._entrance.host.current
+        try:
+            bearing = await self._bearing(request, runtime)
+        except Unauthenticated:
+            return RedirectResponse("/login", 303, headers=NO_STORE)
+        if bearing.session.must_change or not bearing.unconfirmed:
+            due = "/me/password" if bearing.session.must_change else "/"
+            return RedirectResponse(due, 303, headers=NO_STORE)
+        person = bearing.facts.person
+        code = await runtime.desk.code(bearing.facts.account)
+        return confirmation_page(locale, f"{person.name} ({person.login})", code)
 
     async def password_form(self, request: Request) -> Response:
         """The page to change one's password on."""
@@ -137,7 +153,7 @@ class SignIn:
             self._entrance.refused(problem)
             return password_page(self._locale(request), problem, due=bearing.session.must_change)
         await desk.end_sessions(proof.account)
-        fresh = Proof(proof.account, bearing.session.components, proof.at)
+        fresh = Proof(proof.account, bearing.session.components, proof.at, unconfirmed=bearing.unconfirmed)
         return await self.enter(request, runtime, fresh, "/" if by_form else None)
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -174,6 +190,14 @@ class SignIn:
             # What could not be read may hold a password: it is not repeated.
             raise MalformedRequest(what="login, password, code") from None
         return {name: values[-1] for name, values in fields.items()}, True
+
+    async def _about(self, runtime: Runtime, bearing: Bearing) -> dict[str, Any]:
+        """What `/me` tells. The code only once the password is its owner's own."""
+        shown = _shown(bearing)
+        if bearing.unconfirmed:
+            due = bearing.session.must_change
+            shown["confirmation"] = None if due else await runtime.desk.code(bearing.facts.account)
+        return shown
 
     def _locale(self, request: Request) -> Locale:
         asked = request.query_params.get("lang")
@@ -230,6 +254,7 @@ def _shown(bearing: Bearing) -> dict[str, Any]:
             for role, scope in person.scopes.items()
         },
         "mustChange": session.must_change,
+        "unconfirmed": bearing.unconfirmed,
         "session": {
             "kind": session.kind,
             "components": list(session.components),

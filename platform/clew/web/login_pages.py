@@ -19,7 +19,8 @@ label{display:block;margin:.8rem 0 .2rem}input{width:100%;font:inherit;padding:.
 border-radius:6px}input:focus{outline:2px solid #0b5cad}button,a.button{display:block;width:100%;margin-top:1.2rem;
 font:inherit;padding:.7rem;border:0;border-radius:6px;background:#0b5cad;color:#fff;text-align:center;
 text-decoration:none}a.button{background:#eef2f5;color:#0b5cad}p.problem{background:#fdecea;border:1px solid #f5c2bd;
-padding:.6rem .8rem;border-radius:6px;margin:0 0 .6rem}p.note{background:#fff7e0;border:1px solid #f0dfa8;
+padding:.6rem .8rem;border-radius:6px;margin:0 0 .6rem}
+h1.code{font-size:2.2rem;letter-spacing:.15em;text-align:center}p.note{background:#fff7e0;border:1px solid #f0dfa8;
 padding:.6rem .8rem;border-radius:6px}
 """.strip()
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -41,6 +42,14 @@ _WORDS = {
     "present": Bilingual("当前密码", "Present password"),
     "new": Bilingual("新密码(至少 12 个字符)", "New password (12 characters or more)"),
     "save": Bilingual("保存", "Save"),
+    "confirm": Bilingual("确认身份", "Confirm your identity"),
+    "why": Bilingual(
+        "您的凭证由他人设置。请当面向可确认身份的同事出示本页;确认之前不能使用系统,也不能签名。切勿通过电话、"
+        "邮件或转述告知确认码。",
+        "Your credentials were set by somebody else. Show this page, in person, to a colleague who confirms "
+        "identities; until then nothing opens and nothing can be signed. Never pass the code on by telephone or mail.",
+    ),
+    "again": Bilingual("已确认,继续", "It is done: go on"),
 }
 
 
@@ -81,6 +90,16 @@ def password_page(locale: Locale, problem: ClewError | None = None, *, due: bool
         f"<button>{w['save']}</button></form>"
     )
     return _page(body, locale, w["change"], problem.status if problem else 200)
+
+
+def confirmation_page(locale: Locale, who: str, code: str) -> HTMLResponse:
+    """The code that its holder shows to another person."""
+    w = {name: text.to(locale) for name, text in _WORDS.items()}
+    body = (
+        f"<h1>Clew</h1><p class=sub>{w['confirm']} · {escape(who)}</p><p class=note>{w['why']}</p>"
+        f'<h1 class=code>{escape(code)}</h1><a class=button href="/">{w["again"]}</a>'
+    )
+    return _page(body, locale, w["confirm"], 200)
 
 
 def entered_page(locale: Locale, after: str) -> HTMLResponse:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from clew import __version__
-from clew.identity.errors import PasswordExpired, Unauthenticated
+from clew.identity.errors import IdentityDue, PasswordExpired, Unauthenticated
 from clew.kernel.text import Bilingual, Locale, locale_of
 from clew.runtime import Runtime
 from clew.web.entrance import Entrance
@@ -82,6 +82,8 @@ class Pages:
             await self._entrance.caller(runtime, request.scope, headers, "", fresh=True)
         except PasswordExpired:
             return RedirectResponse("/me/password", 303, headers={"cache-control": "no-store"})
+        except IdentityDue:
+            return RedirectResponse("/me/confirmation", 303, headers={"cache-control": "no-store"})
         except Unauthenticated:
             here = quote(request.url.path, safe="/")
             return RedirectResponse(f"/login?next={here}", 303, headers={"cache-control": "no-store"})

@@ -19,7 +19,7 @@ _ENTITY = re.compile(NAME_PATTERN)
 ACTIONS = ("read", "create", "update", "void", "correct", "export", "audit")
 """What a role may do with records of an entity, besides moving them by transitions."""
 
-Administered = Literal["accounts", "assignments", "connectors", "releases", "reviews", "jobs", "audit"]
+Administered = Literal["accounts", "assignments", "connectors", "releases", "reviews", "jobs", "audit", "identities"]
 """What of the platform itself a role looks after."""
 
 
