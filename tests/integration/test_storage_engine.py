@@ -162,6 +162,29 @@ async def test_statements_that_run_too_long_are_stopped(database: TestDatabase) 
         assert await connection.fetch_value(sa.text("SELECT 1")) == 1
 
 
+async def test_few_connections_serve_many_readers_though_some_are_stopped(database: TestDatabase) -> None:
+    db = await database.open(connections=2)
+    long = sa.text(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT max(x) FROM n"
+    )
+
+    async def read(statement: Any) -> Any:
+        async with db.read() as connection:
+            return await connection.fetch_value(statement)
+
+    stopped = [asyncio.create_task(read(long)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    waiting = [asyncio.create_task(read(sa.text(f"SELECT {at}"))) for at in range(40)]
+    await asyncio.sleep(0.05)
+    for each in (*stopped, waiting[0]):
+        each.cancel()
+    assert await asyncio.gather(*waiting[1:]) == list(range(1, 40))
+    for each in (*stopped, waiting[0]):
+        with pytest.raises(asyncio.CancelledError):
+            await each
+    assert await asyncio.gather(*(read(sa.text(f"SELECT {at}")) for at in range(10))) == list(range(10))
+
+
 async def test_leaves_and_events_can_only_be_added(database: TestDatabase) -> None:
     db, _ = await opened(database)
     leaf = {
@@ -189,14 +212,16 @@ async def test_leaves_and_events_can_only_be_added(database: TestDatabase) -> No
 
 async def test_bulk_loading(database: TestDatabase) -> None:
     db, tables = await opened(database)
-    rows = [[uuid7(), 1, AT, AT, f"N{at}", at] for at in range(500)]
+    rows = [[uuid7(), 1, AT, AT, f"N{at}", at] for at in range(500)] + [[uuid7(), 1, AT, AT, "empty", None]]
     async with db.write() as connection:
         loaded = await connection.copy_in(
             tables.current("lot"), ["id", "row_version", "created_at", "updated_at", "number", "qty"], rows
         )
-    assert loaded == 500
+    assert loaded == 501
     async with db.read() as connection:
         assert await connection.fetch_value(sa.select(sa.func.sum(tables.current("lot").c.qty))) == 499 * 250
+        empty = sa.select(tables.current("lot").c.qty).where(tables.current("lot").c.number == "empty")
+        assert await connection.fetch_value(empty) is None
 
 
 async def test_two_handles_write_to_one_database(database: TestDatabase) -> None:

@@ -60,8 +60,10 @@ def make_operation(
         return Meter(document, limits, given).weigh(node)
 
     discovers = any(each in text for each in DISCOVERY)
-    whole = whole_arguments(node, fragments.values())
-    return Operation(view, node, fragments, declared(view, node), weight.priced, weigh, discovers, whole=whole)
+    known, names = declared(view, node), whole_arguments(node, fragments.values())
+    planned = tuple(each for each in known if each.name not in names)
+    whole = tuple(each for each in known if each.name in names)
+    return Operation(view, node, fragments, planned, weight.priced, weigh, discovers, whole=whole)
 
 
 def _parsed(text: str, limits: Limits) -> DocumentNode:

@@ -58,9 +58,9 @@ class Operation:
     discovers: bool
     """Whether it may ask about the schema itself."""
     reads: dict[Any, Prepared] = field(default_factory=dict)
-    whole: frozenset[str] = frozenset()
+    whole: tuple[Variable, ...] = ()
     """Variables of a mutation that are whole arguments of its fields and nothing else: they take no part in planning,
-    so they are read once, as commands take them."""
+    so they are read once, as commands take them. `variables` are the others."""
     live: bool = False
     """Whether it has fields that are answered by a room of the platform instead of the read plan."""
 
@@ -79,7 +79,7 @@ class Operation:
         args: dict[str, Any] = {}
         take = Coercion(args).take
         shape: list[Shape] = []
-        for variable in self._planned:
+        for variable in self.variables:
             value = given.get(variable.name, variable.default)
             name = "$" + variable.name
             if value is Undefined:
@@ -88,36 +88,30 @@ class Operation:
                 shape.append(take(variable.type, value, name))
         return args, tuple(shape)
 
-    @property
-    def _planned(self) -> Iterable[Variable]:
-        if not self.whole:
-            return self.variables
-        return (each for each in self.variables if each.name not in self.whole)
-
     def wholes(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The values of `whole` variables as commands take them; what was not given is not there."""
         found: dict[str, Any] = {}
-        for variable in self.variables:
-            if variable.name in self.whole:
-                value = given.get(variable.name, variable.default)
-                if value is not Undefined:
-                    found[variable.name] = taker(variable.type)(value, "$" + variable.name)
-                elif _required(variable.type):
-                    taker(variable.type)(None, "$" + variable.name)
+        for variable in self.whole:
+            value = given.get(variable.name, variable.default)
+            if value is not Undefined:
+                found[variable.name] = taker(variable.type)(value, "$" + variable.name)
+            elif _required(variable.type):
+                taker(variable.type)(None, "$" + variable.name)
         return found
 
     def planner(self, shape: Shape, paging: Paging, conditions: int) -> Planner:
         """A planner for one shape of the variables."""
         trees = {
             variable.name: from_shape(each, "$" + variable.name)
-            for variable, each in zip(self._planned, shape, strict=True)
+            for variable, each in zip(self.variables, shape, strict=True)
         }
         flags = {name: tree.value for name, tree in trees.items() if isinstance(tree, p.Const)}
         return Planner(self.view.build, self.fragments, trees, flags, paging, conditions)
 
     def plain(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The request's variables with their defaults, as they came."""
-        found = {variable.name: given.get(variable.name, variable.default) for variable in self.variables}
+        all_of_them = (*self.variables, *self.whole)
+        found = {variable.name: given.get(variable.name, variable.default) for variable in all_of_them}
         return {name: value for name, value in found.items() if value is not Undefined}
 
 

@@ -20,6 +20,7 @@ from uuid import UUID
 from clew.kernel.canonical import canonical_json, encode_wire, wire
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
+from clew.kernel.scalars import instant_text
 
 FORMAT = 1
 SALT_BYTES = 32
@@ -92,14 +93,14 @@ def make_leaf(
     context = circumstances.context
     header = {
         "format": FORMAT,
-        "leaf_id": leaf_id,
-        "at": circumstances.at,
+        "leaf_id": str(leaf_id),
+        "at": instant_text(circumstances.at),
         "action": action,
         "entity": entity,
-        "record_id": record_id,
-        "row_version": row_version,
-        "actor": context.person.id,
-        "on_behalf_of": context.on_behalf_of.id if context.on_behalf_of else None,
+        "record_id": str(record_id),
+        "row_version": wire(row_version),
+        "actor": str(context.person.id),
+        "on_behalf_of": str(context.on_behalf_of.id) if context.on_behalf_of else None,
         "reason": circumstances.reason,
         "request_id": context.request_id,
         "client": context.client,
@@ -107,7 +108,7 @@ def make_leaf(
         "release": circumstances.release,
         "process_step": process_step,
     }
-    text = canonical_json(header)
+    text = encode_wire(header)
     return Leaf(
         leaf_id,
         circumstances.at,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -59,10 +60,16 @@ def parse_decimal(text: str | int | Decimal, scale: int) -> Decimal:
         raise ValueError("not a finite number")
     if value.adjusted() + 1 + scale > MAX_DECIMAL_DIGITS:
         raise ValueError(f"more than {MAX_DECIMAL_DIGITS} digits at scale {scale}")
-    fixed = value.quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_EVEN)
+    unit = _unit(scale)
+    fixed = value if value.same_quantum(unit) else value.quantize(unit, rounding=ROUND_HALF_EVEN)
     if fixed != value:
         raise ValueError(f"more than {scale} decimal places: {str(text)[:40]!r}")
     return fixed if fixed else abs(fixed)
+
+
+@lru_cache
+def _unit(scale: int) -> Decimal:
+    return Decimal(1).scaleb(-scale)
 
 
 def decimal_text(value: Decimal, scale: int) -> str:

@@ -15,8 +15,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.kernel.canonical import canonical_json
+from clew.kernel.canonical import encode_wire, wire
 from clew.kernel.ids import uuid7
+from clew.kernel.scalars import instant_text
 from clew.storage import system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
@@ -65,17 +66,17 @@ def make_event(
     type_ = f"clew.{entity}.{verb}"
     payload = {
         "specversion": "1.0",
-        "id": event_id,
+        "id": str(event_id),
         "source": f"/clew/{source}",
         "type": type_,
-        "subject": record_id,
-        "time": at,
+        "subject": str(record_id),
+        "time": instant_text(at),
         "datacontenttype": "application/json",
         "partitionkey": str(lane),
         "sequence": str(row_version).zfill(10),
-        "data": data,
+        "data": wire(data),
     }
-    text = canonical_json(payload).decode()
+    text = encode_wire(payload).decode()
     return Event(event_id, at, type_, entity, record_id, row_version, site, lane, text)
 
 

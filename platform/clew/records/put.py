@@ -21,7 +21,7 @@ from clew.records.external_ids import remember_given
 from clew.records.intake import Intake
 from clew.records.participants import Change, Verb
 from clew.records.references import check_references, still_asked, wanted
-from clew.records.rows import Record, changes
+from clew.records.rows import Record, Shape, changes
 from clew.records.values import Path, check_count, coerce
 from clew.records.verify import check_rules_in_database, check_rules_in_memory, check_structure
 
@@ -61,18 +61,20 @@ async def put_new(
     fill_defaults(unit, entity, record, {*intake.values, *(base or ())})
     change = Change(entity, verb, record["id"], None, record)
     await _derive(unit, change, record)
-    check_required(entity, record, path, numbers=False)
-    references = {name: record[name] for name in record if name in entity.fields and name not in _NOT_CHECKED}
+    shape = unit.engine.statements.of(entity.name).shape
+    check_required(shape, record, path, numbers=False)
+    references = {name: record[name] for name in shape.references}
     asked = wanted(entity, references, intake, path)
     later = _may_wait(unit, entity, grant)
     unit.alone = False
     if not later:
         await check_references(unit, entity, asked)
-    made = await _number(unit, entity, record)
+    made = await _number(unit, entity, record) if shape.numbers else None
     await check_rules_in_memory(unit, change, record, path)
     for participant in unit.engine.participants(entity.name):
         await participant.check(change, unit)
-    await use_files(unit, entity, None, record, path)
+    if shape.files:
+        await use_files(unit, entity, None, record, path)
     await remember_given(unit, entity, None, record, path)
     if later:
         await store.insert_later(unit, entity, record, path, still_asked(unit, asked), made)
@@ -114,7 +116,7 @@ async def put_change(
     await _derive(unit, change, new)
     changed = changes(old, new)
     _check_changed(unit, entity, changed, path, verb)
-    check_required(entity, new, path, numbers=True)
+    check_required(unit.engine.statements.of(entity.name).shape, new, path, numbers=True)
     refs = {name: new[name] for name in changed}
     await check_references(unit, entity, wanted(entity, refs, intake, path))
     for participant in unit.engine.participants(entity.name):
@@ -153,16 +155,16 @@ async def settle(unit: Unit, written: Written) -> Record:
 
 def fill_defaults(unit: Unit, entity: Entity, record: Record, given: set[str]) -> None:
     """Defaults of fields that were not given; an explicit null stays null."""
-    for known in entity.fields.values():
-        if known.default is None or known.name in given or not known.stored:
+    for known in unit.engine.statements.of(entity.name).shape.defaults:
+        if known.default is None or known.name in given:
             continue
         value = unit.judge.value_in_memory(known.default, record)
         record[known.name] = coerce(known, value, [known.name], unit.engine.blueprint, unit.today)
 
 
-def check_required(entity: Entity, record: Mapping[str, Any], path: Path, *, numbers: bool) -> None:
-    for known in entity.fields.values():
-        if known.required and known.stored and record[known.name] is None:
+def check_required(shape: Shape, record: Mapping[str, Any], path: Path, *, numbers: bool) -> None:
+    for known in shape.required:
+        if record[known.name] is None:
             if known.kind is FieldKind.NUMBER and not numbers:
                 continue
             raise Missing(path=[*path, known.name], field=known.label)
@@ -176,9 +178,7 @@ async def _derive(unit: Unit, change: Change, record: Record) -> None:
 async def _number(unit: Unit, entity: Entity, record: Record) -> Field | None:
     """Make the business key where the record has none; the field it was made for."""
     made: Field | None = None
-    for known in entity.fields.values():
-        if known.kind is not FieldKind.NUMBER or known.coding_rule is None:
-            continue
+    for known in unit.engine.statements.of(entity.name).shape.numbers:
         if record[known.name] is not None:
             await unit.engine.numbers.note_given(unit, entity, known, record)
             continue
@@ -251,7 +251,5 @@ def _count(known: Field, count: int, path: Path) -> None:
     if count or known.required:
         check_count(known, count, [*path, known.name])
 
-
-_NOT_CHECKED = frozenset({"id", "owner", "corrects", "created_by", "updated_by"})
 
 __all__ = ["Undecidable", "Written", "put_change", "put_new", "settle"]

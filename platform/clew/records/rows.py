@@ -29,9 +29,21 @@ class Shape:
         self._at = {key: at for at, key in enumerate(self.keys)}
         self._special = tuple(each for each in self.fields if each.sort or each.kind in _WIDE)
         self._simple = tuple(each.name for each in self.fields if each.kind not in _WIDE)
+        self._none = dict.fromkeys(each.name for each in self.fields)
+        self.defaults = tuple(each for each in self.fields if each.default is not None)
+        self.required = tuple(each for each in self.fields if each.required)
+        self.sometimes_required = tuple(each for each in self.fields if each.required_when is not None)
+        self.numbers = tuple(
+            each for each in self.fields if each.kind is FieldKind.NUMBER and each.coding_rule is not None
+        )
+        self.references = tuple(
+            each.name for each in self.fields if each.kind in _REFERENCES and each.name not in _GIVEN_BY_US
+        )
+        """The fields whose targets are checked when they are given."""
+        self.files = tuple(each for each in self.fields if each.kind is FieldKind.FILES)
 
     def empty(self) -> Record:
-        return {field.name: None for field in self.fields}
+        return dict(self._none)
 
     def columns(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Column key → value, for binding."""
@@ -78,4 +90,6 @@ def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dic
 
 
 _WIDE = frozenset({FieldKind.MONEY, FieldKind.ANY})
+_REFERENCES = frozenset({FieldKind.REF, FieldKind.ANY})
+_GIVEN_BY_US = frozenset({"id", "owner", "corrects", "created_by", "updated_by"})
 _TUPLES = frozenset({FieldKind.CHOICES, FieldKind.FILES})

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path: Path) -> None:
     """Rules that the record alone decides, before anything is written: the cheap refusals first."""
     entity = change.entity
-    for field in entity.fields.values():
+    for field in unit.engine.statements.of(entity.name).shape.sometimes_required:
         condition = field.required_when
-        needed = condition is not None and field.stored and record.get(field.name) is None
+        needed = record.get(field.name) is None
         if needed and condition is not None and unit.judge.decide(condition, entity, record, change.old):
             raise Missing(path=[*path, field.name], field=field.label)
     for span in entity.no_overlaps:
@@ -43,6 +43,8 @@ async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path
 async def check_rules_in_database(unit: Unit, change: Change, record: Record, path: Path) -> None:
     """Rules that read other rows, all in one statement over what this transaction has written."""
     entity = change.entity
+    if unit.engine.plain(entity):
+        return
     rules = [rule for rule in entity.rules if not in_memory(rule.condition, entity)]
     fields = [
         field

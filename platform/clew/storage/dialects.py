@@ -18,7 +18,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from clew.storage.engine import Compiled, DialectName
-from clew.storage.types import ListOf, converter
+from clew.storage.types import ListOf, StoredType, converter
 
 
 class _BoundText(sa.Text):
@@ -111,11 +111,24 @@ def _compile(statement: ClauseElement, dialect: DialectName, key: Any = None) ->
         sql=compiler.string,
         slots=slots,
         constants=compiler.construct_params(_check=False, escape_names=False),
-        converters=tuple(processors.get(name) for name in slots),
+        converters=tuple(
+            # Items of an inline list are no binds of the statement.
+            to_driver(compiler.binds[name].type, dialect) if name in compiler.binds else processors.get(name)
+            for name in slots
+        ),
         results=tuple(converter(column.type, dialect) for column in compiler._result_columns),
         required=frozenset(name for name, bind in compiler.binds.items() if bind.required),
     )
     return compiler, compiled
+
+
+def to_driver(type_: TypeEngine[Any], dialect: DialectName) -> Any:
+    """How a bound value of a type goes to the driver. Our own types say it themselves, without SQLAlchemy's wrapping,
+    which costs more than what it wraps."""
+    if isinstance(type_, StoredType) and type(type_).process_bind_param is StoredType.process_bind_param:
+        return type_.to_driver(dialect)
+    target = sa_dialect(dialect)
+    return type_.dialect_impl(target).bind_processor(target)
 
 
 def _has_inline_lists(statement: ClauseElement) -> bool:

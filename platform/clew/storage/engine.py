@@ -20,6 +20,14 @@ Row = Sequence[Any]
 T = TypeVar("T")
 
 
+def for_driver(values: Iterable[Any], converters: Iterable[Any]) -> list[Any]:
+    """Canonical values as the driver takes them, each by its converter. None is None everywhere."""
+    return [
+        value if convert is None or value is None else convert(value)
+        for value, convert in zip(values, converters, strict=True)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A statement ready for the driver. `slots` lists, in driver order, the bind names to pick from the arguments;
@@ -41,10 +49,7 @@ class Compiled:
                 if name in self.required and name not in args:
                     raise KeyError(f"the statement needs a value for {name!r}")
         known = {**self.constants, **args}
-        return [
-            value if convert is None or value is None else convert(value)
-            for value, convert in zip(map(known.__getitem__, self.slots), self.converters, strict=True)
-        ]
+        return for_driver(map(known.__getitem__, self.slots), self.converters)
 
     def convert(self, rows: Sequence[Row]) -> list[Row]:
         """Driver rows as canonical Python values; the rows themselves when no column needs it."""

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
 from clew.storage.connections import Connections
-from clew.storage.dialects import POSTGRESQL, StatementCache
-from clew.storage.engine import Compiled, Connection, DialectName, Row
+from clew.storage.dialects import StatementCache, to_driver
+from clew.storage.engine import Compiled, Connection, DialectName, Row, for_driver
 from clew.storage.errors import (
     DatabaseBusy,
     DatabaseUnreachable,
@@ -110,10 +110,8 @@ class PostgresConnection:
 
     async def copy_in(self, table: sa.Table, keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         columns = [table.c[key] for key in keys]
-        converts = [column.type.dialect_impl(POSTGRESQL).bind_processor(POSTGRESQL) for column in columns]
-        records = (
-            [convert(value) if convert else value for convert, value in zip(converts, row, strict=True)] for row in rows
-        )
+        converts = [to_driver(column.type, self.dialect) for column in columns]
+        records = (for_driver(row, converts) for row in rows)
         try:
             await self._ready()
             status: str = await self._raw.copy_records_to_table(

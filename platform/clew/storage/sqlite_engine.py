@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
 from clew.kernel.clock import Clock
-from clew.storage.dialects import SQLITE, StatementCache
-from clew.storage.engine import Compiled, Connection, DialectName, Row
+from clew.storage.dialects import SQLITE, StatementCache, to_driver
+from clew.storage.engine import Compiled, Connection, DialectName, Row, for_driver
 from clew.storage.errors import (
     DatabaseBusy,
     DatabaseUnreachable,
@@ -145,14 +145,10 @@ class SqliteConnection:
             f"INSERT INTO {SQLITE.identifier_preparer.format_table(table)} ({names})"
             f" VALUES ({', '.join('?' * len(columns))})"
         )
-        converts = [column.type.dialect_impl(SQLITE).bind_processor(SQLITE) for column in columns]
+        converts = [to_driver(column.type, self.dialect) for column in columns]
 
         def load(raw: sqlite3.Connection) -> int:
-            values = (
-                [convert(value) if convert else value for convert, value in zip(converts, row, strict=True)]
-                for row in rows
-            )
-            return raw.executemany(sql, values).rowcount
+            return raw.executemany(sql, (for_driver(row, converts) for row in rows)).rowcount
 
         return await self._run(load)
 

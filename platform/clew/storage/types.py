@@ -1,7 +1,7 @@
 """Column types: one Python value per kind, whatever the database stores. See docs/architecture.md, Physical layout.
 
-Each type says how a value goes to the driver (`process_bind_param`, through SQLAlchemy) and how it comes back
-(`from_driver`). Only the driver's own form differs between the engines.
+Each type says how a value goes to the driver (`to_driver`) and how it comes back (`from_driver`). Only the driver's own
+form differs between the engines.
 """
 
 from __future__ import annotations
@@ -38,13 +38,20 @@ class StoredType(TypeDecorator[Any]):
         cls.cache_ok = True  # SQLAlchemy asks each class itself, not its parents
         super().__init_subclass__(**options)
 
+    def to_driver(self, dialect: str) -> Converter | None:
+        """How a canonical value, never None, becomes the driver's; None when it already is."""
+        return None
+
     def from_driver(self, dialect: str) -> Converter | None:
         """How the driver's value becomes the canonical one; None when it already is."""
         return None
 
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        convert = self.to_driver(dialect.name)
+        return value if value is None or convert is None else convert(value)
+
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
-        converts = type(self).process_bind_param is not TypeDecorator.process_bind_param
-        return self.process_bind_param(value, dialect) if converts else value
+        return self.process_bind_param(value, dialect)
 
 
 class Text(StoredType):
@@ -81,11 +88,11 @@ class Exact(StoredType):
             return dialect.type_descriptor(sa.Numeric(18, self.scale))
         return dialect.type_descriptor(sa.Integer())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        exact = parse_decimal(value, self.scale)
-        return exact if dialect.name == "postgresql" else int(exact.scaleb(self.scale, _WIDE))
+    def to_driver(self, dialect: str) -> Converter | None:
+        scale = self.scale
+        if dialect == "postgresql":
+            return lambda value: parse_decimal(value, scale)
+        return lambda value: int(parse_decimal(value, scale).scaleb(scale, _WIDE))
 
     def from_driver(self, dialect: str) -> Converter | None:
         scale, unit = self.scale, Decimal(1).scaleb(-self.scale)
@@ -104,8 +111,8 @@ class Truth(StoredType):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(sa.Boolean() if dialect.name == "postgresql" else sa.Integer())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value if value is None or dialect.name == "postgresql" else int(value)
+    def to_driver(self, dialect: str) -> Converter | None:
+        return None if dialect == "postgresql" else int
 
     def from_driver(self, dialect: str) -> Converter | None:
         return None if dialect == "postgresql" else bool
@@ -119,8 +126,8 @@ class Day(StoredType):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(sa.Date() if dialect.name == "postgresql" else sa.Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value if value is None or dialect.name == "postgresql" else value.isoformat()
+    def to_driver(self, dialect: str) -> Converter | None:
+        return None if dialect == "postgresql" else date.isoformat
 
     def process_literal_param(self, value: Any, dialect: Dialect) -> Any:
         return value if dialect.name == "postgresql" else self.process_bind_param(value, dialect)
@@ -137,12 +144,8 @@ class Instant(StoredType):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(sa.DateTime(timezone=True) if dialect.name == "postgresql" else sa.Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant needs a time zone")
-        return value if dialect.name == "postgresql" else instant_text(value)
+    def to_driver(self, dialect: str) -> Converter | None:
+        return _aware if dialect == "postgresql" else instant_text
 
     def from_driver(self, dialect: str) -> Converter | None:
         return None if dialect == "postgresql" else _instant
@@ -156,8 +159,8 @@ class Duration(StoredType):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(sa.BigInteger() if dialect.name == "postgresql" else sa.Integer())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return value // _MICROSECOND if isinstance(value, timedelta) else value
+    def to_driver(self, dialect: str) -> Converter | None:
+        return _microseconds
 
     def from_driver(self, dialect: str) -> Converter | None:
         return lambda value: timedelta(microseconds=int(value))
@@ -171,11 +174,8 @@ class Id(StoredType):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(sa.Uuid() if dialect.name == "postgresql" else sa.Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        exact = value if isinstance(value, UUID) else UUID(value)
-        return exact if dialect.name == "postgresql" else str(exact)
+    def to_driver(self, dialect: str) -> Converter | None:
+        return _id if dialect == "postgresql" else _id_text
 
     def from_driver(self, dialect: str) -> Converter | None:
         return None if dialect == "postgresql" else UUID
@@ -189,8 +189,8 @@ class Json(StoredType):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(_JsonText() if dialect.name == "postgresql" else sa.Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else json_text(value)
+    def to_driver(self, dialect: str) -> Converter | None:
+        return json_text
 
     def from_driver(self, dialect: str) -> Converter | None:
         return read_json
@@ -271,6 +271,24 @@ def converter(type_: TypeEngine[Any], dialect: str) -> Converter | None:
 def _whole(value: Any) -> int:
     """PostgreSQL sums bigint into numeric; the platform's integers stay integers."""
     return value if value.__class__ is int else int(value)
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return value
+
+
+def _microseconds(value: Any) -> Any:
+    return value // _MICROSECOND if isinstance(value, timedelta) else value
+
+
+def _id(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _id_text(value: Any) -> str:
+    return str(_id(value))
 
 
 def _instant(text: str) -> datetime:
