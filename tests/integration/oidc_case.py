@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,24 +14,17 @@ from typing import Any
 
 import httpx2
 from tests.integration.http_case import ADDRESS
+from tests.integration.node_case import with_packages
 
 FOLDER = Path(__file__).parents[1] / "oidc"
 SECRET = "a client secret for tests, long enough"
 CALLBACK = f"{ADDRESS}/login/oidc/callback"
 
 
-def ready() -> None:
-    """The provider's packages are there: `make test` has installed them, and a test on its own installs them here."""
-    if not (FOLDER / "node_modules" / "oidc-provider").is_dir():
-        npm = shutil.which("npm")
-        assert npm, "Node with npm is needed for the tests of single sign-on"
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=FOLDER, check=True, timeout=240)
-
-
 @contextmanager
 def provider(people: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The provider's address while it runs."""
-    ready()
+    with_packages(FOLDER, "oidc-provider")
     given = json.dumps({"secret": SECRET, "redirects": [CALLBACK], "people": people})
     running = subprocess.Popen(
         ["node", "provider.mjs"], cwd=FOLDER, env={**os.environ, "OIDC_TEST": given},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 from tests.integration.http_case import listening, served
+from tests.integration.node_case import with_packages
 
 from clew.testing.databases import TestDatabase
 
@@ -22,11 +22,8 @@ GET = {"5A70", "D6D5", "6A70"}
 """A server may answer GET; ours refuses it unless asked to (threat 13)."""
 
 
-@pytest.mark.skipif(
-    shutil.which("node") is None or not (WORKBENCH / "node_modules" / "graphql-http").is_dir(),
-    reason="the audits need Node and `make web`",
-)
 async def test_the_audits_of_the_specification_pass(database: TestDatabase, tmp_path: Path) -> None:
+    with_packages(WORKBENCH, "graphql-http")
     async with served(database.url, tmp_path) as house, listening(house) as port:
         running = await asyncio.create_subprocess_exec(
             "node", str(WORKBENCH / "audit" / "over_http.mjs"), f"http://127.0.0.1:{port}/graphql",

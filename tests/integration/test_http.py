@@ -145,11 +145,13 @@ async def test_log_amplification(tmp_path: Path, new_database: Any) -> None:
         error = info
 
     sent = 0
-    async with served(new_database("sqlite").url, tmp_path, log=RequestLog(Logger())) as house:
+    log = RequestLog(Logger(), monotonic=lambda: 100.0)
+    async with served(new_database("sqlite").url, tmp_path, log=log) as house:
         for body in (WRONG.encode(), b"{" * 300, json.dumps({"query": "{" + "a" * 30_000 + "}"}).encode()) * 20:
             sent += len(body) + 100
             await post(house, body)
     assert sum(map(len, written)) <= sent * 2
+    assert len(written) == 1, "within one second one line"
     assert not any("aaaa" in line for line in written), "what was sent is never repeated"
 
 
@@ -190,7 +192,7 @@ async def test_an_unforeseen_failure_shows_only_a_request_id(tmp_path: Path, new
 
     class Broken:
         async def execute(self, *_: Any, **__: Any) -> Any:
-            raise ZeroDivisionError("secret detail")
+            raise ZeroDivisionError("secret detail" + "." * 50_000)
 
     async with served(new_database("sqlite").url, tmp_path, log=RequestLog(Logger())) as house:
         current = house.host.current
@@ -201,7 +203,8 @@ async def test_an_unforeseen_failure_shows_only_a_request_id(tmp_path: Path, new
     assert answer.json()["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "given-by-caller-1"}
     [line] = [line for line in lines if line["event"] == "failed"]
     assert line["request"] == "given-by-caller-1"
-    assert "ZeroDivisionError" in line["trace"]
+    assert line["kind"] == "ZeroDivisionError"
+    assert len(line["trace"]) < 5_000
 
 
 async def test_health_and_figures(database: TestDatabase, tmp_path: Path) -> None:

@@ -186,3 +186,17 @@ def test_sqlite_pg_agree(new_database: Callable[[str], TestDatabase], tier: Tier
 
 
 _KEYS = ("plain", "whole", "none", "four", "nine", "yes", "day", "moment", "span")
+
+
+@pytest.mark.anyio
+async def test_sqlite_pg_agree_whatever_the_database_collates_by(new_database: Callable[[str], TestDatabase]) -> None:
+    """Every text column compares by code point of its own accord, as SQLite does: a server may be set up otherwise."""
+    case = new_database("postgresql")
+    db, _ = await _opened(case)
+    query = """SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+      JOIN pg_collation o ON o.oid = a.attcollation
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND o.collname <> 'C'"""
+    async with db.read() as connection:
+        loose = [row[0] for row in await connection.fetch(sa.text(query))]
+    await db.close()
+    assert loose == []

@@ -29,12 +29,12 @@ MAX_NODES = 40_000
 _INVISIBLE = re.compile("[\u0085\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,30})\.[0-9]{1,30}")
-_TRAPS = re.compile(
+_TRAPS = re.compile(  # what is not one of the above, but a number or a truth value to some reader of YAML
     r"(?i:yes|no|on|off|true|false|null)"
-    r"|[-+]?(?:0[0-9_]+|0[xX][0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+|[0-9][0-9]*_[0-9_]*)"
+    r"|[-+]?(?:[0-9][0-9_]*|0[xX][0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+)"
     r"|[-+]?[0-9]+(?::[0-5]?[0-9])+(?:\.[0-9]*)?"
     r"|[-+]?\.?[0-9][0-9_]*\.?[0-9]*[eE][-+]?[0-9]+"
-    r"|\+[0-9.]+|[-+]?\.[0-9]+|[-+]?[0-9]+\."
+    r"|\+[0-9.]+|[-+]?\.[0-9_]+|[-+]?[0-9][0-9_]*\.[0-9_]*"
     r"|[-+]?\.?(?i:inf|infinity|nan)"
     r"|<<|="
 )

@@ -118,7 +118,8 @@ def test_an_empty_policy_allows_nothing() -> None:
     bench = Bench({"r": ()}, [])
     for role in ("", "r"):
         for question in ("", "read"):
-            assert not bench.allowed(role, question, frozenset())
+            for facts in ((), ("",), ("0",)):
+                assert not bench.allowed(role, question, frozenset(facts))
             assert bench.deciding(role, question) == ((), ())
 
 

@@ -115,6 +115,14 @@ def test_expr_budget(source: str) -> None:
     assert Counting.taken <= 10_000 + 10
 
 
+def test_looking_through_a_list_costs_its_length() -> None:
+    """Membership inside a loop over the same list is quadratic, though each of both is cheap by itself."""
+    record = lot(marks=["A"] * 150)
+    with pytest.raises(Undecidable, match="more than 10000 steps"):
+        value("marks.all(m, 'B' in marks || m in marks)", record)
+    assert value("marks.all(m, m in marks)", lot(marks=["A"] * 50)) is True
+
+
 def test_power_and_repetition_cannot_be_said() -> None:
     for source in ("'a' * 99999999", "number * 9", "9 ** 9", "number.center(9)", "number.repeat(9)", "lots * 9"):
         assert codes(source)
