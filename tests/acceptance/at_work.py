@@ -11,10 +11,11 @@ membership too. Nothing is permitted here that the pack's own permissions do not
     assert await firm.state("nonconformance", ncr) == "executing"
     assert await firm.refusal(firm.does("warehouse", "unblock")) == "NO_TASK"
 
-`does` is the one open task of that step which the person has, done by the step's own mutation; `creates`, `updates` and
-`moves` are the entity's own mutations, signed where the transition asks for it. Fields are given as keywords in the
-project's names; values as Python has them (ids, dates, decimals, `AnyRef`, lines as dictionaries). `hire` adds people,
-`ask` sends any document, `time_passes` lets clocks run, `story` tells what people did in a process.
+`does` is the one open task of that step (`close`, or `trace_aftersales.close` where two processes have one) which the
+person has, done by the step's own mutation; `creates`, `updates` and `moves` are the entity's own mutations, signed
+where the transition asks for it. Fields are keywords in the project's names, values as Python has them (ids, dates,
+decimals, `AnyRef`, lines as dictionaries). `hire` adds people, `ask` sends any document, `time_passes` lets clocks run,
+`story` tells what people did in a process. `because` is the reason given for a change.
 """
 
 from __future__ import annotations
@@ -141,14 +142,25 @@ class Firm:
     async def tasks(self, login: str, step: str | None = None) -> list[dict[str, Any]]:
         """The open tasks somebody has, those of a step."""
         found: list[dict[str, Any]] = (await self.ask(login, MINE))["myTasks"]
-        return [each for each in found if step in (None, each["step"], each["step"].split("/")[-1])]
+        if step is None:
+            return found
+        workflow, _, name = step.rpartition(".")
+        return [
+            each
+            for each in found
+            if name in (each["step"], each["step"].split("/")[-1]) and workflow in ("", each["workflow"])
+        ]
 
-    async def does(self, login: str, step: str, outcome: str = "done", comment: str = "", **fields: Any) -> None:
-        """Somebody does the one task of this step they have, and what follows by itself is done as well."""
+    async def task(self, login: str, step: str) -> dict[str, Any]:
+        """The one open task of a step that somebody has."""
         found = await self.tasks(login, step)
         if len(found) != 1:
             raise Refused("NO_TASK" if not found else "TASKS", f"{login} {step}: {await self.waiting()}")
-        (task,) = found
+        return found[0]
+
+    async def does(self, login: str, step: str, outcome: str = "done", comment: str = "", **fields: Any) -> None:
+        """Somebody does the one task of this step they have, and what follows by itself is done as well."""
+        task = await self.task(login, step)
         workflow = self.runtime.blueprint.workflows[task["workflow"]]
         _, about = workflow.place_of(task["step"])
         name = naming.field_name(workflow.name) + "".join(map(naming.type_name, about.path.split("/")))
@@ -160,29 +172,37 @@ class Firm:
             given |= await self._signature(login, task["entity"], task["recordId"], about.sign)
         await self._mutate(login, name, given, f"outcome: {outcome}", "replayed")
 
+    async def decides(self, login: str, step: str, outcome: str, given: Mapping[str, Any] | None = None) -> None:
+        """The same by `decideTask`, which takes any input; fields in the API's names."""
+        task = await self.task(login, step)
+        sent = {"task": ("ID!", task["id"]), "outcome": ("String!", outcome), "input": ("JSON", given)}
+        if task["sign"]:
+            sent |= await self._signature(login, task["entity"], task["recordId"], task["sign"])
+        await self._mutate(login, "decideTask", sent, "", "replayed")
+
     async def starts(self, login: str, workflow: str, record: UUID) -> None:
         """Somebody starts a process about a record by hand."""
         await self._mutate(login, f"start{naming.type_name(workflow)}", {"record": ("ID!", record)}, "", "replayed")
 
-    async def creates(self, login: str, entity: str, reason: str = "", **fields: Any) -> UUID:
+    async def creates(self, login: str, entity: str, because: str = "", **fields: Any) -> UUID:
         """A new record."""
         name = naming.field_name(entity)
         given = {"input": (f"{naming.type_name(entity)}CreateInput!", self.input(entity, fields, creating=True))}
-        given["reason"] = ("String", reason or None)
+        given["reason"] = ("String", because or None)
         found = await self._mutate(login, naming.create_mutation(entity), given, "", f"{name} {{ id }}")
         return UUID(found[name]["id"])
 
-    async def updates(self, login: str, entity: str, record: UUID, reason: str = "", **fields: Any) -> None:
+    async def updates(self, login: str, entity: str, record: UUID, because: str = "", **fields: Any) -> None:
         """Fields of a record, at its present version."""
         given = {
             "id": ("ID!", record),
             "rowVersion": ("Int!", (await self.record(entity, record))["row_version"]),
             "input": (f"{naming.type_name(entity)}UpdateInput!", self.input(entity, fields)),
-            "reason": ("String", reason or None),
+            "reason": ("String", because or None),
         }
         await self._mutate(login, naming.update_mutation(entity), given, "", "replayed")
 
-    async def moves(self, login: str, entity: str, record: UUID, *moves: str, reason: str = "") -> None:
+    async def moves(self, login: str, entity: str, record: UUID, *moves: str, because: str = "") -> None:
         """Transitions by hand, each at the record's present version."""
         for move in moves:
             given: dict[str, tuple[str, Any]] = {"id": ("ID!", record)}
@@ -190,8 +210,8 @@ class Firm:
             if sign is not None:
                 given |= await self._signature(login, entity, record, sign)
             given["rowVersion"] = ("Int!", (await self.record(entity, record))["row_version"])
-            if reason:
-                given["reason"] = ("String", reason)
+            if because:
+                given["reason"] = ("String", because)
             await self._mutate(login, naming.transition_mutation(entity, move), given, "", "replayed")
 
     async def refusal(self, work: Awaitable[Any]) -> str:
@@ -278,13 +298,12 @@ class Firm:
         """Step → who is asked, for every open task."""
         offers = await self.rows(process_tables.task_candidate)
         names = {account: login for login, account in self.people.items()}
-        return {
-            f"{each['workflow']}.{each['step']}": sorted(
-                names[offer["person"]] for offer in offers if offer["task"] == each["id"]
-            )
-            for each in await self.rows(process_tables.task)
-            if each["status"] == "open"
-        }
+        found: dict[str, list[str]] = {}
+        for each in await self.rows(process_tables.task):
+            if each["status"] == "open":
+                mine = [names[offer["person"]] for offer in offers if offer["task"] == each["id"]]
+                found.setdefault(f"{each['workflow']}.{each['step']}", []).extend(mine)
+        return {step: sorted(people) for step, people in found.items()}
 
     async def ends(self) -> dict[str, tuple[str, str]]:
         """Workflow → how its instance stands."""

@@ -5,79 +5,80 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.acceptance.fixed_staff import done, ends, record, staffed
-from tests.integration.pack_world import TODAY, AnyRef, pack_plant
+from tests.acceptance.at_work import AnyRef, opened
+from tests.integration.pack_world import TODAY
 
-from clew.kernel.errors import ClewError
+from clew.storage import system
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
 
-COLLECTORS = ("rd_engineer", "quality_engineer", "medical_reviewer", "process_engineer", "document_author")
+COLLECTORS = (
+    ("rd_engineer", "rd_part"),
+    ("quality_engineer", "qa_part"),
+    ("medical_reviewer", "clinical_part"),
+    ("process_engineer", "production_part"),
+    ("document_author", "translation_part"),
+)
 
 
 async def test_a_filing_from_cause_to_publication(database: TestDatabase) -> None:
-    made = staffed(await pack_plant(await database.open()), "cause")
-    ids, create = made.plant.ids, made.plant.commands.create
-    given = {"subject": "输液泵变更", "market": "CN", "trigger": AnyRef("item", ids["pump"])}
-    task = (await create(made.call("cause"), "filing_task", {**given, "due": TODAY + timedelta(days=90)})).id
+    firm = await opened(database)
+    ids, cause = firm.ids, AnyRef("item", firm.ids["pump"])
+    due = TODAY + timedelta(days=90)
+    task = await firm.creates("ra_specialist", "filing_task", subject="输液泵变更", market="CN", trigger=cause, due=due)
     nodes = [{"toc": "标签", "document_revision": ids["label"]}]
-    given = {"subject": "输液泵变更", "market": "CN", "kind": "new", "nodes": nodes, "compiled_by": ids["zhao"]}
-    dossier = (await create(made.call("ra_specialist"), "registration_dossier", given)).id
+    dossier = await firm.creates(
+        "ra_specialist", "registration_dossier", subject="输液泵变更", market="CN", kind="new", nodes=nodes,
+        compiled_by=firm.employees["ra_specialist"],
+    )  # fmt: skip
+    refused = await firm.refusal(firm.does("ra_specialist", "plan", strategy="变更注册"))
+    assert refused == "NOT_FINISHED", "a dossier is named"
+    await firm.does("ra_specialist", "plan", strategy="变更注册", dossier=dossier)
+    await firm.does("ra_manager", "approve_plan", "approve")
+    assert await firm.state("registration_dossier", dossier) == "compiling"
+    for login, step in COLLECTORS:
+        await firm.does(login, step)
+    assert await firm.refusal(firm.does("ra_specialist", "assemble")) == "NOT_FINISHED", "a node is not confirmed"
+    (node,) = await firm.all("registration_dossier_nodes")
+    confirmed = {"update": [{"id": node["id"], "ok": True}]}
+    await firm.updates("ra_specialist", "registration_dossier", dossier, nodes=confirmed)
+    await firm.does("ra_specialist", "assemble")
+    await firm.does("qa_manager", "review", "return", comment="引用旧标准")
+    assert await firm.state("registration_dossier", dossier) == "compiling"
+    await firm.does("ra_specialist", "assemble")
+    await firm.does("qa_manager", "review", "pass")
+    await firm.does("ra_manager", "review", "pass")
+    await firm.does("ra_manager", "sign_off", "approve")
+    assert await firm.state("registration_dossier", dossier) == "reviewing", "two of two sign"
+    await firm.does("management_representative", "sign_off", "approve")
+    assert await firm.state("registration_dossier", dossier) == "signed"
 
-    with pytest.raises(ClewError) as refused:
-        await done(made, "ra_specialist", strategy="变更注册")
-    assert refused.value.code == "NOT_FINISHED", "a dossier is named"
-    await done(made, "ra_specialist", strategy="变更注册", dossier=dossier)
-    await done(made, "ra_manager", "approve")
-    assert (await record(made, "registration_dossier", dossier))["state"] == "compiling"
-    for login in COLLECTORS:
-        await done(made, login)
-    with pytest.raises(ClewError) as refused:
-        await done(made, "ra_specialist", step="assemble")
-    assert refused.value.code == "NOT_FINISHED", "a node is not confirmed"
-    (node,) = (await made.plant.current("registration_dossier_nodes")).values()
-    held = await record(made, "registration_dossier", dossier)
-    change = {"nodes": {"update": [{"id": node["id"], "ok": True}]}}
-    await made.plant.commands.update(
-        made.call("ra_specialist"), "registration_dossier", dossier, held["row_version"], change
-    )
-    await done(made, "ra_specialist", step="assemble")
-    await done(made, "qa_manager", "return", comment="引用旧标准")
-    assert (await record(made, "registration_dossier", dossier))["state"] == "compiling"
-    await done(made, "ra_specialist", step="assemble")
-    await done(made, "qa_manager", "pass")
-    await done(made, "ra_manager", "pass")
-    await done(made, "ra_manager", "approve")
-    assert (await record(made, "registration_dossier", dossier))["state"] == "reviewing", "two of two sign"
-    await done(made, "management_representative", "approve")
-    assert (await record(made, "registration_dossier", dossier))["state"] == "signed"
-
-    await done(made, "ra_specialist", step="submit")
-    assert (await record(made, "filing_task", task))["state"] == "submitted"
-    await done(
-        made, "ra_specialist", "question", authority_qa=[{"question": "稳定性?", "asked_on": TODAY, "due": TODAY}]
-    )
-    with pytest.raises(ClewError) as refused:
-        await done(made, "ra_specialist", step="answer")
-    assert refused.value.code == "NOT_FINISHED", "the question is open"
-    (asked,) = (await made.plant.current("filing_task_authority_qa")).values()
-    answered = {"update": [{"id": asked["id"], "answered_on": TODAY}]}
-    await done(made, "ra_specialist", step="answer", authority_qa=answered)
-    await done(made, "ra_specialist", "accept", acceptance_no="CQZ2600001")
-    assert (await record(made, "filing_task", task))["state"] == "accepted"
-    assert (await record(made, "registration_dossier", dossier))["state"] == "accepted"
-    for login in ("ra_specialist", "doc_controller", "data_steward"):
-        await done(made, login)
-    await done(made, "ra_manager")
-    assert (await record(made, "filing_task", task))["state"] == "closed"
-    assert await ends(made) == {"regulatory_filing": ("ended", "closed")}
-    signed = list(dict.fromkeys(made.signer.signed))
-    assert [what.partition(".")[2] for what, _ in signed] == [
-        "approve_plan:ra_manager",
-        "sign_off:ra_manager",
-        "sign_off:management_representative",
-        "publish/udi/udi_part:ra_specialist",
-        "publish/labels/labels_part:doc_controller",
-        "publish/master/master_part:data_steward",
+    await firm.does("ra_specialist", "submit")
+    assert await firm.state("filing_task", task) == "submitted"
+    question = [{"question": "稳定性?", "asked_on": TODAY, "due": TODAY}]
+    await firm.does("ra_specialist", "decision", "question", authority_qa=question)
+    assert await firm.refusal(firm.does("ra_specialist", "answer")) == "NOT_FINISHED", "the question is open"
+    (asked,) = await firm.all("filing_task_authority_qa")
+    await firm.does("ra_specialist", "answer", authority_qa={"update": [{"id": asked["id"], "answered_on": TODAY}]})
+    await firm.does("ra_specialist", "decision", "accept", acceptance_no="CQZ2600001")
+    assert await firm.state("filing_task", task) == "accepted"
+    assert await firm.state("registration_dossier", dossier) == "accepted"
+    for login, step in (
+        ("ra_specialist", "udi_part"),
+        ("doc_controller", "labels_part"),
+        ("data_steward", "master_part"),
+    ):
+        await firm.does(login, step)
+    await firm.does("ra_manager", "close")
+    assert await firm.state("filing_task", task) == "closed"
+    assert await firm.ends() == {"regulatory_filing": ("ended", "closed")}
+    signed = sorted(await firm.rows(system.signature), key=lambda each: each["signed_at"])
+    assert [(each["action"].split(".")[-1].split("/")[-1], each["role"], each["meaning"]) for each in signed] == [
+        ("approve_plan", "ra_manager", "approval"),
+        ("sign_off", "ra_manager", "approval"),
+        ("sign_off", "management_representative", "approval"),
+        ("udi_part", "ra_specialist", "responsibility"),
+        ("labels_part", "doc_controller", "responsibility"),
+        ("master_part", "data_steward", "responsibility"),
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.acceptance.at_work import Firm, opened
+from tests.acceptance.at_work import AnyRef, Firm, opened
+from tests.integration.pack_world import TODAY
 
+from clew.storage import system
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +38,8 @@ async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -
     assert (hold["lot"], hold["state"]) == (firm.ids["good"], "active"), "held at once"
     await to_the_board(firm)
     assert await firm.state("nonconformance", ncr) == "board"
-    assert (await firm.waiting())["nonconformance_handling.board"] == ["ra_manager"], "it was released once"
+    board = ["production_supervisor", "qa_manager", "ra_manager", "rd_engineer"]
+    assert (await firm.waiting())["nonconformance_handling.board"] == board, "it was released once"
 
     await firm.does("rd_engineer", "board", "rework")
     rework = {"rework_instruction": firm.ids["label"], "rework_effect": "无影响"}
@@ -59,3 +63,64 @@ async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -
         ("qa_manager", "unblock", "done"),
         ("qa_manager", "close", "done"),
     ]
+
+
+async def test_the_process_writes_what_no_role_may_and_says_so(database: TestDatabase) -> None:
+    """The review of a rework is the board's to write, the executor nobody's: by hand both stay refused."""
+    firm = await opened(database)
+    ncr = await found(firm)
+    await to_the_board(firm)
+    by_hand = firm.updates("quality_engineer", "nonconformance", ncr, disposition="rework")
+    assert await firm.refusal(by_hand) == "BAD_INPUT", "there is no such field in their input"
+    more = firm.decides("rd_engineer", "board", "rework", {"verifiedBy": str(firm.employees["rd_engineer"])})
+    assert await firm.refusal(more) == "OUTPUT_NOT_ASKED"
+    rework = {"rework_instruction": firm.ids["label"], "rework_effect": "无影响"}
+    await firm.does("rd_engineer", "board", "rework", **rework)
+    await firm.does("qa_manager", "board", "rework")
+    await firm.does("production_supervisor", "execute")
+    assert await firm.refusal(firm.does("production_supervisor", "verify", "release")) == "NO_TASK"
+    trail = [json.loads(each["header"]) for each in await firm.rows(system.leaf) if each["record_id"] == ncr]
+    steps = [(each["action"], each["process_step"]) for each in sorted(trail, key=lambda each: each["leaf_id"])]
+    assert steps[0] == ("create", None), "found by hand"
+    assert ("update", "nonconformance_handling.board") in steps
+    assert ("transition:carry_out", "nonconformance_handling.execute") in steps
+    signed = [each["role"] for each in await firm.rows(system.signature) if each["record_id"] == ncr]
+    assert signed == ["mrb_member", "mrb_member"], "they sign as members of the board"
+
+
+async def test_a_critical_one_is_scrapped_before_two_and_leads_to_a_capa(database: TestDatabase) -> None:
+    firm = await opened(database)
+    ncr = await found(firm, severity="critical")
+    await to_the_board(firm)
+    for login in ("rd_engineer", "production_supervisor", "ra_manager"):
+        await firm.does(login, "board", "scrap")
+    assert await firm.state("nonconformance", ncr) == "board", "critical: everybody agrees"
+    await firm.does("qa_manager", "board", "scrap")
+    await firm.does("warehouse", "scrap", "approve")
+    await firm.does("production_supervisor", "scrap", "approve")
+    await firm.does("qa_manager", "verify", "release")
+    await firm.does("qa_manager", "unblock")
+    engineer = firm.employees["quality_engineer"]
+    origin = {"origin": AnyRef("nonconformance", ncr)}
+    capa = await firm.creates(
+        "quality_engineer", "capa", site=firm.ids["site"], subject="夹具", kind="corrective", origins=[origin],
+        responsible=engineer, criterion="三批无划伤",
+    )  # fmt: skip
+    assert await firm.refusal(firm.does("quality_engineer", "open_capa")) == "NOT_FINISHED"
+    await firm.does("quality_engineer", "open_capa", capa=capa)
+    await firm.does("qa_manager", "close")
+    assert await firm.state("nonconformance", ncr) == "closed"
+
+    await firm.does("quality_engineer", "accept", method="five_why")
+    action = {"what": "换夹具", "responsible": engineer, "due": TODAY}
+    await firm.does("quality_engineer", "analyse", root_cause="夹具磨损", actions={"add": [action]})
+    assert await firm.refusal(firm.does("quality_engineer", "plan", "approve")) == "NO_TASK", "not one's own plan"
+    await firm.does("qa_manager", "plan", "approve")
+    (line,) = await firm.all("capa_actions", owner=capa)
+    await firm.does("quality_engineer", "implement", actions={"update": [{"id": line["id"], "done_on": TODAY}]})
+    assert await firm.refusal(firm.does("quality_engineer", "verify", check_due=TODAY)) == "NO_TASK"
+    await firm.does("qa_manager", "verify", check_due=TODAY)
+    await firm.time_passes(24)
+    await firm.does("qa_manager", "judge", "effective")
+    assert await firm.state("capa", capa) == "closed"
+    assert (await firm.ends())["corrective_action"] == ("ended", "closed")

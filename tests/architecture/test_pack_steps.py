@@ -46,6 +46,10 @@ def test_whoever_a_step_asks_sees_fills_in_and_signs_what_it_asks() -> None:
             missing = {each for each in step.inputs if not build.access(flow.entity).sees(each)}
             given = {field.name for _, field in filled(build, flow, step)}
             missing |= {each for each in step.outputs if (role, each) not in LEFT_TO_OTHERS} - given
-            if missing or not build.sees_entity(flow.entity):
+            if missing:
                 wrong.add(f"{role} at {step.path} of {flow.entity}: {sorted(missing)}")
+            may = [each.may.get(flow.entity) for name in roles for each in judgement.policies.lineage(name)]
+            reading = [clause for each in may if each is not None for clause in each.actions.get("read", ())]
+            if all(clause.condition is not None for clause in reading):
+                wrong.add(f"{role} at {step.path} does not read every {flow.entity}")
     assert wrong == set()

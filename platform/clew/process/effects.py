@@ -6,7 +6,7 @@ what its definition says, which was reviewed and released.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,14 @@ import sqlalchemy as sa
 
 from clew.kernel.errors import NotFound
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Entity, FieldKind
+from clew.metadata.blueprint import Entity, FieldKind, Transition
 from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Value, Workflow
 from clew.process.errors import NotFinished, OutputNotAsked
 from clew.process.state import Subject
 from clew.process.words import Moment
 from clew.records import store, verbs
 from clew.records.errors import WrongState
+from clew.records.participants import Change
 from clew.records.rows import Record
 from clew.records.unit import Unit
 from clew.records.values import AnyRef
@@ -83,6 +84,8 @@ class Effects:
                         f"Fill in: {', '.join(each.to('en') for each in labels)}",
                     ),
                 )
+        if moment.moment != STARTED and step.kind.human and step.states.get(STARTED):
+            await self.answer(entity, record, self._into(entity, step.states[STARTED]))
         await self._state(step, moment, entity, record)
         for action in actions:
             if action.kind != "set" or action.each is not None:
@@ -116,9 +119,35 @@ class Effects:
                 state=states[record["state"]].label,
                 current=record["state"],
             )
-        await self.reasoned(
-            lambda: verbs.transition(self.unit, entity.name, record["id"], move.name, None), moment.reason, step.label
-        )
+        before, self.unit.unanswered = self.unit.unanswered, moment.moment == STARTED
+        try:
+            await self.reasoned(
+                lambda: verbs.transition(self.unit, entity.name, record["id"], move.name, None),
+                moment.reason,
+                step.label,
+            )
+        finally:
+            self.unit.unanswered = before
+
+    async def answer(self, entity: Entity, record: Record, moves: Iterable[Transition]) -> None:
+        """Whoever acts now answers for transitions that their step made as it began, or will make if they win."""
+        for move in moves:
+            change = Change(entity, "transition", record["id"], record, record, move)
+            for participant in self.unit.engine.participants(entity.name):
+                await participant.answered(change, self.unit)
+
+    async def vote(self, step: Step, outcome: str, subject: Subject) -> None:
+        """Each vote answers for the state it votes for: the last one alone makes the move."""
+        state = step.states.get(outcome) or step.states.get(DONE) or step.states.get(ANY)
+        if step.approval is None or step.outcomes[outcome].against or state is None:
+            return
+        entity, record = self.unit.engine.blueprint.entities[subject.entity], await self._record(subject)
+        here = [each for each in self._into(entity, state) if record["state"] in each.sources]
+        await self.answer(entity, record, here[:1])
+
+    def _into(self, entity: Entity, state: str) -> list[Transition]:
+        """The transitions that lead to a state from another."""
+        return [each for each in entity.transitions.values() if each.target == state and state not in each.sources]
 
     async def reasoned(self, work: Callable[[], Awaitable[Record]], reason: str, label: Bilingual) -> Record:
         """Under the reason that was given for the step, or else for the command, or else the step's own name."""

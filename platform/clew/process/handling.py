@@ -13,6 +13,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Action, Step, Workflow
 from clew.process import jobs, machine, store, time, words
+from clew.process.behalf import asked_roles
 from clew.process.effects import Effects, asked_for, locked
 from clew.process.facts import Inquiry
 from clew.process.staff import Demand
@@ -90,6 +91,7 @@ class Handling:
             return
         machine.step(self.workflow, self.state, command)
         asked_for(self.workflow.step(task.step), given)
+        await self.effects.vote(self.workflow.step(task.step), command.outcome, token.subject)
         await self._sign(command)
         if given:
             record = UUID(token.subject.id)
@@ -183,6 +185,8 @@ class Handling:
             "round": task.round,
             "outcome": command.outcome,
         }
+        among = {step.approval.among} if step.approval is not None else set()
+        self.unit.asked_as = asked_roles(task, step) | among
         if signer is None:
             raise SignatureRequired(transition=step.label, meaning=step.sign)
         await signer.sign_step(

@@ -75,6 +75,9 @@ class ProcessParticipant:
                     await self.engine.begin(unit, workflow, change.id)
         await self._wake(change, verb, unit)
 
+    async def answered(self, change: Change, unit: Unit) -> None:
+        return None
+
     async def _wake(self, change: Change, verb: str, unit: Unit) -> None:
         assert self.engine is not None
         if (change.entity.name, verb) not in awaited(self.workflows):

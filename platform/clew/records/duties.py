@@ -71,8 +71,15 @@ class Duties(Quiet):
     async def effect(self, change: Change, unit: Unit) -> None:
         """Refuse what an earlier duty excludes, then write this one down. The record stands already, with its links;
         raising undoes it. Raises SeparationOfDuties."""
-        if change.new is None:
+        if change.new is None or (unit.unanswered and change.transition is not None):
             return
+        await self._perform(change, unit)
+
+    async def answered(self, change: Change, unit: Unit) -> None:
+        """A duty that is performed by doing a step, or by voting in it. Raises SeparationOfDuties."""
+        await self._perform(change, unit)
+
+    async def _perform(self, change: Change, unit: Unit) -> None:
         if unit.context.person.id in self._exempt:
             await self._tell_exempt(change, unit)
             return

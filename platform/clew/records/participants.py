@@ -57,6 +57,11 @@ class Participant(Protocol):
         """Act on what was written, in the same transaction."""
         ...
 
+    async def answered(self, change: Change, unit: Unit) -> None:
+        """Somebody answers for a transition that is made by no act of theirs alone: a process moved the record when
+        their step began, or will when enough have voted as they do. Raise to refuse."""
+        ...
+
 
 class Signer(Protocol):
     """Takes the electronic signature a transition asks for. Without one such transitions are refused."""
@@ -94,4 +99,7 @@ class Quiet:
         return None
 
     async def effect(self, change: Change, unit: Unit) -> None:
+        return None
+
+    async def answered(self, change: Change, unit: Unit) -> None:
         return None

@@ -183,6 +183,10 @@ class Unit:
     """The workflow on whose behalf records are written now; it may move what is moved by it."""
     process_step: str | None = None
     """The step of it that is being done, as the trail names it: `nonconformance_handling.contain`."""
+    asked_as: frozenset[str] = frozenset()
+    """The roles for which a step asks whoever does it: a signature is given under one of these first."""
+    unanswered: bool = False
+    """A process moves a record because a step begins; who does the step answers for it, and nobody before."""
     filling: bool = False
     """Somebody fills in what a step asks for: under the process's authority, yet naming only what they may see."""
     thread: UUID | None = None

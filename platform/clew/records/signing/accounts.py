@@ -113,11 +113,11 @@ def _held(person: Person, policies: Policies) -> Iterator[Role]:
 async def _role(
     unit: Unit, policies: Policies, entity: Entity, record: Mapping[str, Any], action: str, meaning: str
 ) -> str | None:
-    """The role the signature is given under: it holds the meaning and reaches the record; one that may do the action
-    itself comes first."""
+    """The role the signature is given under: it holds the meaning and reaches the record; one the step asks for, or
+    that may do the action itself, comes first."""
     person = unit.context.person
     holding = [each for each in _held(person, policies) if meaning in each.signs]
-    holding.sort(key=lambda role: not _may_do(policies, role, entity, action))
+    holding.sort(key=lambda role: (role.name not in unit.asked_as, not _may_do(policies, role, entity, action)))
     for role in holding:
         if await _reaches(unit, policies, role, entity, record):
             return role.name
