@@ -1,7 +1,6 @@
-"""Separations of duties hold in processes: a duty is the person's who does the step, not theirs who did the one before."""
+"""Duties in processes are those of who does the step, not of who did the one before, and of everybody who votes."""
 
 from __future__ import annotations
-
 
 import pytest
 from tests.integration.process_world import small_works
@@ -20,6 +19,7 @@ STEPS = """\
     countersign: {posts: [boss, chief], enough: 2}
     sign: approval
     state: {approve: closed}
+    then: {reject: second}
 """
 PEOPLE = {"clerk": ("ann",), "smith": ("bob",), "boss": ("cid",), "chief": ("dan",)}
 
