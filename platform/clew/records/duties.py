@@ -80,6 +80,7 @@ class Duties(Quiet):
         await self._perform(change, unit)
 
     async def _perform(self, change: Change, unit: Unit) -> None:
+        assert change.new is not None
         if unit.context.person.id in self._exempt:
             await self._tell_exempt(change, unit)
             return
