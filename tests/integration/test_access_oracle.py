@@ -401,8 +401,9 @@ async def through_time(scene: Scene, oracle: Oracle, chance: random.Random) -> N
     wanted = []
     for start, _, version in reversed(scene.world.versions[entity][row["id"]]):
         then = Oracle(scene.world, oracle.person, start)
-        seen = {api(name): wire(then.value(entity, version, name))} if then.sees(entity, version) else None
-        wanted.append({"rowVersion": version["row_version"], "record": seen})
+        if then.sees(entity, version):
+            seen = {api(name): wire(then.value(entity, version, name))}
+            wanted.append({"rowVersion": version["row_version"], "record": seen})
     assert found["history"] == wanted, (oracle.person.roles, entity, name)
 
 

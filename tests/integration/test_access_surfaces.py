@@ -20,6 +20,7 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.context import Person, Scope
 from clew.metadata.load import load_folder
 from clew.records.commands import Call, Commands
+from clew.records.errors import Duplicate
 from clew.records.feed import Feed
 from clew.runtime import api_features
 from clew.testing.databases import TestDatabase
@@ -37,7 +38,14 @@ may:
   item: {read: always}
   site: {read: always}
   nonconformance: {read: always, create: always, update: always}
+---
+role: keeper
+label: {zh: 管理员, en: Keeper}
+may:
+  item: {read: "item_no == 'I-0'", create: always, update: always}
+  serial_unit: {read: "serial == 'none'", create: always, hide: [lot]}
 """
+KEEPER = Person(uid(90, 2), "keeper", "Keeper", ("keeper",))
 CLERK = Person(
     uid(90, 1), "clerk", "Clerk", ("clerk",), (SITES[0],), SITES[0], scopes={"clerk": Scope((SITES[0],), None)}
 )
@@ -208,6 +216,30 @@ async def test_an_upsert_or_reference_does_not_tell_what_is_hidden(house: House)
     ]
     assert answers[0] == answers[1]
     assert "REFERENCE" in answers[0], answers[0]
+
+
+async def test_a_key_that_is_taken_does_not_tell_by_whom(house: House) -> None:
+    """The key of a hidden record is refused word for word as that of one that is seen, by every command."""
+    item = 'mutation {{ {verb}Item(input: {{itemNo: "{key}", name: "x"}}) {{ __typename }} }}'
+    for verb in ("create", "upsert"):
+        told = []
+        for key in ("I-1", "I-2") if verb == "upsert" else ("I-0", "I-1"):
+            answer = json.dumps(await house.ask(KEEPER, item.format(verb=verb, key=key)))
+            told.append(answer.replace(key, "§"))
+        assert told[0] == told[1]
+        assert "DUPLICATE" in told[0], told[0]
+    mine = rows(house, "item", item_no="I-0")[0]
+    change = f'mutation {{ updateItem(id: "{mine["id"]}", rowVersion: 1, reason: "r", input: {{itemNo: "I-1"}}) {{ __typename }} }}'
+    answer = json.dumps(await house.ask(KEEPER, change))
+    assert "DUPLICATE" in answer
+    assert str(rows(house, "item", item_no="I-1")[0]["id"]) not in answer
+    # Of a key of several fields only those are named that the person sees.
+    unit = rows(house, "serial_unit")[0]
+    call = Call(context(KEEPER), house.deciding(context(KEEPER)), "r", foreign=True)
+    with pytest.raises(Duplicate) as refused:
+        store_key = {"lot": unit["lot"], "serial": unit["serial"]}
+        await house.commands.upsert(call, "serial_unit", store_key)
+    assert refused.value.params["names"] == ["serial"]
 
 
 async def test_one_cached_statement_serves_many_people_rightly(house: House) -> None:

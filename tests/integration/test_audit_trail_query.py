@@ -22,6 +22,7 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.ids import uuid7
 from clew.metadata.schema import BlueprintSchema
 from clew.records.feed import Feed
+from clew.records.query import entries
 from clew.runtime import api_features
 from clew.storage import system
 from clew.storage.engine import Connection
@@ -109,6 +110,22 @@ async def test_the_whole_trail_is_there_for_who_may_read_all(house: House) -> No
         {"field": "qty", "old": "8.0000", "new": "9.0000"},
     ]
     assert (changed["reason"], changed["entity"], changed["recordId"]) == ("more", "lot", str(house.ids["two"]))
+
+
+async def test_the_trail_says_how_many_entries_one_sees(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def count(decision: Decision, where: str = "") -> int | None:
+        found = await house.ask(decision, f"{{ auditTrail(first: 1{where}) {{ totalCount nodes {{ id }} }} }}")
+        total: int | None = found["data"]["auditTrail"]["totalCount"]
+        return total
+
+    leaves = len(await house.plant.rows(system.leaf))
+    assert await count(house.everything) == leaves
+    assert await count(house.everything, ', where: {action: "update"}') == 1
+    one = house.granting(lot=house.on_lots(read=house.where("qty < 8.0")))
+    assert await count(one) == len((await house.trail(one))["nodes"]) < leaves
+    monkeypatch.setattr(entries, "MOST_COUNTED", leaves - 1)
+    assert await count(house.everything) is None
+    assert await count(one) == 2
 
 
 async def test_without_the_right_the_trail_does_not_exist(house: House) -> None:

@@ -87,7 +87,10 @@ class TrailSpec:
         build, caller = call.planner.build, call.caller
         reader = Reader(build.blueprint, self.tables(), caller.decision, caller.context, await connection.now())
         page = await reader.page(connection, asked, changes=_selects(call.planner, call.selected, "changes"))
-        return json.dumps(_chosen(call.planner, call.selected, _connection(page)), ensure_ascii=False)
+        found = _connection(page)
+        if _selects(call.planner, call.selected, "totalCount"):
+            found["totalCount"] = await reader.count(connection, asked)
+        return json.dumps(_chosen(call.planner, call.selected, found), ensure_ascii=False)
 
 
 def _asked(call: Call) -> Asked:
@@ -199,6 +202,11 @@ _TYPES: Mapping[str, Mapping[str, tuple[Any, str, str]]] = {
         "edges": (["AuditTrailEdge"], "", ""),
         "nodes": (["AuditTrailEntry"], "", ""),
         "pageInfo": ("PageInfo", "", ""),
+        "totalCount": (
+            GraphQLInt,
+            "全部条目数,超过一万时为空",
+            "How many entries there are in all; null beyond ten thousand",
+        ),
     },
     "AuditTrailEdge": {"cursor": (required(scalars.CURSOR.type), "", ""), "node": ("AuditTrailEntry", "", "")},
     "AuditTrailEntry": {

@@ -103,9 +103,11 @@ class Cycle(BadInput):
 
 
 class Duplicate(Conflict):
+    """A value that must be unique is taken, whoever may see the record that has it: that record is never told of."""
+
     code = "DUPLICATE"
-    en = "Another {what} already has this {fields}."
-    zh = "已有另一条{what}使用相同的{fields}。"
+    en = "This {fields} cannot be used: it must be unique for each {what}."
+    zh = "该{fields}不能使用:每条{what}须各不相同。"
 
 
 class Stale(Conflict):

@@ -194,14 +194,22 @@ def _in_words(unit: Unit, entity: Entity, path: Path, fault: IntegrityFault, rem
     if fault.kind == "unique":
         fields = unique_fields(unit, entity, fault)
         if fields:
-            labels = [entity.fields[name].label for name in fields if name in entity.fields]
-            named = Bilingual("、".join(each.to("zh") for each in labels), ", ".join(each.to("en") for each in labels))
-            return Duplicate(path=[*path, fields[-1]], what=entity.label, fields=named, names=list(fields))
+            return taken(unit, entity, path, fields)
     if fault.kind == "required" and fault.columns:
         name = _key_of(unit, entity, fault.columns[0])
         if name in entity.fields:
             return Missing(path=[*path, name], field=entity.fields[name].label)
     return fault
+
+
+def taken(unit: Unit, entity: Entity, path: Path, fields: Sequence[str]) -> Duplicate:
+    """The values of these fields cannot be used. Says nothing of the record that has them, and names no field that is
+    hidden from the caller."""
+    access = unit.access(entity)
+    names = [name for name in fields if name in entity.fields and access.sees(name)]
+    labels = [entity.fields[name].label for name in names] or [Bilingual("取值组合", "combination of values")]
+    said = Bilingual("、".join(each.to("zh") for each in labels), ", ".join(each.to("en") for each in labels))
+    return Duplicate(path=[*path, *names[-1:]], what=entity.label, fields=said, names=names)
 
 
 def _bad_reference(unit: Unit, entity: Entity, path: Path, fault: IntegrityFault) -> Exception:

@@ -254,7 +254,7 @@ async def upsert(unit: Unit, name: str, given: Mapping[str, Any], path: Path = I
         old = await by_key(unit, entity, key)
         if old is not None:
             if not await unit.visible(entity, old):
-                raise NotFound(what=entity.label)
+                raise store.taken(unit, entity, path, entity.key)
             rest = {each: value for each, value in given.items() if each not in key}
             return await _update(unit, entity, unit.locked(old), rest, path), False
     return await create(unit, name, given, path), True

@@ -1,6 +1,7 @@
 """The trail as one list, newest first: what a caller may read of it, a page at a time.
 
-An entry about a record is there for whoever may read the trail of that record now, as the record's own `audit` is.
+An entry about a record is there for whoever may read the trail of that record now, and sees the version the entry tells
+of, as the record's own `audit` is.
 An entry about no record (a sign-in, an export, a release) needs the right to look after the trail,
 `administer: [audit]`. What changed is told field by field through the record's own scope, so a value hidden there is
 hidden here.
@@ -23,7 +24,7 @@ from clew.audit.leaf import entries_of
 from clew.audit.trail import PLATFORM
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint, Entity
-from clew.records.query.history import changes_json
+from clew.records.query.history import changes_json, version_seen
 from clew.records.query.json_text import Sql
 from clew.records.query.plan import VersionItem
 from clew.records.query.run import with_facts
@@ -35,6 +36,7 @@ from clew.storage.tables import Tables
 
 RIGHT = "audit"
 """Among what a role administers: the trail of what belongs to no record."""
+MOST_COUNTED = 10_000
 _CLOSED = ("clew.process",)
 """Events of the platform whose particulars hold what somebody wrote into records."""
 _CHANGE = VersionItem("changes", "changes", members=tuple(VersionItem(n, n) for n in ("field", "old", "new")))
@@ -117,6 +119,16 @@ class Reader:
         entries = [_entry(row, told.get(row[0], [])) for row in rows]
         return Page(entries, past if asked.backward else more, more if asked.backward else past)
 
+    async def count(self, connection: Connection, asked: Asked) -> int | None:
+        """How many entries there are in all; None when more than MOST_COUNTED, which nobody waits for."""
+        build = Build(self.blueprint, self.tables, self.decision, connection.dialect)
+        seen = self._visible(build, asked.entity)
+        if seen is None:
+            return 0
+        some = sa.select(leaf.c.leaf_id).where(seen, *_filters(asked)).limit(MOST_COUNTED + 1).subquery()
+        ((count,),) = await self._fetch(connection, sa.select(sa.func.count()).select_from(some))
+        return count if count <= MOST_COUNTED else None
+
     def _visible(self, build: Build, only: str | None) -> Sql | None:
         """What the caller may see of the trail; None when nothing."""
         found: list[Sql] = []
@@ -135,13 +147,14 @@ class Reader:
         """Of one entity: changes and events of the records whose trail may be read; of none, for who looks after it."""
         scope = Scope.over(build, entity.name)
         conditions = [*scope.conditions(), *scope.granted(scope.access.audit)]
+        told = version_seen(scope, leaf)
         versions = build.alias(self.tables.history(entity.name))
         known = sa.exists().where(versions.c.id == leaf.c.record_id).correlate(leaf)
         if conditions:
             rows = scope.rows
             held: Any = sa.select(sa.literal_column("1")).select_from(rows)
             held = held.where(rows.c.id == leaf.c.record_id, *conditions)
-            seen: Sql = sa.exists(held.correlate_except(rows))
+            seen: Sql = sa.and_(sa.exists(held.correlate_except(rows)), *told)
         else:
             seen = sa.or_(leaf.c.row_version > 0, known)
         return sa.or_(seen, sa.and_(leaf.c.row_version == 0, ~known)) if administers else seen

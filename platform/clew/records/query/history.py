@@ -1,4 +1,9 @@
-"""Versions and audit leaves of a record, for callers who may read its trail."""
+"""Versions and audit leaves of a record, for callers who may read its trail.
+
+Whether the trail is there is asked of the record as it stands. Which versions are there is asked of each version by
+itself: today's policy over the values it had. A version that is hidden is not listed at all, neither who made it nor
+when, and no leaf that tells of it.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +40,13 @@ def versions_json(scope: Scope, item: Versions) -> Sql:
     granted = _may_audit(scope)
     build = scope.build
     rows = build.alias(build.tables.history(scope.entity.name))
-    members = [(each.key, _version_member(scope, rows, each)) for each in item.items]
+    version = _version(scope, rows)
+    members = [(each.key, _version_member(version, rows, each)) for each in item.items]
     begun = [] if scope.as_of is None else [rows.c.tx_from <= scope.as_of]
     page = (
         sa.select(json_object(members).label("j"))
         .select_from(rows)
-        .where(rows.c.id == scope.rows.c.id, *begun, *granted)
+        .where(rows.c.id == scope.rows.c.id, *begun, *granted, *version.conditions())
         .order_by(rows.c.tx_from.desc())
         .limit(size_of(item.size))
         .correlate_except(rows)
@@ -49,14 +55,29 @@ def versions_json(scope: Scope, item: Versions) -> Sql:
     return _listed(page, scope)
 
 
+def _version(scope: Scope, rows: Any) -> Scope:
+    """One version, chosen by `rows`, with all it refers to as it was when the version began."""
+    return replace(scope, rows=rows, as_of=rows.c.tx_from, version=True)
+
+
+def version_seen(scope: Scope, leaf: Any) -> list[Sql]:
+    """That the caller sees the version a leaf made; of an event that made none, the version that stood then."""
+    rows = scope.build.alias(scope.build.tables.history(scope.entity.name))
+    seen = _version(scope, rows).conditions()
+    if not seen:
+        return []
+    then = sa.and_(leaf.c.row_version == 0, rows.c.tx_from <= leaf.c.at, leaf.c.at < rows.c.tx_to)
+    about: Any = sa.select(sa.literal_column("1")).select_from(rows)
+    about = about.where(rows.c.id == leaf.c.record_id, sa.or_(rows.c.row_version == leaf.c.row_version, then), *seen)
+    return [sa.exists(about.correlate_except(rows))]
+
+
 def _version_member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
     dialect = scope.build.dialect
     if item.what == "text":
         return constant(item.text)
     if item.what == "record":
-        version = replace(scope, rows=rows, as_of=rows.c.tx_from, version=True)
-        seen, shown = version.conditions(), record_json(version, item.items)
-        return sa.case((sa.and_(*seen), shown), else_=piece("null")) if seen else shown
+        return record_json(scope, item.items)
     if item.what == "tx_from":
         return quoted(instant(rows.c.tx_from, dialect))
     if item.what == "tx_to":
@@ -91,6 +112,7 @@ def trail_json(scope: Scope, item: Trail) -> Sql:
         sa.select(json_object(members).label("j"))
         .select_from(leaf)
         .where(leaf.c.record_id == scope.rows.c.id, leaf.c.entity == scope.entity.name, *known, *granted)
+        .where(*version_seen(scope, leaf))
         .order_by(leaf.c.at.desc(), leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
         .limit(size_of(item.size))
         .correlate_except(leaf)
@@ -172,7 +194,7 @@ def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
     """
     names = [name for name in scope.entity.fields if scope.sees(name)]
     rows = scope.build.alias(scope.build.tables.history(scope.entity.name))
-    version = replace(scope, rows=rows, as_of=rows.c.tx_from, version=True)
+    version = _version(scope, rows)
     seen = version.conditions()
     masks = {name: version.mask(name) for name in names}
     if not seen and all(mask is None for mask in masks.values()):
