@@ -237,8 +237,7 @@ async def test_a_key_that_is_taken_does_not_tell_by_whom(house: House) -> None:
     unit = rows(house, "serial_unit")[0]
     call = Call(context(KEEPER), house.deciding(context(KEEPER)), "r", foreign=True)
     with pytest.raises(Duplicate) as refused:
-        store_key = {"lot": unit["lot"], "serial": unit["serial"]}
-        await house.commands.upsert(call, "serial_unit", store_key)
+        await house.commands.upsert(call, "serial_unit", {"lot": unit["lot"], "serial": unit["serial"]})
     assert refused.value.params["names"] == ["serial"]
 
 
