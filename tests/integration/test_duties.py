@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +17,12 @@ from clew.access.loading import load_bundle
 from clew.kernel.context import Person
 from clew.kernel.ids import uuid7
 from clew.records.commands import Outcome
+from clew.records.decisions import stored
+from clew.records.decisions.replay import Replay, Replayer
 from clew.records.duties import Duties
 from clew.records.errors import SeparationOfDuties
 from clew.storage import system
+from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
@@ -90,8 +93,23 @@ async def scene(database: TestDatabase) -> AsyncIterator[Plant]:
     assert blueprint is not None
     assert blueprint.policies is not None
     opened = await database.open()
-    yield await plant(opened, blueprint=blueprint, participants=[Duties(blueprint.policies)], furnish=False)
+    made = await plant(opened, blueprint=blueprint, participants=[Duties(blueprint.policies)], furnish=False)
+    yield made
+    for each in await replays(made) if "altered" not in made.ids else ():
+        assert each.faithful, (each.decision.said(), each.then, each.unfaithful)
     await opened.close()
+
+
+async def replays(scene: Plant, now: Person | None = None) -> list[Replay]:
+    """Everything decided, decided again: by the ledger as it was then, and, by somebody as they are now, as it is."""
+
+    async def person_now(_connection: Connection, _account: UUID) -> Person | None:
+        return now
+
+    replayer = Replayer(scene.commands.engine, lambda _blueprint: lambda _context: scene.decision, person_now)
+    ids = sorted(row["decision_id"] for row in await scene.rows(system.decision))
+    async with scene.database.read() as connection:
+        return [await replayer.replay(connection, await stored.one(connection, each)) for each in ids]
 
 
 async def make(scene: Plant, who: Person, entity: str, **given: Any) -> Outcome:
@@ -234,6 +252,50 @@ async def test_what_a_deputy_does_by_the_delegated_role_binds_the_delegator(scen
     await move(scene, WANG, "lot", other, "release")
 
 
+async def test_replay_asks_the_ledger_as_it_was_and_as_it_is(scene: Plant) -> None:
+    """Not taken over from what was kept: asked of the duties of then, and of those that came later."""
+    lot = (await make(scene, LI, "lot")).id
+    await move(scene, WANG, "lot", lot, "release")
+    inspection = (await make(scene, LI, "inspection", lot=lot)).id
+    with pytest.raises(SeparationOfDuties):
+        await move(scene, WANG, "inspection", inspection, "judge")
+    await move(scene, LI, "inspection", inspection, "judge")
+    released, refused, judged = await replays(scene)
+    key = ("separation", "inspector_is_not_releaser", "before")
+    for found, held in ((released, True), (refused, False), (judged, True)):
+        answer = found.then.answer(key)
+        assert answer is not None
+        assert (answer.again, answer.held) == (True, held)
+    earlier = refused.then.answer(key)
+    assert earlier is not None
+    assert (earlier.facts["earlier"]["entity"], earlier.facts["earlier"]["action"]) == ("lot", "release")
+    # Li's judging keeps Li from releasing that lot now; what Wang's release wrote itself is no reason against it.
+    later = (await replays(scene, now=LI))[0]
+    assert later.now is not None
+    today = later.now.answer(key)
+    assert today is not None
+    assert (today.held, today.facts["earlier"]["action"]) == (False, "judge")
+    assert ("check", "separation inspector_is_not_releaser") in {(each.what, each.name) for each in later.differences}
+    same = (await replays(scene, now=WANG))[0]
+    assert same.now is not None
+    mine = same.now.answer(key)
+    assert mine is not None
+    assert mine.held
+
+
+async def test_a_separation_that_was_not_refused_is_not_faithful(scene: Plant) -> None:
+    """A duty that stood in the ledger and did not stop the act: replay finds it."""
+    lot = (await make(scene, LI, "lot")).id
+    await move(scene, WANG, "lot", lot, "release")
+    scene.ids["altered"] = lot
+    [row] = await scene.rows(system.duty)
+    before = {**row, "id": uuid7(), "duty": "inspector", "action": "judge", "at": row["at"] - timedelta(hours=1)}
+    async with scene.database.write() as connection:
+        await connection.execute(sa.insert(system.duty).values(**before))
+    [found] = await replays(scene)
+    assert found.unfaithful == ("separation inspector_is_not_releaser answers differently",)
+
+
 async def test_an_import_is_held_against_who_imports(scene: Plant) -> None:
     lot = (await make(scene, LI, "lot")).id
     inspection = (await make(scene, LI, "inspection", lot=lot)).id
@@ -325,6 +387,7 @@ async def delegate(scene: Plant, giver: Person, deputy: Person) -> None:
     assigned = {
         "id": uuid7(), "account": deputy.id, "role": "releaser", "kind": "delegation", "state": "active",
         "valid_from": start, "delegator": giver.id, "requested_by": giver.id, "requested_at": start, "reason": "leave",
+        "granted_by": giver.id, "granted_at": start,
     }  # fmt: skip
     account = {
         "id": giver.id, "login": giver.login, "name": giver.name, "kind": "person", "state": "active", "epoch": 0,
@@ -340,7 +403,8 @@ async def delegate(scene: Plant, giver: Person, deputy: Person) -> None:
 
 async def end_delegations(scene: Plant) -> None:
     async def write(connection: Any) -> None:
-        ended = sa.update(system.assignment).values(state="ended").where(system.assignment.c.kind == "delegation")
+        given, at = system.assignment, await connection.now()
+        ended = sa.update(given).values(state="ended", ended_at=at).where(given.c.kind == "delegation")
         await connection.execute(ended)
 
     await scene.database.run_write(write)

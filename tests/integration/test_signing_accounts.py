@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ from clew.identity.assignments import Asked
 from clew.identity.secrets import Hasher
 from clew.kernel.context import Context
 from clew.records.commands import Call
+from clew.records.decisions import stored
+from clew.records.decisions.replay import Replay
 from clew.records.signing.verify import Verifier
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
@@ -114,6 +116,13 @@ class House:
         await desk.credentials.set_password(made, PASSWORD, INSTALLER, settled=True)
         return made
 
+    async def replays(self) -> list[Replay]:
+        """Everything decided, decided again: by the signatures that are stored, and people as they were then."""
+        runtime = self.served.host.current
+        async with runtime.database.read() as connection:
+            kept = await stored.since(connection, datetime(2020, 1, 1, tzinfo=UTC), 1000)
+            return [await runtime.replayer.replay(connection, each) for each in kept]
+
     async def lot(self, site: str = "SHA", qty: str = "5") -> str:
         given = {"site": self.ids[site], "item": self.ids["item"], "qty": qty}
         return str((await self.served.host.current.commands.create(self.installer, "lot", given)).id)
@@ -157,6 +166,8 @@ async def house(database: TestDatabase, tmp_path: Path) -> AsyncIterator[House]:
         given = {"item_no": "RAW-1", "name": "无菌注射器"}
         made.ids["item"] = (await commands.create(made.installer, "item", given)).id
         yield made
+        for found in await made.replays():
+            assert found.faithful, (found.decision.said(), found.then, found.unfaithful)
         for client in made.clients:
             await client.aclose()
 
@@ -233,6 +244,45 @@ async def test_who_signs_is_one_person_known_and_bound_in_a_role_that_reaches_th
     there = await house.lot("SUZ")
     assert await signer.release(there, login="mixed", password=PASSWORD) == "NOT_A_SIGNER"
     assert await signer.release(lot, login="mixed", password=PASSWORD) == "released"
+
+
+async def test_replay_asks_for_the_signature_and_for_who_might_give_it(house: House) -> None:
+    """Not taken over from what was kept: the stored signature must hold; who may sign is asked of the person's record
+    and roles, as they were and as they are."""
+    zhang = await house.person("zhang", "releaser", sites=("SHA",))
+    await house.person("unknown", "releaser", sites=("SHA",), known=False)
+    lot, other = await house.lot(), await house.lot()
+    assert await (await browser(house, "unknown")).release(other, login="unknown", password=PASSWORD) == "NOT_A_SIGNER"
+    signer = await browser(house, "zhang")
+    assert await signer.release(other, login="zhang", password="not this") == "WRONG_CREDENTIALS"
+    assert await signer.release(lot, login="zhang", password=PASSWORD) == "released"
+    # Later the statement of one is withdrawn, and the other's comes to be on file.
+    commands = house.served.host.current.commands
+    employees = [zhang.employee, (await signing_of(house, "unknown"))]
+    for employee, at in zip(employees, (None, "2026-02-01T00:00:00Z"), strict=True):
+        given = {"id_verified_at": at or "2026-01-01T00:00:00Z", "esig_statement_at": at}
+        await commands.update(house.installer, "employee", employee, 1, given)
+    refused, allowed = [each for each in await house.replays() if each.decision.action == "transition:release"]
+    key = ("signature", "release:release", "before")
+    for found, then, why, now in (
+        (refused, False, "not on file", True),
+        (allowed, True, "zhang 先生 (release, ", False),
+    ):
+        assert found.faithful
+        assert found.now is not None
+        answer, today = found.then.answer(key), found.now.answer(key)
+        assert answer is not None
+        assert today is not None
+        assert (answer.again, answer.held, today.held) == (True, then, now)
+        assert why in answer.why.en
+        assert ("check", "signature release:release") in {(each.what, each.name) for each in found.differences}
+
+
+async def signing_of(house: House, login: str) -> UUID:
+    async with house.served.host.current.database.read() as connection:
+        found = (await accounts.by_login(connection, login)).employee
+    assert found is not None
+    return found
 
 
 async def test_the_signatures_of_a_served_project_hold(house: House) -> None:

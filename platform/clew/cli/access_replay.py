@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import typer
 
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
 from clew.cli.words import t
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, Locale
 
 if TYPE_CHECKING:
     from clew.records.decisions.checkpoints import Checkpoint
@@ -83,7 +84,8 @@ def replay_command(
         later = found.now.answer(each.key) if found.now is not None else None
         rows.append(
             [each.kind, each.name, _held(each.held), _held(later.held) if later else "-",
-             " | ".join(each.conditions), " ".join(str(rule["at"]) for rule in each.rules)]
+             " | ".join(each.conditions) or each.why.to(terminal.locale) or _earlier(each.facts, terminal.locale),
+             " ".join(str(rule["at"]) for rule in each.rules)]
         )  # fmt: skip
     heads = [Bilingual("种类", "Kind"), Bilingual("名称", "Name"), Bilingual("当时", "Then"), Bilingual("现在", "Now"),
              Bilingual("条件", "When"), Bilingual("规则", "Rule at")]  # fmt: skip
@@ -152,6 +154,15 @@ async def _replay(given: Situation, decision: UUID) -> Replay:
         await host.close()
 
 
+def _earlier(read: Mapping[str, Any], locale: Locale) -> str:
+    """What a separation found: the duty that excludes this one."""
+    found = read.get("earlier")
+    if not found:
+        return ""
+    done = f"{found['entity']} {found['action']}"
+    return Bilingual(f"已履行 {done}", f"did {done}").to(locale)
+
+
 def _held(held: bool) -> str:
     return "✓" if held else "✗"
 
@@ -180,6 +191,7 @@ def _replay_json(found: Replay) -> dict[str, Any]:
             return None
         checks = [
             {"kind": each.kind, "name": each.name, "held": each.held, "stage": each.stage, "again": each.again,
+             "why": {"zh": each.why.to("zh"), "en": each.why.to("en")} if each.why else None,
              "conditions": list(each.conditions), "rules": [dict(rule) for rule in each.rules]}
             for each in of.answers
         ]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from clew.records.unit import Engine, Unit
 from clew.storage import system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row
-from clew.storage.types import Id
+from clew.storage.types import Id, Instant
 
 _t = system.duty
 _EXEMPT = "duties exempt"
@@ -151,13 +152,29 @@ async def in_force(judge: Judge, duty: Duty, entity: Entity, record: Mapping[str
     return duty.active is None or not await judge.holds(negated(duty.active), entity, record)
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """The ledger as it was at a moment, without what an act of `decided` about the record `own` wrote itself."""
+
+    at: datetime
+    own: UUID | None
+    decided: datetime
+
+
 async def earlier(
-    connection: Connection, separation: Separation, duty: Duty, subjects: Sequence[UUID], people: Sequence[Identity]
+    connection: Connection,
+    separation: Separation,
+    duty: Duty,
+    subjects: Sequence[UUID],
+    people: Sequence[Identity],
+    until: Until | None = None,
 ) -> Row | None:
     """The first act of these people about the subjects that excludes the duty: its duty, entity, action and moment."""
+    moment = {} if until is None else {"until": until.at, "own": until.own, "decided": until.decided}
     rows = await connection.fetch(
-        _EARLIER,
+        _EARLIER if until is None else _EARLIER_UNTIL,
         {
+            **moment,
             "subjects": list(subjects),
             "of": [separation.name, *separation.renamed_from],
             "now": duty.name,
@@ -185,6 +202,8 @@ _EARLIER = (
     )
     .order_by(_t.c.at, _t.c.id)
 )
+_OWN = sa.and_(_t.c.record == sa.bindparam("own", type_=Id()), _t.c.at == sa.bindparam("decided", type_=Instant()))
+_EARLIER_UNTIL = _EARLIER.where(_t.c.at <= sa.bindparam("until", type_=Instant()), sa.not_(_OWN))
 
 
 def _performed(duty: Duty, change: Change) -> str | None:
@@ -310,8 +329,10 @@ async def subjects_of(
     record: UUID,
     known: Mapping[str, Any] | None,
     about: tuple[str, ...],
+    as_of: datetime | None = None,
 ) -> list[UUID]:
-    """The records at the end of the way from a record, whose own fields may be `known`."""
+    """The records at the end of the way from a record, whose own fields may be `known`; as it was at a moment, or is
+    now."""
     ids = [record]
     for at, step in enumerate(about):
         if not ids:
@@ -321,35 +342,47 @@ async def subjects_of(
             value = known.get(step)
             ids = [value] if value is not None else []
         else:
-            statement = engine.remember(("duty", entity.name, step), _step(engine, entity, step))
-            rows = await connection.fetch(statement, {"from_ids": ids})
+            past = as_of is not None
+            statement = engine.remember(("duty", entity.name, step, past), _step(engine, entity, step, past))
+            rows = await connection.fetch(statement, {"from_ids": ids} | ({"as_of": as_of} if past else {}))
             ids = sorted({row[0] for row in rows if row[0] is not None})
         name = field.target if field is not None else entity.inverses[step].source
         entity = engine.blueprint.entities[name]
     return ids
 
 
-def _step(engine: Engine, entity: Entity, step: str) -> Any:
+def _step(engine: Engine, entity: Entity, step: str, past: bool) -> Any:
     tables = engine.tables
+
+    def rows(of: str) -> sa.Table:
+        return tables.history(of) if past else tables.current(of)
+
+    def links(of: str, field: str) -> sa.Table:
+        return tables.link_history(of, field) if past else tables.link(of, field)
+
+    def found(wanted: sa.Column[Any], by: sa.Column[Any]) -> sa.Select[Any]:
+        at, table = sa.bindparam("as_of", type_=Instant()), by.table
+        then = (table.c.tx_from <= at, table.c.tx_to > at) if past else ()
+        return sa.select(wanted).where(any_of(by, "from_ids"), *then)
 
     def build() -> Any:
         field = entity.fields.get(step)
         if field is not None:
             if field.kind is FieldKind.REF:
-                here = tables.current(entity.name)
-                return sa.select(here.c[step]).where(any_of(here.c.id, "from_ids"))
+                here = rows(entity.name)
+                return found(here.c[step], here.c.id)
             if field.kind is FieldKind.LINES:
-                lines = tables.current(field.target)
-                return sa.select(lines.c.id).where(any_of(lines.c.owner, "from_ids"))
-            link = tables.link(entity.name, step)
-            return sa.select(link.c.target).where(any_of(link.c.owner, "from_ids"))
+                lines = rows(field.target)
+                return found(lines.c.id, lines.c.owner)
+            link = links(entity.name, step)
+            return found(link.c.target, link.c.owner)
         back = entity.inverses[step]
         source = engine.blueprint.entities[back.source].fields[back.field]
         if source.kind is FieldKind.REF:
-            there = tables.current(back.source)
-            return sa.select(there.c.id).where(any_of(there.c[back.field], "from_ids"))
-        link = tables.link(back.source, back.field)
-        return sa.select(link.c.owner).where(any_of(link.c.target, "from_ids"))
+            there = rows(back.source)
+            return found(there.c.id, there.c[back.field])
+        link = links(back.source, back.field)
+        return found(link.c.owner, link.c.target)
 
     return build
 

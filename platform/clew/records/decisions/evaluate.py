@@ -1,16 +1,18 @@
 """Decides a regulated action again, by the rules of one release over the records of one moment.
 
-The write path and this page ask the same questions; a property test holds their answers together. What cannot be asked
-again, because it left no record (a proof that was too old, an overlap with a row that never came to be), is taken over
-as it was answered then, and says so.
+The write path and this page ask the same questions; a property test holds their answers together. Separations are asked
+of the duty ledger, signatures of the signatures that are stored. What cannot be asked again, because it left no record
+(a secret that was wrong, an overlap with a row that never came to be), is taken over as it was answered then, and says
+so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -19,11 +21,16 @@ from clew.access.decision import NEVER, Decision, Grant
 from clew.expressions.functions import SQL
 from clew.expressions.tree import Checked
 from clew.kernel.context import Person
+from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.policies import DO
+from clew.records.decisions.duties_again import apart
 from clew.records.decisions.places import Places
+from clew.records.decisions.signed_again import SignedAgain
 from clew.records.decisions.trace import read_by
 from clew.records.judge import Judge, facts, parts
+from clew.records.signing.accounts import knows_signers
+from clew.records.signing.verify import Inspection
 from clew.records.unit import Engine, frozen, unchangeable
 from clew.storage.engine import Connection
 from clew.storage.expressions import Rows, condition_sql, value_sql
@@ -44,6 +51,8 @@ class Answer:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rules: tuple[Mapping[str, Any], ...] = ()
     again: bool = True
+    why: Bilingual = Bilingual()
+    """What the answer stands on, where it is no condition: a stored signature, a duty."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -88,14 +97,22 @@ class Case:
     as_of: datetime | None = None
     """When the related records are looked at: a moment, or now."""
     after_as_of: datetime | None = None
+    on_behalf_of: UUID | None = None
+    outcome: str = ""
+    """How it was decided then; empty when it is asked of today."""
+    decided: datetime | None = None
+    """When: what it wrote itself is no reason against it."""
+    exempt: frozenset[UUID] = frozenset()
+    """Accounts that no separation binds."""
 
 
 class Evaluation:
     """Evaluates cases under one release for callers with one decision."""
 
-    def __init__(self, engine: Engine, decision: Decision, connection: Connection) -> None:
+    def __init__(self, engine: Engine, decision: Decision, connection: Connection, inspection: Inspection) -> None:
         self._engine, self._decision, self._connection = engine, decision, connection
         self._places = Places(engine.blueprint)
+        self._signed = SignedAgain(engine, connection, inspection, self._holds)
 
     async def verdict(self, case: Case) -> Verdict:
         answers = [each async for each in self._asked(case)]
@@ -128,6 +145,10 @@ class Evaluation:
         if case.after is not None and kind != "correct":
             async for each in self._rules(case):
                 yield each
+        if kind != "correct":
+            async for found in apart(self._engine, self._connection, case, self._holds):
+                duty, earlier = found.duty, found.earlier
+                yield self._plain(case, "separation", found.separation, found.held, duty=duty, earlier=earlier)
 
     async def _transition(self, case: Case, name: str) -> Any:
         move = case.entity.transitions.get(name)
@@ -143,7 +164,7 @@ class Evaluation:
         if move.when is not None:
             yield await self._condition(case, "guard", name, (move.when,), "before")
         if move.sign is not None:
-            yield self._plain(case, "signature", f"{name}:{move.sign}", self._signs(case, move.sign), again=False)
+            yield await self._signature(case, name, move.sign)
 
     async def _update(self, case: Case) -> Any:
         access = self._decision.on(case.entity.name)
@@ -167,13 +188,21 @@ class Evaluation:
             if not rule.warn:
                 yield await self._condition(case, "rule", rule.name, (rule.condition,), "after")
 
-    def _signs(self, case: Case, meaning: str) -> bool:
-        """Whether a role the person holds has the meaning; the rest of what a signature takes is gone."""
+    async def _signature(self, case: Case, move: str, meaning: str) -> Answer:
+        name = f"{move}:{meaning}"
         policies = self._engine.blueprint.policies
-        if policies is None:
-            return True
-        held = (policies.roles.get(name) for name in case.person.roles)
-        return any(each is not None and meaning in each.signs for each in held)
+        if policies is None or not knows_signers(self._engine):
+            # The project does not say who its people are: nobody here knows whose signatures count.
+            held = policies is None or any(
+                meaning in policies.roles[each].signs for each in case.person.roles if each in policies.roles
+            )
+            return self._plain(case, "signature", name, held, again=False)
+        found = await self._signed.ask(case, move, meaning)
+        answer = self._plain(case, "signature", name, found.held, again=found.again)
+        return replace(answer, why=found.why)
+
+    async def _holds(self, case: Case, conditions: Sequence[Checked], record: Record) -> bool:
+        return await self._any(case, conditions, record, None, "before")
 
     async def _grant(self, case: Case, grant: Grant, name: str, stage: str = "before") -> Answer:
         rules = self._places.of("grant", name, case.entity, case.person.roles)

@@ -68,8 +68,11 @@ class Replayer:
         engine: Engine,
         decide: Callable[[Blueprint], Decide],
         person_now: Callable[[Connection, UUID], Awaitable[Person | None]],
+        exempt: frozenset[UUID] = frozenset(),
     ) -> None:
-        """`decide` makes what a release decides by; `person_now` finds who an account is today."""
+        """`decide` makes what a release decides by; `person_now` finds who an account is today; `exempt` are accounts
+        that no separation binds."""
+        self._exempt = exempt
         self._engine, self._decide, self._person_now = engine, decide, person_now
         self._releases = Verifier(engine)
         self._deciding: dict[str, Decide] = {}
@@ -110,8 +113,12 @@ class Replayer:
             bool(said["elevated"]),
             decision.at - _MOMENT if allowed else decision.at,
             decision.at,
+            _behalf(said),
+            decision.outcome,
+            decision.at,
+            self._exempt,
         )
-        found = await Evaluation(engine, self._decision_of(engine, context), connection).verdict(case)
+        found = await self._evaluation(engine, context, connection).verdict(case)
         return replace(found, release=decision.release, answers=tuple(_completed(said["checks"], found.answers)))
 
     # ── now ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,8 +153,15 @@ class Replayer:
             tuple(said["given"]),
             bool(said["reason"]),
             bool(said["elevated"]),
+            on_behalf_of=_behalf(said),
+            decided=decision.at,
+            exempt=self._exempt,
         )
-        return await Evaluation(engine, self._decision_of(engine, context), connection).verdict(case)
+        return await self._evaluation(engine, context, connection).verdict(case)
+
+    def _evaluation(self, engine: Engine, context: Context, connection: Connection) -> Evaluation:
+        inspection = self._releases.inspect(connection)
+        return Evaluation(engine, self._decision_of(engine, context), connection, inspection)
 
     # ── releases ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,6 +194,10 @@ async def _version(
     return statements.shape.record(row) if row is not None else None
 
 
+def _behalf(said: Mapping[str, Any]) -> UUID | None:
+    return UUID(said["on_behalf_of"]) if said["on_behalf_of"] else None
+
+
 def _recorded(kept: Mapping[str, Any]) -> Answer:
     return Answer(
         kept["kind"],
@@ -194,8 +212,8 @@ def _recorded(kept: Mapping[str, Any]) -> Answer:
 
 
 def _completed(kept: Sequence[Mapping[str, Any]], found: Sequence[Answer]) -> list[Answer]:
-    """The answers found, and those kept that cannot be asked again: of what never came to be, of other rooms, of the
-    proof a signature took."""
+    """The answers found, and those kept that cannot be asked again: of what never came to be, of other rooms, of a
+    secret that was typed."""
     answers: dict[tuple[str, str, str], Answer] = {each.key: each for each in found}
     for each in kept:
         old = _recorded(each)
@@ -209,8 +227,9 @@ def _unlike(kept: Sequence[Mapping[str, Any]], then: Verdict) -> list[str]:
     for each in kept:
         answer = then.answer(key_of(each["kind"], each["name"], each["stage"], each["conditions"]))
         if answer is None or answer.held != each["held"]:
-            wrong.append(f"{each['kind']} {each['name']} answers differently")
-        elif answer.again and wire(plain(answer.facts)) != each["facts"]:
+            because = f": {answer.why.to('en')}" if answer is not None and answer.why else ""
+            wrong.append(f"{each['kind']} {each['name']} answers differently{because}")
+        elif answer.again and answer.kind != "signature" and wire(plain(answer.facts)) != each["facts"]:
             wrong.append(f"{each['kind']} {each['name']} reads other facts than were kept")
     return wrong
 
