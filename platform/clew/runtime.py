@@ -22,7 +22,8 @@ from uuid import UUID
 from clew.access.deciding import OPERATOR_ROLE, Deciding
 from clew.access.decision import Decision
 from clew.access.loading import load_bundle
-from clew.api.access_review import AccessReview
+from clew.api.access_campaigns import AccessCampaigns
+from clew.api.access_review import AccessReview, Room
 from clew.api.administration import Administration
 from clew.api.audit_trail import AuditTrail
 from clew.api.build import Feature
@@ -67,6 +68,7 @@ from clew.records.participants import Participant
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
 from clew.records.review.desk import ReviewDesk
+from clew.records.review.reminders import Reminders
 from clew.records.search import grams, sort_key
 from clew.records.signing.accounts import AccountProver, AccountSignatories
 from clew.records.signing.signer import RecordSigner
@@ -205,7 +207,8 @@ class RuntimeHost:
         watcher = Watcher(self.database, lambda: self.current.tables)
         of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
         sweep = Chore("identity.sweep", timedelta(days=1), self._sweep)
-        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep))
+        reminders = Reminders(self.database, lambda: self.current.blueprint.project.name)
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
 
@@ -444,7 +447,8 @@ def access_review(commands: Commands, decide: Deciding, desk: Desk) -> tuple[Fea
     """Reviews, where there are policies to review."""
     if decide.judgement is None:
         return ()
-    return (AccessReview(ReviewDesk(desk.database, commands.engine, decide.judgement, desk.assignments), desk),)
+    room = Room(ReviewDesk(desk.database, commands.engine, decide.judgement, desk.assignments), desk)
+    return AccessReview(room), AccessCampaigns(room)
 
 
 def graphql_options(settings: Settings) -> Options:

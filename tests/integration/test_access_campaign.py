@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,7 @@ from clew.records.review.campaign import (
     Verdict,
     Wanted,
 )
+from clew.records.review.reminders import Reminders, left
 from clew.records.signing.errors import ComponentsMissing, NotASigner
 from clew.records.signing.verify import Verifier
 from clew.storage import system
@@ -190,7 +192,8 @@ async def test_somebody_must_answer_for_every_assignment(database: TestDatabase)
     async def work(connection: Connection, at: Any) -> None:
         people = await made.review.everybody(connection, at)
         mine = [each for each in people if each.account.login == "cora"]
-        await campaigns.begin(connection, await case.context(connection, "cora"), "1", mine, Wanted("x", at))
+        wanted = Wanted("x", at + timedelta(days=1))
+        await campaigns.begin(connection, await case.context(connection, "cora"), "1", mine, wanted)
 
     with pytest.raises(NoOwner):
         await made.identity.within(work)
@@ -235,3 +238,31 @@ async def test_where_persons_say_who_may_sign_the_signer_is_one_of_them(database
         signed = await signatures.one(connection, done.signature)
     assert signed is not None
     assert (signed.printed_name, signed.employee) == ("Carl Xu", staff.id)
+
+
+async def test_owners_are_reminded_once_before_and_once_after_the_due_date(database: TestDatabase) -> None:
+    case = await Case.begun(database)
+    made = case.made
+    campaign = await case.start("qc_inspector", "releaser", qc_inspector="cora", releaser="carl")
+    items = await case.items(campaign)
+    await case.decide(campaign, "cora", items["ina"].assignment, "attest")
+    reminders = Reminders(made.database, lambda: "mini")
+
+    async def due_in(days: float) -> None:
+        async with made.database.write() as connection:
+            at = await connection.now() + timedelta(days=days)
+            await connection.execute(sa.update(system.review).values(due_at=at))
+
+    assert await reminders.remind() == 0
+    for days, kind in ((6, "due_soon"), (-1, "overdue")):
+        await due_in(days)
+        assert [await reminders.remind() for _ in range(2)] == [1, 0]
+        async with made.database.read() as connection:
+            chosen = sa.select(system.outbox.c.type, system.outbox.c.payload).order_by(system.outbox.c.event_id.desc())
+            type_, payload = (await connection.fetch(chosen.limit(1)))[0]
+        told = json.loads(payload)["data"]
+        assert (type_, told["open"], told["name"]) == (f"clew.review.{kind}", 1, "2026 Q4")
+        assert told["owner"] == str(made.accounts["carl"].id)
+    await case.close(campaign, lapse=True)
+    async with made.database.read() as connection:
+        assert await left(connection) == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +13,8 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
+from openpyxl import load_workbook
 from tests.integration.guarded_case import ORIGIN, make_account, sign_in
 from tests.integration.http_case import ADDRESS, MINI, Served, served
 from tests.integration.identity_case import CHEAP, PASSWORD
@@ -17,6 +22,7 @@ from tests.integration.review_world import ROLES, SEPARATIONS
 
 from clew.identity.secrets import Hasher
 from clew.records.commands import Call
+from clew.storage import system
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -164,6 +170,56 @@ async def test_owners_decide_over_graphql(database: TestDatabase, tmp_path: Path
         assert await rob.refused("{ lots { totalCount } }") == "GRAPHQL_INVALID"
         [review] = await cora.do("{ accessReviews { decided items { state } } }")
         assert review["decided"] == 1
+
+
+START = """mutation($n: String!, $due: DateTime!, $roles: [String!], $owners: [ReviewOwner!]) {
+  startAccessReview(name: $n, due: $due, roles: $roles, owners: $owners) {
+    id roles total decided overdue items { assignment login role owner state } } }"""
+CLOSE = "mutation($r: ID!, $lapse: Boolean) { closeAccessReview(review: $r, lapse: $lapse) { closedAt decided total } }"
+EXPORT = "mutation($r: ID!) { exportAccessReview(review: $r) { name mediaType base64 sha256 } }"
+
+
+async def test_a_campaign_is_run_over_graphql(database: TestDatabase, tmp_path: Path) -> None:
+    """Begun, decided on with signatures, written out and closed by who looks after reviews; for nobody else."""
+    async with group(database, tmp_path) as (house, _):
+        cora, rob = await User(house).come("cora"), await User(house).come("rob")
+        given = {"n": "Q4/2026", "due": "2999-12-31T00:00:00Z", "roles": ["releaser"]}
+        given["owners"] = [{"role": "*", "login": "cora"}]
+        made = await cora.do(START, **given)
+        assert (made["roles"], made["total"], made["decided"], made["overdue"]) == (["releaser"], 2, 0, False)
+        assert {(each["login"], each["owner"]) for each in made["items"]} == {("ina", "cora"), ("rob", "cora")}
+        for wrong, code in (
+            ({"due": "2020-01-01T00:00:00Z"}, "REVIEW_DUE_PAST"),
+            ({"roles": ["relaeser"]}, "UNKNOWN_IN_REVIEW"),
+            ({"owners": [{"role": "relaeser", "login": "cora"}]}, "UNKNOWN_IN_REVIEW"),
+            ({"owners": [{"role": "releaser", "login": "nobody"}]}, "NO_ACCOUNT"),
+        ):
+            assert await cora.refused(START, **{**given, **wrong}) == code
+        # Nobody else has these names.
+        chosen = {"r": made["id"]}
+        for query, variables in ((START, given), (CLOSE, chosen), (EXPORT, chosen)):
+            assert await rob.refused(query, **variables) == "GRAPHQL_INVALID"
+
+        items = {each["login"]: each["assignment"] for each in made["items"]}
+        signed = {"r": made["id"], "s": {"login": "cora", "password": PASSWORD}}
+        assert (await cora.do(DECIDE, **signed, a=items["ina"], v="attest"))["state"] == "attest"
+        assert await cora.refused(CLOSE, **chosen) == "REVIEW_UNDECIDED"
+        file = await cora.do(EXPORT, **chosen)
+        content = base64.b64decode(file["base64"])
+        assert (file["name"], hashlib.sha256(content).hexdigest()) == ("Q4/2026.xlsx", file["sha256"])
+        rows, about = [list(each.values) for each in load_workbook(io.BytesIO(content)).worksheets]
+        assert ("Decided", "1 / 2") in about
+        shown = [(row[0], row[7], bool(row[10])) for row in rows[1:]]
+        assert shown == [("ina", "attested", True), ("rob", "open", False)]
+        closed = await cora.do(CLOSE, **chosen, lapse=True)
+        assert (closed["decided"], closed["total"], bool(closed["closedAt"])) == (2, 2, True)
+        assert await rob.refused("{ lots { totalCount } }") == "GRAPHQL_INVALID"
+        async with house.host.current.database.read() as connection:
+            chosen_leaves = sa.select(system.leaf.c.action).where(system.leaf.c.entity == "clew.review")
+            told = [row[0] for row in await connection.fetch(chosen_leaves.order_by(system.leaf.c.leaf_id))]
+        assert [each for each in told if not each.startswith("sign")] == [
+            "review.begin", "review.attest", "export", "review.close",
+        ]  # fmt: skip
 
 
 async def begun(house: Served) -> None:

@@ -45,8 +45,8 @@ _TARGET = {"action": required(_TEXT), "entity": required(_TEXT), "record": _TEXT
 class AccessReview:
     """There for roles with `administer: [reviews]`; owners of items see and decide on their own without it."""
 
-    def __init__(self, desk: ReviewDesk, identity: Desk) -> None:
-        self._room = Room(desk, identity)
+    def __init__(self, room: Room) -> None:
+        self._room = room
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         owner = "access review"

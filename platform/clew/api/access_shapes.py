@@ -66,8 +66,12 @@ TYPES: Mapping[str, Mapping[str, Any]] = {
         "owner": required(_TEXT), "state": required(_TEXT), "decidedAt": _WHEN, "comment": _TEXT, "signature": _ID,
     },
     "AccessReview": {
-        "id": required(_ID), "name": required(_TEXT), "startedAt": required(_WHEN), "dueAt": required(_WHEN),
-        "closedAt": _WHEN, "overdue": required(_FLAG), "decided": required(_COUNT), "items": "AccessReviewItem",
+        "id": required(_ID), "name": required(_TEXT), "roles": required(_TEXTS), "startedAt": required(_WHEN),
+        "dueAt": required(_WHEN), "closedAt": _WHEN, "overdue": required(_FLAG), "decided": required(_COUNT),
+        "total": required(_COUNT), "items": "AccessReviewItem",
+    },
+    "AccessReviewFile": {
+        "name": required(_TEXT), "mediaType": required(_TEXT), "base64": required(_TEXT), "sha256": required(_TEXT),
     },
 }  # fmt: skip
 
@@ -171,9 +175,9 @@ def _shows(path: list[str], entity: Entity, call: Call) -> bool:
 def review(whole: Progress, which: Callable[[Any], bool]) -> dict[str, Any]:
     campaign = whole.campaign
     return {
-        "id": campaign.id, "name": campaign.name, "startedAt": campaign.started_at, "dueAt": campaign.due_at,
-        "closedAt": campaign.closed_at, "overdue": whole.overdue, "decided": whole.decided,
-        "items": items(whole, which),
+        "id": campaign.id, "name": campaign.name, "roles": campaign.roles, "startedAt": campaign.started_at,
+        "dueAt": campaign.due_at, "closedAt": campaign.closed_at, "overdue": whole.overdue, "decided": whole.decided,
+        "total": len(whole.rows), "items": items(whole, which),
     }  # fmt: skip
 
 

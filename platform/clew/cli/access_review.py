@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFi
 from clew.cli.signing import As, Totp, asked_password, prove
 from clew.cli.usage import UnknownFormat, WrongUsage
 from clew.cli.words import t
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, Locale
 
 if TYPE_CHECKING:
     from clew.access.judgement import Judgement
@@ -79,8 +78,8 @@ def start(
         if not (before and sign and after):
             raise BadOwner(given=f"{before}{sign}{after}")
 
-    async def work(counter: Counter) -> Campaign:
-        from clew.records.review.campaign import Wanted, begin
+    async def work(counter: Counter) -> tuple[Campaign, int]:
+        from clew.records.review.campaign import Wanted, begin, items_of
 
         desk = desk_of(counter)
         ends = counter.moment(due, ends=True)
@@ -88,16 +87,20 @@ def start(
         roles = tuple(desk.role(each) for each in role or ())
         owners = {before: (await counter.account(after)).id for before, _, after in named}
 
-        async def write(connection: Connection, at: datetime) -> Campaign:
+        async def write(connection: Connection, at: datetime) -> tuple[Campaign, int]:
             people = await desk.everybody(connection, at)
             wanted = Wanted(name, ends, roles, owners)
-            return await begin(connection, counter.context, desk.engine.release, people, wanted)
+            made = await begin(connection, counter.context, desk.engine.release, people, wanted)
+            return made, len(await items_of(connection, made.id))
 
         return await counter.do(write)
 
-    made = at_counter(given, work)
-    given.terminal.say(f"Review {made.name} began: {made.id}", f"复核 {made.name} 已发起:{made.id}")
-    given.terminal.emit(ok=True, review=campaign_json(made))
+    made, count = at_counter(given, work)
+    given.terminal.say(
+        f"Review {made.name} began: {count} assignments, due {made.due_at:%Y-%m-%d %H:%M} UTC.",
+        f"复核 {made.name} 已发起:{count} 项授权,截止 {made.due_at:%Y-%m-%d %H:%M} UTC。",
+    )
+    given.terminal.emit(ok=True, review=campaign_json(made), items=count)
 
 
 def list_reviews(
@@ -145,17 +148,21 @@ def show(
     if out is not None and out.suffix != ".xlsx":
         raise UnknownFormat(file=out, formats=".xlsx")
 
-    async def work(counter: Counter) -> Progress:
+    async def work(counter: Counter) -> tuple[Progress, bytes]:
         from clew.records.review.progress import progress
 
         async with counter.desk.database.read() as connection:
             campaign = await found_review(connection, review)
-            return await progress(desk_of(counter), connection, campaign.id, counter.desk.clock.now())
+            found = await progress(desk_of(counter), connection, campaign.id, counter.desk.clock.now())
+        return found, await _workbook(counter, found, given.terminal.locale) if out is not None else b""
 
-    found = at_counter(given, work)
+    from clew.records.review.progress import VERDICTS
+
+    found, workbook = at_counter(given, work)
     terminal = given.terminal
     if out is not None:
-        _write(given, found, out)
+        out.write_bytes(workbook)
+        terminal.say(f"Written to {out}.", f"已写入 {out}。")
     terminal.emit(**progress_json(found))
     done, total = found.decided, len(found.rows)
     terminal.say(
@@ -308,14 +315,6 @@ def item_of(items: Sequence[Item], given: str) -> Item:
     return found[0]
 
 
-VERDICTS = {
-    "open": Bilingual("待处理", "open"),
-    "attest": Bilingual("确认", "attested"),
-    "revoke": Bilingual("撤销", "revoked"),
-    "gone": Bilingual("已另行终止", "ended otherwise"),
-}
-
-
 def campaign_json(each: Campaign) -> dict[str, Any]:
     return {
         "id": each.id,
@@ -351,25 +350,16 @@ def progress_json(found: Progress) -> dict[str, Any]:
     }
 
 
-def _write(given: Situation, found: Progress, out: Path) -> None:
-    from clew.records.review.workbook import write_workbook
+async def _workbook(counter: Counter, found: Progress, locale: Locale) -> bytes:
+    """The campaign as a workbook; that it is taken out stands in the trail."""
+    from clew.identity import accounts
+    from clew.records.review.campaign import tell_export
+    from clew.records.review.workbook import campaign_workbook
 
-    locale = given.terminal.locale
-    head = (
-        ("登录名", "姓名", "角色", "类型", "生效", "失效", "负责人", "结论", "处理时间", "备注", "签名编号")
-        if locale == "zh"
-        else ("Login", "Name", "Role", "Kind", "From", "To", "Owner", "Verdict", "Decided", "Comment", "Signature")
-    )
-    rows = [
-        [
-            *(each.item.shown[name] for name in ("login", "name", "role", "kind", "valid_from", "valid_to")),
-            each.owner,
-            VERDICTS[each.state].to(locale),
-            each.item.decided_at,
-            each.item.comment,
-            each.item.signature,
-        ]
-        for each in found.rows
-    ]
-    write_workbook(out, {found.campaign.name: (head, rows)})
-    given.terminal.say(f"Written to {out}.", f"已写入 {out}。")
+    async def write(connection: Connection, at: datetime) -> bytes:
+        people = {each.id: each.login for each in await accounts.every(connection)}
+        release = counter.runtime.commands.engine.release
+        await tell_export(connection, counter.context, release, found.campaign, len(found.rows))
+        return campaign_workbook(found, people, at, locale)
+
+    return await counter.do(write)

@@ -469,6 +469,14 @@ review_item = sa.Table(
     sa.Index("ix_clew_review_item__owner", "owner"),
     sa.Index("ix_clew_review_item__assignment", "assignment"),
 )
+review_reminder = sa.Table(
+    "clew_review_reminder",
+    metadata,
+    sa.Column("review", Id(), primary_key=True),
+    sa.Column("owner", Id(), primary_key=True),
+    sa.Column("kind", Text(), primary_key=True),  # due_soon | overdue
+    sa.Column("at", Instant(), nullable=False),
+)
 
 PARTITIONED = (leaf.name, outbox.name)
 duty = sa.Table(
@@ -491,6 +499,7 @@ duty = sa.Table(
 )
 INSERT_ONLY = (
     duty.name,
+    review_reminder.name,
     process_definition.name,
     process_log.name,
     leaf.name,

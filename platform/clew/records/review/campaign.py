@@ -16,6 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.access.decision import Decision
+from clew.audit.exports import ACTION as EXPORT
 from clew.audit.trail import record_event
 from clew.identity.assignments import Assignment
 from clew.identity.credentials import Proof
@@ -31,6 +32,8 @@ from clew.storage.engine import Connection, Row
 
 Verdict = Literal["attest", "revoke"]
 SUBJECT = "clew.review"
+OTHERS = "*"
+"""In place of a role: all roles for which nobody is named."""
 _r, _i = system.review, system.review_item
 
 
@@ -41,6 +44,13 @@ class NoOwner(BadInput):
     en = "Nobody answers for {login} as {role}: the holder cannot."
     zh = "没有人可对 {login} 的“{role}”授权负责:持有人本人不能。"
     hint_en, hint_zh = "Name somebody: --owner {role}=LOGIN", "请指定负责人:--owner {role}=登录名"
+
+
+class DuePast(BadInput):
+    """A campaign is due at a moment that has passed."""
+
+    code = "REVIEW_DUE_PAST"
+    en, zh = "A review is due in the future, not at {due}.", "复核截止时间须在将来,而不是 {due}。"
 
 
 class NotYours(Forbidden):
@@ -110,8 +120,10 @@ class Wanted:
 async def begin(
     connection: Connection, context: Context, release: str, people: Sequence[Known], wanted: Wanted
 ) -> Campaign:
-    """Start a campaign over every assignment in force, or yet to come, of those roles. Raises NoOwner."""
+    """Start a campaign over every assignment in force, or yet to come, of those roles. Raises NoOwner, DuePast."""
     at = await connection.now()
+    if wanted.due_at <= at:
+        raise DuePast(due=f"{wanted.due_at:%Y-%m-%d %H:%M} UTC")
     made = Campaign(uuid7(), wanted.name, wanted.roles, context.person.id, at, wanted.due_at)
     by_id = {each.account.id: each for each in people}
     items = []
@@ -207,6 +219,14 @@ async def close(
     return await find(connection, campaign)
 
 
+async def tell_export(
+    connection: Connection, context: Context, release: str, campaign: Campaign, items: int
+) -> None:
+    """A campaign was written into a file and taken out."""
+    told = {"review": campaign.name, "items": items, "format": "xlsx"}
+    await record_event(connection, context, release, EXPORT, SUBJECT, campaign.id, told)
+
+
 async def _gone(desk: ReviewDesk, connection: Connection, items: Sequence[Item]) -> set[UUID]:
     """Of these, the assignments that have ended otherwise."""
     found = set()
@@ -243,7 +263,7 @@ def _owner(
     given: Assignment, known: Known, by_id: Mapping[UUID, Known], owners: Mapping[str, UUID], starter: UUID
 ) -> UUID:
     """Who is named for the role, else who granted it, else who starts the campaign; never the holder."""
-    for each in (owners.get(given.role), owners.get("*"), given.granted_by, starter):
+    for each in (owners.get(given.role), owners.get(OTHERS), given.granted_by, starter):
         found = by_id.get(each) if each is not None else None
         account = found.account if found is not None else None
         if account is not None and account.active and account.kind == "person" and account.id != given.account:

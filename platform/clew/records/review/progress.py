@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from clew.identity import accounts
+from clew.kernel.text import Bilingual
 from clew.records.review.campaign import Campaign, Item, find, items_of
 from clew.records.review.desk import ReviewDesk
 from clew.storage.engine import Connection
 
 State = Literal["open", "attest", "revoke", "gone"]
+VERDICTS: Mapping[State, Bilingual] = {
+    "open": Bilingual("待处理", "open"),
+    "attest": Bilingual("确认", "attested"),
+    "revoke": Bilingual("撤销", "revoked"),
+    "gone": Bilingual("已另行终止", "ended otherwise"),
+}
 
 
 @dataclass(frozen=True, slots=True)
