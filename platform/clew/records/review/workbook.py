@@ -81,7 +81,7 @@ def campaign_workbook(found: Progress, people: Mapping[UUID, str], at: datetime,
     sheet = io.BytesIO()
     head = [each.to(locale) for each in _ITEMS]
     titles = Bilingual("授权", "Assignments").to(locale), Bilingual("复核", "Review").to(locale)
-    said = [(name.to(locale), value) for name, value in about]
+    said = [(name.to(locale), str(value)) for name, value in about]
     write_workbook(sheet, {titles[0]: (head, rows), titles[1]: (said[0], said[1:])})
     return sheet.getvalue()
 
