@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clew.cli import process_proof
+from clew.cli import process_proof, process_simulation
 from clew.cli.options import AsJson, Lang, Project, situation
 from clew.cli.process_proof import UnknownProcess
 from clew.cli.usage import WrongUsage
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help=t("Look at processes.", "查看流程。"))
     app.add_typer(group, name="process")
     process_proof.register(group)
+    process_simulation.register(group)
 
     @group.command("map", help=t("Draw one process, or the map of all.", "绘制单个流程,或全部流程的总图。"))
     def draw(

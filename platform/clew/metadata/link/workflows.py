@@ -59,9 +59,7 @@ PINNED_KINDS = DEFAULT_KINDS.with_kinds(
 def pinned_text(file: str, blueprint: Blueprint) -> str:
     """What an instance is pinned to: the workflow's file, with every decision table it names."""
     text = blueprint.sources[file]
-    files = {
-        each.place.file for each in blueprint.decisions.values() if re.search(rf"\b{each.name}\b", text)
-    }
+    files = {each.place.file for each in blueprint.decisions.values() if re.search(rf"\b{each.name}\b", text)}
     return "\n---\n".join([text, *(blueprint.sources[each] for each in sorted(files - {file}))])
 
 

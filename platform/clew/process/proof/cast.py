@@ -6,7 +6,8 @@ did. Whatever such a staff cannot do, no staff of these roles can.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Step, Who, Workflow
@@ -21,6 +22,8 @@ class Cast:
 
     workflow: Workflow
     policies: Policies | None
+    staff: Mapping[str, int] = field(default_factory=dict)
+    """How many hold a role, where it is not HOLDERS."""
 
     def starter(self) -> str:
         """Who begins it: somebody of the first role that may, who does nothing else; else whoever caused the event."""
@@ -30,7 +33,7 @@ class Cast:
         return STARTER
 
     def holders(self, role: str) -> tuple[str, ...]:
-        return tuple(f"{role} {number}" for number in range(1, HOLDERS + 1))
+        return tuple(f"{role} {number}" for number in range(1, self.staff.get(role, HOLDERS) + 1))
 
     def asked(self, who: Who, starter: str, actors: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         """Whom a task can be given to. `actors` by the name of the step they did last."""

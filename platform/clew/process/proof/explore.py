@@ -8,7 +8,7 @@ unless the first to end stops the others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from types import MappingProxyType
@@ -96,13 +96,17 @@ class Graph:
 
 def explore(blueprint: Blueprint, workflow: Workflow, most: int = MOST) -> Graph:
     """The state space of a process, of which the machine decides each step."""
-    return _Walk(blueprint, workflow, most).graph()
+    return Walk(blueprint, workflow, most).graph()
 
 
-class _Walk:
-    def __init__(self, blueprint: Blueprint, workflow: Workflow, most: int) -> None:
+class Walk:
+    """One process with everything that decides how it may go on."""
+
+    def __init__(
+        self, blueprint: Blueprint, workflow: Workflow, most: int = MOST, staff: Mapping[str, int] | None = None
+    ) -> None:
         self.blueprint, self.workflow, self.most = blueprint, workflow, most
-        self.cast = Cast(workflow, blueprint.policies)
+        self.cast = Cast(workflow, blueprint.policies, staff or {})
         matter = {path for _, step in workflow.walk() for path in step.apart if path != STARTER}
         named = {step.who.actor_of for _, step in workflow.walk() if step.who is not None and step.who.actor_of}
         matter |= {step.path for _, step in workflow.walk() if step.name in named}
@@ -208,7 +212,7 @@ class _Walk:
             return
         step, refused, found = self.workflow.step(token.step), None, False
         self.passed.add(step.path)
-        for facts, given, assumed in self._entry_facts(world, token, step):
+        for facts, given, assumed in self.entry_facts(world, token, step):
             try:
                 result = machine.step(self.workflow, given.state, Enter(token.id, _AT), facts)
                 for after in self.play.follow(replace(given, state=result.state), result.effects, ()):
@@ -220,7 +224,7 @@ class _Walk:
         if refused is not None and not found:
             raise refused
 
-    def _entry_facts(self, world: World, token: Token, step: Step) -> Iterator[tuple[Facts, World, list[str]]]:
+    def entry_facts(self, world: World, token: Token, step: Step) -> Iterator[tuple[Facts, World, list[str]]]:
         """Every answer to what the machine asks at the beginning of a step, and what was assumed for it."""
         known, actors = world.of(token.subject), world.actors()
         variants: list[tuple[Known, dict[str, Any], list[str]]] = [(known, {}, [])]
