@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from html import escape
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse
 
@@ -18,7 +19,8 @@ box-shadow:0 1px 4px #0002}h1{font-size:1.4rem;margin:0}p.sub{color:#61707f;marg
 label{display:block;margin:.8rem 0 .2rem}input{width:100%;font:inherit;padding:.6rem;border:1px solid #b8c2cc;
 border-radius:6px}input:focus{outline:2px solid #0b5cad}button,a.button{display:block;width:100%;margin-top:1.2rem;
 font:inherit;padding:.7rem;border:0;border-radius:6px;background:#0b5cad;color:#fff;text-align:center;
-text-decoration:none}a.button{background:#eef2f5;color:#0b5cad}p.problem{background:#fdecea;border:1px solid #f5c2bd;
+text-decoration:none}button{cursor:pointer}
+a.button,button.plain{background:#eef2f5;color:#0b5cad}p.problem{background:#fdecea;border:1px solid #f5c2bd;
 padding:.6rem .8rem;border-radius:6px;margin:0 0 .6rem}
 h1.code{font-size:2.2rem;letter-spacing:.15em;text-align:center}p.note{background:#fff7e0;border:1px solid #f0dfa8;
 padding:.6rem .8rem;border-radius:6px}
@@ -50,6 +52,7 @@ _WORDS = {
         "identities; until then nothing opens and nothing can be signed. Never pass the code on by telephone or mail.",
     ),
     "again": Bilingual("已确认,继续", "It is done: go on"),
+    "leave": Bilingual("退出登录", "Sign out"),
 }
 
 
@@ -60,7 +63,8 @@ def login_page(
     w = {name: text.to(locale) for name, text in _WORDS.items()}
     other = "en" if locale == "zh" else "zh"
     more = f'<a class=button href="/login/oidc">{w["sso"]}</a>' if sso else ""
-    language = f'<a href="/login?lang={other}">{w["other"]}</a>'
+    here = f"/login?lang={other}&next={quote(after, safe='/')}"
+    language = f'<a href="{escape(here, quote=True)}">{w["other"]}</a>'
     body = (
         f"<h1>Clew</h1><p class=sub>{w['title']} · {language}</p>{_told(problem, locale)}"
         '<form method="post" action="/login">'
@@ -98,6 +102,7 @@ def confirmation_page(locale: Locale, who: str, code: str) -> HTMLResponse:
     body = (
         f"<h1>Clew</h1><p class=sub>{w['confirm']} · {escape(who)}</p><p class=note>{w['why']}</p>"
         f'<h1 class=code>{escape(code)}</h1><a class=button href="/">{w["again"]}</a>'
+        f'<form method="post" action="/logout"><button class=plain>{w["leave"]}</button></form>'
     )
     return _page(body, locale, w["confirm"], 200)
 

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from clew import __version__
+from clew.api.exchange import Caller
 from clew.identity.errors import IdentityDue, PasswordExpired, Unauthenticated
+from clew.kernel.context import Context
 from clew.kernel.text import Bilingual, Locale, locale_of
 from clew.runtime import Runtime
 from clew.web.entrance import Entrance
@@ -30,12 +32,14 @@ h1{font-size:1.6rem;margin-bottom:.2rem}p.sub{color:#61707f;margin-top:0}a{color
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1.2rem}dt{color:#61707f}dd{margin:0}
 ul{padding-left:1.2rem}code{background:#f0f3f6;padding:.1rem .3rem;border-radius:3px}
 p.note{background:#fff7e0;border:1px solid #f0dfa8;padding:.6rem .8rem;border-radius:6px}
+form{display:inline}button{font:inherit;color:#0b5cad;background:none;border:0;padding:.3rem 0;cursor:pointer;
+text-decoration:underline}
 """.strip()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 PLAIN_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 GRAPHIQL_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -57,6 +61,9 @@ _WORDS = {
     "readyz": Bilingual("能否应答请求", "can it answer"),
     "metrics": Bilingual("运行指标", "figures for operations"),
     "other": Bilingual("English", "中文"),
+    "person": Bilingual("当前用户", "Signed in as"),
+    "password": Bilingual("修改密码", "Change password"),
+    "leave": Bilingual("退出登录", "Sign out"),
     "unbuilt": Bilingual("网页界面尚未构建,请运行 make web。", "The browser pages are not built; run: make web"),
 }
 
@@ -70,16 +77,17 @@ class Pages:
     async def start(self, request: Request) -> Response:
         asked = request.query_params.get("lang")
         headers = headers_of(request.scope)
-        if (elsewhere := await self._sign_in_first(request)) is not None:
-            return elsewhere
+        caller = await self._sign_in_first(request)
+        if isinstance(caller, Response):
+            return caller
         locale = locale_of(asked) if asked else language_of(headers, self._entrance.settings)
-        return _page(self._start(self._entrance.host.current, locale), locale)
+        return _page(self._start(self._entrance.host.current, caller.context, locale), locale)
 
-    async def _sign_in_first(self, request: Request) -> Response | None:
-        """The way to the sign-in page for whoever may not come in."""
+    async def _sign_in_first(self, request: Request) -> Caller | Response:
+        """Who comes in, or the way to the sign-in page for whoever may not."""
         headers, runtime = headers_of(request.scope), self._entrance.host.current
         try:
-            await self._entrance.caller(runtime, request.scope, headers, "", fresh=True)
+            return await self._entrance.caller(runtime, request.scope, headers, "", fresh=True)
         except PasswordExpired:
             return RedirectResponse("/me/password", 303, headers={"cache-control": "no-store"})
         except IdentityDue:
@@ -87,17 +95,17 @@ class Pages:
         except Unauthenticated:
             here = quote(request.url.path, safe="/")
             return RedirectResponse(f"/login?next={here}", 303, headers={"cache-control": "no-store"})
-        return None
 
     async def graphiql(self, request: Request) -> Response:
-        if (elsewhere := await self._sign_in_first(request)) is not None:
-            return elsewhere
+        caller = await self._sign_in_first(request)
+        if isinstance(caller, Response):
+            return caller
         page = STATIC / "graphiql" / "index.html"
         if not page.is_file():
             return _page(f"<p>{_WORDS['unbuilt'].zh}</p><p>{_WORDS['unbuilt'].en}</p>", "en", status=503)
         return HTMLResponse(page.read_bytes(), headers=_headers(GRAPHIQL_POLICY))
 
-    def _start(self, runtime: Runtime, locale: Locale) -> str:
+    def _start(self, runtime: Runtime, context: Context, locale: Locale) -> str:
         project = runtime.blueprint.project
         settings = self._entrance.settings
         doors = ["graphql", "healthz", "readyz", "metrics"]
@@ -110,6 +118,8 @@ class Pages:
             "entities": str(len(runtime.blueprint.entities)),
             "version": __version__,
         }
+        if context.session is not None:
+            facts["person"] = _person(runtime, context, locale)
         rows = "".join(f"<dt>{_WORDS[name].to(locale)}</dt><dd>{value}</dd>" for name, value in facts.items())
         links = "".join(f"<li>{_door(door)} — {_WORDS[door].to(locale)}</li>" for door in doors)
         other = "en" if locale == "zh" else "zh"
@@ -119,6 +129,19 @@ class Pages:
             f'<a href="/?lang={other}">{_WORDS["other"].to(locale)}</a></p>'
             f"{note}<dl>{rows}</dl><ul>{links}</ul>"
         )
+
+
+def _person(runtime: Runtime, context: Context, locale: Locale) -> str:
+    """Whose session it is, in which roles, and the way out of it."""
+    person, policies = context.person, runtime.blueprint.policies
+    known = policies.roles if policies is not None else {}
+    labels = [known[name].label.to(locale) if name in known else name for name in person.roles]
+    roles = f" — {escape(('、' if locale == 'zh' else ', ').join(labels))}" if labels else ""
+    w = {name: text.to(locale) for name, text in _WORDS.items()}
+    return (
+        f'{escape(person.name)} ({escape(person.login)}){roles}<br><a href="/me/password">{w["password"]}</a> · '
+        f'<form method="post" action="/logout"><button>{w["leave"]}</button></form>'
+    )
 
 
 def _door(name: str) -> str:
@@ -133,7 +156,8 @@ def _page(body: str, locale: Locale, status: int = 200) -> HTMLResponse:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>Clew</title><style>{_STYLE}</style>{body}</html>',
         status_code=status,
-        headers=_headers(PLAIN_POLICY),
+        # With no-referrer a browser would send `Origin: null` with the form, which no door lets in.
+        headers={**_headers(PLAIN_POLICY), "referrer-policy": "same-origin"},
     )
 
 

@@ -7,8 +7,9 @@ import { createClient } from "graphql-ws";
 import { createRoot } from "react-dom/client";
 import { addresses } from "./addresses";
 
-const WELCOME = `# 左侧写查询,Ctrl+Enter 执行;右侧文档面板列出全部类型与字段。
-# Write a query here and press Ctrl+Enter; the documentation panel lists every type and field.
+const WELCOME = `# Ctrl+Enter 执行;左上角书本图标列出全部类型与字段
+# Ctrl+Enter runs it; the book at the top left
+# lists every type and field
 
 {
   __schema {
