@@ -133,6 +133,7 @@ async def test_the_page_to_sign_in_on(tmp_path: Path, new_database: Any) -> None
             assert "default-src 'none'" in page.headers["content-security-policy"]
             assert not re.search(r"https?://", page.text)
             assert 'name="next" value="/graphiql"' in page.text
+            assert "&amp;next=/graphiql" in page.text, "the other language leads to the same place"
         form = {"login": '"><script>x</script>', "password": "secret canary words", "next": "/graphiql"}
         failed = await client.post("/login", data=form, headers={**ORIGIN, "accept-language": "zh"})
         assert (failed.status_code, "登录失败" in failed.text) == (401, True)
@@ -143,6 +144,11 @@ async def test_the_page_to_sign_in_on(tmp_path: Path, new_database: Any) -> None
             form = {"login": "li.wei", "password": PASSWORD, "next": given}
             entered = await client.post("/login", data=form, headers=ORIGIN)
             assert (entered.status_code, entered.headers["location"]) == (303, wanted)
+        start = await client.get("/?lang=zh")
+        assert "li.wei" in start.text
+        assert '<form method="post" action="/logout">' in start.text
+        assert "form-action 'self'" in start.headers["content-security-policy"]
+        assert start.headers["referrer-policy"] == "same-origin", "or a browser sends Origin: null with the form"
         left = await client.post("/logout", data={"x": "y"}, headers=ORIGIN)
         assert (left.status_code, left.headers["location"]) == (303, "/login")
 

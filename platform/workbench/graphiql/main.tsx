@@ -7,9 +7,9 @@ import { createClient } from "graphql-ws";
 import { createRoot } from "react-dom/client";
 import { addresses } from "./addresses";
 
-const WELCOME = `# Ctrl+Enter 执行;左上角书本图标列出全部类型与字段
-# Ctrl+Enter runs it; the book at the top left
-# lists every type and field
+const WELCOME = `# Ctrl+Enter 执行 / runs it
+# 左上角书本 / the book, top left:
+# 全部类型与字段 / every type and field
 
 {
   __schema {
