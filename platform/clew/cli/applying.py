@@ -16,7 +16,7 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.context import Context
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Blueprint
 from clew.process.definitions import require_borne
 from clew.records.review.promoted import require_signed
@@ -147,7 +147,8 @@ async def bring_up(settings: Settings, terminal: Terminal) -> Release | None:
         await open_to_servers(settings, database)
     count = len(blueprint.entities)
     terminal.say(
-        f"Release {release.number} applied: {count} entities.", f"已应用发布 {release.number}:{count} 个实体。"
+        f"Release {release.number} applied: {counted(count, 'entity', 'entities')}.",
+        f"已应用发布 {release.number}:{count} 个实体。",
     )
     return release
 

@@ -12,6 +12,7 @@ import typer
 
 from clew.cli.options import AsJson, Lang, Project, SettingsFile, situation
 from clew.cli.words import t
+from clew.kernel.text import counted
 
 if TYPE_CHECKING:
     from clew.cli.terminal import Terminal
@@ -49,7 +50,7 @@ def register(app: typer.Typer) -> None:
             show_findings(terminal, loaded.diagnostics)
             if loaded.blueprint is not None:
                 count = len(loaded.blueprint.entities)
-                terminal.say(f"All good: {count} entities.", f"检查通过:{count} 个实体。")
+                terminal.say(f"All good: {counted(count, 'entity', 'entities')}.", f"检查通过:{count} 个实体。")
         if loaded.blueprint is None:
             raise typer.Exit(1)
 

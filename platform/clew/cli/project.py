@@ -115,7 +115,7 @@ def register(app: typer.Typer) -> None:
         name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower()).strip("_") or "project"
         _named(name)
         files = {
-            folder / "clew.yaml": _PROJECT.format(name=name, zh=name, en=_words(name)),
+            folder / "clew.yaml": _PROJECT.format(name=name, zh=_in_chinese(folder) or name, en=_words(name)),
             folder / "models" / "thing.yaml": _ENTITY.format(name="thing", zh="物件", en="Thing", up="../"),
         }
         for file in files:
@@ -164,6 +164,12 @@ def _named(name: str) -> None:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
+
+
+def _in_chinese(folder: Path) -> str:
+    """The folder's name as a label, where it is a Chinese one."""
+    name = folder.resolve().name
+    return _scalar(name) if re.search(r"[\u4e00-\u9fff]", name) else ""
 
 
 def _scalar(text: str) -> str:

@@ -23,9 +23,9 @@ class Bilingual:
         return bool(self.zh or self.en)
 
 
-def counted(count: int, noun: str) -> str:
-    """A number with its English noun: `1 row`, `2 rows`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """A number with its English noun: `1 row`, `2 rows`; `nouns` where the plural is not made with an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {nouns or noun + 's'}"
 
 
 def locale_of(tag: str | None, default: Locale = "en") -> Locale:

@@ -49,6 +49,14 @@ def test_a_new_project_passes_its_own_check(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(Path("group/.clew/schemas/entity.json").read_text(encoding="utf-8"))["$schema"]
 
 
+def test_a_project_in_a_chinese_folder_has_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "医院项目: 一"]) == 0
+    assert 'label: {zh: "医院项目: 一", en: Project}' in Path("医院项目: 一/clew.yaml").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert run(["check", "医院项目: 一", "--lang", "en"]) == 0
+    assert "All good: 1 entity." in capsys.readouterr().out
+
+
 def test_check_reports_as_text_json_and_sarif(capsys: pytest.CaptureFixture[str]) -> None:
     run(["init", "group"])
     file = Path("group/models/thing.yaml")
