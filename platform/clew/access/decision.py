@@ -99,6 +99,20 @@ NO_PROCESS = ProcessAccess()
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectorAccess:
+    """What a caller may do with one connector. It is about no record, so there is nothing between always and never."""
+
+    read: Grant = NEVER
+    """Seeing its state, its runs and what is parked."""
+    run: Grant = NEVER
+    administer: Grant = NEVER
+
+
+NO_CONNECTOR = ConnectorAccess()
+EVERY_CONNECTOR = "*"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Everything a caller with certain grants may do in one release."""
 
@@ -110,6 +124,12 @@ class Decision:
     """What of the platform itself the caller looks after: accounts, assignments, connectors, releases …"""
 
     processes: Mapping[str, ProcessAccess] = field(default_factory=lambda: MappingProxyType({}))
+
+    connectors: Mapping[str, ConnectorAccess] = field(default_factory=lambda: MappingProxyType({}))
+    """By connector; `*` is every one that no role names."""
+
+    def connector(self, name: str) -> ConnectorAccess:
+        return self.connectors.get(name) or self.connectors.get(EVERY_CONNECTOR, NO_CONNECTOR)
 
     def process(self, workflow: str) -> ProcessAccess:
         return self.processes.get(workflow, NO_PROCESS)
@@ -142,4 +162,5 @@ def permit_all(blueprint: Blueprint) -> Decision:
         frozenset(get_args(Meaning)),
         frozenset(get_args(Administered)),
         MappingProxyType(dict.fromkeys(blueprint.workflows, ProcessAccess(ALWAYS, ALWAYS, ALWAYS))),
+        MappingProxyType({EVERY_CONNECTOR: ConnectorAccess(ALWAYS, ALWAYS, ALWAYS)}),
     )

@@ -14,8 +14,10 @@ from functools import lru_cache
 from threading import Lock
 
 from clew.access.casbin_policy import Bench
+from clew.access.connectors import connector_lines
 from clew.access.lines import Asked, Line, lines_of
 from clew.metadata.blueprint import Blueprint, Entity
+from clew.metadata.policies import CONNECTOR
 
 _ASKED = "?"
 Lineage = tuple[tuple[str, tuple[str, ...]], ...]
@@ -68,6 +70,19 @@ class Judgement:
                     tuple(line for line in deciding if line.effect == "deny"),
                 )
         self._verdicts[key] = found
+        return found
+
+    def connector(self, role: str, connector: str, action: str) -> Verdict:
+        """What one role by itself may do with a connector."""
+        key = (role, CONNECTOR + connector, action)
+        found = self._verdicts.get(key)
+        if found is None:
+            lines = connector_lines(self.policies, connector, action) if role in self.policies.roles else ()
+            deciding = [line for line in lines if self._court.decides(line, role)]
+            found = self._verdicts[key] = Verdict(
+                tuple(line for line in deciding if line.effect == "allow"),
+                tuple(line for line in deciding if line.effect == "deny"),
+            )
         return found
 
     def fill(self) -> int:

@@ -23,7 +23,7 @@ from clew.kernel.scalars import parse_date, parse_decimal, parse_duration, parse
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
-from clew.metadata.policies import ASSIGN, DO, Act, PolicyCase, PolicyTest
+from clew.metadata.policies import ASSIGN, CONNECTOR, DO, Act, PolicyCase, PolicyTest
 
 ME, MINE = "me", "mine"
 """Words that stand for the person, and for the company an external person acts for."""
@@ -117,6 +117,8 @@ class Trial:
         if case.action == ASSIGN:
             broken = separations.broken(self.unite.policies, (*who.roles, case.member))
             return Tried("deny", "separation", broken) if broken else Tried("allow", "granted")
+        if case.action.startswith(CONNECTOR):
+            return self._connector(case.member, case.action.removeprefix(CONNECTOR), roles)
         entity = self.blueprint.entities[case.entity]
         record = self._record(entity, case, who)
         if case.action == "read_field":
@@ -129,6 +131,13 @@ class Trial:
             kept = separations.between(self.unite.policies, act, case.already)
             return Tried("deny", "separation", kept) if kept else found
         return found
+
+    def _connector(self, name: str, action: str, roles: Sequence[Held]) -> Tried:
+        grant: Grant = getattr(self.unite.connector(name, roles), action)
+        if grant.allowed:
+            return Tried("allow", "granted")
+        forbidden = any(self.unite.judgement.connector(each.role, name, action).denies for each in roles)
+        return Tried("deny", "never" if forbidden else "no_grant")
 
     def _action(
         self, entity: Entity, question: str, roles: Sequence[Held], record: Mapping[str, Any], who: Person
@@ -293,7 +302,11 @@ def person(test: PolicyTest) -> Person:
 
 
 def _fail(findings: Findings, test: PolicyTest, case: PolicyCase, tried: Tried) -> None:
-    what = f"{case.entity or ASSIGN}.{case.member or case.action.removeprefix(DO)}"
+    what = f"{case.entity}.{case.member or case.action.removeprefix(DO)}"
+    if case.action == ASSIGN:
+        what = f"{ASSIGN}.{case.member}"
+    elif case.action.startswith(CONNECTOR):
+        what = f"connector.{case.member}.{case.action.removeprefix(CONNECTOR)}"
     expected, found = OUTCOMES[case.expect], OUTCOMES[tried.outcome]
     reason = _named(tried.reason, tried.separations)
     named = _named(case.because, (case.separation,) if case.separation else ()) if case.because else None

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
 
-from clew.access.decision import ALWAYS, NEVER, Decision, EntityAccess, FieldAccess, Grant, ProcessAccess
+from clew.access.connectors import connectors_named
+from clew.access.decision import (
+    ALWAYS,
+    NEVER,
+    ConnectorAccess,
+    Decision,
+    EntityAccess,
+    FieldAccess,
+    Grant,
+    ProcessAccess,
+)
 from clew.access.judgement import Judgement, questions
 from clew.access.lines import REST, Line
 from clew.expressions.rewrite import assigned, both, negated, truth
@@ -21,7 +31,7 @@ from clew.kernel.canonical import digest
 from clew.kernel.context import Person
 from clew.kernel.diagnostics import Place
 from clew.metadata.blueprint import Entity
-from clew.metadata.policies import DO, PROCESS_ACTIONS, Clause, Policies, process_question
+from clew.metadata.policies import CONNECTOR_ACTIONS, DO, PROCESS_ACTIONS, Clause, Policies, process_question
 from clew.metadata.processes import Workflow
 
 
@@ -77,7 +87,17 @@ class Unite:
                     for name, each in sorted(self.judgement.blueprint.workflows.items())
                 }
             ),
+            MappingProxyType({name: self.connector(name, known) for name in connectors_named(self.policies)}),
         )
+
+    def connector(self, name: str, roles: Iterable[Held]) -> ConnectorAccess:
+        """What holders of these roles may do with a connector."""
+        found = []
+        for action in CONNECTOR_ACTIONS:
+            verdicts = [(held, self.judgement.connector(held.role, name, action)) for held in roles]
+            allows = [Applied(line, held) for held, each in verdicts for line in each.allows]
+            found.append(self.grant(allows, [Applied(line, held) for held, each in verdicts for line in each.denies]))
+        return ConnectorAccess(*found)
 
     def _process(self, workflow: Workflow, action: str, roles: Sequence[Held]) -> Grant:
         return self.grant(*self.applied(workflow.entity, process_question(workflow.name, action), roles))

@@ -146,7 +146,7 @@ class DecideSpec:
 async def _matrix(room: Room, connection: Connection, call: Call) -> list[Any]:
     desk, args = room.desk, call.arguments
     roles = [desk.role(each) for each in args.get("roles") or ()] or sorted(desk.policies.roles)
-    entities = [desk.entity(each).name for each in args["entities"]]
+    entities = [desk.subject(each) for each in args["entities"]]
     cells = matrix(desk.judgement, roles, entities, fields=bool(args.get("fields")))
     return [cell(each, call.caller.context.locale) for each in cells]
 

@@ -193,12 +193,13 @@ def conflicts_command(
 async def _matrix(
     given: Situation, roles: Sequence[str], entities: Sequence[str], fields: bool
 ) -> tuple[int, list[Cell]]:
-    from clew.access.review.matrix import matrix
+    from clew.access.review.matrix import connectors_in, matrix
     from clew.cli.reviewing import reviewing
 
     async with reviewing(given.settings) as now:
         chosen_roles = [now.desk.role(each) for each in roles] or sorted(now.desk.policies.roles)
-        chosen = [now.desk.entity(each).name for each in entities] or sorted(now.desk.engine.blueprint.entities)
+        every = [*sorted(now.desk.engine.blueprint.entities), *connectors_in(now.desk.judgement)]
+        chosen = [now.desk.subject(each) for each in entities] or every
         return now.release, list(matrix(now.desk.judgement, chosen_roles, chosen, fields=fields))
 
 

@@ -29,6 +29,12 @@ PROCESS_ACTIONS = ("start", "cancel", "oversee")
 seeing its instances without a part in them."""
 
 
+CONNECTOR = "connector:"
+CONNECTOR_ACTIONS = ("read", "run", "administer")
+"""What is asked about a connector: seeing its state, its runs and what is parked; beginning a run; setting it up,
+switching it on and off, and deciding what becomes of what is parked."""
+
+
 def process_question(workflow: str, action: str) -> str:
     """How an action on a process is asked: of the entity that the process is about."""
     return f"process:{workflow}:{action}"
@@ -76,6 +82,17 @@ class EntityGrants:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectorGrants:
+    """What a role may do with a connector, and what it forbids whatever other roles allow: CONNECTOR_ACTIONS, each
+    with where it is written. `connector` is `*` for all that the role does not name."""
+
+    connector: str
+    place: Place
+    may: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    never: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A role. `inherits` are the roles it names itself; `lineage` is itself and all it inherits from, nearest first."""
 
@@ -95,6 +112,7 @@ class Role:
     """Platform actions, inherited ones included."""
     may: Mapping[str, EntityGrants] = field(default_factory=lambda: MappingProxyType({}))
     never: Mapping[str, EntityGrants] = field(default_factory=lambda: MappingProxyType({}))
+    connectors: Mapping[str, ConnectorGrants] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +177,9 @@ class Separation:
 class PolicyCase:
     """One expectation. `action` is one of RECORD_ACTIONS, `do:<transition>`, `process:<workflow>:<action>`, or
     `read_field` / `write_field` of `member`. `given` is the record as plain values; `own_site` and `own_family` place
-    it; `already` is what the person did before about the same subject. With `assign` it is about no record: the role
-    `member` is given to the person as well. `separation` is the one that must refuse."""
+    it; `already` is what the person did before about the same subject. Two are about no record: with `assign` the role
+    `member` is given to the person as well, with `connector:<action>` it is tried on the connector `member`.
+    `separation` is the one that must refuse."""
 
     place: Place
     entity: str

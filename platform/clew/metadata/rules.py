@@ -314,6 +314,7 @@ DEFAULT_TEXT = Rule(
 # Permissions
 UNKNOWN_ROLE = Rule("UNKNOWN_ROLE", "There is no role `{name}`.", "没有角色 `{name}`。")
 UNKNOWN_TRANSITION = Rule("UNKNOWN_TRANSITION", "`{entity}` has no action `{name}`.", "`{entity}` 没有操作 `{name}`。")
+UNKNOWN_CONNECTOR = Rule("UNKNOWN_CONNECTOR", "There is no connector `{name}`.", "没有连接器 `{name}`。")
 ROLE_CYCLE = Rule("ROLE_CYCLE", "These roles inherit from each other: {circle}.", "这些角色互相继承:{circle}。")
 ROLE_SEPARATED = Rule(
     "ROLE_SEPARATED",
@@ -327,8 +328,8 @@ CASE_KEY = Rule(
     "CASE_KEY",
     "`{key}` does not go with `{kind}` in a policy test.",
     "策略测试中 `{key}` 不能与 `{kind}` 同用。",
-    "`already` goes with `try`; `given`, `site` and `family` are of a record, which `assign` has not.",
-    "`already` 只与 `try` 同用;`given`、`site`、`family` 说的是记录,`assign` 不涉及记录。",
+    "`already` goes with `try`; `given`, `site` and `family` are of a record, which `assign` and `connector` have not.",
+    "`already` 只与 `try` 同用;`given`、`site`、`family` 说的是记录,`assign` 与 `connector` 不涉及记录。",
 )
 SEPARATES_NOTHING = Rule(
     "SEPARATES_NOTHING",

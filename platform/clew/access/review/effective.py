@@ -14,7 +14,7 @@ from clew.kernel.canonical import canonical_json
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.compile import meaning
-from clew.metadata.policies import DO, PROCESS_ACTIONS, process_question
+from clew.metadata.policies import CONNECTOR, CONNECTOR_ACTIONS, DO, PROCESS_ACTIONS, process_question
 from clew.metadata.spec.permissions import ACTIONS
 
 _FIELD_VERBS = ("see", "create", "update", "correct")
@@ -82,6 +82,16 @@ def process_shifts(before: Decision, after: Decision, about: Mapping[str, str]) 
             was, becomes = getattr(one, action), getattr(other, action)
             if not alike(was, becomes):
                 yield Shift(entity, process_question(workflow, action), "", Granted(was), Granted(becomes))
+
+
+def connector_shifts(before: Decision, after: Decision) -> Iterator[Shift]:
+    """Every question about a connector that the two answer differently."""
+    for name in sorted({*before.connectors, *after.connectors}):
+        one, other = before.connector(name), after.connector(name)
+        for action in CONNECTOR_ACTIONS:
+            was, becomes = getattr(one, action), getattr(other, action)
+            if not alike(was, becomes):
+                yield Shift(CONNECTOR + name, action, "", Granted(was), Granted(becomes))
 
 
 def alike(one: Grant, other: Grant) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from clew.access.connectors import connectors_named
 from clew.access.judgement import Judgement, Verdict
 from clew.access.lines import Line
 from clew.access.review.processes import (
@@ -25,7 +26,7 @@ from clew.access.review.words import ALWAYS, in_words
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
-from clew.metadata.policies import DO
+from clew.metadata.policies import CONNECTOR, CONNECTOR_ACTIONS, DO
 from clew.metadata.spec.permissions import ACTIONS
 
 Effect = Literal["allow", "conditional", "deny"]
@@ -41,6 +42,11 @@ ACTION_WORDS = {
     "export": Bilingual("导出", "export"),
     "audit": Bilingual("查看历史与审计", "history and trail"),
     "see": Bilingual("显示", "show"),
+}
+CONNECTOR_WORDS = {
+    "read": Bilingual("查看连接器", "see the connector"),
+    "run": Bilingual("运行连接器", "run the connector"),
+    "administer": Bilingual("管理连接器", "administer the connector"),
 }
 FIELD_VERBS = {"see": "read", "update": "update", "create": "create", "correct": "correct"}
 """What may be asked about a field, and the action on records it goes with."""
@@ -80,9 +86,12 @@ class Asked:
 def matrix(
     judgement: Judgement, roles: Sequence[str], entities: Sequence[str], *, fields: bool = False
 ) -> Iterator[Cell]:
-    """All cells of these roles and entities, in the order given."""
+    """All cells of these roles and entities, in the order given; `connector:<name>` stands for a connector."""
     for role in roles:
         for name in entities:
+            if name.startswith(CONNECTOR):
+                yield from connector_cells(judgement, role, name.removeprefix(CONNECTOR))
+                continue
             entity = judgement.blueprint.entities[name]
             for action in asked_of(judgement.blueprint, entity):
                 yield cell(judgement, role, name, action)
@@ -97,6 +106,22 @@ def cell(judgement: Judgement, role: str, entity: str, action: str) -> Cell:
     effect, when = _said(judgement, verdict, _alternatives(judgement, verdict.allows))
     label = action_words(judgement.blueprint, judgement.blueprint.entities[entity], action)
     return _cell(Asked(role, entity, action, "", label), effect, when, verdict)
+
+
+def connector_cells(judgement: Judgement, role: str, connector: str) -> Iterator[Cell]:
+    """What one role may do with a connector; `*` is every one that no role names."""
+    for action in CONNECTOR_ACTIONS:
+        verdict = judgement.connector(role, connector, action)
+        allowed = bool(verdict.allows) and not verdict.denies
+        effect: Effect = "allow" if allowed else "deny"
+        asked = Asked(role, CONNECTOR + connector, action, "", CONNECTOR_WORDS[action])
+        yield _cell(asked, effect, ALWAYS if allowed else NEVER, verdict)
+
+
+def connectors_in(judgement: Judgement) -> list[str]:
+    """What the matrix has of connectors, when roles say anything of them."""
+    said = any(role.connectors for role in judgement.policies.roles.values())
+    return [CONNECTOR + name for name in connectors_named(judgement.policies)] if said else []
 
 
 def step_cells(judgement: Judgement, role: str, entity: Entity) -> Iterator[Cell]:

@@ -17,6 +17,7 @@ from clew.metadata import rules
 from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
 from clew.metadata.link.active import active_clause, named_sites
+from clew.metadata.link.connectors import connector_grants
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.processes import process_grants, with_processes
 from clew.metadata.link.project import Linking
@@ -150,6 +151,7 @@ class _RoleLinker:
                 )
             ),
             never=MappingProxyType(self._switched(document, self._part(document, "never", spec.never), forbids=True)),
+            connectors=connector_grants(self.linking, document, spec),
         )
 
     def _switched(

@@ -12,12 +12,15 @@ from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.blueprint import Entity
 from clew.metadata.documents import Document
+from clew.metadata.link.connectors import connector_names
 from clew.metadata.link.processes import processes_about
 from clew.metadata.link.project import Linking
 from clew.metadata.link.separations import VERBS
 from clew.metadata.naming import human
 from clew.metadata.policies import (
     ASSIGN,
+    CONNECTOR,
+    CONNECTOR_ACTIONS,
     DO,
     PROCESS_ACTIONS,
     RECORD_ACTIONS,
@@ -32,6 +35,7 @@ from clew.metadata.source import AnyNode, ListNode, find, place_of
 from clew.metadata.spec.permissions import CaseSpec, PolicyTestSpec
 from clew.metadata.spec.words import text_of
 
+_OF_NO_RECORD = ("assign", "connector")
 READ_FIELD, WRITE_FIELD = "read_field", "write_field"
 
 
@@ -41,13 +45,14 @@ class _Names:
 
     roles: Mapping[str, Role]
     separations: Mapping[str, Separation]
+    connectors: tuple[str, ...]
 
 
 def link_tests(
     linking: Linking, documents: Iterable[Document], roles: Mapping[str, Role], separations: Mapping[str, Separation]
 ) -> dict[str, PolicyTest]:
     """All policy tests by name."""
-    names = _Names(roles, separations)
+    names = _Names(roles, separations, connector_names(linking))
     found: dict[str, PolicyTest] = {}
     for document in documents:
         spec = document.spec
@@ -85,7 +90,13 @@ def link_tests(
 
 
 def _case(linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: str) -> PolicyCase | None:
-    given = {"try": spec.try_, "read": spec.read, "write": spec.write, "assign": spec.assign}
+    given = {
+        "try": spec.try_,
+        "read": spec.read,
+        "write": spec.write,
+        "connector": spec.connector,
+        "assign": spec.assign,
+    }
     asked = [(key, text) for key, text in given.items() if text]
     if len(asked) != 1:
         linking.findings.add(rules.MISSING_KEY, node.place, path=path, key=" / ".join(given))
@@ -94,12 +105,14 @@ def _case(linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: 
     place = place_of(node, key)
     for other in ("given", "already", "site", "family"):
         known = find(node, other)
-        if known is not node and (key == "assign" or (other == "already" and key != "try")):
+        if known is not node and (key in _OF_NO_RECORD or (other == "already" and key != "try")):
             linking.findings.add(rules.CASE_KEY, known.place, path=f"{path}.{other}", key=other, kind=key)
     if spec.separation is not None and spec.separation not in names.separations:
         linking.unknown(
             rules.UNKNOWN_SEPARATION, place_of(node, "separation"), spec.separation, names.separations, path
         )
+    if key == "connector":
+        return _connector_case(linking, names, spec, node, path)
     if key == "assign":
         if text not in names.roles:
             linking.unknown(rules.UNKNOWN_ROLE, place, text, names.roles, f"{path}.{key}")
@@ -126,6 +139,21 @@ def _case(linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: 
         already=tuple(_already(linking, spec, node, path)),
         separation=_by(spec),
     )
+
+
+def _connector_case(
+    linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: str
+) -> PolicyCase | None:
+    place, (name, _, action) = place_of(node, "connector"), (spec.connector or "").partition(".")
+    if name not in names.connectors:
+        linking.unknown(rules.UNKNOWN_CONNECTOR, place, name, names.connectors, f"{path}.connector")
+        return None
+    if action not in CONNECTOR_ACTIONS:
+        linking.unknown(
+            rules.UNKNOWN_TRANSITION, place, action, CONNECTOR_ACTIONS, f"{path}.connector", entity=f"{CONNECTOR}{name}"
+        )
+        return None
+    return PolicyCase(node.place, "", CONNECTOR + action, spec.expect, name, because=_because(spec))
 
 
 def _because(spec: CaseSpec) -> str:

@@ -109,6 +109,23 @@ class NeverSpec(ActionsSpec):
     active: ActiveSpec | None = doc("Where and since when this is forbidden.", "禁止生效的场所与日期。", default=None)
 
 
+Said = Literal["always", "never"]
+
+
+class ConnectorSpec(Spec):
+    """Actions on a connector, each `always`, or `never` whatever other roles allow."""
+
+    read: Said | None = doc(
+        "Seeing its state, its runs and what is parked.", "查看其状态、运行记录与暂存的消息。", default=None
+    )
+    run: Said | None = doc("Beginning a run.", "启动运行。", default=None)
+    administer: Said | None = doc(
+        "Setting it up, switching it on and off, deciding about what is parked.",
+        "设置、启停,并处理暂存的消息。",
+        default=None,
+    )
+
+
 class RoleSpec(Spec):
     role: Name = doc("The role's name.", "角色名称。")
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
@@ -131,6 +148,11 @@ class RoleSpec(Spec):
     )
     never: dict[EntityOrAll, NeverSpec] = doc(
         "What it forbids, whatever other roles allow.", "无论其他角色如何均禁止的操作。", default={}
+    )
+    connectors: dict[EntityOrAll, ConnectorSpec] = doc(
+        "What it may do with connectors; * is every one not named.",
+        "对连接器的授权;* 表示未列出的全部连接器。",
+        default={},
     )
     administer: tuple[Administered, ...] = doc("What of the platform it looks after.", "可管理的平台事项。", default=())
     active: ActiveSpec | None = doc("Where and since when it is in force.", "生效的场所与日期。", default=None)
@@ -187,6 +209,9 @@ class CaseSpec(Spec):
     )
     read: Text | None = doc("What is read: entity or entity.field.", "读取:实体 或 实体.字段。", default=None)
     write: Text | None = doc("The field that is written: entity.field.", "填写的字段:实体.字段。", default=None)
+    connector: Text | None = doc(
+        "What is tried on a connector: connector.action.", "对连接器的尝试:连接器.操作。", default=None
+    )
     assign: Name | None = doc("The role that is given to the person as well.", "再授予该人员的角色。", default=None)
     given: dict[str, Any] = doc("The record, as far as conditions ask for it.", "条件所需的记录内容。", default={})
     already: OneOrManyText = doc(

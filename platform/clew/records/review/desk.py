@@ -10,7 +10,7 @@ from uuid import UUID
 
 from clew.access.decision import ALWAYS, NEVER, Decision, Grant
 from clew.access.judgement import Judgement
-from clew.access.review.matrix import FIELD_VERBS, asked_action
+from clew.access.review.matrix import FIELD_VERBS, asked_action, connectors_in
 from clew.access.review.processes import process_of, processes_about
 from clew.access.unite import Unite, held_by
 from clew.identity.assignments import Assignments
@@ -18,7 +18,7 @@ from clew.kernel.diagnostics import nearest
 from clew.kernel.errors import BadInput, Conflict, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
-from clew.metadata.policies import DO, PROCESS_ACTIONS, Policies, process_question
+from clew.metadata.policies import CONNECTOR, DO, PROCESS_ACTIONS, Policies, process_question
 from clew.records.judge import Judge
 from clew.records.review.people import Known, everybody, one
 from clew.records.rows import Record
@@ -92,6 +92,15 @@ class ReviewDesk:
         if found is None:
             raise unknown(Bilingual("实体", "entity"), name, self.engine.blueprint.entities)
         return found
+
+    def subject(self, name: str) -> str:
+        """An entity, or `connector:<name>` for a connector that some role names. Raises UnknownThing."""
+        if not name.startswith(CONNECTOR):
+            return self.entity(name).name
+        known = dict.fromkeys(connectors_in(self.judgement))
+        if name not in known:
+            raise unknown(Bilingual("连接器", "connector"), name, known)
+        return name
 
     def role(self, name: str) -> str:
         """Raises UnknownThing."""

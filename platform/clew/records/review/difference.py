@@ -15,15 +15,15 @@ import sqlalchemy as sa
 
 from clew.access.decision import Decision, Grant
 from clew.access.judgement import Judgement
-from clew.access.review.effective import Granted, Shift, process_shifts, shifts
-from clew.access.review.matrix import action_words, field_words
+from clew.access.review.effective import Granted, Shift, connector_shifts, process_shifts, shifts
+from clew.access.review.matrix import CONNECTOR_WORDS, action_words, field_words
 from clew.access.review.processes import process_of
 from clew.access.separations import broken
 from clew.access.unite import Unite, held_by
 from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
-from clew.metadata.policies import Policies
+from clew.metadata.policies import CONNECTOR, Policies
 from clew.records.judge import Judge
 from clew.records.review.people import Known, known_of
 from clew.records.unit import Engine
@@ -143,15 +143,15 @@ class Comparison:
         for shift in self._shifted(one, other):
             counted = await self._count(shift, args, known)
             gained, lost = counted if counted is not None else (None, None)
-            entity = self.after.blueprint.entities.get(shift.entity) or self.before.blueprint.entities[shift.entity]
+            what, label = self._named(shift)
             yield Change(
                 known.account.login,
                 known.account.name,
                 shift.entity,
                 shift.action,
                 shift.field,
-                entity.label,
-                self._label(entity, shift),
+                what,
+                label,
                 shift.before.words(self.before.blueprint),
                 shift.after.words(self.after.blueprint),
                 gained,
@@ -165,8 +165,16 @@ class Comparison:
             names = sorted({name for side in sides for name in side.entities})
             about = {name: each.entity for side in sides for name, each in side.workflows.items()}
             found = [each for name in names for each in shifts(one, other, name)]
-            self._shifts[key] = [*found, *process_shifts(one, other, about)]
+            self._shifts[key] = [*found, *process_shifts(one, other, about), *connector_shifts(one, other)]
         return self._shifts[key]
+
+    def _named(self, shift: Shift) -> tuple[Bilingual, Bilingual]:
+        """What people call the thing, and what is done to it."""
+        if shift.entity.startswith(CONNECTOR):
+            name = shift.entity.removeprefix(CONNECTOR)
+            return Bilingual(name, name), CONNECTOR_WORDS[shift.action]
+        entity = self.after.blueprint.entities.get(shift.entity) or self.before.blueprint.entities[shift.entity]
+        return entity.label, self._label(entity, shift)
 
     def _label(self, entity: Entity, shift: Shift) -> Bilingual:
         if shift.field:
