@@ -31,6 +31,7 @@ from clew.api.decision_tables import DecisionTables
 from clew.api.decisions import Decisions
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, GraphQL
+from clew.api.forms import Forms
 from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.processes import ProcessFeature
@@ -438,7 +439,7 @@ def api_features(
     administration = (Administration(desk),) if desk is not None else ()
     prover = AccountProver(desk.credentials) if desk is not None else None
     running = (ProcessFeature(processes, prover),) if processes is not None else ()
-    decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables())
+    decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables(), Forms(processes))
     trail = AuditTrail(lambda: commands.engine.tables)
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))
 

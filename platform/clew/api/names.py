@@ -60,7 +60,7 @@ class Names:
         self.members: Mapping[str, Mapping[str, str]] = MappingProxyType(
             {entity.name: self._entity(entity) for entity in blueprint.entities.values()}
         )
-        for name in ("node", "decision", "decisionsOf"):
+        for name in ("node", "decision", "decisionsOf", "decisionTables", "askTable", "form", "recordForm", "taskForm"):
             self.queries.claim(name, "the platform")
 
     def _entity(self, entity: Entity) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectTyp
 
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
+from clew.api.forms import step_shown
 from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
@@ -505,7 +506,7 @@ def _types(build: Build) -> dict[str, dict[str, Any]]:
             "assignee": identity, "behalf": identity, "actor": identity, "outcome": text, "comment": text,
             "outcomes": required(GraphQLList(needed)), "sign": text, "fields": required(GraphQLList(needed)),
             "entity": needed, "recordId": required(identity), "openedAt": required(moment), "dueAt": moment,
-            "doneAt": moment,
+            "doneAt": moment, "form": scalars.JSON.type,
         },
         "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
         "ProcessTimelineEntry": {
@@ -547,7 +548,7 @@ def _shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
     """A plain value with the members that were selected, under their response keys."""
     if isinstance(value, list):
         return [_shape(planner, selected, each, call) for each in value]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not any(node.selection_set for node in selected.nodes):
         return value
     found = {}
     for child in planner.children(selected):
@@ -574,6 +575,9 @@ def _member(value: Mapping[str, Any], name: str, call: Call) -> Any:
         return step.label.to(locale) if step is not None else value["step"]
     if name == "sign":
         return step.sign if step is not None else None
+    if name == "form":
+        known = blueprint.entities.get(value["entity"])
+        return step_shown(call.planner.build, step, known) if step is not None and known is not None else None
     if name == "outcomes":
         return list(step.outcomes) if step is not None else []
     return [naming.field_name(each) for each in step.outputs] if step is not None else []

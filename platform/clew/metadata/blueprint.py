@@ -17,6 +17,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata.decisions import DecisionTable
+from clew.metadata.forms import Form
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Workflow
 from clew.metadata.watches import Watch
@@ -411,6 +412,7 @@ class Blueprint:
     sites_named: tuple[tuple[str, Place], ...] = ()
     """Codes of sites that the project names (`active`), and where. Whether there are such sites, records say."""
     decisions: Mapping[str, DecisionTable] = field(default_factory=lambda: MappingProxyType({}))
+    forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -34,6 +34,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         content["watches"] = {name: meaning(each) for name, each in linking.watches.items()}
     if linking.decisions:
         content["decisions"] = {name: meaning(each) for name, each in linking.decisions.items()}
+    if linking.forms:
+        content["forms"] = {name: meaning(each) for name, each in linking.forms.items()}
     if linking.workflows:
         content["workflows"] = {name: meaning(each) for name, each in linking.workflows.items()}
     return Blueprint(
@@ -49,6 +51,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         watches=MappingProxyType(dict(sorted(linking.watches.items()))),
         sites_named=tuple(linking.sites_named),
         decisions=MappingProxyType(dict(sorted(linking.decisions.items()))),
+        forms=MappingProxyType(dict(sorted(linking.forms.items()))),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clew.metadata.spec.calendar import CalendarSpec
 from clew.metadata.spec.decision import DecisionSpec
 from clew.metadata.spec.entity import EntitySpec, OverlaySpec
+from clew.metadata.spec.form import FormSpec
 from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec, LabelsSpec, ProjectSpec
 from clew.metadata.spec.permissions import PolicyTestSpec, RoleSpec, SeparationSpec
 from clew.metadata.spec.watch import WatchSpec
@@ -53,6 +54,7 @@ GROUND = (
     Kind("calendar", CalendarSpec, ("calendars", "overlays"), "working calendar", "工作日历"),
     Kind("workflow", WorkflowSpec, ("workflows", "overlays"), "workflow", "流程"),
     Kind("decision", DecisionSpec, ("rules", "overlays"), "decision table", "决策表"),
+    Kind("form", FormSpec, ("ui_schemas", "overlays"), "form", "表单"),
     Kind("labels", LabelsSpec, ("i18n",), "label file", "标签文件"),
     Kind("role", RoleSpec, ("permissions",), "role", "角色"),
     Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),

@@ -17,6 +17,7 @@ from clew.expressions.tables import Table
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
+from clew.metadata.forms import Form
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTED, DONE, STARTER = "started", "done", "starter"
@@ -194,6 +195,8 @@ class Step:
     entry: Condition | None = None
     exit: Condition | None = None
     form: str = ""
+    layout: Form | None = None
+    """The form of that name, as it was when the definition was made."""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     must_outputs: tuple[str, ...] = ()

@@ -140,3 +140,31 @@ DECISION_EXAMPLE = Rule(
     "This example comes out otherwise: {found} (rows {rows}).",
     "该例子的结果不同:{found}(第 {rows} 行)。",
 )
+FORM_FIELD = Rule(
+    "FORM_FIELD", "Say one of field, scan or camera.", "应写 field、scan、camera 之一。"
+)
+FORM_TWICE = Rule("FORM_TWICE", "`{name}` stands on the form twice.", "`{name}` 在表单中出现两次。")
+FORM_WIDGET = Rule(
+    "FORM_WIDGET",
+    "`{name}` cannot be filled in with `{widget}`.",
+    "`{name}` 不能使用控件 `{widget}`。",
+    "Fitting: {fitting}.",
+    "可用:{fitting}。",
+)
+FORM_READ_ONLY = Rule(
+    "FORM_READ_ONLY",
+    "`{name}` is required and cannot be filled in here.",
+    "`{name}` 必填,但在此处不能填写。",
+)
+FORM_LACKS = Rule(
+    "FORM_LACKS",
+    "The step asks for `{name}`, and the form `{form}` does not offer it.",
+    "步骤要求填写 `{name}`,但表单 `{form}` 未提供该字段。",
+)
+FORM_NOT_ASKED = Rule(
+    "FORM_NOT_ASKED",
+    "The form `{form}` requires `{name}`, which the step does not ask for.",
+    "表单 `{form}` 要求填写 `{name}`,但该步骤的 output 中没有它。",
+    "Name it among the step's output.",
+    "请将其写入该步骤的 output。",
+)

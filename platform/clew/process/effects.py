@@ -74,7 +74,8 @@ class Effects:
                 lambda: verbs.update(self.unit, entity.name, record["id"], None, values), moment.reason, step.label
             )
         if moment.moment in step.outcomes and not moment.against:
-            missing = [name for name in step.must_outputs if record.get(name) is None]
+            missing = [name for name in step.must_outputs if not await self._there(entity, record, name)]
+            missing += await self._demanded(step, entity, record)
             if missing:
                 labels = [entity.fields[name].label for name in missing]
                 raise NotFinished(
@@ -90,6 +91,36 @@ class Effects:
         for action in actions:
             if action.kind != "set" or action.each is not None:
                 await self.act(action, moment.subject, moment.reason, step.sign)
+
+    async def _demanded(self, step: Step, entity: Entity, record: Record) -> list[str]:
+        """What the step's form demands of what it asks for, and is not there. What is not shown is not demanded."""
+        judge, missing = self.unit.judge, []
+        for section, each in step.layout.fields() if step.layout is not None else ():
+            if each.name not in step.outputs or each.read_only or each.name in step.must_outputs:
+                continue
+            needed = each.required or (
+                each.required_when is not None and await judge.holds(each.required_when, entity, record)
+            )
+            shown = [when for when in (section.visible, each.visible) if when is not None]
+            demanded = needed and all([await judge.holds(when, entity, record) for when in shown])
+            if demanded and not await self._there(entity, record, each.name):
+                missing.append(each.name)
+        return missing
+
+    async def _there(self, entity: Entity, record: Record, name: str) -> bool:
+        """Whether a field is filled in; a list is when it has anything."""
+        if entity.fields[name].kind in (FieldKind.MANY, FieldKind.LINES):
+            return bool(await related(self.unit, entity, name, record))
+        return record.get(name) not in (None, (), [])
+
+    async def frozen(self, step: Step, entity: Entity, record: Record, given: Mapping[str, Any]) -> None:
+        """Raises OutputNotAsked for what the step's form does not let anybody change now."""
+        for _, each in step.layout.fields() if step.layout is not None else ():
+            if each.name not in given or each.read_only_when is None:
+                continue
+            if await self.unit.judge.holds(each.read_only_when, entity, record):
+                known = ", ".join(name for name in step.outputs if name != each.name)
+                raise OutputNotAsked(path=["input", each.name], field=each.name, known=known or "–")
 
     def _actions(self, step: Step, moment: Moment) -> tuple[Action, ...]:
         """The actions of a moment: its own, and those of every outcome that is not against."""

@@ -96,6 +96,9 @@ class Handling:
         if given:
             record = UUID(token.subject.id)
             step = self.workflow.step(task.step)
+            if step.layout is not None:
+                entity = self.unit.engine.blueprint.entities[token.subject.entity]
+                await self.effects.frozen(step, entity, await locked(self.unit, entity, record), given)
             with self.effects.at(step.path):
                 await self.effects.reasoned(
                     lambda: verbs.fill(self.unit, token.subject.entity, record, step.outputs, given),

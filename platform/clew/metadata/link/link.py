@@ -29,6 +29,7 @@ from clew.metadata.link.decisions import link_decisions
 from clew.metadata.link.drafts import collect
 from clew.metadata.link.entities import link_entities
 from clew.metadata.link.expressions import Expressions
+from clew.metadata.link.forms import link_forms
 from clew.metadata.link.identity import link_identity
 from clew.metadata.link.labels import read_labels, report_unused
 from clew.metadata.link.permissions import link_permissions
@@ -71,6 +72,7 @@ def link(
     linking.policies = link_permissions(linking, Expressions(linking, schema))
     if linking.project is not None:
         linking.project = replace(linking.project, identity=link_identity(linking))
+    link_forms(linking, Expressions(linking, schema))
     link_workflows(linking)
     report_unused(linking)
     extras = {

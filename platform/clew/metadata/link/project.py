@@ -12,6 +12,7 @@ from clew.metadata import rules
 from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind, Project
 from clew.metadata.decisions import DecisionTable
 from clew.metadata.documents import Document
+from clew.metadata.forms import Form
 from clew.metadata.link.drafts import EntityDraft
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Workflow
@@ -40,6 +41,7 @@ class Linking:
     calendars: dict[str, WorkingCalendar] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     decisions: dict[str, DecisionTable] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
     sites_named: list[tuple[str, Place]] = field(default_factory=list)
     """Codes of sites under `active`, and where they are written."""

@@ -10,6 +10,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules, rules_process
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.link.actions import Actions
+from clew.metadata.link.forms import form_of_step
 from clew.metadata.link.project import Linking
 from clew.metadata.link.step_decisions import ask_table
 from clew.metadata.link.step_kinds import Kinds
@@ -135,9 +136,6 @@ class Steps:
         for role in (spec.owner, *(each for each in spec.alert.values() if each not in WORDS)):
             if role is not None:
                 self.actions.role(role, find(node, "owner"), where)
-        if spec.form is not None:
-            # A project has no forms of its own: a name here would be a promise that nothing keeps.
-            self.linking.unknown(rules_process.UNKNOWN_FORM, find(node, "form").place, spec.form, (), f"{where}.form")
         limit = TimeLimit(*limit_of(spec.within)) if spec.within else None
         alerts = tuple(Alert(share_of(at), whom) for at, whom in spec.alert.items())
         return Step(
@@ -157,6 +155,7 @@ class Steps:
             follows=follows,
             exit=self.kinds.guard(spec.exit, find(node, "exit"), entity, f"{where}.exit"),
             form=spec.form or "",
+            layout=form_of_step(self.linking, spec, node, entity, where),
             inputs=spec.input,
             outputs=spec.output,
             must_outputs=spec.must_output,

@@ -18,6 +18,7 @@ from clew.metadata.kinds import DEFAULT_KINDS
 from clew.metadata.link.actions import Actions, Names
 from clew.metadata.link.decisions import link_decisions
 from clew.metadata.link.expressions import Expressions
+from clew.metadata.link.forms import link_forms
 from clew.metadata.link.project import Linking
 from clew.metadata.link.step_kinds import event_of
 from clew.metadata.link.steps import Steps
@@ -50,17 +51,26 @@ def link_workflows(linking: Linking) -> None:
             linking.workflows[found.name] = found
 
 
+PINNED = ("decision", "form")
+"""What an instance keeps beside its own definition: the tables it asks and the forms of its steps."""
 PINNED_KINDS = DEFAULT_KINDS.with_kinds(
-    replace(DEFAULT_KINDS.all["decision"], folders=("rules", "workflows", "overlays"))
+    *(replace(DEFAULT_KINDS.all[kind], folders=(*DEFAULT_KINDS.all[kind].folders, "workflows")) for kind in PINNED)
 )
-"""What is kept of a definition is one text: its own file, and the tables it asks."""
+"""All of it is kept as one text."""
 
 
 def pinned_text(file: str, blueprint: Blueprint) -> str:
-    """What an instance is pinned to: the workflow's file, with every decision table it names."""
-    text = blueprint.sources[file]
-    files = {each.place.file for each in blueprint.decisions.values() if re.search(rf"\b{each.name}\b", text)}
-    return "\n---\n".join([text, *(blueprint.sources[each] for each in sorted(files - {file}))])
+    """What an instance is pinned to: the workflow's file, with every decision table and form that is named there."""
+    found = [blueprint.sources[file]]
+    files = {file}
+    for _ in range(2):  # a form may ask a table
+        kept = [(each.name, each.place.file) for each in blueprint.decisions.values()]
+        kept += [(each.name, each.place.file) for each in blueprint.forms.values()]
+        for name, place in kept:
+            if place not in files and any(re.search(rf"\b{name}\b", text) for text in found):
+                files.add(place)
+                found.append(blueprint.sources[place])
+    return "\n---\n".join(found)
 
 
 def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
@@ -68,8 +78,8 @@ def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[W
     findings = Findings()
     result = read(file, text, PINNED_KINDS)
     findings.extend(result.diagnostics)
-    tables = tuple(each for each in result.documents if each.kind == "decision")
-    linking = Linking({"decision": tables}, findings, set())
+    kept = {kind: tuple(each for each in result.documents if each.kind == kind) for kind in PINNED}
+    linking = Linking(kept, findings, set())
     linking.entities, linking.code_lists = dict(blueprint.entities), dict(blueprint.code_lists)
     link_decisions(linking)
     linking.decisions = {**blueprint.decisions, **linking.decisions}
@@ -83,6 +93,8 @@ def link_again(name: str, file: str, text: str, blueprint: Blueprint) -> tuple[W
     about.setdefault(name, document.spec.for_)
     schema = BlueprintSchema(linking.entities, linking.code_lists, linking.decisions)
     expressions = Expressions(linking, schema)
+    link_forms(linking, expressions)
+    linking.forms = {**blueprint.forms, **linking.forms}
     found = _workflow(linking, expressions, Names(about), document)
     return (None if findings.failed else found), findings.sorted()
 
