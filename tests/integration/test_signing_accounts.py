@@ -123,6 +123,14 @@ class House:
             kept = await stored.since(connection, datetime(2020, 1, 1, tzinfo=UTC), 1000)
             return [await runtime.replayer.replay(connection, each) for each in kept]
 
+    async def furnish(self) -> None:
+        """Two sites and an item."""
+        commands = self.served.host.current.commands
+        for code in ("SHA", "SUZ"):
+            self.ids[code] = (await commands.create(self.installer, "site", {"code": code, "name": code})).id
+        given = {"item_no": "RAW-1", "name": "无菌注射器"}
+        self.ids["item"] = (await commands.create(self.installer, "item", given)).id
+
     async def lot(self, site: str = "SHA", qty: str = "5") -> str:
         given = {"site": self.ids[site], "item": self.ids["item"], "qty": qty}
         return str((await self.served.host.current.commands.create(self.installer, "lot", given)).id)
@@ -150,21 +158,23 @@ class Signer:
         return str(found["data"]["releaseLot"]["lot"]["state"])
 
 
-@pytest.fixture
-async def house(database: TestDatabase, tmp_path: Path) -> AsyncIterator[House]:
-    project = guarded_project(tmp_path / "signing")
+def signing_project(folder: Path) -> Path:
+    """The mini project with policies and people who sign."""
+    project = guarded_project(folder)
     (project / "models" / "employee.yaml").write_text(PEOPLE.lstrip(), encoding="utf-8")
     with (project / "clew.yaml").open("a", encoding="utf-8") as file:
         file.write("identity:\n  people: {entity: employee, login: login_id, name: printed_name}\n")
     (project / "permissions" / "signing.yaml").write_text(POLICIES.lstrip(), encoding="utf-8")
+    return project
+
+
+@pytest.fixture
+async def house(database: TestDatabase, tmp_path: Path) -> AsyncIterator[House]:
+    project = signing_project(tmp_path / "signing")
     async with served(database.url, tmp_path / "blobs", folder=project, project=project) as running:
         running.host.current.desk.credentials.hasher = Hasher(CHEAP)
         made = House(running, {})
-        commands = running.host.current.commands
-        for code in ("SHA", "SUZ"):
-            made.ids[code] = (await commands.create(made.installer, "site", {"code": code, "name": code})).id
-        given = {"item_no": "RAW-1", "name": "无菌注射器"}
-        made.ids["item"] = (await commands.create(made.installer, "item", given)).id
+        await made.furnish()
         yield made
         for found in await made.replays():
             assert found.faithful, (found.decision.said(), found.then, found.unfaithful)
