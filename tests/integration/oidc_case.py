@@ -40,14 +40,17 @@ def provider(people: dict[str, dict[str, Any]]) -> Iterator[str]:
         running.communicate()
 
 
-async def at_the_provider(address: str, subject: str) -> str:
-    """Sign in as `subject` with the provider's own pages and agree; where it sends the browser back to."""
-    async with httpx2.AsyncClient(timeout=30, trust_env=False) as browser:
+async def at_the_provider(address: str, subject: str, jar: httpx2.Cookies | None = None) -> str:
+    """Sign in as `subject` with the provider's own pages and agree; where it sends the browser back to. With a `jar`
+    the provider may remember its visitor."""
+    async with httpx2.AsyncClient(timeout=30, trust_env=False, cookies=jar) as browser:
         answer = await browser.get(address)
         for _ in range(12):
             if answer.is_redirect:
                 to = str(answer.next_request.url) if answer.next_request else ""
                 if to.startswith(CALLBACK):
+                    if jar is not None:
+                        jar.update(browser.cookies)
                     return to
                 answer = await browser.get(to)
                 continue
@@ -55,9 +58,10 @@ async def at_the_provider(address: str, subject: str) -> str:
             form = re.search(r'<form[^>]*action="([^"]+)"', answer.text)
             prompt = re.search(r'name="prompt" value="(\w+)"', answer.text)
             assert form, answer.text
-            assert prompt, answer.text
-            fields = {"prompt": prompt[1]}
-            if prompt[1] == "login":
+            # Before somebody else comes in it signs out whom it remembers, by a form that sends itself.
+            hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.text)
+            fields = {name: unescape(value) for name, value in hidden}
+            if prompt and prompt[1] == "login":
                 fields |= {"login": subject, "password": "any will do"}
             answer = await browser.post(unescape(form[1]), data=fields)
     raise AssertionError("the provider never sent anybody back")

@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from tests.integration.guarded_case import INSTALLER, ORIGIN, ask, code_of, guarded, make_account
-from tests.integration.http_case import ADDRESS, Served
+from tests.integration.http_case import ADDRESS, Served, served
+from tests.integration.identity_case import CHEAP
 from tests.integration.oidc_case import CALLBACK, SECRET, at_the_provider, provider
+from tests.integration.test_signing_accounts import House, Signer, signing_project
 
 from clew.identity import accounts, sso
 from clew.identity.errors import SingleSignOnFailed
-from clew.identity.secrets import Vault
+from clew.identity.secrets import Hasher, Vault
 from clew.identity.sso import Provider, SingleSignOn
 from clew.storage import system
 from clew.testing import TestDatabase
@@ -138,6 +140,53 @@ async def test_an_answer_counts_once_and_in_its_own_browser(tmp_path: Path, new_
             assert (await client.get(no, headers=jar)).status_code == 401
 
 
+async def test_a_fresh_sign_on_signs_once(database: TestDatabase, tmp_path: Path) -> None:
+    """Who signs in elsewhere is asked again there, whatever the provider remembers; it counts once, for them alone."""
+    project = signing_project(tmp_path / "signing")
+    with provider(PEOPLE) as issuer:
+        async with served(
+            database.url, tmp_path / "blobs", folder=project, project=project, **settings(issuer)
+        ) as running:
+            running.host.current.desk.credentials.hasher = Hasher(CHEAP)
+            house = House(running, {})
+            await house.furnish()
+            await house.person("li.wei", "releaser", sites=("SHA",))
+            client, jar = running.client, httpx2.Cookies()
+            first, second = await house.lot(), await house.lot()
+            signer = Signer(client)
+
+            async def sign_on(subject: str, address: str = "/login/oidc/sign?next=/graphiql") -> httpx2.Response:
+                out = await client.get(address)
+                asked = parse_qs(urlsplit(out.headers["location"]).query)
+                if "sign" in address:
+                    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+                return await client.get(await at_the_provider(out.headers["location"], subject, jar))
+
+            assert code_of(await client.get("/login/oidc/sign")) == "UNAUTHENTICATED"
+            assert (await sign_on("p-1", "/login/oidc")).status_code == 200
+            # Signed in, and remembered by the provider: neither is a signature.
+            assert await signer.release(first, login="li.wei", sso="fresh") == "COMPONENTS_MISSING"
+            assert (await sign_on("p-2")).status_code == 401  # somebody else at this browser
+            assert await signer.release(first, login="li.wei", sso="fresh") == "COMPONENTS_MISSING"
+            before = client.cookies["clew_session"]
+            assert 'content="0;url=/graphiql"' in (await sign_on("p-1")).text
+            assert client.cookies["clew_session"] == before
+            assert await signer.release(first, sso="fresh") == "SIGNATURE_COMPONENTS"  # used up by a try without login
+            assert (await sign_on("p-1")).status_code == 200
+            assert await signer.release(first, login="wang.fang", sso="fresh") == "WRONG_CREDENTIALS"
+            assert await signer.release(first, login="li.wei", sso="fresh") == "released"
+            assert await signer.release(second, login="li.wei", sso="fresh") == "COMPONENTS_MISSING"
+            # A signing PIN of one's own takes a fresh sign-on, too.
+            own = {"pin": "735192"}
+            assert code_of(await client.post("/me/pin", json=own, headers=ORIGIN)) == "COMPONENTS_MISSING"
+            assert (await sign_on("p-1")).status_code == 200
+            assert (await client.post("/me/pin", json=own, headers=ORIGIN)).status_code == 204
+            assert await signer.release(second, login="li.wei", pin="735192") == "released"
+            async with running.host.current.database.read() as connection:
+                rows = await connection.fetch(sa.select(system.signature.c.components_used).order_by("signed_at"))
+            assert [row[0] for row in rows] == [["login", "sso"], ["login", "pin"]]
+
+
 async def test_single_sign_on_that_is_not_set_up(tmp_path: Path, new_database: Any) -> None:
     async with guarded(new_database("sqlite").url, tmp_path) as house:
         assert (await house.client.get("/login/oidc")).status_code == 404
@@ -151,14 +200,22 @@ OTHER = RSAKey.generate_key(2048, {"kid": "one"})
 ISSUER = "http://127.0.0.1:1"
 
 
-def wrong_tokens(now: int) -> dict[str, str]:
-    """Id tokens that must not be believed, by what is wrong with them."""
-    good = {"iss": ISSUER, "aud": "clew", "sub": "p-1", "nonce": "n", "iat": now, "exp": now + 60,
+def claims_of(now: int) -> dict[str, Any]:
+    return {"iss": ISSUER, "aud": "clew", "sub": "p-1", "nonce": "n", "iat": now, "exp": now + 60,
             "preferred_username": "li.wei"}  # fmt: skip
 
-    def made(key: Any = KEY, alg: str = "RS256", **changes: Any) -> str:
-        claims = {name: value for name, value in {**good, **changes}.items() if value is not None}
-        return jwt.encode({"alg": alg, "kid": "one"}, claims, key, algorithms=["RS256", "HS256"])
+
+def made_token(now: int, key: Any = KEY, **changes: Any) -> str:
+    claims = {name: value for name, value in {**claims_of(now), **changes}.items() if value is not None}
+    return jwt.encode({"alg": "RS256", "kid": "one"}, claims, key, algorithms=["RS256"])
+
+
+def wrong_tokens(now: int) -> dict[str, str]:
+    """Id tokens that must not be believed, by what is wrong with them."""
+    good = claims_of(now)
+
+    def made(key: Any = KEY, **changes: Any) -> str:
+        return made_token(now, key, **changes)
 
     head, body, _ = made().split(".")
     none = "eyJhbGciOiJub25lIn0"
@@ -217,6 +274,15 @@ async def test_only_a_good_token_is_believed(monkeypatch: pytest.MonkeyPatch) ->
             old = vault.seal(json.dumps({**kept, "at": now - 601}), "sso")
             with pytest.raises(SingleSignOnFailed):
                 await party.finish(CALLBACK, {"state": "s", "code": "c"}, old)
+            again = vault.seal(json.dumps({**kept, "session": "x"}), "sso")
+            for at, believed in ((None, False), (now - 60, False), (now + 120, False), (True, False), (now, True)):
+                answer.update({"id_token": made_token(now, auth_time=at)})
+                try:
+                    vouched = await party.finish(CALLBACK, {"state": "s", "code": "c"}, again)
+                except SingleSignOnFailed:
+                    assert not believed, at
+                else:
+                    assert (believed, vouched.session) == (True, "x"), at
             continue
         try:
             await party.finish(CALLBACK, {"state": "s", "code": "c"}, sealed)

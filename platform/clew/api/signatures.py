@@ -136,6 +136,9 @@ def _input(build: Build) -> GraphQLInputObjectType:
         "password": build.say("登录密码", "Password"),
         "pin": build.say("签名 PIN(单点登录用户)", "Signing PIN, for those who sign in elsewhere"),
         "totp": build.say("动态口令", "One-time code"),
+        "sso": build.say(
+            "刚在身份提供方重新登录(/login/oidc/sign)时填 fresh", "fresh, after signing on again at /login/oidc/sign"
+        ),
     }
     fields = {
         "digest": build.input(

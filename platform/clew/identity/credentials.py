@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.identity import accounts, confirming, throttle, totp
+from clew.identity import accounts, confirming, sign_ons, throttle, totp
 from clew.identity.accounts import Account
 from clew.identity.errors import (
     ComponentsMissing,
@@ -35,8 +35,10 @@ from clew.kernel.text import Bilingual
 from clew.storage import system
 from clew.storage.engine import Connection, Database
 
-COMPONENTS = ("login", "password", "pin", "totp")
-SECRET = ("password", "pin", "totp")
+COMPONENTS = ("login", "password", "pin", "totp", "sso")
+SECRET = ("password", "pin", "totp", "sso")
+SSO = "sso"
+"""A fresh sign-on at the identity provider; see `identity.sign_ons`."""
 CHANGING = "password"
 """The path of somebody who changes the password: what else was set by another hand does not stand in the way."""
 _c = system.credential
@@ -109,6 +111,10 @@ class Credentials:
         async with self.database.read() as connection:
             found = await accounts.find(connection, account)
             stored = await _read(connection, account)
+            session = context.session if context else None
+            if SSO in given and not await sign_ons.is_there(connection, session, account, self.clock.now()):
+                # Nothing that could be guessed: it costs no try.
+                raise ComponentsMissing(components="/login/oidc/sign")
         if stored.unconfirmed and path != CHANGING:
             raise IdentityDue
         context = context or _stranger(path)
@@ -185,6 +191,8 @@ class Credentials:
 
         async def work(connection: Connection) -> bool:
             if step and not await totp.spend(connection, account.id, step):
+                return False
+            if SSO in given and not await sign_ons.use(connection, context.session, account.id, self.clock.now()):
                 return False
             await throttle.clear(connection, account.id)
             used = [name for name in COMPONENTS if name in given]
@@ -294,7 +302,7 @@ class Credentials:
         async with self.database.read() as connection:
             stored = await _read(connection, account)
         have = {"password": stored.password, "pin": stored.pin, "totp": stored.totp if stored.totp_on else None}
-        return tuple(name for name in SECRET if have[name])
+        return tuple(name for name in SECRET if have.get(name))
 
     async def _set(
         self, account: Account, values: Mapping[str, Any], what: str, context: Context, *, settled: bool = False

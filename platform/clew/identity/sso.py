@@ -27,6 +27,8 @@ from clew.kernel.text import Bilingual
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 """Signatures that are accepted; never `none`, never one made with a shared secret."""
 LEEWAY_SECONDS = 60
+SKEW_SECONDS = 5
+"""How far the provider's clock may be behind ours when it says that it asked just now; whole seconds are cut off."""
 ROUND_SECONDS = 600
 """How long somebody may take at the provider."""
 _METADATA_SECONDS = 3_600
@@ -66,6 +68,8 @@ class Vouched:
     groups: tuple[str, ...]
     after: str
     """Where to go afterwards."""
+    session: str = ""
+    """The session that asked its holder to sign on again, in order to sign."""
 
 
 class SingleSignOn:
@@ -79,8 +83,9 @@ class SingleSignOn:
         self._keys: KeySet | None = None
         self._read_at = 0.0
 
-    async def begin(self, redirect: str, after: str) -> tuple[str, str]:
-        """The provider's address to go to, and what to keep in the browser meanwhile (sealed)."""
+    async def begin(self, redirect: str, after: str, session: str = "") -> tuple[str, str]:
+        """The provider's address to go to, and what to keep in the browser meanwhile (sealed). With a session its
+        holder is asked to sign on again, whatever the provider remembers."""
         metadata = await self._known()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         asked = {
@@ -93,7 +98,12 @@ class SingleSignOn:
             "code_challenge": create_s256_code_challenge(verifier),
             "code_challenge_method": "S256",
         }
-        kept = {"state": state, "nonce": nonce, "verifier": verifier, "after": after, "at": self._seconds()}
+        if session:
+            asked |= {"prompt": "login", "max_age": "0"}
+        kept = {
+            "state": state, "nonce": nonce, "verifier": verifier, "after": after, "at": self._seconds(),
+            "session": session,
+        }  # fmt: skip
         address = metadata["authorization_endpoint"]
         joined = "&" if "?" in address else "?"
         return f"{address}{joined}{urlencode(asked)}", self._vault.seal(json.dumps(kept), "sso")
@@ -112,6 +122,8 @@ class SingleSignOn:
         async with _client() as client:
             tokens = await self._exchange(client, metadata, redirect, given["code"], kept["verifier"])
             claims = await self._proved(client, str(tokens.get("id_token", "")), kept["nonce"])
+            if kept.get("session"):
+                self._asked_again(claims, kept["at"])
             claims = {**await self._userinfo(client, metadata, tokens, claims["sub"]), **claims}
         login = claims.get(self.provider.login_claim)
         if not isinstance(login, str) or not login:
@@ -120,7 +132,8 @@ class SingleSignOn:
         groups = (groups,) if isinstance(groups, str) else tuple(str(each) for each in groups)
         name = claims.get("name")
         subject = f"{metadata['issuer']}|{claims['sub']}"
-        return Vouched(subject, str(login), name if isinstance(name, str) else str(login), groups, kept["after"])
+        shown = name if isinstance(name, str) else str(login)
+        return Vouched(subject, str(login), shown, groups, kept["after"], kept.get("session", ""))
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,6 +145,14 @@ class SingleSignOn:
         if not 0 <= self._seconds() - kept["at"] <= ROUND_SECONDS:
             _fail("it took too long", "登录超时")
         return kept
+
+    def _asked_again(self, claims: Mapping[str, Any], began: float) -> None:
+        """A provider that did not ask again has proved nothing new: `auth_time` is after we asked."""
+        at = claims.get("auth_time")
+        if isinstance(at, bool) or not isinstance(at, int | float):
+            _fail("the provider does not say when it asked", "身份提供方未说明登录时间")
+        if at < began - SKEW_SECONDS or at > self._seconds() + LEEWAY_SECONDS:
+            _fail("the provider did not ask again", "身份提供方未要求重新登录")
 
     async def _exchange(
         self, client: httpx2.AsyncClient, metadata: Mapping[str, Any], redirect: str, code: str, verifier: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from clew.identity import accounts
+from clew.identity import accounts, sessions, sign_ons
 from clew.identity.accounts import Account
 from clew.identity.assignments import Asked
 from clew.identity.credentials import Proof
@@ -15,6 +15,7 @@ from clew.identity.errors import (
     NoAccount,
     ScopeClash,
     SeparationConflict,
+    SessionEnded,
     SingleSignOnFailed,
     UnknownRole,
     WrongKind,
@@ -48,6 +49,31 @@ async def enter(desk: Desk, provider: Provider, vouched: Vouched, context: Conte
     account = await desk.within(work)
     await _follow(desk, provider, vouched, account, context)
     return Proof(account, (COMPONENT,), desk.clock.now())
+
+
+async def sign_again(desk: Desk, vouched: Vouched, context: Context) -> None:
+    """The provider has asked again, for one signature of the session that sent them there.
+
+    Raises SingleSignOnFailed unless it vouches for the session's own person, and the session still holds.
+    """
+
+    async def work(connection: Connection, at: datetime) -> None:
+        known = await accounts.by_subject(connection, vouched.subject)
+        try:
+            session = await sessions.find(connection, vouched.session, at)
+        except SessionEnded:
+            raise _another() from None
+        if known is None or not known.active or session.account != known.id or session.kind != "cookie":
+            raise _another()
+        await sign_ons.keep(connection, session.id, known.id, at)
+        particulars = {"path": "fresh sign-on", "components": [COMPONENT], "session": session.id[:16]}
+        await desk.witness.record(connection, SecurityEvent("prove", "account", known.id, context, particulars))
+
+    await desk.within(work)
+
+
+def _another() -> SingleSignOnFailed:
+    return SingleSignOnFailed(what=Bilingual("并非发起签名的会话本人", "this is not who asked to sign"))
 
 
 async def _account(

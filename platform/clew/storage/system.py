@@ -375,6 +375,15 @@ confirmation = sa.Table(
     sa.Column("confirmed_at", Instant()),
     sa.Index("ix_clew_confirmation__account", "account", "confirmed_at"),
 )
+sign_on = sa.Table(
+    "clew_sign_on",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("session", Text(), nullable=False),  # that asked for it; used up by one signature
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Index("ix_clew_sign_on__session", "session"),
+)
 token_request = sa.Table(
     "clew_token_request",
     metadata,

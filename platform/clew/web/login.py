@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from clew.identity.credentials import Proof
 from clew.identity.desk import Bearing
-from clew.identity.errors import ForgedRequest, SessionEnded, Unauthenticated
+from clew.identity.errors import ForgedRequest, PasswordExpired, SessionEnded, Unauthenticated
 from clew.identity.ports import NOBODY
 from clew.kernel.context import Context, Person
 from clew.kernel.errors import ClewError
@@ -95,7 +95,7 @@ class SignIn:
             secret, _ = carried
             # A session that has ended is left already.
             with suppress(SessionEnded):
-                bearing = await self._bearing(request, runtime)
+                bearing = await self.bearing(request, runtime)
                 request_id, client = self._entrance.request_id(headers), address_of(request.scope)
                 context = Context(bearing.facts.person, request_id, client=client, channel="login")
                 await runtime.desk.leave(secret, context)
@@ -109,13 +109,13 @@ class SignIn:
     async def me(self, request: Request) -> Response:
         """Who I am: roles, scopes, session."""
         runtime = self._entrance.host.current
-        return JSONResponse(await self._about(runtime, await self._bearing(request, runtime)), headers=NO_STORE)
+        return JSONResponse(await self._about(runtime, await self.bearing(request, runtime)), headers=NO_STORE)
 
     async def confirmation(self, request: Request) -> Response:
         """The page with the code that its holder shows, in person, to who confirms identities."""
         locale, runtime = self._locale(request), self._entrance.host.current
         try:
-            bearing = await self._bearing(request, runtime)
+            bearing = await self.bearing(request, runtime)
         except Unauthenticated:
             return RedirectResponse("/login", 303, headers=NO_STORE)
         if bearing.session.must_change or not bearing.unconfirmed:
@@ -129,7 +129,7 @@ class SignIn:
         """The page to change one's password on."""
         locale, runtime = self._locale(request), self._entrance.host.current
         try:
-            bearing = await self._bearing(request, runtime)
+            bearing = await self.bearing(request, runtime)
         except Unauthenticated:
             return RedirectResponse("/login", 303, headers=NO_STORE)
         return password_page(locale, due=bearing.session.must_change)
@@ -138,7 +138,7 @@ class SignIn:
         """Take the present and a new password. Every other session of the account ends."""
         given, by_form = await self._given(request)
         headers, runtime = headers_of(request.scope), self._entrance.host.current
-        bearing = await self._bearing(request, runtime)
+        bearing = await self.bearing(request, runtime)
         person = bearing.facts.person
         context = Context(person, self._entrance.request_id(headers), client=address_of(request.scope), channel="login")
         desk = runtime.desk
@@ -156,6 +156,27 @@ class SignIn:
         fresh = Proof(proof.account, bearing.session.components, proof.at, unconfirmed=bearing.unconfirmed)
         return await self.enter(request, runtime, fresh, "/" if by_form else None)
 
+    async def set_pin(self, request: Request) -> Response:
+        """Take a signing PIN of one's own, after the password or a fresh sign-on at the identity provider."""
+        given, by_form = await self._given(request)
+        headers, runtime = headers_of(request.scope), self._entrance.host.current
+        bearing = await self.bearing(request, runtime)
+        if bearing.session.must_change:
+            raise PasswordExpired
+        person = bearing.facts.person
+        context = Context(
+            person, self._entrance.request_id(headers), client=address_of(request.scope), channel="login",
+            session=bearing.session.id, epoch=bearing.session.epoch,
+        )  # fmt: skip
+        credentials = runtime.desk.credentials
+        credentials.policy.check_pin(given.get("pin", ""))
+        password = given.get("password", "")
+        proof = await credentials.prove(
+            person.id, {"password": password} if password else {"sso": "fresh"}, "pin", context
+        )
+        await credentials.set_pin(proof.account, given["pin"], context)
+        return RedirectResponse("/", 303, headers=NO_STORE) if by_form else Response(None, 204, headers=NO_STORE)
+
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def stranger(self, request: Request, path: str) -> Context:
@@ -165,7 +186,8 @@ class SignIn:
         locale = language_of(headers, self._entrance.settings)
         return Context(NOBODY, request_id, locale, client=address_of(request.scope), channel=path)
 
-    async def _bearing(self, request: Request, runtime: Runtime) -> Bearing:
+    async def bearing(self, request: Request, runtime: Runtime) -> Bearing:
+        """The session a request carries, looked at anew. Raises Unauthenticated, ForgedRequest."""
         headers = headers_of(request.scope)
         carried = secret_of(headers)
         if carried is None:

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from clew.identity.errors import SingleSignOnFailed
 from clew.identity.sso import Provider, SingleSignOn
-from clew.identity.vouching import enter
+from clew.identity.vouching import enter, sign_again
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
 from clew.settings import Settings
@@ -30,8 +30,11 @@ class OidcDoor:
 
     async def leave(self, request: Request) -> Response:
         """Send the browser to the provider."""
+        return await self._out(request, next_of(request.query_params.get("next")))
+
+    async def _out(self, request: Request, after: str, session: str = "") -> Response:
         settings = self._entrance.settings
-        address, kept = await self._provider().begin(self._callback(request), next_of(request.query_params.get("next")))
+        address, kept = await self._provider().begin(self._callback(request), after, session)
         answer = RedirectResponse(address, 303, headers=NO_STORE)
         # Lax: the way back begins at another site, and a strict cookie would not come along.
         answer.set_cookie(
@@ -40,18 +43,31 @@ class OidcDoor:
         )  # fmt: skip
         return answer
 
+    async def sign(self, request: Request) -> Response:
+        """Send the browser to the provider once more, to be asked again: what it vouches for then signs once."""
+        runtime = self._entrance.host.current
+        bearing = await self._sign_in.bearing(request, runtime)
+        after = next_of(request.query_params.get("next"))
+        return await self._out(request, after, bearing.session.id if bearing.session.kind == "cookie" else "")
+
     async def come_back(self, request: Request) -> Response:
         """Take the provider's answer; the page in between makes the browser send the strict session cookie."""
         headers = headers_of(request.scope)
         settings, runtime = self._entrance.settings, self._entrance.host.current
         locale = language_of(headers, settings)
         context = self._sign_in.stranger(request, "login")
+        answer: Response
         sealed = cookies(headers.get(b"cookie", b"")).get(ROUND_COOKIE, "")
         try:
             sso = self._provider()
             vouched = await sso.finish(self._callback(request), dict(request.query_params), sealed)
+            if vouched.session:
+                await sign_again(runtime.desk, vouched, context)
+                answer = entered_page(locale, next_of(vouched.after))
+                answer.delete_cookie(ROUND_COOKIE, path="/login/oidc")
+                return answer
             proof = await enter(runtime.desk, sso.provider, vouched, context, create=settings.oidc_create)
-            answer: Response = entered_page(locale, next_of(vouched.after))
+            answer = entered_page(locale, next_of(vouched.after))
             await self._sign_in.begin_session(request, runtime, proof, answer)
         except ClewError as problem:
             self._entrance.refused(problem)

@@ -16,8 +16,8 @@ from clew.kernel.context import Context
 
 LOGIN = "login"
 """The identification code: it says who, and everybody may know it."""
-PERSONAL = ("password", "pin", "totp")
-"""Components only their owner can give."""
+PERSONAL = ("password", "pin", "totp", "sso")
+"""Components only their owner can give; `sso` is a fresh sign-on at the identity provider."""
 COMPONENTS = (LOGIN, *PERSONAL)
 
 SESSION_BREAK = timedelta(minutes=10)

@@ -1,0 +1,45 @@
+"""A fresh sign-on at the identity provider as the secret component of one signature.
+
+Who signs in elsewhere has no password here. So the provider asks them again, now (`prompt=login`, `max_age=0`), and
+what it vouches for counts once, in the session that asked, for a short time (21 CFR 11.200(a); domain F1).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.ids import uuid7
+from clew.storage import system
+from clew.storage.engine import Connection
+
+FRESH_LASTS = timedelta(minutes=5)
+"""From the provider's answer to the signature: time to read once more what one signs."""
+_t = system.sign_on
+
+
+async def keep(connection: Connection, session: str, account: UUID, at: datetime) -> None:
+    """The provider has asked the session's holder again. It takes the place of an earlier one."""
+    await connection.execute(sa.delete(_t).where(_t.c.session == session))
+    row = {"id": uuid7(), "session": session, "account": account, "at": at}
+    await connection.execute(sa.insert(_t).values(**row))
+
+
+async def is_there(connection: Connection, session: str | None, account: UUID, at: datetime) -> bool:
+    """Whether the session has one that was not used."""
+    if session is None:
+        return False
+    return await connection.fetch_value(sa.select(_t.c.id).where(_fresh(session, account, at))) is not None
+
+
+async def use(connection: Connection, session: str | None, account: UUID, at: datetime) -> bool:
+    """Use it up. False when there is none, or somebody was quicker."""
+    if session is None:
+        return False
+    return await connection.execute(sa.delete(_t).where(_fresh(session, account, at))) == 1
+
+
+def _fresh(session: str, account: UUID, at: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(_t.c.session == session, _t.c.account == account, _t.c.at > at - FRESH_LASTS)
