@@ -186,6 +186,12 @@ class Settings(BaseModel):
     oidc_create: bool = _setting(
         False, "Make an account for whoever the provider vouches for.", "为身份提供方认可的用户自动建立账号。"
     )
+    metrics_token: str = _setting(
+        "",
+        "Secret that opens /metrics (Authorization: Bearer …); empty: only this machine itself, not through a proxy.",
+        "读取 /metrics 所需的密文(Authorization: Bearer …);留空则仅限本机直接访问,经代理不可。",
+        repr=False,
+    )
     sign_in_tries: int = _setting(
         5, "Wrong tries, over every way in, that lock an account.", "各途径累计多少次失败后锁定账号。", ge=2, le=100
     )

@@ -59,6 +59,9 @@ class Book:
             name for name, groups in self.separations.items() if sum(bool(held & group) for group in groups) > 1
         )
 
+    def names(self) -> tuple[str, ...]:
+        return ("buyer", "sqe")
+
     def deciding(self) -> tuple[str, ...]:
         return ("sys_admin",)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.integration.http_case import Served, served
+from tests.integration.http_case import ADDRESS, Served, served
 
 from clew.testing import TestDatabase
 
@@ -218,6 +218,16 @@ async def test_health_and_figures(database: TestDatabase, tmp_path: Path) -> Non
         assert 'clew_graphql_seconds_count{outcome="answered"} 1.0' in figures
         assert 'clew_refused_total{code="MALFORMED_REQUEST"} 1.0' in figures
         assert "clew_release 1.0" in figures
+        for headers in ({"x-forwarded-for": "10.1.2.3"}, {"via": "1.1 proxy"}):
+            assert (await house.client.get("/metrics", headers=headers)).status_code == 401
+        far = httpx2.ASGITransport(app=house.app, client=("10.1.2.3", 4000))
+        async with httpx2.AsyncClient(transport=far, base_url=ADDRESS) as stranger:
+            assert (await stranger.get("/metrics")).status_code == 401
+            house.app.entrance.settings.__dict__["metrics_token"] = "a secret for the collector"
+            assert (await house.client.get("/metrics")).status_code == 401
+            for token, status in (("a secret for the collector", 200), ("another", 401)):
+                answer = await stranger.get("/metrics", headers={"authorization": f"Bearer {token}"})
+                assert answer.status_code == status
 
 
 async def test_pages_need_no_other_host(tmp_path: Path, new_database: Any) -> None:

@@ -92,6 +92,28 @@ async def test_who_the_provider_vouches_for_comes_in(database: TestDatabase, tmp
             assert (await client.get("/me")).json()["roles"] == ["reader"]
 
 
+async def test_what_a_mapping_says_wrongly_is_told(
+    tmp_path: Path, new_database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A misspelt role, a role for programs, one that decides about access, and what cannot be read."""
+    wrong = ("Purchasing=buyr", "Robots=feed", "Everybody=sys_admin", "Nonsense", "Readers=reader")
+    with provider(PEOPLE) as issuer:
+        async with guarded(
+            new_database("sqlite").url, tmp_path, **settings(issuer, oidc_roles=wrong)
+        ) as house:
+            told = [each.getMessage() for each in caplog.records if each.getMessage().startswith("oidc_roles")]
+            assert told == [
+                "oidc_roles: there is no role buyr. Did you mean buyer?",
+                "oidc_roles: the role feed is not for people.",
+                "oidc_roles: the role sys_admin decides about the access of others, so groups do not give it.",
+                "oidc_roles: oidc_roles cannot be read: Nonsense",
+            ]
+            house.app.entrance.settings.__dict__["oidc_roles"] = wrong[2:3]
+            await make_account(house.host.current.desk, "li.wei", "reader", password="")
+            assert (await come_in(house, "p-1")).status_code == 200
+            assert (await house.client.get("/me")).json()["roles"] == ["reader"]
+
+
 async def test_separations_and_unknown_people_at_single_sign_on(tmp_path: Path, new_database: Any) -> None:
     with provider(PEOPLE) as issuer:
         async with guarded(new_database("sqlite").url, tmp_path, **settings(issuer)) as house:

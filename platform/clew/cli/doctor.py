@@ -66,6 +66,8 @@ async def _all(given: Situation) -> list[Finding]:
         _variables(),
         _project(given.settings.project),
     ]
+    if given.settings.oidc_roles:
+        found.append(_claims(given))
     found.append(_port(given))
     found += [each async for each in database_findings(given.settings)]
     return found
@@ -128,6 +130,21 @@ def _variables() -> Finding:
         same(names),
         Bilingual("无人读取这些变量,请更正名称", "Nobody reads these; correct their names"),
     )
+
+
+def _claims(given: Situation) -> Finding:
+    """What the mapping of groups to roles says wrongly."""
+    from clew.access.loading import load_project
+    from clew.identity.book import book_of
+    from clew.identity.claims import misspelt
+
+    subject = Bilingual("单点登录角色映射", "Roles by single sign-on")
+    blueprint = load_project(given.settings.project).blueprint
+    found = list(misspelt(given.settings, book_of(blueprint.policies))) if blueprint is not None else []
+    if not found:
+        return Finding(subject, "ok", Bilingual("映射有效", "every mapping gives a role"))
+    shown = Bilingual(" ".join(each.zh for each in found), " ".join(each.en for each in found))
+    return Finding(subject, "warn", shown, Bilingual("请更正 oidc_roles", "Correct oidc_roles"))
 
 
 def _project(folder: Path) -> Finding:

@@ -32,6 +32,9 @@ class PolicyBook:
         """Roles that administer accounts: what a first administrator is given."""
         return tuple(role.name for role in self.policies.roles.values() if "accounts" in role.administer)
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.policies.roles)
+
     def deciding(self) -> tuple[str, ...]:
         """Roles that look after accounts, grant roles or confirm identities."""
         return tuple(role.name for role in self.policies.roles.values() if DECIDING & role.administer)

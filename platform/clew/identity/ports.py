@@ -50,6 +50,10 @@ class RoleBook(Protocol):
         """Separations that one holder of all these roles breaks, of those that have begun by the day `until`."""
         ...
 
+    def names(self) -> tuple[str, ...]:
+        """All roles, where they are known."""
+        ...
+
     def deciding(self) -> tuple[str, ...]:
         """Roles whose holders decide about the access of others."""
         ...
@@ -65,6 +69,9 @@ class AnyRole:
         return ""
 
     def conflicts(self, roles: Iterable[str], until: date | None = None) -> tuple[str, ...]:
+        return ()
+
+    def names(self) -> tuple[str, ...]:
         return ()
 
     def deciding(self) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ async def _account(
 
 async def _follow(desk: Desk, provider: Provider, vouched: Vouched, account: Account, context: Context) -> None:
     """Make and end assignments of kind `claim` as the groups say. What the separations forbid is told and not given."""
-    wanted = provider.roles_of(vouched.groups)
+    wanted = provider.roles_of(vouched.groups) - frozenset(desk.roles.deciding())
 
     async def end(connection: Connection, at: datetime) -> frozenset[str]:
         held = await desk.assignments.of(connection, account.id, states=("active",))

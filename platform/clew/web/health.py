@@ -9,12 +9,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from clew.audit.sealing import outside
+from clew.identity.errors import Unauthenticated
+from clew.identity.secrets import same
 from clew.kernel.errors import ClewError
 from clew.kernel.scalars import instant_text
 from clew.storage import releases
 from clew.web.entrance import Entrance
+from clew.web.gate import address_of
+from clew.web.requests import headers_of
 
 READY_SECONDS = 2.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 
 
 class Health:
@@ -51,5 +57,16 @@ class Health:
         return JSONResponse({"status": "ready", **found})
 
     async def metrics(self, request: Request) -> Response:
+        """Figures tell a stranger how busy we are and what goes wrong. Raises Unauthenticated."""
+        headers, wanted = headers_of(request.scope), self._entrance.settings.metrics_token
+        if wanted:
+            given = headers.get(b"authorization", b"").decode("latin-1")
+            allowed = same(given, f"Bearer {wanted}")
+        else:
+            # A proxy on this machine speaks for anybody.
+            near = address_of(request.scope) in LOOPBACK and request.url.hostname in LOOPBACK
+            allowed = near and not any(name in headers for name in FORWARDED)
+        if not allowed:
+            raise Unauthenticated
         body, content_type = self._entrance.metrics.text()
         return Response(body, media_type=content_type)

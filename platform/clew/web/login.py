@@ -57,7 +57,7 @@ class SignIn:
             if not by_form:
                 raise
             self._entrance.refused(problem)
-            locale = language_of(headers, self._entrance.settings)
+            locale = locale_of(given["lang"]) if "lang" in given else language_of(headers, self._entrance.settings)
             return login_page(locale, after, problem, given.get("login", ""), sso=self._sso)
 
     async def enter(self, request: Request, runtime: Runtime, proof: Proof, after: str | None) -> Response:

@@ -62,13 +62,15 @@ def login_page(
     """The page to sign in on; with what went wrong the last time."""
     w = {name: text.to(locale) for name, text in _WORDS.items()}
     other = "en" if locale == "zh" else "zh"
-    more = f'<a class=button href="/login/oidc">{w["sso"]}</a>' if sso else ""
-    here = f"/login?lang={other}&next={quote(after, safe='/')}"
+    going = quote(after, safe="/")
+    more = f'<a class=button href="/login/oidc?next={going}">{w["sso"]}</a>' if sso else ""
+    here = f"/login?lang={other}&next={going}"
     language = f'<a href="{escape(here, quote=True)}">{w["other"]}</a>'
     body = (
         f"<h1>Clew</h1><p class=sub>{w['title']} · {language}</p>{_told(problem, locale)}"
         '<form method="post" action="/login">'
         f'<input type="hidden" name="next" value="{escape(after, quote=True)}">'
+        f'<input type="hidden" name="lang" value="{locale}">'
         f'<label for="login">{w["login"]}</label><input id="login" name="login" autocomplete="username" '
         f'autocapitalize="none" spellcheck="false" required autofocus value="{escape(login[:60], quote=True)}">'
         f'<label for="password">{w["password"]}</label><input id="password" name="password" type="password" '

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from clew.identity.errors import SingleSignOnFailed
-from clew.identity.sso import Provider, SingleSignOn
+from clew.identity.claims import misspelt, provider_of
+from clew.identity.sso import SingleSignOn
 from clew.identity.vouching import enter, sign_again
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
-from clew.settings import Settings
+from clew.runtime import Runtime
 from clew.web.entrance import Entrance
 from clew.web.gate import cookies
 from clew.web.login import NO_STORE, SignIn, is_secure, next_of
 from clew.web.login_pages import entered_page, login_page
 from clew.web.requests import headers_of, language_of
 
+_log = logging.getLogger("clew.web")
 ROUND_COOKIE = "clew_sso"
 CALLBACK = "/login/oidc/callback"
 
@@ -27,6 +30,7 @@ class OidcDoor:
     def __init__(self, entrance: Entrance, sign_in: SignIn) -> None:
         self._entrance, self._sign_in = entrance, sign_in
         self._sso: SingleSignOn | None = None
+        entrance.host.on_change(self._look)
 
     async def leave(self, request: Request) -> Response:
         """Send the browser to the provider."""
@@ -75,6 +79,11 @@ class OidcDoor:
         answer.delete_cookie(ROUND_COOKIE, path="/login/oidc")
         return answer
 
+    def _look(self, runtime: Runtime) -> None:
+        """Tell what the mapping says wrongly, now and for every release that is taken."""
+        for problem in misspelt(self._entrance.settings, runtime.desk.roles):
+            _log.warning("oidc_roles: %s", problem.en)
+
     def _provider(self) -> SingleSignOn:
         settings, runtime = self._entrance.settings, self._entrance.host.current
         if not settings.oidc_issuer:
@@ -86,22 +95,3 @@ class OidcDoor:
     def _callback(self, request: Request) -> str:
         own = self._entrance.settings.public_url.rstrip("/")
         return (own or f"{request.scope['scheme']}://{request.headers.get('host', '')}") + CALLBACK
-
-
-def provider_of(settings: Settings) -> Provider:
-    """The provider as the settings describe it. Raises SingleSignOnFailed for a mapping that cannot be read."""
-    pairs = []
-    for each in settings.oidc_roles:
-        group, sign, role = each.partition("=")
-        if not sign or not group.strip() or not role.strip():
-            what = Bilingual(f"oidc_roles 写法有误:{each}", f"oidc_roles cannot be read: {each}")
-            raise SingleSignOnFailed(what=what)
-        pairs.append((group.strip(), role.strip()))
-    return Provider(
-        settings.oidc_issuer,
-        settings.oidc_client_id,
-        settings.oidc_client_secret,
-        settings.oidc_login_claim,
-        settings.oidc_roles_claim,
-        tuple(pairs),
-    )
