@@ -11,7 +11,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.kernel.ids import uuid7
 from clew.storage import system
 from clew.storage.engine import Connection
 
@@ -23,7 +22,7 @@ _t = system.sign_on
 async def keep(connection: Connection, session: str, account: UUID, at: datetime) -> None:
     """The provider has asked the session's holder again. It takes the place of an earlier one."""
     await connection.execute(sa.delete(_t).where(_t.c.session == session))
-    row = {"id": uuid7(), "session": session, "account": account, "at": at}
+    row = {"session": session, "account": account, "at": at}
     await connection.execute(sa.insert(_t).values(**row))
 
 
@@ -31,7 +30,7 @@ async def is_there(connection: Connection, session: str | None, account: UUID, a
     """Whether the session has one that was not used."""
     if session is None:
         return False
-    return await connection.fetch_value(sa.select(_t.c.id).where(_fresh(session, account, at))) is not None
+    return await connection.fetch_value(sa.select(_t.c.session).where(_fresh(session, account, at))) is not None
 
 
 async def use(connection: Connection, session: str | None, account: UUID, at: datetime) -> bool:
