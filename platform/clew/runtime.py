@@ -58,6 +58,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.process.engine import Processes
 from clew.process.jobs import drain
 from clew.process.participant import ProcessParticipant
+from clew.process.people import OfferingWitness
 from clew.process.roster import Roster
 from clew.process.staff import AssignedStaff, OneOperator
 from clew.records.checkpoints_first import CheckpointsFirst
@@ -417,7 +418,7 @@ def identity_desk(parts: IdentityParts, blueprint: Blueprint, database: Database
     return desk(
         database,
         clock,
-        Trail(),
+        OfferingWitness(Trail()),
         parts.vault,
         policy=parts.policy,
         limits=parts.limits,

@@ -118,7 +118,7 @@ class Firm:
             async with runtime.database.read() as connection:
                 account = await accounts.find(connection, self.people[login])
             assert account is not None
-            await desk.credentials.set_password(account, PASSWORD, by)
+            await desk.credentials.set_password(account, PASSWORD, by, settled=True)
 
     async def caller(self, login: str) -> Caller:
         """Who this is and what they may do at this moment."""

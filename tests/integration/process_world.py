@@ -59,6 +59,9 @@ class FixedStaff:
         members = self.roles.get(demand.among, ()) if demand.among else everybody
         return tuple(each for each in asked if each in members)
 
+    async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
+        return person in await self.find(connection, demand, at)
+
     async def known(self, connection: Connection, person: UUID) -> bool:
         return any(person in people for people in self.roles.values())
 

@@ -22,14 +22,14 @@ from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
-from clew.metadata.processes import Workflow
+from clew.metadata.processes import Who, Workflow
 from clew.process import jobs, machine, reading, store, words
-from clew.process.behalf import standing
+from clew.process.behalf import asked_roles, standing
 from clew.process.definitions import Definitions
 from clew.process.effects import locked
-from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter
+from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter, NotYourTask
 from clew.process.handling import Handling
-from clew.process.staff import Staff
+from clew.process.staff import Demand, Staff
 from clew.process.state import Subject
 from clew.process.store import Instance
 from clew.process.words import Actor, Command
@@ -115,6 +115,7 @@ class Processes:
             if number is not None:
                 behalf = await self._behalf(unit, instance, number)
                 command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
+                await self._still(unit, instance, number, behalf)
                 await self._stand_in(unit, instance, number, behalf)
             await self.handle(unit, instance, command, given)
             return process
@@ -226,6 +227,22 @@ class Processes:
             return None
         step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
         return (await standing(unit.connection, person, unit.at)).behalf(str(person), task, step, instance.site)
+
+    async def _still(self, unit: Unit, instance: Instance, number: int, behalf: str | None) -> None:
+        """Whoever was asked as the holder of a role holds it still: a role that was lost takes its tasks along at once,
+        before anybody has offered them to others. Raises NotYourTask."""
+        task = instance.state.tasks.get(number)
+        if task is None or behalf is not None or task.status != "open":
+            return
+        step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
+        roles, person = asked_roles(task, step), unit.context.person.id
+        if not roles or (step.who is not None and replace(step.who, least_loaded=False) != Who(step.who.roles)):
+            return
+        among = step.approval.among if step.approval is not None else ""
+        demand = Demand(tuple(sorted(roles)), site=instance.site, among=among)
+        mine = str(person) in (*task.candidates, task.assignee)
+        if mine and not await self.staff.holds(unit.connection, person, demand, unit.at):
+            raise NotYourTask
 
     async def _stand_in(self, unit: Unit, instance: Instance, number: int, behalf: str | None) -> None:
         """What is written from here on says for whom it is done: in the trail, the ledger of duties, a signature."""

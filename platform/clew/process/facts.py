@@ -40,13 +40,18 @@ class Inquiry:
                 people["*"] = (person,)
             holds = step.exit is None or await self._holds(step.exit.when, entity, record)
             return Facts(exit=holds, people=MappingProxyType(people))
+        if wanted.moment == "offer":
+            asked = await self.people(step, entity, record)
+            able = await self.people(step, entity, record, anyone=True) if step.who and step.who.least_loaded else asked
+            also = await self._also(step, entity, record)
+            return Facts(people=MappingProxyType(asked), able=MappingProxyType(able), also=also)
         return await self._entry(step, entity, record)
 
     async def _entry(self, step: Step, entity: Entity, record: Record) -> Facts:
         approval = step.approval
         enough, also, everybody = None, frozenset[str](), False
         if approval is not None:
-            also = frozenset([post for post, when in approval.also if await self._holds(when, entity, record)])
+            also = await self._also(step, entity, record)
             everybody = approval.all_when is not None and await self._holds(approval.all_when, entity, record)
             if approval.enough_of is not None:
                 enough = await self._value(approval.enough_of, entity, record)
@@ -72,6 +77,11 @@ class Inquiry:
             elements=elements,
             about=about,
         )
+
+    async def _also(self, step: Step, entity: Entity, record: Record) -> frozenset[str]:
+        """The further posts whose condition holds."""
+        also = step.approval.also if step.approval is not None else ()
+        return frozenset([post for post, when in also if await self._holds(when, entity, record)])
 
     async def people(
         self, step: Step, entity: Entity, record: Record, *, anyone: bool = False

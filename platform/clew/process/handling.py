@@ -17,7 +17,7 @@ from clew.process.behalf import asked_roles
 from clew.process.effects import Effects, asked_for, locked
 from clew.process.facts import Inquiry
 from clew.process.staff import Demand
-from clew.process.state import State
+from clew.process.state import State, Token
 from clew.process.store import Instance
 from clew.process.words import Command, Effect
 from clew.records import verbs
@@ -79,6 +79,8 @@ class Handling:
             for effect in result.effects:
                 if isinstance(effect, words.Advance):
                     waiting.append(words.Enter(effect.token, instant_text(self.unit.at)))
+                elif isinstance(effect, words.Offer):
+                    waiting.append(words.Reoffer(effect.token, instant_text(self.unit.at)))
                 else:
                     await self._carry_out(effect)
 
@@ -215,7 +217,7 @@ class Handling:
         token = self.state.tokens.get(tell.token)
         step = self.workflow.step(token.step) if token is not None else None
         if tell.whom:
-            people += await self._whom(tell.whom, step)
+            people += await self._whom(tell.whom, step, token)
         await store.tell(
             self.unit.connection,
             people,
@@ -238,12 +240,20 @@ class Handling:
                 comment=tell.whom,
             )
 
-    async def _whom(self, word: str, step: Step | None) -> list[UUID]:
-        """People of a word such as owner. Without a line of command of their own, supervisor and head are those who
-        answer for the step and for the process."""
+    async def _whom(self, word: str, step: Step | None, token: Token | None) -> list[UUID]:
+        """People of a word such as owner. The supervisor is the manager of whoever has the task, or may take it; the
+        department head stands over the department they are in. Where the records name none, those are told who answer
+        for the step and for the process: an alert always reaches somebody."""
         if word == "assignee":
             return []
         owner = step.owner if step is not None and step.owner else self.workflow.owner
+        line: tuple[UUID, ...] = ()
+        if word in ("supervisor", "department_head") and token is not None:
+            asked = tuple(UUID(each) for each in sorted(self._has(token)))
+            demand = Demand(managers_of=asked) if word == "supervisor" else Demand(heads_of=asked)
+            line = await self.engine.staff.find(self.unit.connection, demand, self.unit.at)
+        if line:
+            return list(line)
         role = {"supervisor": owner, "department_head": self.workflow.owner, "owner": self.workflow.owner}.get(
             word, word
         )
@@ -251,6 +261,11 @@ class Handling:
             return []
         demand = Demand((role,), site=self.instance.site)
         return list(await self.engine.staff.find(self.unit.connection, demand, self.unit.at))
+
+    def _has(self, token: Token) -> set[str]:
+        """Who has the open tasks of a step, or may take them."""
+        open_tasks = [each for each in self.state.tasks_of(token.id) if each.status == "open" and each.kind != "copy"]
+        return {person for each in open_tasks for person in ([each.assignee] if each.assignee else each.candidates)}
 
     async def _notify(self, unit: Unit, action: Action, entity: Entity, record: Record) -> None:
         assert action.who is not None

@@ -20,7 +20,7 @@ from clew.kernel.context import Context, Person
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
-from clew.process import store, words
+from clew.process import people, store, words
 from clew.process.words import Actor, Command
 from clew.records.commands import Call
 from clew.records.unit import Unit
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from clew.process.engine import Processes
 
 TIMER, ACT, EVENT, ENDED, STOP = "process.timer", "process.act", "process.event", "process.ended", "process.stop"
-KINDS = (TIMER, ACT, EVENT, ENDED, STOP)
+PEOPLE, OFFER = "process.people", "process.offer"
+KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER)
 SYSTEM = Person(UUID("00000000-0000-7000-8000-000000000002"), "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
@@ -68,6 +69,16 @@ async def ask_stop(connection: Connection, process: UUID, token: int, reason: st
     await leases.put(connection, STOP, payload, key=f"{process}:{token}")
 
 
+async def ask_people(connection: Connection, account: UUID, due: datetime | None = None) -> None:
+    """What somebody may do has changed, or will at `due`: their tasks are to be offered anew."""
+    key = None if due is None else f"{account}:{instant_text(due)}"
+    await leases.put(connection, PEOPLE, {"account": str(account)}, key=key, run_at=due)
+
+
+async def ask_offer(connection: Connection, process: UUID) -> None:
+    await leases.put(connection, OFFER, {"process": str(process)})
+
+
 # ── running them ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -97,7 +108,7 @@ def system_call(engine: Processes) -> Call:
 
 async def run(engine: Processes, job: leases.Job) -> None:
     """One job, finished in the transaction of its effect; failed ones come again, later and later."""
-    process = UUID(job.payload["process"])
+    process = UUID(job.payload.get("process", job.payload.get("account")))
     call = system_call(engine)
 
     async def finish(unit: Unit) -> None:
@@ -110,6 +121,10 @@ async def run(engine: Processes, job: leases.Job) -> None:
             await _act(engine, call, process, job)
         elif job.kind == STOP:
             await _stop(engine, call, process, job)
+        elif job.kind == PEOPLE:
+            await people.changed(engine, call, process, job)
+        elif job.kind == OFFER:
+            await people.offer(engine, call, process, job)
         else:
             await engine.system(call, process, _command(job.kind, job.payload, await _now(engine)), finish)
     except LeaseLost:

@@ -33,6 +33,7 @@ from clew.process.words import (
     Enter,
     EventArrived,
     Facts,
+    Reoffer,
     Resume,
     RetryIncident,
     RunClocks,
@@ -66,7 +67,7 @@ def new(workflow: Workflow, subject: Subject, starter: str) -> State:
 def step(workflow: Workflow, state: State, command: Command, facts: Facts = NO_FACTS) -> Result:
     """The one transition function. Raises a `ClewError` that says why the command is refused."""
     if not state.live:
-        if isinstance(command, TimerFired | EventArrived | ActionDone | ActionFailed | ChildEnded | Enter):
+        if isinstance(command, TimerFired | EventArrived | ActionDone | ActionFailed | ChildEnded | Enter | Reoffer):
             return Result(state)
         if not (isinstance(command, Decide) and desk.is_copy(state, command.task)):
             raise ProcessEnded
@@ -82,6 +83,9 @@ def wanted(workflow: Workflow, state: State, command: Command) -> Wanted | None:
     if isinstance(command, Enter):
         token = state.tokens.get(command.token)
         return None if token is None else Wanted(token.step, token.subject, "entry")
+    if isinstance(command, Reoffer):
+        token = state.tokens.get(command.token)
+        return None if token is None else Wanted(token.step, token.subject, "offer")
     if isinstance(command, Decide | Transfer | AddSigner):
         task = state.tasks.get(command.task)
         token = state.tokens.get(task.token) if task else None
@@ -159,6 +163,12 @@ def _resume(run: Run, command: Resume, facts: Facts) -> None:
             run.effects.append(Advance(token.id))
 
 
+def _reoffer(run: Run, command: Reoffer, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    if token is not None and run.state.status == "running":
+        moves.reoffer(run, token, facts)
+
+
 def _retry(run: Run, command: RetryIncident, facts: Facts) -> None:
     incident = run.state.incidents.get(command.incident)
     if incident is None:
@@ -186,5 +196,6 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any, Facts], None]] = {
     Cancel: _cancel,
     Suspend: _suspend,
     Resume: _resume,
+    Reoffer: _reoffer,
     RetryIncident: _retry,
 }

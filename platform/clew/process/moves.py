@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from clew.metadata.processes import DONE, SEPARATOR, STARTED, ApprovalMode, Step, StepKind
+from collections.abc import Mapping
+
+from clew.metadata.processes import DONE, SEPARATOR, STARTED, Approval, ApprovalMode, Step, StepKind
 from clew.process.run import Run
 from clew.process.state import Done, Task, Timer, Token, without
 from clew.process.votes import tally, wanted
@@ -170,6 +172,35 @@ def again(run: Run, token_id: int) -> None:
             return
 
 
+def reoffer(run: Run, token: Token, facts: Facts) -> None:
+    """Offer the open tasks of a step to whoever can do them now. Who has one and still can keeps it; its clock goes on.
+    When nobody can, that is an incident, which ends when somebody can again."""
+    left = [each for each in run.state.incidents.values() if each.token == token.id and each.kind == "left"]
+    if not run.step_of(token).kind.human or (token.status != "open" and not left):
+        return
+    nobody = []
+    for task in run.state.tasks_of(token.id):
+        if task.status not in ("open", "held") or task.kind not in ("task", "vote"):
+            continue
+        able = _eligible(run, token, facts, facts.able, task.post)
+        if not able:
+            nobody.append(task.post)
+            run.mark(task, candidates=(), assignee=None, behalf=None)
+        elif task.assignee is None or not {task.assignee, task.behalf} & set(able):
+            asked = _eligible(run, token, facts, facts.people, task.post)
+            if asked != task.candidates or task.assignee is not None:
+                task = run.mark(task, candidates=asked, assignee=asked[0] if len(asked) == 1 else None, behalf=None)
+                if task.status == "open":
+                    run.effects.append(Tell("task", token.id, task.id, asked))
+    if nobody and not left:
+        run.incident(token, "left", f"{token.step}: {', '.join(nobody)}".removesuffix(": "))
+    elif left and not nobody:
+        for incident in left:
+            run.change(incidents=without(run.state.incidents, incident.id))
+        run.keep(run.state.tokens[token.id], status="open")
+        settle(run, token.id)
+
+
 def release(run: Run, task: Task) -> None:
     """Open the seat that waited for this one."""
     waiting = run.state.tasks[task.holds] if task.holds is not None else None
@@ -213,13 +244,8 @@ def cancel(run: Run, reason: str) -> None:
 
 def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
     """Make the tasks of a step. Nobody to ask is an incident, never a skip."""
-    barred = run.apart(step)
-
-    def eligible(post: str) -> tuple[str, ...]:
-        return tuple(each for each in facts.people.get(post, ()) if each not in barred)
-
     if step.approval is None:
-        people = eligible("")
+        people = _eligible(run, token, facts, facts.people, "")
         if not people:
             run.incident(token, "nobody", step.path)
             return False
@@ -227,11 +253,10 @@ def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
         run.effects.append(Tell("task", token.id, task.id, people))
         return True
     approval = step.approval
-    posts = (*approval.posts, *(post for post, _ in approval.also if post in facts.also))
-    seats = {post: eligible(post) for post in posts}
+    posts = _posts(approval, facts)
     if approval.mode is ApprovalMode.ANY_SIGN:
-        together = tuple(dict.fromkeys(person for people in seats.values() for person in people))
-        seats = {posts[0]: together}
+        posts = posts[:1]
+    seats = {post: _eligible(run, token, facts, facts.people, post) for post in posts}
     missing = [post for post, people in seats.items() if not people]
     if missing:
         run.incident(token, "nobody", f"{step.path}: {', '.join(missing)}")
@@ -244,6 +269,22 @@ def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
         if not held:
             run.effects.append(Tell("task", token.id, task.id, people))
     return True
+
+
+def _posts(approval: Approval, facts: Facts) -> tuple[str, ...]:
+    return (*approval.posts, *(post for post, _ in approval.also if post in facts.also))
+
+
+def _eligible(
+    run: Run, token: Token, facts: Facts, people: Mapping[str, tuple[str, ...]], post: str
+) -> tuple[str, ...]:
+    """Of those who hold a post whoever nothing bars. Where one signs for all, the posts are asked together."""
+    step = run.step_of(token)
+    barred = run.apart(step)
+    together = step.approval is not None and step.approval.mode is ApprovalMode.ANY_SIGN
+    posts = _posts(step.approval, facts) if together and step.approval is not None else (post,)
+    asked = dict.fromkeys(person for each in posts for person in people.get(each, ()))
+    return tuple(each for each in asked if each not in barred)
 
 
 def _choose(run: Run, token: Token, step: Step, facts: Facts) -> None:

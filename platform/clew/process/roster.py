@@ -45,6 +45,15 @@ class Roster:
                     break
         return tuple(found)
 
+    async def heads(self, connection: Connection, people: Sequence[UUID]) -> tuple[UUID, ...]:
+        """The heads of people's departments: the nearest way of `manager`, be it to the person."""
+        declared = self.blueprint.project.identity
+        if declared is None or not people or not declared.people.manager:
+            return ()
+        entity, way = self.blueprint.entities[declared.people.entity], declared.people.manager[0]
+        found = [await self._along(connection, entity, each, way) for each in await self._employees(connection, people)]
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+
     async def holders(self, connection: Connection, codes: Sequence[str], at: datetime) -> tuple[UUID, ...]:
         """Everybody who is in a position on the day of `at`."""
         declared = self.blueprint.project.identity

@@ -7,7 +7,7 @@ from typing import Any
 
 from clew.metadata.processes import STARTER, Flow, Step, Workflow
 from clew.process.state import Incident, State, Subject, Task, TaskKind, Timer, Token, put, without
-from clew.process.words import Act, Advance, DropTimer, Effect, SetTimer, Tell
+from clew.process.words import Act, Advance, DropTimer, Effect, Offer, SetTimer, Tell
 
 
 @dataclass(slots=True)
@@ -84,7 +84,10 @@ class Run:
         token = self.state.tokens.get(incident.token)
         if token is None or token.status != "blocked":
             return
-        if incident.kind == "failed":
+        if incident.kind == "left":
+            self.keep(token, status="open")
+            self.effects.append(Offer(token.id))
+        elif incident.kind == "failed":
             self.keep(token, status="working")
             self.effects.append(Act(token.id, token.step))
         else:

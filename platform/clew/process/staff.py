@@ -36,6 +36,8 @@ class Demand:
     """None where the record names no course: then nobody is trained for it."""
     among: str = ""
     """A role they all hold besides, at that site."""
+    heads_of: tuple[UUID, ...] = ()
+    """The heads of these people's departments, who may be themselves."""
 
 
 class Staff(Protocol):
@@ -47,6 +49,10 @@ class Staff(Protocol):
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         """Whether somebody may be given a task at all."""
+        ...
+
+    async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
+        """Whether somebody holds one of the demand's roles, and the one it is among, at its site now."""
         ...
 
 
@@ -61,6 +67,7 @@ class AssignedStaff:
         named = list(demand.named)
         if self.roster is not None:
             named += await self.roster.managers(connection, demand.managers_of)
+            named += await self.roster.heads(connection, demand.heads_of)
             named += await self.roster.holders(connection, demand.positions, at)
         if named:
             query = sa.select(_account.c.id).where(
@@ -87,6 +94,10 @@ class AssignedStaff:
         employees = {row[0]: row[1] for row in await connection.fetch(query)}
         return tuple(each for each in people if employees[each] in trained)
 
+    async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
+        needed = (demand.roles, (demand.among,)) if demand.among else (demand.roles,)
+        return all([person in await _holders(connection, each, demand.site, at, person) for each in needed])
+
     async def known(self, connection: Connection, person: UUID) -> bool:
         query = sa.select(_account.c.id).where(_account.c.id == person, _account.c.state == "active")
         return await connection.fetch_value(query) is not None
@@ -104,9 +115,14 @@ class OneOperator:
     async def known(self, connection: Connection, person: UUID) -> bool:
         return person == self._operator
 
+    async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
+        return person == self._operator
 
-async def _holders(connection: Connection, roles: Sequence[str], site: UUID | None, at: datetime) -> list[UUID]:
-    """Whose account holds one of these roles at a site now."""
+
+async def _holders(
+    connection: Connection, roles: Sequence[str], site: UUID | None, at: datetime, only: UUID | None = None
+) -> list[UUID]:
+    """Whose account holds one of these roles at a site now; `only`: asked of this account alone."""
     if not roles:
         return []
     query = (
@@ -121,6 +137,8 @@ async def _holders(connection: Connection, roles: Sequence[str], site: UUID | No
         )
         .order_by(_account.c.id)
     )
+    if only is not None:
+        query = query.where(_account.c.id == only)
     rows = await connection.fetch(query)
     return [person for person, sites in rows if sites is None or site is None or str(site) in sites]
 

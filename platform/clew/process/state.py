@@ -97,7 +97,8 @@ class Incident:
 
     id: int
     token: int
-    kind: Literal["nobody", "entry", "failed"]
+    kind: Literal["nobody", "entry", "failed", "left"]
+    """left: whoever was asked can do it no more, and nobody else can."""
     detail: str
     at: str
 

@@ -188,6 +188,14 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Reoffer:
+    """Who can do the tasks of a token has changed: roles came and went. `Offer` asks for it."""
+
+    token: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class RetryIncident:
     incident: int
     actor: Actor
@@ -214,6 +222,7 @@ Command = (
     | Cancel
     | Suspend
     | Resume
+    | Reoffer
     | RetryIncident
 )
 
@@ -236,6 +245,8 @@ class Facts:
     conditions: tuple[bool, ...] = ()
     elements: tuple[Subject, ...] = ()
     about: Subject | None = None
+    able: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Everybody who could be asked, also those who are busier; by post as well."""
 
 
 NO_FACTS = Facts()
@@ -243,11 +254,11 @@ NO_FACTS = Facts()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which facts a command needs: those of a step's beginning, or of its end."""
+    """Which facts a command needs: those of a step's beginning, of its end, or of whom it can be asked now."""
 
     step: str
     subject: Subject
-    moment: Literal["entry", "exit"]
+    moment: Literal["entry", "exit", "offer"]
 
 
 # ── effects ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,6 +267,13 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Advance:
     """Go on with a token: gather the facts of its step and give `Enter`."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Ask again who can do the tasks of a token: gather the facts and give `Reoffer`."""
 
     token: int
 
@@ -344,6 +362,7 @@ class Ended:
 
 Effect = (
     Advance
+    | Offer
     | Moment
     | Act
     | SetTimer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -81,7 +82,7 @@ class Steps:
         """One flow. `outer` are the paths of the steps before and around it that `not_same_person_as` may name."""
         names = list(specs)
         steps: dict[str, Step] = {}
-        known = (*outer, *(f"{prefix}{name}" for name in names))
+        known = (*outer, *(f"{prefix}{name}" for name in names), *_inside(specs, prefix))
         for index, (name, spec) in enumerate(specs.items()):
             follows = names[index + 1] if index + 1 < len(names) else None
             step = self._step(name, spec, find(node, name), entity, prefix, follows, names, known)
@@ -304,19 +305,20 @@ class Steps:
     def _earlier(
         self, given: tuple[str, ...], node: AnyNode, prefix: str, known: tuple[str, ...], where: str
     ) -> tuple[str, ...]:
-        """Names of steps as paths: of this flow first, then of the flows around it."""
+        """Names of steps as paths: of this flow first, then of the flows around it, then every one of that name in a
+        branch."""
         found = []
         for name in given:
             if name == STARTER:
                 found.append(STARTER)
                 continue
-            paths = [f"{prefix}{name}", *(each for each in known if each.split(SEPARATOR)[-1] == name)]
-            path = next((each for each in paths if each in known), None)
-            if path is None:
+            named = [each for each in known if each.split(SEPARATOR)[-1] == name]
+            around = [each for each in named if prefix.startswith(each.removesuffix(name))]
+            paths = sorted(around, key=len, reverse=True)[:1] or list(dict.fromkeys(named))
+            if not paths:
                 names = [each.split(SEPARATOR)[-1] for each in known]
                 self.linking.unknown(rules_process.UNKNOWN_STEP, node.place, name, [*names, STARTER], where)
-            else:
-                found.append(path)
+            found += paths
         return tuple(found)
 
     def _fields(self, spec: StepSpec, node: AnyNode, entity: str, where: str) -> None:
@@ -372,3 +374,12 @@ class Steps:
     def _moment(self, name: str, node: AnyNode, moments: set[str], path: str) -> None:
         if name not in moments and name != ANY:
             self.linking.unknown(rules_process.UNKNOWN_OUTCOME, node.place, name, moments, path)
+
+
+def _inside(specs: dict[str, StepSpec], prefix: str) -> Iterator[str]:
+    """The paths of the steps in the branches of these steps."""
+    for name, spec in specs.items():
+        for branch, steps in (*spec.parallel.items(), *((("each", spec.steps),) if spec.steps else ())):
+            at = f"{prefix}{name}{SEPARATOR}{branch}{SEPARATOR}"
+            yield from (f"{at}{each}" for each in steps)
+            yield from _inside(steps, at)

@@ -1,0 +1,112 @@
+"""People come and go: who is asked follows the roles they hold now, whoever gave or took them, and when.
+
+Identity tells its witness of every change, in the change's own transaction; from there jobs find the open tasks that it
+touches and ask each instance to offer them anew. An assignment that begins or ends by itself leaves a job for that
+moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.identity.ports import SecurityEvent, Witness
+from clew.jobs import leases
+from clew.kernel.scalars import instant_text
+from clew.metadata.blueprint import Blueprint
+from clew.process import jobs, store, words
+from clew.storage import process_tables, system
+from clew.storage.engine import Connection
+
+if TYPE_CHECKING:
+    from clew.process.engine import Processes
+    from clew.records.commands import Call
+    from clew.records.unit import Unit
+
+_a, _t, _c = system.assignment, process_tables.task, process_tables.task_candidate
+_OPEN = ("open", "held")
+_TOUCHING = frozenset({"assignment", "account", "break_glass"})
+
+
+class OfferingWitness:
+    """A witness that also has the tasks offered anew of whoever gains or loses a role. Implements identity's port."""
+
+    def __init__(self, inner: Witness) -> None:
+        self._inner = inner
+
+    async def record(self, connection: Connection, event: SecurityEvent) -> None:
+        await self._inner.record(connection, event)
+        if event.subject == "account" and event.action.partition(".")[0] in _TOUCHING:
+            await jobs.ask_people(connection, event.subject_id)
+
+
+async def changed(engine: Processes, call: Call, account: UUID, job: leases.Job) -> None:
+    """Find the instances whose tasks this person has, could have, or can have now."""
+
+    async def work(unit: Unit) -> None:
+        connection = unit.connection
+        await leases.complete(connection, job)
+        for process in await _touched(connection, engine.blueprint, account, unit.at):
+            await jobs.ask_offer(connection, process)
+        for moment in await _turns(connection, account, unit.at):
+            await jobs.ask_people(connection, account, moment)
+
+    await engine.commands.run(call, work, elevated=True)
+
+
+async def offer(engine: Processes, call: Call, process: UUID, job: leases.Job) -> None:
+    """Offer the open tasks of an instance to whoever can do them now."""
+
+    async def work(unit: Unit) -> None:
+        await leases.complete(unit.connection, job)
+        instance = await store.load(unit.connection, process, lock=True)
+        if instance is None or not instance.state.live:
+            return
+        for token in list(instance.state.tokens):
+            fresh = await store.load(unit.connection, process)
+            if fresh is not None:
+                await engine.handle(unit, fresh, words.Reoffer(token, instant_text(unit.at)))
+
+    await engine.commands.run(call, work, elevated=True)
+
+
+async def _touched(connection: Connection, blueprint: Blueprint, account: UUID, at: datetime) -> list[UUID]:
+    offered = sa.select(_t.c.process).join(_c, _c.c.task == _t.c.id).where(_c.c.person == account)
+    held = sa.select(_t.c.process).where(_t.c.assignee == account, _t.c.status.in_(_OPEN))
+    found = {row[0] for query in (offered, held) for row in await connection.fetch(query)}
+    for workflow, step in asking(blueprint, await _roles(connection, account, at)):
+        query = sa.select(_t.c.process).where(_t.c.status.in_(_OPEN), _t.c.workflow == workflow, _t.c.step == step)
+        found |= {row[0] for row in await connection.fetch(query)}
+    return sorted(found)
+
+
+def asking(blueprint: Blueprint, roles: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The steps that ask holders of one of these roles: workflow and path."""
+    for workflow in blueprint.workflows.values():
+        for _, step in workflow.walk():
+            asked = set(step.who.roles) if step.who is not None else set()
+            if step.approval is not None:
+                asked |= {*step.approval.posts, *(post for post, _ in step.approval.also), step.approval.among}
+            if asked & roles:
+                yield workflow.name, step.path
+
+
+async def _roles(connection: Connection, account: UUID, at: datetime) -> frozenset[str]:
+    query = sa.select(_a.c.role).where(
+        _a.c.account == account,
+        _a.c.state == "active",
+        _a.c.valid_from <= at,
+        sa.or_(_a.c.valid_to.is_(None), _a.c.valid_to > at),
+    )
+    return frozenset(row[0] for row in await connection.fetch(query))
+
+
+async def _turns(connection: Connection, account: UUID, at: datetime) -> list[datetime]:
+    """When assignments of this person begin or end by themselves, from now on."""
+    query = sa.select(_a.c.valid_from, _a.c.valid_to).where(_a.c.account == account, _a.c.state == "active")
+    moments = {moment for row in await connection.fetch(query) for moment in row if moment is not None}
+    return sorted(each for each in moments if each > at)
