@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +20,8 @@ from typing import Any
 from uuid import UUID
 
 from clew.access.deciding import OPERATOR_ROLE, Deciding
-from clew.access.decision import Decision
 from clew.access.loading import load_bundle
+from clew.access.unite import Held
 from clew.api.access_campaigns import AccessCampaigns
 from clew.api.access_review import AccessReview, Room
 from clew.api.administration import Administration
@@ -99,6 +99,10 @@ OPERATOR = Person(
 """The person at this machine: who acts while a project declares no policies, and on the command line."""
 
 HEARTBEAT_SECONDS = 10.0
+WARMED = 32
+"""Sets of roles whose decisions are made for a new release before anybody asks: those used last."""
+_PAUSE = 0.005
+"""Seconds between two steps of work that nobody waits for."""
 TEXTS = TextForms(sort_key, grams)
 """What a change that fills texts stores beside them."""
 
@@ -137,7 +141,7 @@ class Runtime:
     database: Database
     commands: Commands
     graphql: GraphQL
-    decide: Callable[[Context], Decision]
+    decide: Deciding
     clock: Clock
     desk: Desk
     processes: Processes
@@ -190,6 +194,7 @@ class RuntimeHost:
         self._current = first
         self._on_change: list[Callable[[Runtime], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._warming: asyncio.Task[None] | None = None
         self._last_beat = 0.0
 
     @property
@@ -213,6 +218,13 @@ class RuntimeHost:
         upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
+        self._warm(self._current, ())
+
+    def _warm(self, runtime: Runtime, expected: Sequence[frozenset[Held]]) -> None:
+        """Work out, beside serving, what people will ask of a release's policies: nobody waits for it."""
+        if self._warming is not None:
+            self._warming.cancel()
+        self._warming = asyncio.create_task(_step_by_step(runtime.decide.warming(expected)))
 
     async def refresh(self) -> bool:
         """Take the newest release if there is one; True when it changed. A release that cannot be taken is remembered
@@ -228,16 +240,18 @@ class RuntimeHost:
         except Exception as problem:
             self.trouble = problem
             return False
-        self._current, self.trouble = fresh, None
+        expected, self._current, self.trouble = self._current.decide.kept[:WARMED], fresh, None
         for act in self._on_change:
             act(fresh)
+        self._warm(fresh, expected)
         await self._beat()
         return True
 
     async def close(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._warming] if self._warming is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(ClewError):
             await nodes.leave(self.database, self.node)
         await self.database.close()
@@ -280,6 +294,17 @@ class RuntimeHost:
     async def _beat(self) -> None:
         self._last_beat = self.clock.monotonic()
         await nodes.beat(self.database, self.node, self._current.number)
+
+
+async def _step_by_step(steps: Iterator[Callable[[], object]]) -> None:
+    """Each step in a thread of its own, with a pause after it, so that requests go on."""
+    try:
+        for step in steps:
+            await asyncio.to_thread(step)
+            await asyncio.sleep(_PAUSE)
+    except Exception:
+        # What could not be worked out before is worked out when somebody asks, and fails there as loudly.
+        _log.exception("the policies could not be worked out in advance")
 
 
 async def open_runtime(settings: Settings, clock: Clock | None = None) -> RuntimeHost:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from uuid import UUID
 
 from clew.access.decision import Decision, permit_all
@@ -15,6 +17,8 @@ OPERATOR_ROLE = "platform_operator"
 """The role of whoever works at this machine. A project may declare it and so say what the command line may do. Its
 name is none that a plant gives to people who operate its equipment."""
 KEPT_DECISIONS = 512
+_STEP = 16
+"""Entities of a decision worked out in one step."""
 
 
 class Deciding:
@@ -49,6 +53,25 @@ class Deciding:
                 return self.open
         return self._for(held_by(person, policies))
 
+    @property
+    def kept(self) -> tuple[frozenset[Held], ...]:
+        """The sets of roles decisions were made for, the newest first."""
+        return tuple(reversed(self._kept))
+
+    def warming(self, expected: Iterable[frozenset[Held]] = ()) -> Iterator[Callable[[], object]]:
+        """What can be worked out before anybody asks, in steps of milliseconds: every policy line's answers, then the
+        decisions for the sets of roles that are expected."""
+        if self.judgement is None:
+            return
+        for entity in self.judgement.blueprint.entities:
+            yield partial(self.judgement.fill_entity, entity)
+        for roles in expected:
+            if all(each.role in self.judgement.policies.roles for each in roles):
+                decision = self._for(roles)
+                names = list(decision.entities)
+                for at in range(0, len(names), _STEP):
+                    yield partial(_complete, decision, names[at : at + _STEP])
+
     def _for(self, roles: frozenset[Held]) -> Decision:
         assert self._unite is not None
         found = self._kept.get(roles)
@@ -57,3 +80,10 @@ class Deciding:
             while len(self._kept) > KEPT_DECISIONS:
                 self._kept.popitem(last=False)
         return found
+
+
+def _complete(decision: Decision, entities: Iterable[str]) -> None:
+    """Ask about everything of these entities, so that it is known."""
+    for access in map(decision.on, entities):
+        for field in access.fields:
+            access.fields.get(field)

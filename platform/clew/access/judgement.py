@@ -88,10 +88,14 @@ class Judgement:
     def fill(self) -> int:
         """Answer everything that can be asked now, so that nobody waits later; how many answers there are."""
         for entity in self.blueprint.entities:
-            for question in self.asked(entity).lines:
-                for role in self.policies.roles:
-                    self.verdict(role, entity, question)
+            self.fill_entity(entity)
         return len(self._verdicts)
+
+    def fill_entity(self, entity: str) -> None:
+        """Answer everything that can be asked about one entity."""
+        for question in self.asked(entity).lines:
+            for role in self.policies.roles:
+                self.verdict(role, entity, question)
 
 
 def questions(entity: Entity) -> Iterator[str]:

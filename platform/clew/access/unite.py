@@ -23,7 +23,8 @@ from clew.access.decision import (
     Grant,
     ProcessAccess,
 )
-from clew.access.judgement import Judgement, questions
+from clew.access.judgement import NOTHING, Judgement, questions
+from clew.access.lazily import Lazily
 from clew.access.lines import REST, Line
 from clew.expressions.rewrite import assigned, both, negated, truth
 from clew.expressions.tree import Checked
@@ -33,6 +34,9 @@ from clew.kernel.diagnostics import Place
 from clew.metadata.blueprint import Entity
 from clew.metadata.policies import CONNECTOR_ACTIONS, DO, PROCESS_ACTIONS, Clause, Policies, process_question
 from clew.metadata.processes import Workflow
+
+KEPT_GRANTS = 50_000
+"""Grants worked out and kept for the next set of roles that comes to the same lines."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,26 +72,21 @@ class Unite:
     def __init__(self, judgement: Judgement) -> None:
         self.judgement, self.policies = judgement, judgement.policies
         self._release = judgement.blueprint.digest
+        self._conditions: dict[_Key, tuple[Line, Checked | bool]] = {}
+        self._grants: dict[tuple[tuple[_Key, ...], tuple[_Key, ...]], Grant] = {}
 
     def decision(self, roles: frozenset[Held]) -> Decision:
-        """What holders of these roles may. No role, no grant."""
-        known = sorted(roles)
-        entities = {
-            name: self._entity(entity, known) for name, entity in sorted(self.judgement.blueprint.entities.items())
-        }
+        """What holders of these roles may. No role, no grant. Each entity and field is answered when it is first asked
+        about: a request asks about few of them, and nobody should wait for all."""
+        known, blueprint = sorted(roles), self.judgement.blueprint
         names = [self.policies.roles[each.role] for each in known]
         return Decision(
             digest([self._release, [[each.role, each.sites, each.families] for each in known]]),
-            MappingProxyType(entities),
+            Lazily(sorted(blueprint.entities), lambda name: self._entity(blueprint.entities[name], known)),
             frozenset(meaning for role in names for meaning in role.signs),
             frozenset(action for role in names for action in role.administer),
-            MappingProxyType(
-                {
-                    name: ProcessAccess(*(self._process(each, action, known) for action in PROCESS_ACTIONS))
-                    for name, each in sorted(self.judgement.blueprint.workflows.items())
-                }
-            ),
-            MappingProxyType({name: self.connector(name, known) for name in connectors_named(self.policies)}),
+            Lazily(sorted(blueprint.workflows), lambda name: self._process(blueprint.workflows[name], known)),
+            Lazily(connectors_named(self.policies), lambda name: self.connector(name, known)),
         )
 
     def connector(self, name: str, roles: Iterable[Held]) -> ConnectorAccess:
@@ -99,8 +98,11 @@ class Unite:
             found.append(self.grant(allows, [Applied(line, held) for held, each in verdicts for line in each.denies]))
         return ConnectorAccess(*found)
 
-    def _process(self, workflow: Workflow, action: str, roles: Sequence[Held]) -> Grant:
-        return self.grant(*self.applied(workflow.entity, process_question(workflow.name, action), roles))
+    def _process(self, workflow: Workflow, roles: Sequence[Held]) -> ProcessAccess:
+        def ask(action: str) -> Grant:
+            return self.grant(*self.applied(workflow.entity, process_question(workflow.name, action), roles))
+
+        return ProcessAccess(*map(ask, PROCESS_ACTIONS))
 
     def applied(self, entity: str, question: str, roles: Sequence[Held]) -> tuple[list[Applied], list[Applied]]:
         """The lines that allow and those that forbid, for all roles together."""
@@ -108,12 +110,23 @@ class Unite:
         denies: list[Applied] = []
         for held in roles:
             verdict = self.judgement.verdict(held.role, entity, question)
+            if verdict is NOTHING:
+                continue
             allows += [Applied(line, held) for line in verdict.allows]
             denies += [Applied(line, held) for line in verdict.denies]
         return allows, denies
 
     def condition(self, applied: Applied) -> Checked | bool:
-        """When the line applies: True always, or a condition; False never."""
+        """When the line applies: True always, or a condition; False never. Worked out once for all lines of a role
+        that stand on the same clauses, as those of the fields of one entity do."""
+        key = _key(applied)
+        known = self._conditions.get(key)
+        if known is None:
+            # The line is kept with it, so that the identities in the key stay its own.
+            known = self._conditions[key] = (applied.line, self._condition(applied))
+        return known[1]
+
+    def _condition(self, applied: Applied) -> Checked | bool:
         line, held = applied.line, applied.held
         parts = [*line.conditions, *self._reach(line, held)]
         limits = {"sites": held.sites, "families": held.families}
@@ -137,6 +150,16 @@ class Unite:
 
     def grant(self, allows: Iterable[Applied], denies: Iterable[Applied]) -> Grant:
         """One grant from lines that allow and lines that forbid."""
+        allowing, denying = tuple(allows), tuple(denies)
+        key = (tuple(map(_key, allowing)), tuple(map(_key, denying)))
+        found = self._grants.get(key)
+        if found is None:
+            if len(self._grants) >= KEPT_GRANTS:
+                self._grants.clear()
+            found = self._grants[key] = self._grant(allowing, denying)
+        return found
+
+    def _grant(self, allows: Iterable[Applied], denies: Iterable[Applied]) -> Grant:
         forbidden = [self.condition(each) for each in denies]
         if True in forbidden:
             return NEVER
@@ -147,14 +170,20 @@ class Unite:
         conditions = tuple(reduce(both, unless, each) for each in _distinct(found))
         return Grant(True, conditions) if conditions else NEVER
 
-    def field(self, entity: Entity, name: str, roles: Sequence[Held]) -> FieldAccess:
-        """What holders of these roles may do with one field, on records they may read or write."""
+    def field(
+        self, entity: Entity, name: str, roles: Sequence[Held], rows_by: dict[str, list[Applied]] | None = None
+    ) -> FieldAccess:
+        """What holders of these roles may do with one field, on records they may read or write. `rows_by` keeps the
+        lines that grant the rows, by action, for whoever asks about many fields."""
+        granting = {} if rows_by is None else rows_by
 
         def ask(verb: str, action: str) -> Grant:
             question = self.judgement.asked(entity.name).question(verb, name)
             # Whether a line may be written is asked of its owner.
             rows_of = entity.part_of if entity.part_of is not None and verb != "see" else entity.name
-            rows = self.applied(rows_of, action, roles)[0]
+            rows = granting.get(action)
+            if rows is None:
+                rows = granting[action] = self.applied(rows_of, action, roles)[0]
             return self._on_rows(rows, *self.applied(entity.name, question, roles))
 
         return FieldAccess(
@@ -167,11 +196,13 @@ class Unite:
     def _entity(self, entity: Entity, roles: Sequence[Held]) -> EntityAccess:
         grants = {each: self.grant(*self.applied(entity.name, each, roles)) for each in questions(entity)}
         named = self.judgement.asked(entity.name).named
-        rest = self.field(entity, REST, roles)
-        fields = {
-            name: self.field(entity, name, roles) if name in named else rest
-            for name in (*entity.fields, *entity.inverses)
-        }
+        rows: dict[str, list[Applied]] = {}
+        # The fields that no line names are all alike.
+        rest = Lazily((REST,), lambda name: self.field(entity, name, roles, rows))
+        fields = Lazily(
+            (*entity.fields, *entity.inverses),
+            lambda name: self.field(entity, name, roles, rows) if name in named else rest[REST],
+        )
         return EntityAccess(
             read=grants["read"],
             create=grants["create"],
@@ -179,7 +210,7 @@ class Unite:
             void=grants["void"],
             correct=grants["correct"],
             transitions=MappingProxyType({name: grants[DO + name] for name in entity.transitions}),
-            fields=MappingProxyType(fields),
+            fields=fields,
             audit=grants["audit"],
             export=grants["export"],
             as_owner=entity.part_of is not None and self._as_owner(entity, roles),
@@ -205,6 +236,15 @@ class Unite:
         if len(sources) == 1 and allows and all(each.line.masked for each in allows):
             return self.grant([_bare(each, each.line.clauses[1:]) for each in allows], denies)
         return self.grant(allows, denies)
+
+
+_Key = tuple[tuple[int, ...], str, bool, bool, Held]
+
+
+def _key(applied: Applied) -> _Key:
+    """What a line's condition depends on. Clauses are told apart by identity: they live as long as the policies."""
+    line = applied.line
+    return tuple(map(id, line.clauses)), line.entity, line.own_sites, line.own_families, applied.held
 
 
 def _row(applied: Applied) -> tuple[str, Held, Place]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from graphql import GraphQLEnumType, GraphQLEnumValue, GraphQLField, GraphQLInt, GraphQLNamedType, GraphQLObjectType
@@ -89,21 +90,28 @@ class Aggregates:
         for entity in build.entities():
             yield entity_type(entity.name, "Aggregate"), _aggregate(build, entity)
             for function, suffix in _FUNCTIONS.items():
-                if _measured_fields(build, entity, function):
+                if _any(build, entity, partial(measurable, entity, _PLAN_NAMES.get(function, function))):
                     yield entity_type(entity.name, suffix), _function_type(build, entity, function, suffix)
-            if group_fields(build, entity):
+            if _any(build, entity, partial(groupable, entity)):
                 yield entity_type(entity.name, "Group"), _group(build, entity)
                 yield entity_type(entity.name, "GroupKey"), _group_key(build, entity)
                 yield entity_type(entity.name, "GroupField"), _group_field(build, entity)
 
 
+def _any(build: Build, entity: Entity, fits: Callable[[str], bool]) -> bool:
+    """Whether the caller sees a fitting member: the first one tells, so few are asked about."""
+    return any(fits(name) and build.sees(entity, name) for name in build.names.members[entity.name].values())
+
+
+def groupable(entity: Entity, name: str) -> bool:
+    """Whether a list can be grouped by this member."""
+    known = entity.fields.get(name)
+    return known is not None and known.kind in GROUPABLE and not known.computed
+
+
 def group_fields(build: Build, entity: Entity) -> list[tuple[str, str]]:
     """(API name, field) of what a list can be grouped by."""
-    return [
-        (api, name)
-        for api, name in build.members(entity)
-        if name in entity.fields and entity.fields[name].kind in GROUPABLE and not entity.fields[name].computed
-    ]
+    return [(api, name) for api, name in build.members(entity) if groupable(entity, name)]
 
 
 def group_periods(build: Build, entity: Entity) -> list[tuple[str, str, p.Unit]]:

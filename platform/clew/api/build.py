@@ -38,6 +38,7 @@ class Build:
         self.blueprint, self.decision, self.locale, self.names = blueprint, decision, locale, names
         self._factories: dict[str, Factory] = {}
         self._types: dict[str, GraphQLNamedType] = {}
+        self._members: dict[str, tuple[tuple[str, str], ...]] = {}
         self._further: dict[str, list[Callable[[], dict[str, GraphQLField]]]] = {}
 
     # ── types ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,9 +104,13 @@ class Build:
             return bool(self.targets(known)) and self.access(known.target).sees("owner")
         return known.computed is None or "sql" in known.computed.runs_in
 
-    def members(self, entity: Entity) -> Iterable[tuple[str, str]]:
+    def members(self, entity: Entity) -> tuple[tuple[str, str], ...]:
         """(API name, blueprint name) of every member the caller may see."""
-        return ((api, name) for api, name in self.names.members[entity.name].items() if self.sees(entity, name))
+        found = self._members.get(entity.name)
+        if found is None:
+            names = self.names.members[entity.name].items()
+            found = self._members[entity.name] = tuple(each for each in names if self.sees(entity, each[1]))
+        return found
 
     # ── making ────────────────────────────────────────────────────────────────────────────────────────────────────
 

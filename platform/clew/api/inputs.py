@@ -6,7 +6,7 @@ input, so they cannot be assigned by it (threat 20).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from graphql import GraphQLInputField, GraphQLInputObjectType, GraphQLList
@@ -26,47 +26,54 @@ CREATE, UPDATE, LINE_UPDATE, LINES = "CreateInput", "UpdateInput", "ChangeInput"
 
 def input_fields(build: Build, entity: Entity, *, creating: bool) -> list[Field]:
     """The fields of an entity that the caller may give."""
+    return list(_input_fields(build, entity, creating=creating))
+
+
+def takes_input(build: Build, entity: Entity, *, creating: bool) -> bool:
+    """Whether the caller may give any field at all: the first one tells, so few are asked about."""
+    return next(_input_fields(build, entity, creating=creating), None) is not None
+
+
+def _input_fields(build: Build, entity: Entity, *, creating: bool) -> Iterator[Field]:
     access = build.access(entity.name)
-    given = [
-        field
-        for field in entity.fields.values()
-        if (known := access.fields.get(field.name)) is not None and _given(entity, known, creating=creating)
-    ]
-    return _typed(build, entity, given, creating=creating)
+    for field in entity.fields.values():
+        if _writable(entity, field, creating=creating):
+            known = access.fields.get(field.name)
+            if known is not None and _given(entity, known, creating=creating) and _typed(build, field):
+                yield field
 
 
 def filled_fields(build: Build, entity: Entity) -> list[Field]:
     """The fields of an entity that a step of a process may ask the caller for: those that exist for them at all."""
     access = build.access(entity.name)
-    seen = [
+    return [
         field
         for field in entity.fields.values()
-        if (known := access.fields.get(field.name)) is not None
+        if _writable(entity, field, creating=False)
+        and (known := access.fields.get(field.name)) is not None
         and (known.read.allowed or _given(entity, known, creating=False))
+        and _typed(build, field)
     ]
-    return _typed(build, entity, seen, creating=False)
 
 
-def _typed(build: Build, entity: Entity, given: Iterable[Field], *, creating: bool) -> list[Field]:
-    """Those of the fields for which the caller's view has a type."""
-    found: list[Field] = []
-    for field in given:
-        if not writable(entity, field.name, creating=creating, foreign=False):
-            continue
-        if not creating and field.immutable and field.required:
-            continue
-        if field.kind in (FieldKind.REF, FieldKind.MANY, FieldKind.ANY) and not build.targets(field):
-            continue
-        if field.kind is FieldKind.LINES and not _has_lines(build, build.blueprint.entities[field.target]):
-            continue
-        found.append(field)
-    return found
+def _writable(entity: Entity, field: Field, *, creating: bool) -> bool:
+    """Whether anybody may ever give the field."""
+    if not creating and field.immutable and field.required:
+        return False
+    return writable(entity, field.name, creating=creating, foreign=False)
+
+
+def _typed(build: Build, field: Field) -> bool:
+    """Whether the caller's view has a type for the field."""
+    if field.kind in (FieldKind.REF, FieldKind.MANY, FieldKind.ANY):
+        return bool(build.targets(field))
+    return field.kind is not FieldKind.LINES or _has_lines(build, build.blueprint.entities[field.target])
 
 
 def _has_lines(build: Build, line: Entity) -> bool:
     """Whether anything of a line can be given: else there is no type to give it in."""
     reached = build.sees_entity(line.name) or build.access(line.name).create.allowed
-    return reached and bool(input_fields(build, line, creating=True))
+    return reached and takes_input(build, line, creating=True)
 
 
 def _given(entity: Entity, access: FieldAccess, *, creating: bool) -> bool:
@@ -94,7 +101,7 @@ class Inputs:
 
 def _entity_inputs(build: Build, entity: Entity) -> Iterable[tuple[str, Factory]]:
     for suffix, creating in ((CREATE, True), (UPDATE, False)):
-        if input_fields(build, entity, creating=creating):
+        if takes_input(build, entity, creating=creating):
             yield entity_type(entity.name, suffix), _input(build, entity, suffix, creating=creating)
     if entity.part_of is not None:
         yield entity_type(entity.name, LINE_UPDATE), _input(build, entity, LINE_UPDATE, creating=False)

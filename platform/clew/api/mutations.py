@@ -20,7 +20,7 @@ from graphql import (
 
 from clew.api import scalars
 from clew.api.build import Build, Factory, entity_type, required
-from clew.api.inputs import CREATE, UPDATE, api_names, given_record, input_fields
+from clew.api.inputs import CREATE, UPDATE, api_names, given_record, takes_input
 from clew.api.operations import Call
 from clew.api.signing import proven, refuse_written_secrets, signature_argument
 from clew.kernel.errors import ClewError
@@ -155,8 +155,8 @@ class Mutations:
 
     def _of(self, build: Build, entity: Entity) -> Iterable[tuple[str, Callable[[], GraphQLField]]]:
         access, name = build.access(entity.name), entity.name
-        creates = access.create.allowed and bool(input_fields(build, entity, creating=True))
-        updates = access.update.allowed and bool(input_fields(build, entity, creating=False))
+        creates = access.create.allowed and takes_input(build, entity, creating=True)
+        updates = access.update.allowed and takes_input(build, entity, creating=False)
         if creates:
             yield naming.create_mutation(name), self._one(build, entity, _create, [_input_arg(build, entity, CREATE)])
             yield naming.bulk_mutation(entity.plural), self._bulk(build, entity, "create")

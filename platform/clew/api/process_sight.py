@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess
+from clew.access.lazily import Lazily
 from clew.api.operations import Call
 from clew.process.engine import Processes
 from clew.records.query import plan as p
@@ -32,7 +33,9 @@ async def oversees(processes: Processes, call: Call, connection: Connection, fou
     if not grant.allowed or found["entity"] not in processes.blueprint.entities:
         return False
     access = EntityAccess(read=grant, fields=MappingProxyType({"id": FieldAccess(ALWAYS)}))
-    entities = MappingProxyType({**decision.entities, found["entity"]: access})
+    entities = Lazily(
+        decision.entities, lambda name: access if name == found["entity"] else decision.entities[name]
+    )
     overseeing = replace(decision, digest=f"{decision.digest} oversees {workflow}", entities=entities)
     return await _reads(processes, call, connection, overseeing, found["entity"], UUID(found["recordId"]))
 
