@@ -71,6 +71,8 @@ class Deciding:
                 names = list(decision.entities)
                 for at in range(0, len(names), _STEP):
                     yield partial(_complete, decision, names[at : at + _STEP])
+                yield partial(dict, decision.processes)
+                yield partial(dict, decision.connectors)
 
     def _for(self, roles: frozenset[Held]) -> Decision:
         assert self._unite is not None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
+from typing import Any
 
 from clew.access.connectors import connectors_named
 from clew.access.decision import (
@@ -73,7 +74,8 @@ class Unite:
         self.judgement, self.policies = judgement, judgement.policies
         self._release = judgement.blueprint.digest
         self._conditions: dict[_Key, tuple[Line, Checked | bool]] = {}
-        self._grants: dict[tuple[tuple[_Key, ...], tuple[_Key, ...]], Grant] = {}
+        self._grants: dict[Any, tuple[Grant, tuple[Applied, ...], tuple[Applied, ...]]] = {}
+        """By what the lines depend on, with the lines, so that the identities in the key stay their own."""
 
     def decision(self, roles: frozenset[Held]) -> Decision:
         """What holders of these roles may. No role, no grant. Each entity and field is answered when it is first asked
@@ -122,7 +124,6 @@ class Unite:
         key = _key(applied)
         known = self._conditions.get(key)
         if known is None:
-            # The line is kept with it, so that the identities in the key stay its own.
             known = self._conditions[key] = (applied.line, self._condition(applied))
         return known[1]
 
@@ -156,8 +157,8 @@ class Unite:
         if found is None:
             if len(self._grants) >= KEPT_GRANTS:
                 self._grants.clear()
-            found = self._grants[key] = self._grant(allowing, denying)
-        return found
+            found = self._grants[key] = (self._grant(allowing, denying), allowing, denying)
+        return found[0]
 
     def _grant(self, allows: Iterable[Applied], denies: Iterable[Applied]) -> Grant:
         forbidden = [self.condition(each) for each in denies]

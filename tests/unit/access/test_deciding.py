@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from tests.unit.access.policy_world import person, project
+
 from clew.access.deciding import Deciding
 from clew.access.lazily import Lazily
 from clew.kernel.context import Context
-from tests.unit.access.policy_world import person, project
 
 OPERATOR = UUID(int=77)
 READER = "role: reader\nlabel: {zh: 读, en: Reader}\nmay: {thing: {read: a, mask: {x: b}}, site: {read: always}}\n"
