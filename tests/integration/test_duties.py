@@ -321,6 +321,13 @@ async def test_the_operator_is_exempt_and_the_trail_says_so(database: TestDataba
     told = [row for row in await scene.rows(system.leaf) if row["action"] == "duties:exempt"]
     assert {row["record_id"] for row in told} >= {lot}
     assert {row["actor"] for row in told} == {WANG.id}
+    # Through the server the same account is bound like anybody.
+    at_door = replace(scene.call, context=replace(context(WANG), channel="api"))
+    lot = (await make(scene, LI, "lot")).id
+    inspection = (await make(scene, LI, "inspection", lot=lot)).id
+    await scene.commands.transition(at_door, "inspection", inspection, "judge", 1)
+    with pytest.raises(SeparationOfDuties):
+        await scene.commands.transition(at_door, "lot", lot, "release", 1)
     await opened.close()
 
 

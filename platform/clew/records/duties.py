@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from clew.audit.trail import record_event
 from clew.expressions.rewrite import negated
+from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
@@ -32,6 +33,7 @@ from clew.storage.types import Id, Instant
 
 _t = system.duty
 _EXEMPT = "duties exempt"
+DOOR = "api"
 _COLUMNS = (_t.c.duty, _t.c.entity, _t.c.action, _t.c.at)
 _VERBS = {
     "create": Bilingual("新建", "create"),
@@ -39,6 +41,11 @@ _VERBS = {
     "void": Bilingual("作废", "void"),
     "correct": Bilingual("更正", "correct"),
 }
+
+
+def at_the_door(context: Context) -> bool:
+    """Whether somebody acts through the server, not at the machine itself."""
+    return context.channel == DOOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,8 @@ class Duties(Quiet):
     """Takes part in writes of entities that some separation names.
 
     `exempt` are accounts that are nobody: the operator at this machine, who brings in what was done elsewhere by people
-    this ledger does not know. That it was not asked stands in the trail, once for each transaction. What anybody else
-    imports is theirs, like any other write.
+    this ledger does not know. That it was not asked stands in the trail, once for each transaction. At the door of the
+    server the operator is bound like anybody. What anybody else imports is theirs, like any other write.
     """
 
     name = "duties"
@@ -82,7 +89,7 @@ class Duties(Quiet):
 
     async def _perform(self, change: Change, unit: Unit) -> None:
         assert change.new is not None
-        if unit.context.person.id in self._exempt:
+        if unit.context.person.id in self._exempt and not at_the_door(unit.context):
             await self._tell_exempt(change, unit)
             return
         for separation, duty in self._of[change.entity.name]:

@@ -22,6 +22,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.records.decisions.evaluate import Answer, Case, Evaluation, Verdict, key_of
 from clew.records.decisions.stored import Stored
+from clew.records.duties import at_the_door
 from clew.records.rows import Record
 from clew.records.signing.verify import Verifier
 from clew.records.unit import Engine
@@ -116,7 +117,7 @@ class Replayer:
             _behalf(said),
             decision.outcome,
             decision.at,
-            self._exempt,
+            self._unbound(context),
         )
         found = await self._evaluation(engine, context, connection).verdict(case)
         return replace(found, release=decision.release, answers=tuple(_completed(said["checks"], found.answers)))
@@ -155,9 +156,12 @@ class Replayer:
             bool(said["elevated"]),
             on_behalf_of=_behalf(said),
             decided=decision.at,
-            exempt=self._exempt,
+            exempt=self._unbound(context),
         )
         return await self._evaluation(engine, context, connection).verdict(case)
+
+    def _unbound(self, context: Context) -> frozenset[UUID]:
+        return frozenset() if at_the_door(context) else self._exempt
 
     def _evaluation(self, engine: Engine, context: Context, connection: Connection) -> Evaluation:
         inspection = self._releases.inspect(connection)
