@@ -104,6 +104,7 @@ def staffed_project(folder: Path) -> Path:
 class House:
     served: Served
     boss: Account
+    clerk: Account
 
     @property
     def runtime(self) -> Any:
@@ -115,8 +116,8 @@ class House:
         operator = self.runtime.operator_call("en")
         return Call(Context(person, "test-request"), operator.decision, "because")
 
-    async def create(self, entity: str, **given: Any) -> UUID:
-        made = await self.runtime.commands.create(self.call(), entity, given)
+    async def create(self, entity: str, by: Account | None = None, **given: Any) -> UUID:
+        made = await self.runtime.commands.create(self.call(by), entity, given)
         return UUID(str(made.id))
 
     async def move(self, entity: str, record: UUID, transition: str, by: Account | None = None) -> None:
@@ -136,7 +137,7 @@ class House:
     async def ask(self, employee: UUID, role: UUID, **more: Any) -> UUID:
         today = datetime.now(UTC).date()
         given = {"valid_from": today - timedelta(days=1), "valid_to": today + timedelta(days=30), **more}
-        return await self.create("role_assignment", employee=employee, role=role, **given)
+        return await self.create("role_assignment", by=self.clerk, employee=employee, role=role, **given)
 
 
 @asynccontextmanager
@@ -145,7 +146,7 @@ async def staffed(url: str, tmp_path: Path) -> AsyncIterator[House]:
     async with served(url, tmp_path / "blobs", folder=project, project=project) as house:
         desk = house.host.current.desk
         desk.credentials.hasher = Hasher(CHEAP)
-        yield House(house, await make_account(desk, "boss"))
+        yield House(house, await make_account(desk, "boss"), await make_account(desk, "clerk"))
 
 
 async def test_an_approved_record_is_an_assignment(database: TestDatabase, tmp_path: Path) -> None:
@@ -157,6 +158,8 @@ async def test_an_approved_record_is_an_assignment(database: TestDatabase, tmp_p
         given = await house.ask(li, buyer, scope_site=site, scope_family="stent")
         async with house.runtime.database.read() as connection:
             assert not any(each.login == "li.wei" for each in await accounts.every(connection))
+        with pytest.raises(NotYourself):  # who asks does not grant, also by way of a record
+            await house.move("role_assignment", given, "activate", house.clerk)
         await house.move("role_assignment", given, "activate")
         found = await house.roles("li.wei")
         assert (found.roles, found.employee, found.department, found.site) == (("buyer",), li, part, site)

@@ -178,6 +178,8 @@ class Staff(Quiet):
             "permanent" if giver is None else "delegation",
             (await self._holder(unit, giver)).id if giver is not None else None,
             new["id"],
+            # Who made the record asked for the role; what was brought in was agreed to elsewhere.
+            None if unit.foreign else new["created_by"],
         )
 
     async def _holder(self, unit: Unit, employee: UUID) -> Account:
