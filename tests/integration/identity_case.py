@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from clew.identity import accounts
@@ -53,7 +53,7 @@ class Book:
     def given_to(self, role: str) -> str:
         return self.kinds.get(role, "person")
 
-    def conflicts(self, roles: Iterable[str]) -> tuple[str, ...]:
+    def conflicts(self, roles: Iterable[str], until: date | None = None) -> tuple[str, ...]:
         held = set(roles)
         return tuple(
             name for name, groups in self.separations.items() if sum(bool(held & group) for group in groups) > 1

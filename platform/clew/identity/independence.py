@@ -29,10 +29,14 @@ async def require_another(
 
 
 async def independent(connection: Connection, one: UUID, other: UUID, since: datetime, at: datetime) -> bool:
-    """Whether these are two people, and neither stood in for the other in that time."""
+    """Whether `one`, who decides, is a person, another than `other`, and neither was the other's deputy in that
+    time."""
     if one == other:
         return False
     first, second = await accounts.find(connection, one), await accounts.find(connection, other)
+    if first is not None and first.kind != "person":
+        # A program is its token, and who holds that may be anybody.
+        return False
     if first is not None and second is not None and first.employee is not None and first.employee == second.employee:
         return False
     stood_in = sa.select(_t.c.id).where(
