@@ -25,6 +25,7 @@ from clew.cli.seeding import AlreadyFilled, NoSeed, Seeded, Size, run_seed
 from clew.expressions.element_strings import day, read
 from clew.extensions import load_plugins
 from clew.kernel.scalars import FAR_FUTURE
+from clew.records.reconcile import reconcile
 from clew.records.survey import violations
 from clew.runtime import RuntimeHost, open_runtime
 from clew.sdk import Move, SeedOrder
@@ -55,6 +56,8 @@ async def seeded(database: TestDatabase, folder: Path) -> AsyncIterator[tuple[Ru
 def test_the_group_is_whole(database: TestDatabase, tmp_path: Path) -> None:
     async def run() -> None:
         async with seeded(database, tmp_path) as (host, done):
+            told = [each async for each in reconcile(host.database, host.current.tables)]
+            assert [each.text().en for each in told[:5]] == [], "the trail tells what the tables hold"
             missing = [
                 name for name, known in pack().entities.items() if not done.counts.get(name) and not known.derived
             ]

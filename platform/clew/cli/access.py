@@ -138,11 +138,17 @@ def unused_command(
         Bilingual("人员", "Holders"),
     ]
     rows = [[each.role, each.entity, each.label.to(locale), ", ".join(each.holders)] for each in grants]
-    terminal.say(
-        f"Not used in {days} days by anybody who has held the role that long (reading leaves no trace):",
-        f"{days} 天内,持有该角色满此期限的人员均未使用(查看不留痕迹,不作判断):",
-    )
-    terminal.table(heads, rows)
+    if rows:
+        terminal.say(
+            f"Not used in {days} days by anybody who has held the role that long (reading leaves no trace):",
+            f"{days} 天内,持有该角色满此期限的人员均未使用(查看不留痕迹,不作判断):",
+        )
+        terminal.table(heads, rows)
+    else:
+        terminal.say(
+            f"Nothing is unused: what a role grants was used in {days} days, or nobody has held it that long.",
+            f"没有闲置的授权:角色的授权在 {days} 天内均已使用,或尚无人持有满此期限。",
+        )
     for each in orphans:
         who = ", ".join(each.disabled_holders)
         terminal.say(

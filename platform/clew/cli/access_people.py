@@ -9,7 +9,7 @@ import typer
 
 from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
 from clew.cli.words import t
-from clew.kernel.text import Bilingual
+from clew.kernel.text import Bilingual, Locale
 
 if TYPE_CHECKING:
     from clew.records.review.standing import Standing
@@ -55,12 +55,18 @@ def who_command(
     rows = []
     for each in found:
         links = each.through
-        ways = ", ".join(dict.fromkeys(" → ".join(link.way) + _kind(link.holding.kind) for link in links))
+        kinds = [_kind(link.holding.kind, terminal.locale) for link in links]
+        chains = [" → ".join(link.way) + kind for link, kind in zip(links, kinds, strict=True)]
+        ways = ", ".join(dict.fromkeys(chains))
         places = ", ".join(dict.fromkeys(str(link.line.place) for link in links))
         rows.append([each.known.account.login, each.known.account.name, ways, places])
-    terminal.table(heads, rows)
-    if not found:
-        terminal.say("Nobody can.", "没有人可以。")
+    if found:
+        terminal.table(heads, rows)
+    else:
+        terminal.say(
+            f"Nobody can. Why one person cannot: clew access can PERSON {action} {record}",
+            f"没有人可以。查看某人为何不可以:clew access can 登录名 {action} {record}",
+        )
 
 
 def can_command(
@@ -79,16 +85,17 @@ def can_command(
 
     terminal, locale = given.terminal, given.terminal.locale
     terminal.emit(format=FORMAT, action=action, record=record, **standing_json(found))
-    who = found.known.account.name
+    who, what = found.known.account.name, found.words
     if found.allowed:
-        terminal.say(f"{who} can {action} {record}.", f"{who} 可以对 {record} 执行 {action}。")
+        terminal.say(f"{who} can: {what.to('en')}, {record}.", f"{who} 可以:{what.to('zh')},{record}。")
     else:
-        terminal.say(f"{who} cannot {action} {record}:", f"{who} 不能对 {record} 执行 {action}:")
+        terminal.say(f"{who} cannot: {what.to('en')}, {record}", f"{who} 不能:{what.to('zh')},{record}")
         for reason in found.reasons:
             terminal.say(f"  ✗ {reason.text.to('en')}", f"  ✗ {reason.text.to('zh')}")
-    for link in (*found.forbids, *found.links):
-        for line in chain_lines(link, locale):
-            terminal.say(f"  {line}", f"  {line}")
+    for links, forbids in ((found.forbids, True), (found.links, False)):
+        for link in links:
+            for line in chain_lines(link, locale, forbids=forbids):
+                terminal.say(f"  {line}", f"  {line}")
     if found.could:
         terminal.say(f"  Roles that would: {', '.join(found.could)}", f"  具备该权限的角色:{'、'.join(found.could)}")
     if not found.allowed:
@@ -125,5 +132,7 @@ async def _can(given: Situation, login: str, action: str, target: str) -> Standi
         return await Standings(now.desk, now.connection, now.at).can(known, question, found)
 
 
-def _kind(kind: str) -> str:
-    return "" if kind == "permanent" else f" ({kind})"
+def _kind(kind: str, locale: Locale) -> str:
+    from clew.cli.reviewing import KINDS
+
+    return "" if kind == "permanent" else f" ({KINDS[kind].to(locale)})"

@@ -15,6 +15,7 @@ from clew.kernel.text import Bilingual, Locale
 
 if TYPE_CHECKING:
     from clew.records.decisions.checkpoints import Checkpoint
+    from clew.records.decisions.evaluate import Answer
     from clew.records.decisions.replay import Replay
     from clew.records.decisions.stored import Stored
 
@@ -50,12 +51,16 @@ def decisions_command(
     found = asyncio.run(_decisions(given, days, outcome, first))
     terminal = given.terminal
     terminal.emit(format=FORMAT, decisions=[_stored_json(each) for each in found])
+    if not found:
+        terminal.say(f"No decisions in the last {days} days.", f"最近 {days} 天没有决策。")
+        return
     heads = [Bilingual("时间", "When"), Bilingual("操作", "Action"), Bilingual("结果", "Outcome"),
              Bilingual("代码", "Code"), Bilingual("编号", "Id")]  # fmt: skip
     terminal.table(
         heads,
         [
-            [f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.entity} {each.action}", each.outcome, each.code,
+            [f"{each.at:%Y-%m-%d %H:%M:%S}", f"{each.entity} {each.action}",
+             OUTCOMES[each.outcome].to(terminal.locale), each.code,
              str(each.decision_id)]
             for each in found
         ],
@@ -75,25 +80,28 @@ def replay_command(
     terminal = given.terminal
     terminal.emit(format=FORMAT, **_replay_json(found))
     stored, now = found.decision, found.now.outcome if found.now is not None else "-"
+    outcome, then = (OUTCOMES[each] for each in (stored.outcome, found.then.outcome))
+    today = OUTCOMES[now] if now in OUTCOMES else Bilingual("不再存在该操作", "there is no such action any more")
+    code = f" ({stored.code})" if stored.code else ""
     terminal.say(
-        f"{stored.entity} {stored.action}: {stored.outcome} {stored.code}; then {found.then.outcome}, now {now}.",
-        f"{stored.entity} {stored.action}:{stored.outcome} {stored.code};按当时 {found.then.outcome},按现在 {now}。",
+        f"{stored.entity} {stored.action}: {outcome.en}{code}; by what was known then {then.en}, today {today.en}.",
+        f"{stored.entity} {stored.action}:{outcome.zh}{code};按当时所知{then.zh},按现在{today.zh}。",
     )
     rows = []
     for each in found.then.answers:
         later = found.now.answer(each.key) if found.now is not None else None
         rows.append(
-            [each.kind, each.name, _held(each.held), _held(later.held) if later else "-",
-             " | ".join(each.conditions) or each.why.to(terminal.locale) or _earlier(each.facts, terminal.locale),
+            [KINDS[each.kind].to(terminal.locale), each.name, _held(each.held), _held(later.held) if later else "-",
+             " | ".join(each.conditions) or _because(each, later, terminal.locale),
              " ".join(str(rule["at"]) for rule in each.rules)]
         )  # fmt: skip
     heads = [Bilingual("种类", "Kind"), Bilingual("名称", "Name"), Bilingual("当时", "Then"), Bilingual("现在", "Now"),
              Bilingual("条件", "When"), Bilingual("规则", "Rule at")]  # fmt: skip
     terminal.table(heads, rows)
     for difference in found.differences:
+        what, was, becomes = WHATS[difference.what], _shown(difference.then), _shown(difference.now)
         terminal.say(
-            f"{difference.what} {difference.name}: {difference.then} → {difference.now}",
-            f"{difference.what} {difference.name}:{difference.then} → {difference.now}",
+            f"{what.en} {difference.name}: {was} → {becomes}", f"{what.zh} {difference.name}:{was} → {becomes}"
         )
     for problem in found.unfaithful:
         terminal.say(f"Not as kept: {problem}", f"与存档不一致:{problem}")
@@ -119,12 +127,18 @@ def checkpoints_command(
     found = checkpoints(loaded.blueprint, entity)
     terminal, locale = given.terminal, given.terminal.locale
     terminal.emit(format=FORMAT, checkpoints=[_checkpoint_json(each) for each in found])
-    heads = [Bilingual("实体", "Entity"), Bilingual("操作", "Action"), Bilingual("种类", "Kind"),
-             Bilingual("规则", "Rule"), Bilingual("位置", "At"), Bilingual("说明", "Says")]  # fmt: skip
-    terminal.table(
-        heads,
-        [[each.entity, each.action, each.kind, each.rule, each.at, each.label.to(locale)] for each in found],
-    )
+    last = ("", "")
+    for each in found:
+        if (each.entity, each.action) != last:
+            last = (each.entity, each.action)
+            terminal.say(f"{each.entity}: {each.action}", f"{each.entity}:{each.action}")
+        kind, roles = KINDS[each.kind].to(locale), ", ".join(each.roles)
+        said = each.label.to(locale) if each.kind not in ("grant", "state", "signature") else ""
+        rule = _one_line(each.rule) if each.rule not in ("-", "reason: required") else ""
+        line = " · ".join(part for part in (rule, said, roles) if part)
+        terminal.say(f"  {kind}: {line or '–'}", f"  {kind}:{line or '–'}")
+        for place in each.at.split():
+            terminal.say(f"      {place}", f"      {place}")
 
 
 async def _decisions(given: Situation, days: int, outcome: str | None, first: int) -> list[Stored]:
@@ -154,6 +168,22 @@ async def _replay(given: Situation, decision: UUID) -> Replay:
         await host.close()
 
 
+def _because(then: Answer, now: Answer | None, locale: Locale) -> str:
+    """What an answer without conditions stands on; what it stands on today, where that is something else."""
+    said = [each.why.to(locale) or _earlier(each.facts, locale) for each in (then, now) if each is not None]
+    return " → ".join(part for part in dict.fromkeys(said) if part)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return _held(value)
+    if isinstance(value, list | tuple):
+        return " | ".join(map(_shown, value)) or "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    return "–" if value is None else str(value)
+
+
 def _earlier(read: Mapping[str, Any], locale: Locale) -> str:
     """What a separation found: the duty that excludes this one."""
     found = read.get("earlier")
@@ -161,6 +191,35 @@ def _earlier(read: Mapping[str, Any], locale: Locale) -> str:
         return ""
     done = f"{found['entity']} {found['action']}"
     return Bilingual(f"已履行 {done}", f"did {done}").to(locale)
+
+
+def _one_line(rule: str) -> str:
+    return " ".join(rule.split())
+
+
+KINDS = {
+    "grant": Bilingual("授权", "granted"),
+    "state": Bilingual("状态", "state"),
+    "guard": Bilingual("前提", "guard"),
+    "reason": Bilingual("原因", "reason"),
+    "signature": Bilingual("签名", "signature"),
+    "frozen": Bilingual("定稿", "frozen"),
+    "regulated": Bilingual("受监管字段", "regulated field"),
+    "rule": Bilingual("规则", "rule"),
+    "separation": Bilingual("职责分离", "separation of duties"),
+    "refusal": Bilingual("拒绝", "refusal"),
+}
+WHATS = {
+    "outcome": Bilingual("结果", "outcome"),
+    "check": Bilingual("检查", "check"),
+    "fact": Bilingual("事实", "fact"),
+    "rule": Bilingual("规则", "rule"),
+    "role": Bilingual("角色", "role"),
+    "policy": Bilingual("权限策略", "policy"),
+    "release": Bilingual("发布", "release"),
+    "record": Bilingual("记录", "record"),
+}
+OUTCOMES = {"allowed": Bilingual("允许", "allowed"), "refused": Bilingual("拒绝", "refused")}
 
 
 def _held(held: bool) -> str:

@@ -29,6 +29,22 @@ from clew.storage.tables import Tables
 FORMAT = 1
 """Of every JSON answer of `clew access`; raised when one changes its meaning."""
 SIGNS = {"allow": "✓", "conditional": "◐", "deny": "✗"}
+KINDS = {
+    "permanent": Bilingual("长期", "permanent"),
+    "delegation": Bilingual("代行", "delegation"),
+    "break_glass": Bilingual("应急", "break-glass"),
+    "claim": Bilingual("单点登录声明", "by single sign-on"),
+}
+FORCES = {
+    "in force": Bilingual("有效", "in force"),
+    "not yet": Bilingual("尚未生效", "not in force yet"),
+    "expired": Bilingual("已过期", "expired"),
+    "ended": Bilingual("已终止", "ended"),
+    "requested": Bilingual("仅为申请", "only requested"),
+    "refused": Bilingual("已被拒绝", "refused"),
+    "unknown role": Bilingual("角色已不存在", "the role does not exist"),
+    "account disabled": Bilingual("账号已停用", "the account is disabled"),
+}
 EFFECTS = {
     "allow": Bilingual("允许", "allowed"),
     "conditional": Bilingual("有条件", "conditional"),
@@ -135,15 +151,20 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 # ── text ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def chain_lines(link: Link, locale: Locale) -> Iterable[str]:
-    """One chain as a person reads it: assignment, roles, policy line, conditions with their values."""
+def chain_lines(link: Link, locale: Locale, *, forbids: bool = False) -> Iterable[str]:
+    """One chain as a person reads it: assignment, roles, policy line, conditions with their values. One that forbids
+    stands in the way where it holds."""
     holding = link.holding
     zh = locale == "zh"
     until = f" – {holding.valid_to:%Y-%m-%d}" if holding.valid_to is not None else ""
     since = f"{holding.valid_from:%Y-%m-%d}{until}"
-    mark = "✓" if link.holds and holding.force == "in force" else "✗"
-    said = f"{holding.kind}, {since}, {holding.force}"
-    yield f"{mark} {' → '.join(link.way)}  ({said})"
+    holds = link.holds and holding.force == "in force"
+    mark = "✓" if holds != forbids else "✗"
+    comma = "," if zh else ", "
+    kind, force = KINDS[holding.kind].to(locale), FORCES[holding.force].to(locale)
+    said = comma.join((kind, since, force))
+    never = ("禁止:" if zh else "never: ") if forbids else ""
+    yield f"{mark} {never}{' → '.join(link.way)}  ({said})"
     yield f"    {'策略' if zh else 'policy'} {link.line.place}"
     for each in link.tried:
         if each.test.condition is None:

@@ -15,6 +15,9 @@ from clew.kernel.errors import ClewError
 from clew.kernel.scalars import to_wire
 from clew.kernel.text import Bilingual, Locale, locale_of
 
+_UNFOLDED = 10_000
+"""Columns enough for any table that is not shown on a terminal."""
+
 
 def chosen_locale(arguments: Sequence[str], environ: Mapping[str, str]) -> Locale:
     """`--lang`, then CLEW_LANG, then the shell's language, else English."""
@@ -73,7 +76,15 @@ class Terminal:
             table.add_column(self.text(head), overflow="fold")
         for row in rows:
             table.add_row(*row)
-        self.out.print(table)
+        if self.out.is_terminal or os.environ.get("COLUMNS"):
+            self.out.print(table)
+            return
+        # A file or another program has no edge to fold at.
+        wide = Console(width=_UNFOLDED, highlight=False)
+        with wide.capture() as captured:
+            wide.print(table)
+        for line in captured.get().splitlines():
+            self.out.print(line.rstrip(), markup=False)
 
     def problem(self, problem: ClewError) -> None:
         """Why a command stopped: code, sentence, hint. Never a traceback."""

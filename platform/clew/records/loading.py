@@ -19,11 +19,11 @@ from clew.audit.leaf import Circumstances, make_leaf
 from clew.kernel.context import Context
 from clew.kernel.diagnostics import nearest
 from clew.kernel.ids import uuid7
-from clew.kernel.scalars import FAR_FUTURE
+from clew.kernel.scalars import FAR_FUTURE, parse_decimal
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.records.rows import BOOKKEEPING, Shape
 from clew.records.search import grams
-from clew.records.values import plain
+from clew.records.values import Money, plain
 from clew.sdk.seeds import Move
 from clew.storage import system
 from clew.storage.engine import Connection
@@ -62,6 +62,7 @@ class _Form:
         )
         self.told = tuple(each.name for each in fields if each.stored and each.name not in BOOKKEEPING)
         """What the trail tells of a new record, as far as it has a value."""
+        self.decimals = frozenset(each.name for each in fields if each.kind in _EXACT)
         self.nested = frozenset(each.name for each in fields if each.kind in _NESTED)
         """Fields whose values the trail keeps in another shape."""
         self.numbers = tuple(
@@ -83,10 +84,23 @@ class _Form:
         columns = self.shape.columns(record)
         return tuple(columns[key] for key in self.keys)
 
+    def scaled(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values with decimals and amounts at the scale of their field, as the tables keep them: the trail tells the
+        same."""
+        found = dict(values)
+        for name in self.decimals & values.keys():
+            value, scale = found[name], self.entity.fields[name].scale
+            if isinstance(value, Money):
+                found[name] = Money(parse_decimal(value.amount, scale), value.currency)
+            elif value is not None:
+                found[name] = parse_decimal(value, scale)
+        return found
+
     def plain(self, name: str, value: Any) -> Any:
         return plain(value) if name in self.nested else value
 
 
+_EXACT = frozenset({FieldKind.DECIMAL, FieldKind.MONEY})
 _NESTED = frozenset({FieldKind.MONEY, FieldKind.ANY, FieldKind.FILES, FieldKind.JSON})
 
 
@@ -120,17 +134,19 @@ class Loader:
         self._check(form, record)
         born = {name: (None, form.plain(name, record[name])) for name in form.told if record[name] is not None}
         for name, targets in links.items():
-            born[name] = (None, sorted(str(each) for each in targets))
+            if targets:
+                born[name] = (None, {"added": sorted({str(each) for each in targets})})
         self._version(form, record, "create", at, moves[0].at if moves else FAR_FUTURE, born)
         for number, move in enumerate(moves):
-            after = {**record, **move.changed, "row_version": number + 2, "updated_at": move.at}
+            given = form.scaled(move.changed)
+            after = {**record, **given, "row_version": number + 2, "updated_at": move.at}
             end = moves[number + 1].at if number + 1 < len(moves) else FAR_FUTURE
             if not record["updated_at"] < move.at < end:
                 raise BadLoad(f"{entity}: the versions of a record must follow each other in time")
             self._check(form, after)
             changed = {
                 name: (form.plain(name, record[name]), form.plain(name, value))
-                for name, value in move.changed.items()
+                for name, value in given.items()
                 if record[name] != value
             }
             self._version(form, after, move.action, move.at, end, changed)
@@ -182,7 +198,7 @@ class Loader:
         record.update(row_version=1, created_at=at, created_by=person, updated_at=at, updated_by=person)
         if "state" in record:
             record["state"] = entity.initial
-        record.update(values)
+        record.update(form.scaled(values))
         if record["id"] is None:
             record["id"] = uuid7()
         if record.get("thread_id") is None:

@@ -185,6 +185,9 @@ class Words:
                 return self._among(binary, denied=True)
             case Member() as flag if flag.type.base is Base.BOOLEAN:
                 return self._flag(flag, False)
+            case Macro(kind="exists", over=over, body=body):
+                none = Bilingual("{}中没有一项满足({})", "none of {} has ({})")
+                return self._of(none, self.value(over), replace(self, inside=True).sentence(body))
             case _:
                 return self._of(Bilingual("并非({})", "not ({})"), self.sentence(node))
 

@@ -18,6 +18,7 @@ from clew.kernel.diagnostics import nearest
 from clew.kernel.errors import BadInput, Conflict, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
+from clew.metadata.naming import human
 from clew.metadata.policies import CONNECTOR, DO, PROCESS_ACTIONS, Policies, process_question
 from clew.records.judge import Judge
 from clew.records.review.people import Known, everybody, one
@@ -47,6 +48,15 @@ class UnknownThing(BadInput):
 
     code = "UNKNOWN_IN_REVIEW"
     en, zh = "There is no {kind} {name}.{near}", "没有{kind} {name}。{near}"
+
+
+class SeveralRecords(BadInput):
+    """A part of a key that several records have."""
+
+    code = "SEVERAL_RECORDS"
+    en = "Several records ({what}) are called {given}."
+    zh = "有多条记录({what})名为 {given}。"
+    hint_en, hint_zh = "Give the whole key: {key}", "请给出完整的键:{key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +143,18 @@ class ReviewDesk:
         return Question(found, question)
 
     async def record(self, connection: Connection, entity: Entity, given: str) -> Record:
-        """A record by its id or by its business key (parts joined by `/`). Raises NotFound."""
+        """A record by its id or by its business key (parts joined by `/`); the last part by itself is enough where only
+        one record has it. Raises NotFound, SeveralRecords."""
         statements = self.engine.statements.of(entity.name)
         row = None
         try:
             identifier = UUID(given)
         except ValueError:
-            for chosen in await self._by_key(connection, entity, given):
+            found = await self._by_key(connection, entity, given) or await self._by_last(connection, entity, given)
+            if len(found) > 1:
+                key = "/".join(human(each) for each in entity.key)
+                raise SeveralRecords(what=entity.label, given=given, key=key) from None
+            for chosen in found:
                 row = await connection.fetch_one(statements.select.where(statements.current.c.id == chosen))
         else:
             row = await connection.fetch_one(statements.select.where(statements.current.c.id == identifier))
@@ -162,6 +177,16 @@ class ReviewDesk:
                 value = target["id"]
             chosen = chosen.where(statements.current.c[name] == value)
         return [row[0] for row in await connection.fetch(chosen.limit(1))]
+
+    async def _by_last(self, connection: Connection, entity: Entity, given: str) -> Sequence[UUID]:
+        """Ids of records whose last key field, or number, reads like this; two of them say that it is not enough."""
+        name = entity.key[-1] if entity.key else "number"
+        field = entity.fields.get(name)
+        if field is None or field.targets or not field.stored:
+            return ()
+        statements = self.engine.statements.of(entity.name)
+        chosen = statements.select.with_only_columns(statements.current.c.id)
+        return [row[0] for row in await connection.fetch(chosen.where(statements.current.c[name] == given).limit(2))]
 
     # ── people ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from clew.access.review.explain import Holding, Link, Test, Tried, lines_for, roles_that_could, tests_of, way_to
-from clew.access.review.matrix import action_words
+from clew.access.review.matrix import action_words, field_words
 from clew.access.review.words import in_words
 from clew.expressions.check import check
 from clew.expressions.problems import ExpressionError
@@ -56,6 +56,9 @@ class Standing:
     could: tuple[str, ...] = ()
     """Roles that would give it."""
 
+    words: Bilingual = Bilingual()
+    """What people call what is asked."""
+
     @property
     def through(self) -> tuple[Link, ...]:
         """The chains that do allow it now."""
@@ -82,7 +85,13 @@ class Standings:
             allowed, more = await self._as_it_stands(allowed, judge, known, question, record)
             reasons += more
         could = () if links else roles_that_could(self.desk.judgement, question.entity.name, self._asked(question))
-        return Standing(known, question, allowed and not reasons, tuple(links), tuple(forbids), tuple(reasons), could)
+        allowed, words = allowed and not reasons, self._words(question)
+        return Standing(known, question, allowed, tuple(links), tuple(forbids), tuple(reasons), could, words)
+
+    def _words(self, question: Question) -> Bilingual:
+        if question.field:
+            return field_words(question.entity, question.action, question.field)
+        return action_words(self.desk.engine.blueprint, question.entity, question.action)
 
     async def who_can(self, people: Sequence[Known], question: Question, record: Record | None) -> list[Standing]:
         """Everybody who can now, by login."""
