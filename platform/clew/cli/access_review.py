@@ -13,7 +13,7 @@ from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFi
 from clew.cli.signing import As, Totp, asked_password, prove
 from clew.cli.usage import UnknownFormat, WrongUsage
 from clew.cli.words import t
-from clew.kernel.text import Bilingual, Locale
+from clew.kernel.text import Bilingual, Locale, counted
 
 if TYPE_CHECKING:
     from clew.access.judgement import Judgement
@@ -97,7 +97,7 @@ def start(
 
     made, count = at_counter(given, work)
     given.terminal.say(
-        f"Review {made.name} began: {count} assignments, due {made.due_at:%Y-%m-%d %H:%M} UTC.",
+        f"Review {made.name} began: {counted(count, 'assignment')}, due {made.due_at:%Y-%m-%d %H:%M} UTC.",
         f"复核 {made.name} 已发起:{count} 项授权,截止 {made.due_at:%Y-%m-%d %H:%M} UTC。",
     )
     given.terminal.emit(ok=True, review=campaign_json(made), items=count)
