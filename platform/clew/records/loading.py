@@ -85,8 +85,8 @@ class _Form:
         return tuple(columns[key] for key in self.keys)
 
     def scaled(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values with decimals and amounts at the scale of their field, as the tables keep them: the trail tells the
-        same."""
+        """The values with decimals and amounts at the scale of their field: as the tables keep them and the trail tells
+        them."""
         found = dict(values)
         for name in self.decimals & values.keys():
             value, scale = found[name], self.entity.fields[name].scale
