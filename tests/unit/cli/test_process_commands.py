@@ -105,7 +105,7 @@ def test_simulate_for_people_and_programs(say: Say, tmp_path: Path) -> None:
         ("staff: {clerc: 1}", "did you mean clerk?"),
         ("per_day: -1", "per_day"),
         ("casess: 1", "casess"),
-        ("a: [", "a.yaml:1"),
+        ("a: [", "a.yaml:2"),
     ],
 )
 def test_simulate_refuses_what_it_does_not_know(say: Say, tmp_path: Path, text: str, told: str) -> None:
