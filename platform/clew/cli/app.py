@@ -24,6 +24,7 @@ from clew.cli import (
     reference,
     release,
     retention,
+    scenario,
     serve,
     tokens,
     users,
@@ -37,6 +38,7 @@ from clew.kernel.text import Locale
 _GROUPS = (
     project,
     check,
+    scenario,
     process,
     change,
     release,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +45,10 @@ def register(group: typer.Typer) -> None:
         most: Annotated[
             int, typer.Option("--most", min=100, help=t("States after which to stop.", "走过多少个状态后停止。"))
         ] = 60_000,
+        scenarios: Annotated[
+            Path | None,
+            typer.Option("--scenarios", help=t("A folder for counterexamples.", "将反例写为场景的目录。")),
+        ] = None,
         project: Project = None,
         lang: Lang = None,
         as_json: AsJson = False,
@@ -60,6 +66,9 @@ def register(group: typer.Typer) -> None:
             proof = prove(loaded.blueprint, workflow, most)
             proofs.append(proof)
             told(given.terminal, workflow, proof)
+            if scenarios is not None:
+                for path in kept(scenarios, proof):
+                    given.terminal.note(f"Wrote {path}", f"已写入 {path}")
         holds = all(each.holds for each in proofs)
         given.terminal.emit(format=FORMAT, ok=holds, processes=[proof_json(each) for each in proofs])
         if not holds:
@@ -103,6 +112,27 @@ def story(finding: Finding) -> list[Bilingual]:
             zh += f"(假定 {';'.join(move.assuming)})"
             en += f" (assuming {'; '.join(move.assuming)})"
         found.append(Bilingual(zh, en))
+    return found
+
+
+def kept(folder: Path, proof: Proof) -> list[Path]:
+    """Each flaw that can be walked as a scenario for `clew test`: it fails until the flaw is gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for number, finding in enumerate((each for each in proof.findings if each.story and not each.flaw.warning), 1):
+        name = f"{proof.workflow}_{finding.flaw}_{number}"[:48]
+        document = {
+            "scenario": name,
+            "label": {"zh": finding.say.to("zh"), "en": finding.say.to("en")},
+            "workflow": proof.workflow,
+            "moves": [
+                {**move.replay, **({"assuming": list(move.assuming)} if move.assuming else {})}
+                for move in finding.story
+            ],
+        }
+        path = folder / f"{name}.yaml"
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        found.append(path)
     return found
 
 

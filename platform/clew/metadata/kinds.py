@@ -12,6 +12,7 @@ from clew.metadata.spec.entity import EntitySpec, OverlaySpec
 from clew.metadata.spec.form import FormSpec
 from clew.metadata.spec.others import CodeListSpec, CodingRuleSpec, LabelsSpec, ProjectSpec
 from clew.metadata.spec.permissions import PolicyTestSpec, RoleSpec, SeparationSpec
+from clew.metadata.spec.scenario import ScenarioSpec
 from clew.metadata.spec.watch import WatchSpec
 from clew.metadata.spec.words import Spec
 from clew.metadata.spec.workflow import WorkflowSpec
@@ -46,6 +47,12 @@ class Kind:
         return next((model for name, model in self.variants if name in present), self.spec)
 
 
+def _link_scenarios(linking: Linking, documents: tuple[Document, ...]) -> Any:
+    from clew.metadata.link.scenarios import link_scenarios
+
+    return link_scenarios(linking, documents)
+
+
 GROUND = (
     Kind("project", ProjectSpec, (), "project", "项目"),
     Kind("entity", EntitySpec, ("models", "overlays"), "entity", "实体", (("overlay", OverlaySpec),)),
@@ -60,6 +67,7 @@ GROUND = (
     Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),
     Kind("policy_test", PolicyTestSpec, ("permissions",), "policy test", "策略测试"),
     Kind("watch", WatchSpec, ("watches", "overlays"), "watch", "监视规则"),
+    Kind("scenario", ScenarioSpec, ("scenarios",), "scenario", "场景", link=_link_scenarios),
 )
 
 

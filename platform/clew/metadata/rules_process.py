@@ -167,4 +167,14 @@ FORM_NOT_ASKED = Rule(
     "表单 `{form}` 要求填写 `{name}`,但该步骤的 output 中没有它。",
     "Name it among the step's output.",
     "请将其写入该步骤的 output。",
+ONE_ACT = Rule(
+    "ONE_ACT",
+    "An entry of a scenario says exactly one of {known}; this one says {given}.",
+    "场景的每一项恰为 {known} 之一;此项为 {given}。",
+)
+UNKNOWN_PERSON = Rule("UNKNOWN_PERSON", "There is no `{name}` among `people`.", "`people` 中没有 `{name}`。")
+UNKNOWN_RECORD = Rule(
+    "UNKNOWN_RECORD",
+    "No record is called `{name}` here: it must be given, or created before.",
+    "此处没有名为 `{name}` 的记录:须在 `given` 中给出,或在之前新建。",
 )

@@ -77,6 +77,8 @@ class Graph:
     """From which world and by what move each was reached first."""
     edges: list[list[tuple[int, bool]]] = field(default_factory=list)
     """Where each leads, and whether by itself."""
+    moves: list[list[tuple[int, Move]]] = field(default_factory=list)
+    """The same with what was done."""
     refusals: list[tuple[Refusal, ...]] = field(default_factory=list)
     walked: int | None = None
     """Worlds from this number on were reached and not walked further; None when all were."""
@@ -125,6 +127,7 @@ class Walk:
                 graph.worlds.append(world)
                 graph.came.append(came)
                 graph.edges.append([])
+                graph.moves.append([])
                 graph.refusals.append(())
                 waiting.append(numbers[key])
             return numbers[key]
@@ -136,7 +139,9 @@ class Walk:
         begins = Move(Bilingual("流程开始", "it begins"), True, {"start": self.workflow.name})
         try:
             for said, world in self._settle(replace(start, state=result.state)):
-                graph.edges[0].append((number(world, (0, begins.given(said))), True))
+                target = number(world, (0, begins.given(said)))
+                graph.edges[0].append((target, True))
+                graph.moves[0].append((target, begins.given(said)))
         except Refused as refused:
             graph.refusals[0] = (Refusal(self.workflow.flow.first.path, refused.why, refused.unsigned),)
         waiting.popleft()
@@ -147,7 +152,9 @@ class Walk:
                 break
             self.refusals = []
             for move, world in self._moves(graph.worlds[at]):
-                graph.edges[at].append((number(world, (at, move)), move.automatic))
+                target = number(world, (at, move))
+                graph.edges[at].append((target, move.automatic))
+                graph.moves[at].append((target, move))
             while self.play.bypassed:
                 graph.bypassed.setdefault(self.play.bypassed.pop(), at)
             graph.refusals[at] = tuple(dict.fromkeys(self.refusals))

@@ -1,0 +1,1 @@
+"""Scenarios: what analysts expect of their processes, played with the real runtime on a database of its own."""

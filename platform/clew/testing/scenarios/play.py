@@ -1,0 +1,263 @@
+"""Playing a scenario: each act through GraphQL as its person, each expectation against what is stored."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.diagnostics import Place
+from clew.kernel.errors import ClewError
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Blueprint, FieldKind
+from clew.metadata.scenarios import Act, Scenario
+from clew.process import jobs, store
+from clew.process.calendar import WorkingTime
+from clew.process.clocks import Limit, TimeUnit, begin
+from clew.process.time import calendar_of
+from clew.records.loading import BadLoad
+from clew.records.values import AnyRef, coerce
+from clew.records.values import plain as plain_value
+from clew.storage import process_tables, system
+from clew.testing.office import Refused
+from clew.testing.scenarios.replayed import replayed
+from clew.testing.scenarios.stage import Stage, StoredBadly, Theatre
+
+_WAIT = re.compile(r"(\d+) ?(wh|wd|cd|h)")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where a scenario turned out otherwise, what was expected and what was found."""
+
+    place: Place
+    say: Bilingual
+
+
+@dataclass(slots=True)
+class Played:
+    """How a scenario went, and what of the processes it walked: workflow → (step, outcome)."""
+
+    scenario: Scenario
+    failure: Failure | None = None
+    walked: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    """Steps that were refused, with the code."""
+
+
+async def play_all(blueprint: Blueprint, scenarios: Iterable[Scenario], folder: Path) -> list[Played]:
+    """Every scenario, each in a world of its own. `folder` is for their databases."""
+    theatre = Theatre(blueprint, folder)
+    return [await _play(theatre, each) for each in scenarios]
+
+
+async def _play(theatre: Theatre, scenario: Scenario) -> Played:
+    played = Played(scenario)
+    if scenario.moves:
+        say = replayed(theatre.blueprint, scenario)
+        played.failure = Failure(scenario.place, say) if say is not None else None
+        return played
+    try:
+        async with theatre.stage(scenario) as stage:
+            for act in scenario.acts:
+                say = await _one(stage, act, played)
+                if say is not None:
+                    played.failure = Failure(act.place, say)
+                    break
+            await _walked(stage, played)
+    except (BadLoad, StoredBadly) as problem:
+        say = Bilingual(f"所给的记录无法建立:{problem}", f"the records given cannot be made: {problem}")
+        played.failure = Failure(scenario.place, say)
+    return played
+
+
+async def _one(stage: Stage, act: Act, played: Played) -> Bilingual | None:
+    """One act; what is wrong with it, if anything."""
+    if act.kind == "then":
+        return await _Expected(stage, act.expected).wrong()
+    if act.kind == "wait":
+        return await _wait(stage, act.what)
+    try:
+        await _act(stage, act)
+    except Refused as refused:
+        if act.kind == "do":
+            played.refused.add((act.what.rpartition(".")[2], refused.code))
+        if refused.code == act.refused:
+            return None
+        wanted = act.refused or "–"
+        return Bilingual(
+            f"{act.by} {act.kind} {act.what} 被拒绝:{refused.code} {refused.message}(预期:{wanted})",
+            f"{act.by} {act.kind} {act.what} was refused: {refused.code} {refused.message} (expected: {wanted})",
+        )
+    if act.refused:
+        return Bilingual(
+            f"{act.by} {act.kind} {act.what} 应被拒绝({act.refused}),但成功了",
+            f"{act.by} {act.kind} {act.what} was to be refused ({act.refused}), and was not",
+        )
+    return None
+
+
+async def _act(stage: Stage, act: Act) -> None:
+    office = stage.office
+    if act.kind == "create":
+        given = stage.values(act.what, act.values)
+        if "site" in stage.runtime.blueprint.entities[act.what].fields and stage.site is not None:
+            given.setdefault("site", stage.site)
+        made = await office.creates(act.by, act.what, act.because, given)
+        if act.name:
+            stage.records[act.name] = act.what, made
+    elif act.kind == "update":
+        entity, record = stage.records[act.what]
+        await office.updates(act.by, entity, record, act.because, stage.values(entity, act.values))
+    elif act.kind == "move":
+        entity, record = stage.records[act.of]
+        await office.moves(act.by, entity, record, act.what, act.because)
+    elif act.kind == "start":
+        await office.starts(act.by, act.what, stage.records[act.of][1])
+    else:
+        tasks = await office.tasks(act.by, act.what)
+        entity = tasks[0]["entity"] if tasks else ""
+        fields = stage.values(entity, act.values) if entity else act.values
+        await office.does(act.by, act.what, act.outcome, act.comment, fields)
+
+
+async def _wait(stage: Stage, text: str) -> Bilingual | None:
+    """Time passes, in steps of an hour, so that what is due on the way happens when it is due."""
+    found = _WAIT.fullmatch(text.strip())
+    if found is None:
+        return Bilingual(
+            f"不是时间:{text},应如 4 wh、3 wd、30 cd、2 h", f"{text} is no time; write 4 wh, 3 wd, 30 cd or 2 h"
+        )
+    site = WorkingTime(calendar_of(stage.runtime.blueprint, None))
+    try:
+        running = begin(Limit(int(found[1]), TimeUnit(found[2])), stage.clock.now(), site)
+        until = running.due(site) or stage.clock.now()
+    except ClewError as problem:
+        return Bilingual(problem.message("zh"), problem.message("en"))
+    hour = timedelta(hours=1)
+    while (left := until - stage.clock.now()) > timedelta():
+        stage.clock.advance(min(hour, left))
+        await jobs.drain(stage.runtime.processes)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """One `then`."""
+
+    stage: Stage
+    then: Mapping[str, Any]
+
+    async def wrong(self) -> Bilingual | None:
+        """The first thing that is not so."""
+        for name, state in self.then["state"].items():
+            found = (await self._record(name))["state"]
+            if found != state:
+                return _differs(f"{name}.state", state, found)
+        for name, values in self.then["record"].items():
+            wrong = await self._fields(name, values)
+            if wrong is not None:
+                return wrong
+        for person, steps in self.then["tasks"].items():
+            mine = sorted(each["step"].split("/")[-1] for each in await self.stage.office.tasks(person))
+            wanted = sorted(each.rpartition(".")[2].split("/")[-1] for each in steps)
+            if mine != wanted:
+                return _differs(f"tasks.{person}", ", ".join(wanted) or "–", ", ".join(mine) or "–")
+        return await self._whole()
+
+    async def _whole(self) -> Bilingual | None:
+        process, rows = process_tables.process, []
+        async with self.stage.runtime.database.read() as connection:
+            query = sa.select(process.c.workflow, process.c.status, process.c.outcome).order_by(process.c.id)
+            rows = [tuple(row) for row in await connection.fetch(query)]
+            counts = {
+                name: int(
+                    await connection.fetch_value(
+                        sa.select(sa.func.count()).select_from(self.stage.runtime.tables.current(name))
+                    )
+                    or 0
+                )
+                for name in self.then["count"]
+            }
+            leaf = system.leaf
+            query = sa.select(leaf.c.entity, leaf.c.action).order_by(leaf.c.at, leaf.c.leaf_id)
+            trail = [
+                f"{entity}.{action.removeprefix('transition:')}" for entity, action in await connection.fetch(query)
+            ]
+        for name, outcome in self.then["ended"].items():
+            ended = [str(each[2]) for each in rows if each[0] == name and each[1] in ("ended", "cancelled")]
+            if outcome not in ended:
+                return _differs(f"ended.{name}", outcome, ", ".join(ended) or "–")
+        for name, number in self.then["count"].items():
+            if counts[name] != number:
+                return _differs(f"count.{name}", str(number), str(counts[name]))
+        left = list(trail)
+        for action in self.then["trail"]:
+            if action not in left:
+                return _differs("trail", action, ", ".join(left) or "–")
+            left = left[left.index(action) + 1 :]
+        return None
+
+    async def _record(self, name: str) -> dict[str, Any]:
+        entity, record = self.stage.records[name]
+        table = self.stage.runtime.tables.current(entity)
+        async with self.stage.runtime.database.read() as connection:
+            row = await connection.fetch_one(sa.select(table).where(table.c.id == record))
+        assert row is not None
+        return dict(zip(table.c.keys(), row, strict=True))
+
+    async def _fields(self, name: str, values: Mapping[str, Any]) -> Bilingual | None:
+        entity, record = self.stage.records[name]
+        blueprint = self.stage.runtime.blueprint
+        known, row = blueprint.entities[entity], await self._record(name)
+        for key, value in values.items():
+            field_ = known.fields[key]
+            wanted: Any = self.stage.value(entity, key, value)
+            if field_.kind is FieldKind.MANY:
+                async with self.stage.runtime.database.read() as connection:
+                    link = self.stage.runtime.tables.link(entity, key)
+                    targets = await connection.fetch(sa.select(link.c.target).where(link.c.owner == record))
+                found: Any = sorted(str(each[0]) for each in targets)
+                wanted = sorted(map(str, wanted))
+            elif field_.kind is FieldKind.ANY:
+                found = row[f"{key}_id"]
+                wanted = wanted.id if isinstance(wanted, AnyRef) else wanted
+            elif field_.kind is FieldKind.MONEY:
+                found = None if row[f"{key}_amount"] is None else f"{row[f'{key}_amount']} {row[f'{key}_currency']}"
+            else:
+                found = row[key]
+                if wanted is not None and not isinstance(wanted, UUID):
+                    wanted = coerce(field_, wanted, [key], blueprint, self.stage.clock.now().date())
+            if found != wanted:
+                return _differs(f"{name}.{key}", str(plain_value(wanted)), str(plain_value(found)))
+        return None
+
+
+def _differs(what: str, wanted: str, found: str) -> Bilingual:
+    return Bilingual(f"{what}:预期 {wanted},实际 {found}", f"{what}: expected {wanted}, found {found}")
+
+
+async def _walked(stage: Stage, played: Played) -> None:
+    """What the instances of this scenario have done."""
+    process = process_tables.process
+    async with stage.runtime.database.read() as connection:
+        ids = [row[0] for row in await connection.fetch(sa.select(process.c.id))]
+        for each in ids:
+            instance = await store.load(connection, each)
+            if instance is None:
+                continue
+            walked = played.walked[instance.workflow]
+            walked |= {(done.step, done.outcome) for done in instance.state.done}
+            walked |= {(token.step, "") for token in instance.state.tokens.values()}
+            if instance.state.status == "ended":
+                walked.add(("", instance.state.outcome))
+
+
+__all__ = ["Failure", "Played", "play_all"]

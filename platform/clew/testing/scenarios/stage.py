@@ -1,0 +1,207 @@
+"""Where a scenario is played: an embedded database with the project, its people, its records and a clock that obeys."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from clew.identity import accounts
+from clew.identity.assignments import Asked
+from clew.identity.policy import CredentialPolicy
+from clew.identity.secrets import Cost, Hasher, Vault
+from clew.identity.sessions import Limits
+from clew.kernel.clock import SystemClock
+from clew.kernel.errors import ClewError
+from clew.metadata.blueprint import Blueprint, Field, FieldKind, Origin, People
+from clew.metadata.scenarios import Scenario
+from clew.process.time import calendar_of
+from clew.records.feed import Feed
+from clew.records.loading import Loader
+from clew.records.values import AnyRef, coerce
+from clew.runtime import IdentityParts, Runtime, assemble
+from clew.storage import releases
+from clew.storage.blobs import Blobs
+from clew.storage.change import install
+from clew.storage.engine import Connection
+from clew.storage.open import open_database
+from clew.testing.clock import ManualClock
+from clew.testing.factory import Factory
+from clew.testing.office import PASSWORD, Office
+from clew.testing.samples import sample_pdf
+
+CHEAP = Cost(1, 8, 1)
+"""Passwords of people who exist for a second need no protection."""
+_TICK = timedelta(milliseconds=1)
+
+
+class StoredBadly(ValueError):
+    """People or records a scenario is given that cannot be: a wrong value, roles that exclude each other."""
+
+
+@dataclass
+class Stage:
+    """One scenario's world."""
+
+    office: Office
+    clock: ManualClock
+    records: dict[str, tuple[str, UUID]] = field(default_factory=dict)
+    """Name → entity and id; people are known by their names as well, where the project has employees."""
+    site: UUID | None = None
+    """Where everybody works: the first site that was given, else one made up."""
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.office.runtime
+
+    def value(self, entity: str, name: str, value: Any) -> Any:
+        """A value as written: names of records become their ids."""
+        field_ = self.runtime.blueprint.entities[entity].fields[name]
+        if field_.kind is FieldKind.REF and value in self.records:
+            return self.records[value][1]
+        if field_.kind is FieldKind.MANY and isinstance(value, list):
+            return [self.records[each][1] if each in self.records else each for each in value]
+        if field_.kind is FieldKind.ANY and value in self.records:
+            return AnyRef(*self.records[value])
+        if field_.kind is FieldKind.LINES and isinstance(value, list):
+            return [{key: self.value(field_.target, key, item) for key, item in each.items()} for each in value]
+        return value
+
+    def values(self, entity: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self.value(entity, name, each) for name, each in values.items()}
+
+
+class Theatre:
+    """The project, installed once and copied for each scenario."""
+
+    def __init__(self, blueprint: Blueprint, folder: Path) -> None:
+        self.blueprint, self.folder, self._ready = blueprint, folder, False
+
+    @asynccontextmanager
+    async def stage(self, scenario: Scenario) -> AsyncIterator[Stage]:
+        """A world for one scenario, with its people and records; gone afterwards."""
+        template, mine = self.folder / "template.db", self.folder / f"{scenario.name}.db"
+        if not self._ready:
+            made = await open_database(f"sqlite:///{template}", clock=SystemClock(), connections=2)
+            await install(made, self.blueprint)
+            await made.close()
+            self._ready = True
+        shutil.copyfile(template, mine)
+        clock = ManualClock(self._start(scenario), _TICK)
+        database = await open_database(f"sqlite:///{mine}", clock=clock, connections=4)
+        try:
+            blobs = Blobs(self.folder / "files")
+            identity = IdentityParts(Vault("scenario"), CredentialPolicy(), Limits(), Hasher(CHEAP))
+            release = await releases.current(database)
+            feed = Feed(database, clock)
+            runtime = assemble(release, self.blueprint, database, clock, feed, blobs, identity=identity)
+            stage = Stage(Office(runtime), clock)
+            try:
+                await self._furnish(stage, scenario, blobs)
+            except ClewError as problem:
+                raise StoredBadly(problem.message("en")) from problem
+            yield stage
+        finally:
+            await database.close()
+
+    def _start(self, scenario: Scenario) -> datetime:
+        zone = ZoneInfo(calendar_of(self.blueprint, None).zone or "UTC")
+        text = scenario.at or "2026-03-02 09:00"
+        return datetime.fromisoformat(text).replace(tzinfo=zone)
+
+    async def _furnish(self, stage: Stage, scenario: Scenario, blobs: Blobs) -> None:
+        runtime, by = stage.runtime, stage.runtime.operator_call("en").context
+        policies, known = self.blueprint.policies, self.blueprint.entities
+        file = await _uploaded(stage, blobs)
+        people: dict[str, UUID | None] = {}
+        kept = self.blueprint.project.identity.people if self.blueprint.project.identity is not None else None
+
+        async def furnish(connection: Connection) -> None:
+            at = await connection.now()
+            loader = Loader(connection, runtime.tables, by, str(runtime.number))
+            await loader.begin()
+            factory = Factory(loader, self.blueprint, at, file)
+
+            def given(name: str, entity: str, values: Mapping[str, Any]) -> None:
+                fields = known[entity].fields
+                resolved = stage.values(entity, values)
+                canonical = {key: self._canonical(fields[key], key, each, at) for key, each in resolved.items()}
+                stage.records[name] = entity, factory.add(entity, canonical)
+                factory.shared.setdefault(entity, stage.records[name][1])
+
+            # A site is where people work, and people are what other records refer to.
+            for each in scenario.records:
+                if each[1] == "site":
+                    given(*each)
+            stage.site = factory.one("site") if "site" in known else None
+            for login in scenario.people:
+                made = factory.add(kept.entity, self._person(kept, login, at)) if kept is not None else None
+                people[login] = made
+                if made is not None and kept is not None:
+                    stage.records[login] = kept.entity, made
+            for each in scenario.records:
+                if each[1] != "site":
+                    given(*each)
+            await loader.finish()
+
+        await runtime.database.run_write(furnish)
+
+        async def hire(connection: Connection) -> None:
+            at = await connection.now()
+            for login, roles in scenario.people.items():
+                made = await accounts.create(
+                    connection,
+                    runtime.desk.witness,
+                    by,
+                    login=login,
+                    name=login,
+                    at=at,
+                    employee=people[login],
+                    facts={},
+                )
+                stage.office.people[login] = made.id
+                for role in roles if policies is not None else ():
+                    assert policies is not None
+                    sites = (stage.site,) if policies.roles[role].own_sites and stage.site is not None else None
+                    asked = Asked(made.id, role, at, sites=sites, reason="scenario")
+                    await runtime.desk.assignments.assign(connection, by, asked, at)
+
+        await runtime.database.run_write(hire)
+        for login in scenario.people:
+            async with runtime.database.read() as connection:
+                account = await accounts.find(connection, stage.office.people[login])
+            assert account is not None
+            await runtime.desk.credentials.set_password(account, PASSWORD, by, settled=True)
+
+    def _canonical(self, field: Field, name: str, value: Any, at: datetime) -> Any:
+        """A value of YAML as records keep it; ids of records that were named stay."""
+        if isinstance(value, UUID | AnyRef) or (isinstance(value, list) and any(isinstance(x, UUID) for x in value)):
+            return value
+        return coerce(field, value, [name], self.blueprint, at.date())
+
+    def _person(self, kept: People, login: str, at: datetime) -> dict[str, Any]:
+        """A record of somebody in service, whose identity was verified and who has stated that their signature binds
+        them (21 CFR 11.100): every instant it may hold has come."""
+        fields = self.blueprint.entities[kept.entity].fields
+        come = {name: at for name, each in fields.items() if each.kind is FieldKind.DATETIME and not each.computed}
+        given = {name: each for name, each in come.items() if fields[name].origin is Origin.DECLARED}
+        away = (*kept.away, *kept.left)
+        states = [name for name in self.blueprint.entities[kept.entity].states if name not in away]
+        state = {"state": states[-1]} if states else {}
+        return {**given, **state, kept.login: login, kept.name: login}
+
+
+async def _uploaded(stage: Stage, blobs: Blobs) -> dict[str, Any]:
+    content = sample_pdf("Scenario")
+
+    async def once() -> AsyncIterator[bytes]:
+        yield content
+
+    blob = await blobs.put(stage.runtime.database, once())
+    return {"sha256": blob.sha256, "name": "scenario.pdf", "size": len(content), "media_type": "application/pdf"}
