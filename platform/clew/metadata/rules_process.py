@@ -140,9 +140,7 @@ DECISION_EXAMPLE = Rule(
     "This example comes out otherwise: {found} (rows {rows}).",
     "该例子的结果不同:{found}(第 {rows} 行)。",
 )
-FORM_FIELD = Rule(
-    "FORM_FIELD", "Say one of field, scan or camera.", "应写 field、scan、camera 之一。"
-)
+FORM_FIELD = Rule("FORM_FIELD", "Say one of field, scan or camera.", "应写 field、scan、camera 之一。")
 FORM_TWICE = Rule("FORM_TWICE", "`{name}` stands on the form twice.", "`{name}` 在表单中出现两次。")
 FORM_WIDGET = Rule(
     "FORM_WIDGET",
@@ -167,6 +165,7 @@ FORM_NOT_ASKED = Rule(
     "表单 `{form}` 要求填写 `{name}`,但该步骤的 output 中没有它。",
     "Name it among the step's output.",
     "请将其写入该步骤的 output。",
+)
 ONE_ACT = Rule(
     "ONE_ACT",
     "An entry of a scenario says exactly one of {known}; this one says {given}.",
