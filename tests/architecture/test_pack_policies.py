@@ -237,6 +237,12 @@ def test_plant_roles_reach_their_own_sites_only() -> None:
     assert [name for name in PLANT_ROLES if not policies().roles[name].own_sites] == []
 
 
+def test_design_roles_reach_their_own_families_only() -> None:
+    assert [name for name in ("rd_engineer", "project_manager") if not policies().roles[name].own_families] == []
+    for name in ("item", "bom", "design_project", "design_input", "design_output", "design_review", "verification"):
+        assert policies().reach[name].family is not None, name
+
+
 def test_every_role_and_separation_is_named_in_both_languages() -> None:
     for found in (policies().roles, policies().separations):
         assert [name for name, each in found.items() if not (each.label.zh and each.label.en)] == []
