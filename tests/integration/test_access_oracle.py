@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import random
 import re
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from access_oracle import PEOPLE, Oracle, policed, wire
 from read_world import MOMENTS, Row, context, pour, uid, world
 
@@ -21,9 +24,14 @@ from clew.access.deciding import Deciding
 from clew.api.engine import GraphQLEngine, Options
 from clew.api.exchange import Caller, Question
 from clew.kernel.clock import SystemClock
+from clew.kernel.context import Person
 from clew.kernel.errors import ClewError
 from clew.metadata import naming
+from clew.records.commands import Commands
 from clew.records.exporting import Source, export_file
+from clew.records.feed import Feed
+from clew.runtime import api_features
+from clew.storage import system
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
@@ -52,6 +60,8 @@ BACK = (
     ("lot", "nonconformances", "nonconformance", "lots"),
 )
 ENTITIES = tuple(FIELDS)
+AUDITED = ("lot", "nonconformance")
+"""Entities whose versions stand in the trail."""
 
 
 class Scene:
@@ -61,9 +71,31 @@ class Scene:
         self.database, self.tables, self.blueprint = database, tables, policed()
         self.deciding = Deciding(self.blueprint, uid(99, 1))
         self.world = world(7)
-        self.engine = GraphQLEngine(self.blueprint, tables, database, SystemClock())
-        self.plain = GraphQLEngine(self.blueprint, tables, database, SystemClock(), Options.production())
+        features = api_features(
+            Commands(database, self.blueprint, tables, release="1"), Feed(database, SystemClock()), database
+        )
+        self.engine = GraphQLEngine(self.blueprint, tables, database, SystemClock(), None, features)
+        self.plain = GraphQLEngine(self.blueprint, tables, database, SystemClock(), Options.production(), features)
         """Without suggestions."""
+
+    async def leaves(self) -> None:
+        """What the write path would have told the trail of every version."""
+        async with self.database.write() as connection:
+            for entity in AUDITED:
+                for id, versions in self.world.versions[entity].items():
+                    for at, (start, _, row) in enumerate(versions):
+                        was = versions[at - 1][2] if at else {}
+                        fields = {
+                            name: {"c": "c", "s": "s", "o": wire(was.get(name)), "n": wire(row[name])}
+                            for name in FIELDS[entity]
+                        }
+                        values = {
+                            "leaf_id": uid(80 + KINDS[entity], 10 * id.int % 10_000 + at), "at": start,
+                            "action": "update" if at else "create", "entity": entity, "record_id": id,
+                            "row_version": row["row_version"], "actor": row["updated_by"], "header": "{}",
+                            "fields": json.dumps(fields), "digest": "d" * 64,
+                        }  # fmt: skip
+                        await connection.execute(sa.insert(system.leaf), values)
 
     async def ask(self, oracle: Oracle, document: str, **variables: Any) -> dict[str, Any]:
         who = context(oracle.person)
@@ -76,7 +108,9 @@ class Scene:
 @pytest.fixture
 async def scene(database: TestDatabase) -> AsyncIterator[Scene]:
     opened = await database.open()
-    yield Scene(opened, await pour(opened, policed(), world(7)))
+    made = Scene(opened, await pour(opened, policed(), world(7)))
+    await made.leaves()
+    yield made
     await opened.close()
 
 
@@ -407,9 +441,89 @@ async def through_time(scene: Scene, oracle: Oracle, chance: random.Random) -> N
     assert found["history"] == wanted, (oracle.person.roles, entity, name)
 
 
+def told(scene: Scene, oracle: Oracle, entity: str, row: Row) -> list[dict[str, Any]]:
+    """The entries of a record's trail that the person may read, newest first, with what changed as they may see it."""
+    if not oracle.may("audit", entity, row):
+        return []
+    found = []
+    versions = scene.world.versions[entity][row["id"]]
+    for at, (start, _, version) in enumerate(versions):
+        then = Oracle(scene.world, oracle.person, start)
+        if not then.sees(entity, version):
+            continue
+        was = versions[at - 1][2] if at else {}
+        before = Oracle(scene.world, oracle.person, versions[at - 1][0])
+        changes = []
+        for name in sorted(FIELDS[entity]):
+            old_shown = bool(was) and before.sees(entity, was) and before.shown(entity, was, name)
+            new_shown = then.shown(entity, version, name)
+            if old_shown or new_shown:
+                old, new = wire(was[name]) if old_shown else None, wire(version[name]) if new_shown else None
+                changes.append({"field": name, "old": old, "new": new})
+        found.append({"recordId": str(row["id"]), "rowVersion": version["row_version"], "changes": changes})
+    return found[::-1]
+
+
+async def trailed(scene: Scene, oracle: Oracle, chance: random.Random) -> None:
+    """The trail, of one record and as one list."""
+    now = Oracle(scene.world, oracle.person)
+    if not any(now.may_at_all("audit", entity) for entity in FIELDS):
+        await refused_alike(scene, now, "{ § { totalCount } }", "auditTrail")
+        return
+    entity = chance.choice(AUDITED)
+    row = chance.choice(scene.world.rows(entity, None))
+    what = "rowVersion changes { field old new }"
+    whole = f"""query($id: ID, $e: String) {{ auditTrail(where: {{recordId: $id, entity: $e}}, first: 100) {{
+        totalCount nodes {{ recordId {what} }} }} }}"""
+    given: dict[str, Any] = {"id": str(row["id"])} if chance.random() < 0.5 else {"e": entity}
+    listed = (await answered(scene, now, whole, **given))["auditTrail"]
+    rows = [row] if "id" in given else scene.world.rows(entity, None)
+    wanted = [entry for each in rows for entry in told(scene, now, entity, each)]
+
+    def order(entry: dict[str, Any]) -> tuple[str, int]:
+        return entry["recordId"], entry["rowVersion"]
+
+    assert sorted(listed["nodes"], key=order) == sorted(wanted, key=order), (oracle.person.roles, entity)
+    assert listed["totalCount"] == len(wanted)
+    if now.may_at_all("audit", entity):
+        root = naming.one_query(entity)
+        document = f"query($id: ID!) {{ {root}(id: $id) {{ audit(first: 20) {{ {what} }} }} }}"
+        found = (await answered(scene, now, document, id=str(row["id"])))[root]
+        mine = [{"rowVersion": each["rowVersion"], "changes": each["changes"]} for each in told(scene, now, entity, row)]
+        assert found == ({"audit": mine} if now.sees(entity, row) else None), (oracle.person.roles, entity)
+
+
+async def borrowed(scene: Scene, oracle: Oracle, chance: random.Random) -> None:
+    """A cursor that somebody else was given shows nobody more than their own, and tells no value hidden from its
+    maker."""
+    entity = chance.choice(tuple(SORTABLE))
+    name = chance.choice(SORTABLE[entity])
+    lender = Oracle(scene.world, chance.choice(PEOPLE), oracle.as_of)
+    if not all(each.knows(entity) and each.exists(entity, name) for each in (oracle, lender)):
+        return
+    document = f"""query($t: DateTime, $c: Cursor) {{ x: {many(entity)}(asOf: $t, first: 3, after: $c,
+      orderBy: [{{{api(name)}: ASC}}]) {{ nodes {{ id }} pageInfo {{ endCursor }} }} }}"""
+    page = (await answered(scene, lender, document))["x"]
+    if not page["nodes"]:
+        return
+    row = lender.find(entity, UUID(page["nodes"][-1]["id"]))
+    assert row is not None
+    if not lender.shown(entity, row, name) and row[name] is not None:
+        secret = json.dumps(wire(row[name]), ensure_ascii=False).strip('"')
+        assert secret not in bytes.fromhex(page["pageInfo"]["endCursor"]).decode(), (lender.person.roles, entity, name)
+    shown = (await answered(scene, oracle, document, c=page["pageInfo"]["endCursor"]))["x"]["nodes"]
+    ids, whole = [each["id"] for each in shown], in_order(oracle, entity, name)
+    assert [each for each in whole if each in ids] == ids, (oracle.person.roles, entity, name)
+
+
+async def exported(scene: Scene, oracle: Oracle, chance: random.Random) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        await leaving(scene, oracle.person, chance.choice(("lot", "serial_unit", "supplier")), Path(folder) / "x.jsonl")
+
+
 PATHS: tuple[Path_, ...] = (
     by_id, by_node, in_list, filtered, filtered, ordered, paged, forward, forward, backward, backward, through,
-    aggregated, grouped, searched, through_time,
+    aggregated, grouped, searched, through_time, trailed, trailed, borrowed, exported,
 )  # fmt: skip
 
 
@@ -428,23 +542,26 @@ async def test_every_path(scene: Scene, tier: Tier) -> None:
 
 async def test_exports_are_what_is_seen_and_may_leave(scene: Scene, tmp_path: Path) -> None:
     for at, person in enumerate(PEOPLE):
-        oracle = Oracle(scene.world, person)
-        who = context(person)
-        source = Source(scene.database, scene.blueprint, scene.tables, scene.deciding(who), who, SystemClock())
         for entity in ("lot", "serial_unit", "supplier"):
-            file = tmp_path / f"{at}-{entity}.jsonl"
-            if not oracle.may_at_all("export", entity):
-                with pytest.raises(ClewError) as refused:
-                    await export_file(source, entity, file, "jsonl")
-                assert refused.value.code == ("FORBIDDEN" if oracle.knows(entity) else "NOT_FOUND")
-                assert not file.exists()
-                continue
+            await leaving(scene, person, entity, tmp_path / f"{at}-{entity}.jsonl")
+
+
+async def leaving(scene: Scene, person: Person, entity: str, file: Path) -> None:
+    """What a person's export of an entity holds."""
+    oracle, who = Oracle(scene.world, person), context(person)
+    source = Source(scene.database, scene.blueprint, scene.tables, scene.deciding(who), who, SystemClock())
+    if not oracle.may_at_all("export", entity):
+        with pytest.raises(ClewError) as refused:
             await export_file(source, entity, file, "jsonl")
-            rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-            wanted = {str(row["id"]): row for row in oracle.listed(entity) if oracle.may("export", entity, row)}
-            assert {each["id"] for each in rows} == set(wanted), (person.roles, entity)
-            for each in rows:
-                for name in FIELDS[entity]:
-                    assert (name in each) is oracle.exists(entity, name), (person.roles, entity, name)
-                    if name in each:
-                        assert (each[name] or None) == wire(oracle.value(entity, wanted[each["id"]], name))
+        assert refused.value.code == ("FORBIDDEN" if oracle.knows(entity) else "NOT_FOUND")
+        assert not file.exists()
+        return
+    await export_file(source, entity, file, "jsonl")
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    wanted = {str(row["id"]): row for row in oracle.listed(entity) if oracle.may("export", entity, row)}
+    assert {each["id"] for each in rows} == set(wanted), (person.roles, entity)
+    for each in rows:
+        for name in FIELDS[entity]:
+            assert (name in each) is oracle.exists(entity, name), (person.roles, entity, name)
+            if name in each:
+                assert (each[name] or None) == wire(oracle.value(entity, wanted[each["id"]], name))
