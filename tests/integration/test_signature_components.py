@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clew.kernel.errors import ClewError, Forbidden
@@ -62,6 +62,11 @@ STEPS = st.lists(
     min_size=1,
     max_size=10,
 )
+
+
+FIRST = Step("wang", frozenset({"login", "password"}), "s1", "10.0.0.1", False, "li", False)
+NEXT = replace(FIRST, components=frozenset({"password"}))
+"""The same person goes on in the same session: what holds for nobody else, elsewhere or later."""
 
 
 @dataclass
@@ -157,6 +162,10 @@ def test_signature_components(new_database: Callable[[str], TestDatabase], diale
     numbers = iter(range(1, 1_000_000))
 
     @settings(max_examples=tier.count(8, 150), derandomize=not tier.full)
+    @example([FIRST, NEXT, replace(NEXT, address="10.0.0.2"), NEXT])
+    @example([FIRST, replace(NEXT, idle=True), replace(NEXT, session="s2"), replace(NEXT, session=None)])
+    @example([FIRST, replace(NEXT, who="li", maker="wang"), replace(NEXT, maker="wang")])
+    @example([replace(FIRST, several=True), replace(NEXT, several=True)])
     @given(STEPS)
     def holds(steps: list[Step]) -> None:
         number = next(numbers)
