@@ -174,19 +174,24 @@ def value_redacted(books: Books, chance: random.Random) -> Tampering | None:
     return Tampering("value redacted", [change], _at(entry["index"]))
 
 
-def entry_updated(books: Books, chance: random.Random) -> Tampering | None:
-    entry = chance.choice(books.entries())
-    other = chance.choice(books.entries())
-    column = chance.choice(["digest", "link", "nodes", "leaf_id"])
-    values = {"digest": "f" * 64, "link": "e" * 64, "nodes": "d" * 64, "leaf_id": other["leaf_id"]}
-    if values[column] == entry[column]:
-        return None
-    statements = [_set(log, {"index": entry["index"]}, {column: values[column]})]
-    if column == "leaf_id":
-        # A leaf stands in the log once; the other entry gets another one.
-        statements.insert(0, _set(log, {"index": other["index"]}, {"leaf_id": uuid7()}))
-    first = min(entry["index"], other["index"]) if column == "leaf_id" else entry["index"]
-    return Tampering(f"entry.{column} updated", statements, _at(first))
+def entry_updated(column: str) -> Kind:
+    """One column of one entry changed."""
+
+    def kind(books: Books, chance: random.Random) -> Tampering | None:
+        entry = chance.choice(books.entries())
+        other = chance.choice(books.entries())
+        values = {"digest": "f" * 64, "link": "e" * 64, "nodes": "d" * 64, "leaf_id": other["leaf_id"]}
+        if values[column] == entry[column]:
+            return None
+        statements = [_set(log, {"index": entry["index"]}, {column: values[column]})]
+        if column == "leaf_id":
+            # A leaf stands in the log once; the other entry gets another one.
+            statements.insert(0, _set(log, {"index": other["index"]}, {"leaf_id": uuid7()}))
+        first = min(entry["index"], other["index"]) if column == "leaf_id" else entry["index"]
+        return Tampering(f"entry.{column} updated", statements, _at(first))
+
+    kind.__name__ = f"entry_{column}_updated"
+    return kind
 
 
 def entry_deleted(books: Books, chance: random.Random) -> Tampering:
@@ -355,7 +360,7 @@ KINDS: tuple[Kind, ...] = (
     leaf_deleted,
     leaf_replaced,
     value_redacted,
-    entry_updated,
+    *(entry_updated(column) for column in ("digest", "link", "nodes", "leaf_id")),
     entry_deleted,
     tail_cut,
     reordered,
