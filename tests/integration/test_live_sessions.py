@@ -127,12 +127,21 @@ async def test_revocation_all_workers(database: TestDatabase, tmp_path: Path, ti
                     for client in clients
                 ]
 
+            async def creates() -> list[Any]:
+                """The code of each node's refusal, None where it was done."""
+                query = {"query": 'mutation { createSupplier(input: {name: "Apex"}) { created } }'}
+                found = [(await client.post("/graphql", json=query, headers=cookie)).json() for client in clients]
+                return [each["errors"][0]["extensions"]["code"] if "errors" in each else None for each in found]
+
             for _ in range(2):  # the second time each answers from what it remembers
                 assert set(await each("/graphql")) == {200}
             asked = Asked(li.id, "buyer", desk.clock.now())
             given = await desk.within(lambda connection, at: desk.assignments.assign(connection, INSTALLER, asked, at))
             assert await each("/me") == [["buyer", "reader"]] * len(clients)
+            assert await creates() == [None] * len(clients)
             await desk.within(lambda connection, at: desk.assignments.end(connection, INSTALLER, given.id, at, "x"))
+            # Each node remembers the role: none of them allows what it gave.
+            assert await creates() == ["GRAPHQL_INVALID"] * len(clients)
             assert await each("/me") == [["reader"]] * len(clients)
             assert set(await each("/graphql")) == {200}
             await desk.within(lambda connection, at: accounts.disable(connection, desk.witness, INSTALLER, li, at, "x"))

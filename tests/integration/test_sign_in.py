@@ -78,7 +78,7 @@ async def test_the_next_request_is_decided_anew(database: TestDatabase, tmp_path
         # Behind the server's back, as another node would.
         other = await open_database(database.url, clock=SystemClock())
         try:
-            await desk.within(
+            given = await desk.within(
                 lambda connection, at: desk.assignments.assign(connection, INSTALLER, Asked(li.id, "buyer", at), at)
             )
             create = 'mutation { createSupplier(input: {name: "Apex"}) { supplier { name } } }'
@@ -87,6 +87,17 @@ async def test_the_next_request_is_decided_anew(database: TestDatabase, tmp_path
             assert (before.roles, after.roles) == (("reader",), ("buyer", "reader"))
             for query in (SUPPLIERS, create):
                 assert (await ask(client, query)).status_code == 200
+
+            # A role that is taken: what was remembered would still allow it, the session itself goes on.
+            async def take(connection: Any) -> None:
+                await desk.assignments.end(connection, INSTALLER, given.id, await connection.now(), "moved")
+
+            await other.run_write(take)
+            assert code_of(await ask(client, create)) == "GRAPHQL_INVALID"
+            assert (await ask(client)).status_code == 200
+            [held] = await desk.within(lambda connection, at: desk.assignments.of(connection, li.id))
+            await desk.within(lambda connection, at: desk.assignments.end(connection, INSTALLER, held.id, at, "moved"))
+            assert code_of(await ask(client)) == "GRAPHQL_INVALID"
 
             async def disable(connection: Any) -> None:
                 at = await connection.now()
