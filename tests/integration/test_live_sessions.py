@@ -95,7 +95,8 @@ async def test_a_stream_ends_with_its_session(tmp_path: Path, new_database: Any)
                 assert stream.status_code == 200
                 await following(house)
                 await desk.within(lambda connection, at: tokens.revoke(connection, desk.witness, INSTALLER, token, at))
-                assert [line async for line in stream.aiter_lines() if "data" in line] == []
+                async with asyncio.timeout(30):  # a stream that goes on would be followed for ever
+                    assert [line async for line in stream.aiter_lines() if "data" in line] == []
             assert (await client.post("/graphql", json={"query": CHANGES}, headers=headers)).status_code == 401
 
 
