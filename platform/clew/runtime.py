@@ -35,6 +35,7 @@ from clew.api.forms import Forms
 from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.processes import ProcessFeature
+from clew.api.standing_alerts import StandingAlerts
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
@@ -55,6 +56,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
+from clew.process.alerts import AlertParticipant, Alerts
 from clew.process.engine import Processes
 from clew.process.jobs import drain
 from clew.process.participant import ProcessParticipant
@@ -215,7 +217,8 @@ class RuntimeHost:
         of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
         sweep = Chore("identity.sweep", timedelta(days=1), self._sweep)
         reminders = Reminders(self.database, lambda: self.current.blueprint.project.name)
-        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, reminders.chore()))
+        standing = Chore("alerts.sweep", timedelta(hours=1), lambda: Alerts(self.current.processes).sweep())
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, standing, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
         self._warm(self._current, ())
@@ -287,6 +290,7 @@ class RuntimeHost:
         while True:
             try:
                 await drain(self._current.processes)
+                await Alerts(self._current.processes).drain()
             except Exception:
                 _log.exception("processes cannot reach their jobs; they try again")
             await asyncio.sleep(self.settings.release_poll)
@@ -355,6 +359,7 @@ def assemble(
         participants.append(Duties(blueprint.policies, (OPERATOR.id,)))
     moving = ProcessParticipant(blueprint.workflows)
     participants.append(moving)
+    participants.append(AlertParticipant(blueprint.alerts))
     if outside_required is not None:
         participants.append(CheckpointsFirst(outside_required))
     commands = Commands(
@@ -464,7 +469,9 @@ def api_features(
     replayed = replayer or replaying(commands)
     administration = (Administration(desk),) if desk is not None else ()
     prover = AccountProver(desk.credentials) if desk is not None else None
-    running = (ProcessFeature(processes, prover),) if processes is not None else ()
+    running: tuple[Feature, ...] = ()
+    if processes is not None:
+        running = (ProcessFeature(processes, prover), StandingAlerts(Alerts(processes)))
     decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables(), Forms(processes))
     trail = AuditTrail(lambda: commands.engine.tables)
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))

@@ -17,6 +17,7 @@ from tests.unit.process.play import PROJECT
 from clew.kernel.context import Context, Person
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.load import load_sources
+from clew.process.alerts import AlertParticipant
 from clew.process.engine import Done, Processes
 from clew.process.participant import ProcessParticipant
 from clew.process.staff import Demand
@@ -192,7 +193,7 @@ def at_work(plant: Plant, blueprint: Blueprint, people: Sequence[tuple[str, Sequ
         release=plant.commands.engine.release,
         signer=signer,
         blobs=plant.commands.engine.blobs,
-        participants=(participant,),
+        participants=(participant, AlertParticipant(blueprint.alerts)),
     )
     plant.commands = commands
     processes = Processes(plant.database, blueprint, commands, staff, plant.commands.engine.release)

@@ -21,7 +21,7 @@ from clew.storage.engine import Connection
 async def shown(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
     """Who sees the record sees its processes, and so does who oversees them."""
     decision = call.caller.decision
-    return await _reads(
+    return await reads(
         processes, call, connection, decision, found["entity"], UUID(found["recordId"])
     ) or await oversees(processes, call, connection, found)
 
@@ -37,10 +37,10 @@ async def oversees(processes: Processes, call: Call, connection: Connection, fou
         decision.entities, lambda name: access if name == found["entity"] else decision.entities[name]
     )
     overseeing = replace(decision, digest=f"{decision.digest} oversees {workflow}", entities=entities)
-    return await _reads(processes, call, connection, overseeing, found["entity"], UUID(found["recordId"]))
+    return await reads(processes, call, connection, overseeing, found["entity"], UUID(found["recordId"]))
 
 
-async def _reads(
+async def reads(
     processes: Processes, call: Call, connection: Connection, decision: Decision, entity: str, record: UUID
 ) -> bool:
     """Whether a decision lets the caller read the record, asked on the one read path."""

@@ -16,6 +16,7 @@ from typing import Any
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
+from clew.metadata.alerts import StandingAlert
 from clew.metadata.decisions import DecisionTable
 from clew.metadata.forms import Form
 from clew.metadata.policies import Policies
@@ -413,6 +414,7 @@ class Blueprint:
     """Codes of sites that the project names (`active`), and where. Whether there are such sites, records say."""
     decisions: Mapping[str, DecisionTable] = field(default_factory=lambda: MappingProxyType({}))
     forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
+    alerts: Mapping[str, StandingAlert] = field(default_factory=lambda: MappingProxyType({}))
 
     def entity(self, name: str) -> Entity:
         return self.entities[name]

@@ -36,6 +36,8 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         content["decisions"] = {name: meaning(each) for name, each in linking.decisions.items()}
     if linking.forms:
         content["forms"] = {name: meaning(each) for name, each in linking.forms.items()}
+    if linking.alerts:
+        content["alerts"] = {name: meaning(each) for name, each in linking.alerts.items()}
     if linking.workflows:
         content["workflows"] = {name: meaning(each) for name, each in linking.workflows.items()}
     return Blueprint(
@@ -52,6 +54,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         sites_named=tuple(linking.sites_named),
         decisions=MappingProxyType(dict(sorted(linking.decisions.items()))),
         forms=MappingProxyType(dict(sorted(linking.forms.items()))),
+        alerts=MappingProxyType(dict(sorted(linking.alerts.items()))),
     )
 
 

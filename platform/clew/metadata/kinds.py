@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from clew.metadata.spec.alert import AlertSpec
 from clew.metadata.spec.calendar import CalendarSpec
 from clew.metadata.spec.decision import DecisionSpec
 from clew.metadata.spec.entity import EntitySpec, OverlaySpec
@@ -62,6 +63,7 @@ GROUND = (
     Kind("workflow", WorkflowSpec, ("workflows", "overlays"), "workflow", "流程"),
     Kind("decision", DecisionSpec, ("rules", "overlays"), "decision table", "决策表"),
     Kind("form", FormSpec, ("ui_schemas", "overlays"), "form", "表单"),
+    Kind("alert", AlertSpec, ("alerts", "overlays"), "alert", "预警"),
     Kind("labels", LabelsSpec, ("i18n",), "label file", "标签文件"),
     Kind("role", RoleSpec, ("permissions",), "role", "角色"),
     Kind("separation", SeparationSpec, ("permissions",), "separation of duties", "职责分离"),

@@ -141,3 +141,28 @@ notice = sa.Table(
     sa.Column("read_at", Instant()),
     sa.Index("ix_clew_notice__person", "person", "read_at", "at"),
 )
+standing_alert = sa.Table(
+    "clew_standing_alert",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("alert", Text(), nullable=False),
+    sa.Column("severity", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("release", Text(), nullable=False),
+    sa.Column("ceased_at", Instant()),  # null while it stands
+    sa.Column("acknowledged_at", Instant()),
+    sa.Column("acknowledged_by", Id()),
+    sa.Column("comment", Text(), nullable=False),
+    sa.Index("ix_clew_standing_alert__at", "at"),
+    sa.Index(
+        "ux_clew_standing_alert__stands",
+        "record_id",
+        "alert",
+        unique=True,
+        sqlite_where=sa.text("ceased_at IS NULL"),
+        postgresql_where=sa.text("ceased_at IS NULL"),
+    ),
+)
+"""Alerts that were raised. One stands for a record at a time: so many workers raise it once."""

@@ -13,6 +13,7 @@ from clew.metadata import naming, rules
 from clew.metadata.blueprint import Project
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
+from clew.metadata.link.alerts import link_alerts
 from clew.metadata.link.attach import attach
 from clew.metadata.link.calendars import link_calendars
 from clew.metadata.link.checks import (
@@ -74,6 +75,7 @@ def link(
         linking.project = replace(linking.project, identity=link_identity(linking))
     link_forms(linking, Expressions(linking, schema))
     link_workflows(linking)
+    link_alerts(linking, Expressions(linking, schema))
     report_unused(linking)
     extras = {
         kind.name: kind.link(linking, documents.get(kind.name, ()))

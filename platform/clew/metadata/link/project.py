@@ -9,6 +9,7 @@ from typing import Any
 from clew.kernel.diagnostics import Findings, Place, Rule, nearest
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
+from clew.metadata.alerts import StandingAlert
 from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind, Project
 from clew.metadata.decisions import DecisionTable
 from clew.metadata.documents import Document
@@ -42,6 +43,7 @@ class Linking:
     watches: dict[str, Watch] = field(default_factory=dict)
     decisions: dict[str, DecisionTable] = field(default_factory=dict)
     forms: dict[str, Form] = field(default_factory=dict)
+    alerts: dict[str, StandingAlert] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
     sites_named: list[tuple[str, Place]] = field(default_factory=list)
     """Codes of sites under `active`, and where they are written."""

@@ -1,0 +1,134 @@
+"""Feature: standing alerts: what was raised about records the caller may read, and saying that it was seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectType
+
+from clew.api import scalars
+from clew.api.build import Build, Factory, required
+from clew.api.decisions import chosen
+from clew.api.operations import Call
+from clew.api.process_sight import reads
+from clew.kernel.errors import NotFound
+from clew.metadata import naming
+from clew.process.alerts import WHAT, Alerts, NotTold, raised, was_told
+from clew.records.commands import Call as CommandCall
+from clew.storage.engine import Connection
+
+_MOST = 200
+
+
+class StandingAlerts:
+    """`standingAlerts` and `acknowledgeAlert`, where the project has alerts about what the caller may read."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+
+    def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
+        if not any(build.sees_entity(each.entity) for each in build.blueprint.alerts.values()):
+            return
+        build.names.types.claim("StandingAlert", "alerts")
+        build.names.queries.claim("standingAlerts", "alerts")
+        build.names.mutations.claim("acknowledgeAlert", "alerts")
+        yield "StandingAlert", lambda: GraphQLObjectType("StandingAlert", lambda: _alert(build))
+        build.extend("Query", lambda: self._queries(build))
+        build.extend("Mutation", lambda: self._mutations(build))
+
+    def _queries(self, build: Build) -> dict[str, GraphQLField]:
+        args = {
+            "first": GraphQLArgument(scalars.INT.type, default_value=50),
+            "standing": GraphQLArgument(scalars.BOOLEAN.type, default_value=False),
+        }
+        said = build.say("已触发的预警,最新在前", "Alerts that were raised, the newest first")
+        many = required(GraphQLList(required(build.type("StandingAlert"))))
+        return {"standingAlerts": build.field(many, ListSpec(self._alerts), said, args)}
+
+    def _mutations(self, build: Build) -> dict[str, GraphQLField]:
+        args = {
+            "id": GraphQLArgument(required(scalars.ID.type)),
+            "comment": GraphQLArgument(scalars.TEXT.type),
+        }
+        said = build.say("确认预警已知悉", "Say that an alert was seen; for whoever was told of it")
+        return {"acknowledgeAlert": build.field(build.type("StandingAlert"), SeenSpec(self._alerts), said, args)}
+
+
+@dataclass(frozen=True, slots=True)
+class ListSpec:
+    alerts: Alerts
+
+    async def answer(self, call: Call, connection: Connection) -> str:
+        first = max(0, min(int(call.arguments.get("first", 50)), _MOST))
+        rows = await raised(connection, _MOST, standing=bool(call.arguments.get("standing")))
+        found = [each for each in rows if await _seen(self.alerts, call, connection, each)]
+        return json.dumps(
+            chosen(call, call.selected, [_shown(call, each) for each in found[:first]]), ensure_ascii=False
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSpec:
+    alerts: Alerts
+
+    async def run(self, call: Call) -> str:
+        number = call.arguments["id"]
+        async with self.alerts.engine.database.read() as connection:
+            rows = await raised(connection, 1, standing=False, number=number)
+            if not rows or not await _seen(self.alerts, call, connection, rows[0]):
+                raise NotFound(what=WHAT)
+            if not await was_told(connection, number, call.caller.context.person.id):
+                raise NotTold
+        command = CommandCall(call.caller.context, call.caller.decision)
+        await self.alerts.acknowledge(command, number, call.arguments.get("comment") or "")
+        async with self.alerts.engine.database.read() as connection:
+            [row] = await raised(connection, 1, standing=False, number=number)
+        return json.dumps(chosen(call, call.selected, _shown(call, row)), ensure_ascii=False)
+
+
+async def _seen(alerts: Alerts, call: Call, connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether the caller may read the record an alert is about."""
+    if row["entity"] not in alerts.engine.blueprint.entities:
+        return False
+    return await reads(alerts.engine, call, connection, call.caller.decision, row["entity"], row["record_id"])
+
+
+def _shown(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
+    blueprint, locale = call.planner.build.blueprint, call.caller.context.locale
+    known = blueprint.alerts.get(row["alert"])
+    return {
+        "id": row["id"],
+        "alert": row["alert"],
+        "label": known.label.to(locale) if known is not None else row["alert"],
+        "help": (known.help.to(locale) or None) if known is not None else None,
+        "severity": row["severity"],
+        "entity": naming.type_name(row["entity"]),
+        "recordId": row["record_id"],
+        "at": row["at"],
+        "ceasedAt": row["ceased_at"],
+        "acknowledgedAt": row["acknowledged_at"],
+        "acknowledgedBy": row["acknowledged_by"],
+        "comment": row["comment"] or None,
+    }
+
+
+def _alert(build: Build) -> dict[str, GraphQLField]:
+    text, identity, moment = required(scalars.TEXT.type), required(scalars.ID.type), scalars.DATE_TIME.type
+    members: dict[str, tuple[Any, str, str]] = {
+        "id": (identity, "编号", "Its id"),
+        "alert": (text, "预警规则", "The rule"),
+        "label": (text, "显示名称", "What people call it"),
+        "help": (scalars.TEXT.type, "处置说明", "What to do"),
+        "severity": (text, "严重程度", "How grave"),
+        "entity": (text, "实体", "The kind of record"),
+        "recordId": (identity, "记录", "The record"),
+        "at": (required(moment), "触发时间", "When it was raised"),
+        "ceasedAt": (moment, "不再成立的时间", "Since when it does not hold"),
+        "acknowledgedAt": (moment, "确认时间", "When somebody saw it"),
+        "acknowledgedBy": (scalars.ID.type, "确认人", "Who saw it"),
+        "comment": (scalars.TEXT.type, "说明", "What they said"),
+    }
+    return {name: build.field(type_, None, build.say(zh, en)) for name, (type_, zh, en) in members.items()}

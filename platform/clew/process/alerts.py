@@ -1,0 +1,255 @@
+"""Standing alerts: raised once for each record for which their condition holds, by any number of workers.
+
+A change that an alert names leaves a job in its own transaction; every hour all records are looked at, so that time
+that passes, and an outage, are noticed too. What is raised, who is told, the process that begins and the event are one
+transaction; the index over what stands makes it happen once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from clew.audit.trail import record_event
+from clew.jobs import leases
+from clew.kernel.errors import Forbidden, NotFound
+from clew.kernel.ids import uuid7
+from clew.kernel.text import Bilingual
+from clew.metadata.alerts import StandingAlert
+from clew.metadata.blueprint import Entity
+from clew.process import store
+from clew.process.effects import related
+from clew.process.facts import Inquiry
+from clew.process.state import State, Subject
+from clew.records import outbox
+from clew.records.commands import Call
+from clew.records.participants import Change
+from clew.records.unit import Unit
+from clew.storage import process_tables
+from clew.storage.engine import Connection
+from clew.storage.expressions import Rows, condition_sql
+
+if TYPE_CHECKING:
+    from clew.process.engine import Processes
+
+CHECK = "alert.check"
+WHAT = Bilingual("预警", "alert")
+_a = process_tables.standing_alert
+
+
+class NotTold(Forbidden):
+    """Somebody acknowledges an alert who was not told of it."""
+
+    code = "ALERT_NOT_TOLD"
+    en = "Whoever was told of the alert acknowledges it."
+    zh = "预警由收到通知的人确认。"
+
+
+@dataclass(slots=True)
+class AlertParticipant:
+    """The port `records.participants.Participant`: changes that alerts name leave a job."""
+
+    alerts: Mapping[str, StandingAlert]
+    name: str = "alerts"
+
+    def wants(self, entity: Entity) -> bool:
+        return any(on.entity == entity.name for each in self.alerts.values() for on in each.on)
+
+    async def derive(self, change: Change, unit: Unit) -> Mapping[str, Any]:
+        return {}
+
+    async def check(self, change: Change, unit: Unit) -> None:
+        return None
+
+    async def answered(self, change: Change, unit: Unit) -> None:
+        return None
+
+    async def effect(self, change: Change, unit: Unit) -> None:
+        if change.new is None:
+            return
+        verb = change.transition.name if change.transition is not None else change.verb
+        for alert in self.alerts.values():
+            for on in alert.on:
+                if (on.entity, on.verb) != (change.entity.name, verb):
+                    continue
+                found = await related(unit, change.entity, on.of, dict(change.new)) if on.of else [change.id]
+                for record in found:
+                    payload = {"alert": alert.name, "record": str(getattr(record, "id", record))}
+                    await leases.put(unit.connection, CHECK, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Looks at the alerts of one release."""
+
+    engine: Processes
+
+    async def sweep(self) -> int:
+        """Look at every record; how many alerts were raised."""
+        raised = 0
+        for alert in self.engine.blueprint.alerts.values():
+            raised += await self.look(alert)
+        return raised
+
+    async def drain(self, most: int = 500) -> int:
+        """Look at what changes have left; how many alerts were raised."""
+        raised = 0
+        for _ in range(most):
+            found = await leases.claim(self.engine.database, f"alerts-{uuid7()}", (CHECK,), most=1)
+            if not found:
+                break
+            alert = self.engine.blueprint.alerts.get(str(found[0].payload["alert"]))
+            if alert is None:
+                # A later release does without it.
+                gone = found[0]
+                await self.engine.database.run_write(partial(_complete, gone))
+            else:
+                raised += await self.look(alert, UUID(found[0].payload["record"]), found[0])
+        return raised
+
+    async def look(self, alert: StandingAlert, record: UUID | None = None, job: leases.Job | None = None) -> int:
+        """Look at one alert, for one record or all; how often it was raised."""
+        from clew.process.jobs import system_call
+
+        raised = 0
+
+        async def work(unit: Unit) -> None:
+            nonlocal raised
+            raised = 0
+            if job is not None:
+                await leases.complete(unit.connection, job)
+            holding = await self._holding(unit, alert, record)
+            standing = await self._standing(unit.connection, alert, record)
+            for each in sorted(set(standing) - set(holding)):
+                await self._cease(unit, standing[each][0])
+            for each in holding:
+                raised += await self._raise(unit, alert, each, standing.get(each))
+
+        await self.engine.commands.run(system_call(self.engine), work, elevated=True)
+        return raised
+
+    async def _holding(self, unit: Unit, alert: StandingAlert, record: UUID | None) -> list[UUID]:
+        """The records for which it holds now."""
+        tables = unit.engine.tables
+        this = tables.current(alert.entity).alias("this")
+        rows = Rows(tables, unit.engine.blueprint, alert.entity, this, tables.dialect, None)
+        query = sa.select(this.c.id).where(condition_sql(alert.when, rows)).order_by(this.c.id)
+        if "voided_at" in this.c:
+            query = query.where(this.c.voided_at.is_(None))
+        if record is not None:
+            query = query.where(this.c.id == record)
+        return [row[0] for row in await unit.connection.fetch(query, dict(unit.judge.person_args))]
+
+    async def _standing(
+        self, connection: Connection, alert: StandingAlert, record: UUID | None
+    ) -> dict[UUID, tuple[UUID, Any]]:
+        query = sa.select(_a.c.record_id, _a.c.id, _a.c.at).where(_a.c.alert == alert.name, _a.c.ceased_at.is_(None))
+        if record is not None:
+            query = query.where(_a.c.record_id == record)
+        return {row[0]: (row[1], row[2]) for row in await connection.fetch(query)}
+
+    async def _cease(self, unit: Unit, number: UUID) -> None:
+        await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(ceased_at=unit.at))
+
+    async def _raise(self, unit: Unit, alert: StandingAlert, record_id: UUID, standing: tuple[UUID, Any] | None) -> int:
+        if standing is not None:
+            after = alert.again_after
+            if after is None or standing[1] + timedelta(days=after) > unit.at:
+                return 0
+            await self._cease(unit, standing[0])
+        number = uuid7()
+        insert = (postgresql.insert if unit.connection.dialect == "postgresql" else sqlite.insert)(_a)
+        made = await unit.connection.execute(
+            insert.values(
+                id=number,
+                alert=alert.name,
+                severity=alert.severity,
+                entity=alert.entity,
+                record_id=record_id,
+                at=unit.at,
+                release=self.engine.release,
+                comment="",
+            ).on_conflict_do_nothing()
+        )
+        if not made:
+            return 0
+        entity = unit.engine.blueprint.entities[alert.entity]
+        record = await unit.lock(entity, record_id)
+        assert record is not None  # it was found in this transaction
+        site = record.get("site")
+        nobody = State("", "", Subject(alert.entity, str(record_id)), "")
+        workflow: Any = None  # nothing of a running process is named: the check refuses it
+        people = await Inquiry(unit, workflow, nobody, self.engine.staff, site).whom(alert.who, entity, record)
+        say = alert.say or alert.label
+        told = [UUID(each) for each in people]
+        await store.tell(unit.connection, told, number, "standing_alert", alert.name, unit.at, text=say)
+        if alert.start and await store.live_on(unit.connection, record_id, alert.start) is None:
+            await self.engine.begin(unit, self.engine.blueprint.workflows[alert.start], record_id)
+        data = {
+            "alert": alert.name,
+            "severity": alert.severity,
+            "entity": alert.entity,
+            "record_id": record_id,
+            "told": len(told),
+        }
+        source = unit.engine.blueprint.project.name
+        event = outbox.make_event(source, unit.at, "standing_alert", "raised", number, 1, site, data)
+        await outbox.store(unit.connection, [event])
+        return 1
+
+    async def acknowledge(self, call: Call, number: UUID, comment: str) -> None:
+        """Somebody has seen it. The first who says so counts; the trail keeps it. Raises NotFound."""
+
+        async def work(unit: Unit) -> None:
+            row = await unit.connection.fetch_one(sa.select(_a.c.acknowledged_at).where(_a.c.id == number))
+            if row is None:
+                raise NotFound(what=WHAT)
+            if row[0] is not None:
+                return
+            seen = {"acknowledged_at": unit.at, "acknowledged_by": call.context.person.id, "comment": comment}
+            mine = sa.and_(_a.c.id == number, _a.c.acknowledged_at.is_(None))
+            if await unit.connection.execute(sa.update(_a).where(mine).values(**seen)):
+                particulars = {"comment": comment}
+                await record_event(
+                    unit.connection,
+                    call.context,
+                    self.engine.release,
+                    "alert:acknowledge",
+                    "clew.standing_alert",
+                    number,
+                    particulars,
+                )
+
+        await self.engine.commands.run(call, work, elevated=True)
+
+
+async def _complete(job: leases.Job, connection: Connection) -> None:
+    await leases.complete(connection, job)
+
+
+async def was_told(connection: Connection, number: UUID, person: UUID) -> bool:
+    """Whether somebody was told of an alert."""
+    notice = process_tables.notice
+    mine = sa.and_(notice.c.process == number, notice.c.person == person)
+    return await connection.fetch_one(sa.select(notice.c.id).where(mine).limit(1)) is not None
+
+
+async def raised(connection: Connection, limit: int, *, standing: bool, number: UUID | None = None) -> list[Any]:
+    """Alerts that were raised, the newest first; `standing`: only those that have not ceased."""
+    names = (
+        "id", "alert", "severity", "entity", "record_id", "at", "ceased_at", "acknowledged_at", "acknowledged_by",
+        "comment",
+    )  # fmt: skip
+    query = sa.select(*(_a.c[name] for name in names)).order_by(_a.c.at.desc(), _a.c.id.desc()).limit(limit)
+    if standing:
+        query = query.where(_a.c.ceased_at.is_(None))
+    if number is not None:
+        query = query.where(_a.c.id == number)
+    return [dict(zip(names, row, strict=True)) for row in await connection.fetch(query)]

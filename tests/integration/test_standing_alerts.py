@@ -1,0 +1,126 @@
+"""Standing alerts: at a change and by the hour, once however many look, again only when it may; on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.integration.process_world import Works, small_works
+
+from clew.api.engine import GraphQLEngine
+from clew.api.exchange import Caller, Question
+from clew.api.inputs import Inputs
+from clew.api.mutations import Mutations
+from clew.api.standing_alerts import StandingAlerts
+from clew.api.view import READ_FEATURES
+from clew.kernel.clock import SystemClock
+from clew.process.alerts import Alerts
+from clew.storage import process_tables, system
+from clew.testing.databases import TestDatabase
+
+pytestmark = pytest.mark.anyio
+
+ALERTS = """\
+alert: part_in_two_cases
+label: {zh: 同一部件两次, en: A part in two cases}
+severity: high
+for: part
+when: "cases.count(c, c.serious) >= 2"
+at_once: [{event: case.create, of: parts}, {event: case.update, of: parts}]
+again_after_days: 10
+tell: boss
+say: {zh: 同一部件出现两次, en: The same part twice}
+---
+alert: grave
+for: case
+when: "serious && state == 'open'"
+tell: boss
+start: handling
+"""
+STEPS = "  look: {who: clerk, output: [title]}\n"
+
+
+@pytest.fixture
+async def made(database: TestDatabase) -> Works:
+    people = {"clerk": ["ann"], "boss": ["bob"]}
+    return await small_works(await database.open(), STEPS, people=people, files={"alerts/a.yaml": ALERTS})
+
+
+async def a_case(made: Works, **values: Any) -> UUID:
+    return (await made.plant.commands.create(made.call("ann"), "case", values)).id
+
+
+async def stands(made: Works) -> list[tuple[str, bool]]:
+    rows = sorted(await made.plant.rows(process_tables.standing_alert), key=lambda row: row["id"])
+    return [(row["alert"], row["ceased_at"] is None) for row in rows]
+
+
+async def test_a_change_raises_it_once_however_many_look(made: Works) -> None:
+    part = (await made.plant.commands.create(made.call("ann"), "part", {"code": "P1"})).id
+    alerts = Alerts(made.processes)
+    first = await a_case(made, serious=True, parts=[part])
+    assert await alerts.drain() == 0
+    await a_case(made, serious=True, parts=[part])
+    known = made.plant.blueprint.alerts["part_in_two_cases"]
+    found = await asyncio.gather(alerts.drain(), alerts.look(known), Alerts(made.processes).look(known))
+    assert sum(found) == 1
+    assert await stands(made) == [("part_in_two_cases", True)]
+    [notice] = await made.plant.rows(process_tables.notice)
+    assert (notice["person"], notice["about"], notice["en"]) == (
+        made.people["bob"].id,
+        "standing_alert",
+        "The same part twice",
+    )
+    events = [row for row in await made.plant.rows(system.outbox) if row["type"] == "clew.standing_alert.raised"]
+    assert len(events) == 1
+
+    await alerts.sweep()
+    assert [name for name, _ in await stands(made)].count("part_in_two_cases") == 1, "it stands: nothing new"
+    earlier = notice["at"] - timedelta(days=11)
+    await made.update(process_tables.standing_alert, at=earlier)
+    assert await alerts.look(known) == 1, "again after ten days"
+    await made.plant.commands.update(made.call("ann"), "case", first, 1, {"serious": False})
+    assert await alerts.drain() == 0
+    assert ("part_in_two_cases", True) not in await stands(made), "it has ceased"
+    await made.plant.commands.update(made.call("ann"), "case", first, 2, {"serious": True})
+    assert await alerts.drain() == 1, "and may come again"
+
+
+async def test_the_hour_raises_what_no_change_did_and_starts_a_process(made: Works) -> None:
+    grave = await a_case(made, serious=True)
+    alerts = Alerts(made.processes)
+    assert await alerts.drain() == 0, "no change is named"
+    assert await alerts.sweep() == 1
+    assert await alerts.sweep() == 0
+    [instance] = await made.instances()
+    assert (instance["record_id"], instance["workflow"]) == (grave, "handling")
+    assert len(await made.tasks("ann")) == 1
+
+
+async def test_it_is_listed_and_acknowledged_by_whoever_was_told(made: Works) -> None:
+    await a_case(made, serious=True)
+    alerts, plant = Alerts(made.processes), made.plant
+    await alerts.sweep()
+    features = (*READ_FEATURES, Inputs(), Mutations(plant.commands), StandingAlerts(alerts))
+    engine = GraphQLEngine(plant.blueprint, plant.tables, plant.database, SystemClock(), features=features)
+
+    async def ask(login: str, document: str, **variables: Any) -> Any:
+        call = made.call(login)
+        answer = await engine.execute(Question(document, variables=variables), Caller(call.context, call.decision))
+        return json.loads(answer.body)
+
+    listing = "{ standingAlerts(standing: true) { id alert label severity entity acknowledgedAt } }"
+    [one] = (await ask("ann", listing))["data"]["standingAlerts"]
+    assert (one["alert"], one["entity"], one["severity"]) == ("grave", "Case", "medium")
+    seen = 'mutation($id: ID!) { acknowledgeAlert(id: $id, comment: "seen") { acknowledgedBy comment } }'
+    refused = await ask("ann", seen, id=one["id"])
+    assert refused["errors"][0]["extensions"]["code"] == "ALERT_NOT_TOLD"
+    for _ in range(2):
+        answer = (await ask("bob", seen, id=one["id"]))["data"]["acknowledgeAlert"]
+        assert answer == {"acknowledgedBy": str(made.people["bob"].id), "comment": "seen"}
+    leaves = [row for row in await plant.rows(system.leaf) if row["action"] == "alert:acknowledge"]
+    assert len(leaves) == 1, "the trail keeps who has seen it"
