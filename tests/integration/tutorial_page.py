@@ -32,8 +32,8 @@ class Block:
         return value if key == name else ""
 
 
-def blocks(language: str) -> list[Block]:
-    page = ROOT / "docs" / ("tutorial.md" if language == "en" else "tutorial.zh.md")
+def blocks(language: str, name: str = "tutorial") -> list[Block]:
+    page = ROOT / "docs" / (f"{name}.md" if language == "en" else f"{name}.zh.md")
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [Block(each["kind"], each["note"].strip(), each["text"]) for each in found]
 
