@@ -39,7 +39,7 @@ th{font-weight:600;color:#4a5667}
 code,pre{font:12px/1.4 ui-monospace,monospace;word-break:break-all;white-space:pre-wrap}
 .soft{color:#6a7686}.gone{background:#1c2430;color:#fff;padding:0 .3rem}
 dl{display:grid;grid-template-columns:12rem 1fr}
-dt{color:#4a5667}dd{margin:0}@media print{body{margin:0}}
+dt{color:#4a5667}dd{margin:0}body{padding:0 1.5rem}@media print{body{margin:0;padding:0}}
 """
 
 
