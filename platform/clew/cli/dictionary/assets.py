@@ -102,6 +102,8 @@ SEARCH = """\
       list.append(none);
     }
   }
+  // A drawing wider than a phone is shown from its middle: what it is about stands there.
+  for (const each of document.querySelectorAll(".scroll")) each.scrollLeft = (each.scrollWidth - each.clientWidth) / 2;
   box.addEventListener("input", show);
   box.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") choose(at + 1);
