@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli import access_difference, access_people, access_replay, access_review
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.options import Out, Situation, common
 from clew.cli.usage import UnknownFormat
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
@@ -49,19 +49,15 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="access")
 
 
+@common
 def matrix_command(
+    given: Situation,
     role: Roles = None,
     entity: Entities = None,
     fields: Fields = False,
     denied: Denied = False,
     out: Out = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     if out is not None and out.suffix != ".xlsx":
         raise UnknownFormat(file=out, formats=".xlsx")
     release, cells = asyncio.run(_matrix(given, role or [], entity or [], fields))
@@ -99,15 +95,11 @@ def matrix_command(
         )
 
 
+@common
 def unused_command(
+    given: Situation,
     days: Days = 90,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     grants, orphans = asyncio.run(_unused(given, days))
     from clew.cli.reviewing import FORMAT, both
 
@@ -159,14 +151,8 @@ def unused_command(
         raise typer.Exit(1)
 
 
-def conflicts_command(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
+@common
+def conflicts_command(given: Situation) -> None:
     found = asyncio.run(_conflicts(given))
     from clew.cli.reviewing import FORMAT, both
 

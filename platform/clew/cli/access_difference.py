@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 from clew.kernel.text import Bilingual, counted
 
@@ -31,16 +31,12 @@ def register(group: typer.Typer) -> None:
     )
 
 
+@common
 def diff_command(
+    given: Situation,
     before: Before = LIVE,
     after: After = WORKING,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     from clew.records.review.promoted import difference_json
 
     found = asyncio.run(_difference(given, before, after))

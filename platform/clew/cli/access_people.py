@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 from clew.kernel.text import Bilingual, Locale
 
@@ -31,16 +31,12 @@ def register(group: typer.Typer) -> None:
     group.command("can", help=t("Why this person can or cannot.", "此人为何可以或不可以。"))(can_command)
 
 
+@common
 def who_command(
+    given: Situation,
     action: Action,
     record: Target,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_who(given, action, record))
     from clew.cli.reviewing import FORMAT, standing_json
 
@@ -69,17 +65,13 @@ def who_command(
         )
 
 
+@common
 def can_command(
+    given: Situation,
     person: Login,
     action: Action,
     record: Target,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_can(given, person, action, record))
     from clew.cli.reviewing import FORMAT, chain_lines, standing_json
 

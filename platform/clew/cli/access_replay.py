@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import AsJson, Lang, Project, SettingsFile, Situation, common, situation
 from clew.cli.words import t
 from clew.kernel.text import Bilingual, Locale
 
@@ -37,17 +37,13 @@ def register(group: typer.Typer) -> None:
     )
 
 
+@common
 def decisions_command(
+    given: Situation,
     days: Days = 30,
     outcome: Outcome = None,
     first: Count = 200,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_decisions(given, days, outcome, first))
     terminal = given.terminal
     terminal.emit(format=FORMAT, decisions=[_stored_json(each) for each in found])
@@ -67,15 +63,11 @@ def decisions_command(
     )  # fmt: skip
 
 
+@common
 def replay_command(
+    given: Situation,
     decision: DecisionId,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_replay(given, decision))
     terminal = given.terminal
     terminal.emit(format=FORMAT, **_replay_json(found))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli.identity_desk import Counter, PasswordStdin, at_counter
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.options import Out, Situation, common
 from clew.cli.signing import As, Totp, asked_password, prove
 from clew.cli.usage import UnknownFormat, WrongUsage
 from clew.cli.words import t
@@ -56,7 +56,9 @@ def register(group: typer.Typer) -> None:
     group.add_typer(review, name="review")
 
 
+@common
 def start(
+    given: Situation,
     name: Annotated[str, typer.Argument(help=t("What it is called.", "名称。"))],
     due: Annotated[str, typer.Option("--due", help=t("By when: 2026-12-31 or 30d.", "截止:2026-12-31 或 30d。"))],
     role: Annotated[
@@ -66,13 +68,7 @@ def start(
         list[str] | None,
         typer.Option("--owner", help=t("role=login, *=login for all others.", "角色=登录名;*=登录名 表示其余。")),
     ] = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     named = [each.partition("=") for each in owner or ()]
     for before, sign, after in named:
         if not (before and sign and after):
@@ -103,15 +99,8 @@ def start(
     given.terminal.emit(ok=True, review=campaign_json(made), items=count)
 
 
-def list_reviews(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
+@common
+def list_reviews(given: Situation) -> None:
     async def work(counter: Counter) -> list[Campaign]:
         from clew.records.review.campaign import campaigns
 
@@ -135,16 +124,12 @@ def list_reviews(
     )
 
 
+@common
 def show(
+    given: Situation,
     review: Which = "latest",
     out: Out = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     if out is not None and out.suffix != ".xlsx":
         raise UnknownFormat(file=out, formats=".xlsx")
 
@@ -191,53 +176,40 @@ def show(
         raise typer.Exit(1)
 
 
+@common
 def attest(
+    given: Situation,
     review: Which,
     assignment: Given,
     signer: As,
     comment: Comment = "",
     password_stdin: PasswordStdin = False,
     totp: Totp = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     _decide(given, review, assignment, "attest", comment, (signer, asked_password(given, password_stdin), totp))
 
 
+@common
 def revoke(
+    given: Situation,
     review: Which,
     assignment: Given,
     signer: As,
     comment: Comment = "",
     password_stdin: PasswordStdin = False,
     totp: Totp = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     _decide(given, review, assignment, "revoke", comment, (signer, asked_password(given, password_stdin), totp))
 
 
+@common
 def close(
+    given: Situation,
     review: Which,
     lapse: Annotated[
         bool, typer.Option("--lapse", help=t("Revoke what is undecided.", "撤销尚未处理的授权。"))
     ] = False,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> Campaign:
         from clew.records.review import campaign as campaigns
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli import audit_signatures
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.options import AsJson, Lang, Out, Situation, common, situation
 from clew.cli.project import FileExists
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
@@ -64,7 +64,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="audit")
 
 
+@common
 def verify(
+    given: Situation,
     outside: Annotated[
         Path | None,
         typer.Option("--outside", help=t("Folder of checkpoints kept elsewhere.", "库外检查点目录。")),
@@ -73,13 +75,7 @@ def verify(
     records: Annotated[
         bool, typer.Option("--records/--no-records", help=t("Also compare records.", "同时核对业务记录。"))
     ] = True,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     folder = outside or given.settings.audit_outside_folder
     report = asyncio.run(_verify(given, folder, key, records))
     terminal, findings = given.terminal, report.findings
@@ -139,16 +135,12 @@ async def _verify(given: Situation, folder: Path | None, key: str | None, record
     return report
 
 
+@common
 def consistency(
+    given: Situation,
     old: Annotated[str, typer.Argument(help=t("A checkpoint: file or size.", "检查点:文件或条数。"))],
     new: Annotated[str, typer.Argument(help=t("A later one: file or size.", "较晚的检查点:文件或条数。"))],
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     one, other, proof = asyncio.run(_consistency(given, [_named(old), _named(new)]))
     given.terminal.say(
         f"✓ The log of {other} entries begins with that of {one}.", f"✓ {other} 条的日志以 {one} 条的日志为开头。"
@@ -192,15 +184,11 @@ def _named(given: str) -> int | Checkpoint:
     raise NoSuchCheckpoint(given=given)
 
 
+@common
 def alerts(
+    given: Situation,
     most: Annotated[int, typer.Option("--most", help=t("How many, newest first.", "条数,最新在前。"))] = 50,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_alerts(given, most))
     heads = [
         Bilingual("时间", "When"),
@@ -237,7 +225,9 @@ async def _alerts(given: Situation, most: int) -> list[Raised]:
         return list(await alerts(connection, most))
 
 
+@common
 def export(
+    given: Situation,
     out: Annotated[Path, typer.Option("--out", "-o", help=t("A zip file, or a new folder.", "zip 文件或新目录。"))],
     entity: Annotated[str | None, typer.Argument(help=t("The record's entity.", "记录所属实体。"))] = None,
     record: Annotated[str | None, typer.Argument(help=t("Its id, or its key.", "记录 id 或业务主键。"))] = None,
@@ -247,15 +237,9 @@ def export(
         str | None, typer.Option("--redact", help=t("Fields to leave out: a,b.", "需遮盖的字段:a,b。"))
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help=t("Why.", "原因。"))] = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
     from clew.cli.evidence import make_bundle, period
 
-    given = situation(project, database_url, settings, lang, as_json)
     terminal = given.terminal
     if (entity is None) == (begin is None and end is None) or (entity is None) != (record is None):
         words = Bilingual("请给出记录(实体与 id),或 --from/--to 时段", "give a record (entity and id), or --from/--to")
@@ -276,14 +260,8 @@ def export(
     )
 
 
-def checkpoint(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
+@common
+def checkpoint(given: Situation) -> None:
     note, sent = asyncio.run(_checkpoint(given))
     if given.terminal.as_json:
         given.terminal.emit(ok=True, note=note, sent=sent)
@@ -323,17 +301,11 @@ def new(out: Out = None, lang: Lang = None, as_json: AsJson = False) -> None:
     given.terminal.emit(ok=True, file=str(out))
 
 
-def show(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
+@common
+def show(given: Situation) -> None:
     from clew.audit.sealing.keys import named_keys
     from clew.cli.applying import owner_database
 
-    given = situation(project, database_url, settings, lang, as_json)
 
     async def ask() -> list[Any]:
         async with owner_database(given.settings) as database, database.read() as connection:
@@ -347,20 +319,16 @@ def show(
         given.terminal.say("The log names no key yet.", "日志尚未载明密钥。")
 
 
+@common
 def rotate(
+    given: Situation,
     new: Annotated[Path, typer.Option("--new", help=t("File of the new key.", "新密钥文件。"))],
     reason: Annotated[str, typer.Option("--reason", help=t("Why.", "原因。"))],
     old: Annotated[Path | None, typer.Option("--old", help=t("File of the key in force.", "现行密钥文件。"))] = None,
     lost: Annotated[
         bool, typer.Option("--lost", help=t("It is lost: nobody endorses the new one.", "旧密钥已遗失,新密钥无背书。"))
     ] = False,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     if (old is None) != lost:
         words = Bilingual("请给出 --old,或以 --lost 声明旧密钥已遗失", "give --old, or say --lost when it is gone")
         raise typer.BadParameter(words.to(given.terminal.locale))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 
 if TYPE_CHECKING:
@@ -20,14 +20,8 @@ def register(group: typer.Typer) -> None:
     group.command("signatures", help=t("Verify every electronic signature.", "核验全部电子签名。"))(signatures)
 
 
-def signatures(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
+@common
+def signatures(given: Situation) -> None:
     count, broken = asyncio.run(_verify(given))
     terminal = given.terminal
     for each in broken[:SHOWN]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.options import Out, Situation, common
 from clew.cli.words import t
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import BadInput
@@ -44,19 +44,15 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@common
 def plan_command(
+    given: Situation,
     out: Out = None,
     sql: Annotated[bool, typer.Option("--sql", help=t("Print the SQL for a DBA.", "输出供 DBA 查看的 SQL。"))] = False,
     release: Annotated[
         int | None, typer.Option("--release", help=t("Plan the way back to a release.", "制定回到某发布的计划。"))
     ] = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = asyncio.run(_plan(given, release))
     if out is not None:
         out.write_text(json.dumps(found.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -71,7 +67,9 @@ def plan_command(
         raise typer.Exit(1)
 
 
+@common
 def apply_command(
+    given: Situation,
     plan: Annotated[Path | None, typer.Argument(help=t("The plan's file.", "计划文件。"))] = None,
     consent: Consent = None,
     note: Annotated[str, typer.Option("--note", help=t("Why; kept with the release.", "说明,随发布保存。"))] = "",
@@ -82,13 +80,7 @@ def apply_command(
     abandon: Annotated[
         bool, typer.Option("--abandon", help=t("Give up a change that is not live yet.", "放弃尚未生效的变更。"))
     ] = False,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     if [plan is not None, resume, abandon].count(True) != 1:
         raise typer.BadParameter(
             Bilingual("请给出计划文件,或 --resume,或 --abandon 之一", "give a plan, --resume or --abandon").to(
@@ -101,14 +93,8 @@ def apply_command(
         asyncio.run(_apply(given, plan, frozenset(consent or ()), note, by))
 
 
-def releases_command(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
+@common
+def releases_command(given: Situation) -> None:
     found = asyncio.run(_releases(given))
     terminal = given.terminal
     terminal.emit(releases=[release_json(each) for each in found])

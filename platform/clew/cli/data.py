@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, situation
+from clew.cli.options import Situation, common
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
@@ -33,18 +33,13 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@common
 def seed_command(
+    given: Situation,
     size: Annotated[
         str, typer.Option("--size", help=t("small, medium or large.", "small、medium 或 large。"))
     ] = "small",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work() -> Seeded:
         from clew.runtime import open_runtime
 

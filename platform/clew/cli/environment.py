@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 
 if TYPE_CHECKING:
@@ -37,14 +37,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="environment")
 
 
-def show_command(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
+@common
+def show_command(given: Situation) -> None:
     told = asyncio.run(_show(given))
     terminal = given.terminal
     terminal.emit(**_json(told))
@@ -55,23 +49,19 @@ def show_command(
         terminal.say(f"  told by {told.by}: {told.reason}", f"  由 {told.by} 声明:{told.reason}")
 
 
+@common
 def set_command(
+    given: Situation,
     environment: Annotated[
         str, typer.Argument(help=t("development, test or production.", "development、test 或 production。"))
     ],
     by: By,
     reason: Reason,
     trust: Trust = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
     from clew.storage.promotion.environment import Environment
     from clew.storage.promotion.keys import read_trusted
 
-    given = situation(project, database_url, settings, lang, as_json)
     if environment not in set(Environment):
         raise typer.BadParameter(" | ".join(Environment))
     trusted = read_trusted(trust) if trust is not None else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.usage import FileMissing, FolderMissing, UnknownFormat, WrongUsage
 from clew.cli.words import t
 from clew.kernel.text import Bilingual, Locale
@@ -78,7 +78,9 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@common
 def import_command(
+    given: Situation,
     entity: EntityName,
     file: Annotated[
         Path | None,
@@ -120,13 +122,7 @@ def import_command(
         typer.Option("--report", help=t("Write the refused rows to a CSV file.", "将被拒的行写入 CSV 文件。")),
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help=t("Why; kept in the trail.", "原因,记入审计线索。"))] = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     if template:
         _template(given, entity, file)
         return
@@ -164,7 +160,9 @@ def import_command(
     _show_report(given.terminal, done, dry_run, report)
 
 
+@common
 def export_command(
+    given: Situation,
     entity: EntityName,
     file: Annotated[
         Path | None, typer.Argument(help=t("The file; without it ENTITY.csv.", "文件;默认为 实体名.csv。"))
@@ -186,13 +184,7 @@ def export_command(
             help=t("As it was at a moment; a date means its end.", "导出某一时刻的数据;只写日期表示当日结束时。"),
         ),
     ] = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     path = file or Path(f"{entity}.{(format or Format.csv).value}")
     ending = (format.value if format else path.suffix.removeprefix(".")).lower()
     if ending not in set(Format):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,3 +57,26 @@ def situation(
     locale = chosen_locale(["--lang", lang] if lang else [], os.environ)
     found = load_settings(settings, project=project, database_url=database_url, lang=lang, **more)
     return Situation(Terminal(locale, as_json), found)
+
+
+_COMMON = {"project": Project, "database_url": DatabaseUrl, "settings": SettingsFile, "lang": Lang, "as_json": AsJson}
+
+
+def common(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of every command on a database; its first argument, `given`, is what they make."""
+    own = inspect.signature(command, eval_str=True)
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        shared = {name: options.pop(name) for name in _COMMON}
+        command(situation(**shared), **options)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    mine = [each.replace(kind=keyword) for name, each in own.parameters.items() if name != "given"]
+    shared = [
+        inspect.Parameter(name, keyword, annotation=type_, default=False if type_ is AsJson else None)
+        for name, type_ in _COMMON.items()
+    ]
+    run.__signature__ = own.replace(parameters=[*mine, *shared])  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in (*mine, *shared)}
+    return run

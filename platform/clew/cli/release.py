@@ -11,7 +11,15 @@ import typer
 from clew.cli.bundle_files import described, planned, read_bundle, results, write_bundle
 from clew.cli.change import Consent, release_json
 from clew.cli.environment import By
-from clew.cli.options import AsJson, BundleFile, DatabaseUrl, Lang, Out, Project, SettingsFile, Situation, situation
+from clew.cli.options import (
+    AsJson,
+    BundleFile,
+    Lang,
+    Out,
+    Situation,
+    common,
+    situation,
+)
 from clew.cli.release_signing import sign_command
 from clew.cli.sealing import sealing_key
 from clew.cli.words import t
@@ -67,48 +75,36 @@ def key_command(
     given.terminal.emit(ok=True, key=key.id, public=key.public)
 
 
+@common
 def export_command(
+    given: Situation,
     number: Annotated[int | None, typer.Argument(help=t("Which release (the newest).", "发布编号,默认最新。"))] = None,
     out: Out = None,
     tests: Tests = None,
     note: Annotated[str, typer.Option("--note", help=t("What it is for.", "说明。"))] = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     suites = [results(file) for file in tests or ()]
     bundle = asyncio.run(_export(given, number, suites, note))
     write_bundle(given.terminal, bundle, out or Path("release.json"))
 
 
+@common
 def plan_command(
+    given: Situation,
     bundle: BundleFile,
     by: By,
     out: Out = None,
     consent: Consent = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     planned = asyncio.run(_plan(given, read_bundle(bundle), frozenset(consent or ()), by))
     write_bundle(given.terminal, planned, out or bundle)
 
 
+@common
 def show_command(
+    given: Situation,
     bundle: BundleFile,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     found = read_bundle(bundle)
     lacks = asyncio.run(_lacks(given, found)) if found.target else []
     terminal = given.terminal
@@ -121,16 +117,12 @@ def show_command(
         raise typer.Exit(1)
 
 
+@common
 def promote_command(
+    given: Situation,
     bundle: BundleFile,
     by: By,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     release = asyncio.run(_promote(given, read_bundle(bundle), by))
     given.terminal.say(f"Release {release.number} is live.", f"发布 {release.number} 已生效。")
     given.terminal.emit(ok=True, release=release_json(release))

@@ -9,7 +9,7 @@ import typer
 
 from clew.cli.bundle_files import NotPlanned, read_bundle, write_bundle
 from clew.cli.identity_desk import Counter, PasswordStdin, at_counter
-from clew.cli.options import AsJson, BundleFile, DatabaseUrl, Lang, Project, SettingsFile, situation
+from clew.cli.options import BundleFile, Situation, common
 from clew.cli.sealing import sealing_key
 from clew.cli.signing import As, Totp, asked_password, prove
 from clew.cli.usage import WrongUsage
@@ -32,23 +32,19 @@ class UnknownMeaning(WrongUsage):
     en, zh = "A bundle is signed for {known}, not {given}.", "发布包的签名含义为 {known},不能是 {given}。"
 
 
+@common
 def sign_command(
+    given: Situation,
     bundle: BundleFile,
     signer: As,
     meaning: MeaningOption,
     password_stdin: PasswordStdin = False,
     totp: Totp = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
     from typing import cast, get_args
 
     from clew.storage.promotion.bundle import Meaning
 
-    given = situation(project, database_url, settings, lang, as_json)
     if meaning not in get_args(Meaning):
         raise UnknownMeaning(given=meaning, known=" / ".join(get_args(Meaning)))
     found = read_bundle(bundle)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
@@ -63,15 +63,8 @@ async def _opened(given: Situation) -> AsyncIterator[_Opened]:
         yield _Opened(database, tables, str(release.number))
 
 
-def list_due(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
+@common
+def list_due(given: Situation) -> None:
     async def ask() -> list[Due]:
         async with _opened(given) as opened:
             return await _due(opened)
@@ -104,15 +97,11 @@ async def _due(opened: _Opened) -> list[Due]:
         return [each async for each in due(connection, opened.tables, today)]
 
 
+@common
 def run(
+    given: Situation,
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     done, kept = asyncio.run(_run(given, reason))
     given.terminal.say(
         f"{len(done)} records were disposed of; {kept} are kept by a hold.",
@@ -133,20 +122,16 @@ async def _run(given: Situation, reason: str) -> tuple[list[Due], int]:
         return free, len(found) - len(free)
 
 
+@common
 def erase(
+    given: Situation,
     entity: Entity,
     record: Record,
     reason: Reason,
     before_due: Annotated[
         bool, typer.Option("--before-due", help=t("Although its period runs.", "即使保存期限未届满。"))
     ] = False,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     done = asyncio.run(_erase(given, entity, record, reason, before_due))
     listed = ", ".join(f"{name}.{each}" for name, fields in done.fields.items() for each in fields) or "—"
     given.terminal.say(
@@ -188,33 +173,25 @@ async def _erase(given: Situation, entity: str, record: str, reason: str, before
         return await erase(opened.database, opened.tables, operator_context(), opened.release, about, reason)
 
 
+@common
 def place(
+    given: Situation,
     entity: Entity,
     record: Record,
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     asyncio.run(_hold(given, entity, record, reason, True))
     given.terminal.say("The record is on legal hold.", "该记录已处于法律保全中。")
     given.terminal.emit(ok=True, hold=True)
 
 
+@common
 def lift(
+    given: Situation,
     entity: Entity,
     record: Record,
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     asyncio.run(_hold(given, entity, record, reason, False))
     given.terminal.say("The hold is lifted.", "法律保全已解除。")
     given.terminal.emit(ok=True, hold=False)

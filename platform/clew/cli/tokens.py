@@ -9,7 +9,7 @@ import typer
 
 from clew.cli.acting import ACCOUNTS, ASSIGNMENTS, IDENTITIES, By, ByCode, ByStdin, acting, step_up
 from clew.cli.identity_desk import Counter, at_counter
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="token")
 
 
+@common
 def create(
+    given: Situation,
     user: User,
     name: Annotated[str, typer.Option("--name", help=t("What it is for.", "用途。"))] = "",
     scope: Annotated[
@@ -41,13 +43,7 @@ def create(
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> tuple[str, Token] | TokenRequest:
@@ -83,18 +79,14 @@ def create(
     _shown_once(given, *found)
 
 
+@common
 def approve(
+    given: Situation,
     request: Annotated[str, typer.Argument(help=t("The request's id.", "申请标识。"))],
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> None:
@@ -115,18 +107,14 @@ def approve(
     given.terminal.emit(ok=True, request=request)
 
 
+@common
 def collect(
+    given: Situation,
     request: Annotated[str, typer.Argument(help=t("The request's id.", "申请标识。"))],
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> tuple[str, Token]:
@@ -147,16 +135,11 @@ def _shown_once(given: Situation, secret: str, made: Token) -> None:
     given.terminal.emit(ok=True, token=secret, id=made.id, expiresAt=made.expires_at)
 
 
+@common
 def list_tokens(
+    given: Situation,
     user: Annotated[str, typer.Option("--user", help=t("Only of this login.", "仅该账号。"))] = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> list[tuple[str, Token]]:
         from clew.identity import accounts, tokens
 
@@ -187,16 +170,11 @@ def list_tokens(
     )
 
 
+@common
 def revoke(
+    given: Situation,
     token: Annotated[str, typer.Argument(help=t("The token's id.", "令牌标识。"))],
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> None:
         from clew.identity import tokens
 

@@ -21,7 +21,7 @@ from clew.cli.identity_desk import (
     assignment_json,
     at_counter,
 )
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, Situation, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
@@ -47,7 +47,9 @@ def register(group: typer.Typer) -> None:
     group.command("handover", help=t("What waits to be taken over, or who did.", "待交接事项,或登记接手人。"))(handover)
 
 
+@common
 def assign(
+    given: Situation,
     login: Login,
     role: RoleName,
     since: Since = "",
@@ -58,13 +60,7 @@ def assign(
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> Assignment:
@@ -77,18 +73,14 @@ def assign(
     _granted(given, login, at_counter(given, work))
 
 
+@common
 def approve(
+    given: Situation,
     assignment: Annotated[str, typer.Argument(help=t("The assignment's id.", "授权标识。"))],
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> tuple[str, Assignment]:
@@ -108,18 +100,13 @@ def approve(
     _granted(given, login, made)
 
 
+@common
 def revoke(
+    given: Situation,
     login: Login,
     role: Annotated[str, typer.Argument(help=t("A role, or an assignment's id.", "角色或授权标识。"))],
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> int:
         from clew.identity.errors import NoAssignment
 
@@ -141,7 +128,9 @@ def revoke(
     given.terminal.emit(ok=True, login=login, ended=count)
 
 
+@common
 def delegate(
+    given: Situation,
     login: Annotated[str, typer.Argument(help=t("Who holds the role.", "委托人账号。"))],
     to: Annotated[str, typer.Argument(help=t("Who stands in.", "受托人账号。"))],
     role: RoleName,
@@ -153,13 +142,7 @@ def delegate(
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> Assignment:
@@ -179,7 +162,9 @@ def delegate(
     _granted(given, to, at_counter(given, work))
 
 
+@common
 def break_glass(
+    given: Situation,
     login: Login,
     role: RoleName,
     reason: Reason,
@@ -188,13 +173,7 @@ def break_glass(
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
     site: Sites = None,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> Assignment:
@@ -212,7 +191,9 @@ def break_glass(
     _granted(given, login, at_counter(given, work))
 
 
+@common
 def review(
+    given: Situation,
     assignment: Annotated[str, typer.Argument(help=t("The assignment's id.", "授权标识。"))] = "",
     by: Annotated[str, typer.Option("--by", help=t("Who reviews.", "复核人账号。"))] = "",
     by_stdin: ByStdin = False,
@@ -221,14 +202,7 @@ def review(
         bool, typer.Option("--justified/--not-justified", help=t("The verdict.", "复核结论。"))
     ] = True,
     note: Annotated[str, typer.Option("--note", help=t("What was found.", "复核说明。"))] = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> list[tuple[str, Assignment]]:
@@ -262,17 +236,12 @@ def review(
     given.terminal.emit(ok=True, pending=[{"login": who, **assignment_json(each)} for who, each in found])
 
 
+@common
 def leave(
+    given: Situation,
     login: Login,
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> list[Any]:
         from clew.identity import leaving
 
@@ -288,17 +257,12 @@ def leave(
     given.terminal.emit(ok=True, login=login, handovers=[{"id": each.id, "what": each.what} for each in opened])
 
 
+@common
 def handover(
+    given: Situation,
     identifier: Annotated[str, typer.Argument(help=t("The handover's id.", "交接标识。"))] = "",
     to: Annotated[str, typer.Option("--to", help=t("Who took it over.", "接手人账号。"))] = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> list[Any]:
         from clew.identity import leaving
 

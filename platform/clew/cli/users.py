@@ -22,7 +22,7 @@ from clew.cli.identity_desk import (
     given_password,
     random_password,
 )
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, situation
+from clew.cli.options import Situation, common
 from clew.cli.words import t
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
@@ -65,7 +65,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="user")
 
 
+@common
 def add(
+    given: Situation,
     login: Login,
     name: Annotated[str, typer.Option("--name", help=t("The person's printed name.", "姓名。"))] = "",
     kind: Annotated[AccountKind, typer.Option("--kind", help=t("Whom it is for.", "账号类别。"))] = AccountKind.person,
@@ -82,13 +84,7 @@ def add(
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
     asked = given_password(given, True) if password_stdin else ""
     secret = "" if kind is AccountKind.service and not password_stdin else asked or random_password()
@@ -136,15 +132,8 @@ def add(
     given.terminal.emit(ok=True, account=account_json(made), **shown)
 
 
-def list_accounts(
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
-) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
+@common
+def list_accounts(given: Situation) -> None:
     async def work(counter: Counter) -> list[tuple[Account, tuple[str, ...]]]:
         from clew.identity import accounts, people
         from clew.identity.errors import SessionEnded
@@ -166,16 +155,11 @@ def list_accounts(
     given.terminal.emit(ok=True, accounts=[{**account_json(each), "roles": list(on)} for each, on in found])
 
 
+@common
 def show(
+    given: Situation,
     login: Login,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> dict[str, Any]:
         from clew.identity import sessions, throttle
 
@@ -209,17 +193,12 @@ def show(
     terminal.emit(ok=True, account=found)
 
 
+@common
 def disable(
+    given: Situation,
     login: Login,
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> None:
         from clew.identity import accounts
 
@@ -233,17 +212,12 @@ def disable(
     given.terminal.emit(ok=True, login=login, state="disabled")
 
 
+@common
 def enable(
+    given: Situation,
     login: Login,
     reason: Reason,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> None:
         from clew.identity import accounts
 
@@ -257,16 +231,11 @@ def enable(
     given.terminal.emit(ok=True, login=login, state="active")
 
 
+@common
 def unlock(
+    given: Situation,
     login: Login,
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
-
     async def work(counter: Counter) -> None:
         await counter.desk.credentials.unlock(await counter.account(login), counter.context)
 
@@ -275,19 +244,15 @@ def unlock(
     given.terminal.emit(ok=True, login=login)
 
 
+@common
 def password(
+    given: Situation,
     login: Login,
     password_stdin: PasswordStdin = False,
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
     asked = given_password(given, password_stdin)
     secret = asked or random_password()
@@ -313,19 +278,15 @@ def password(
     given.terminal.emit(ok=True, login=login, **({} if asked else {"password": secret}))
 
 
+@common
 def confirm(
+    given: Situation,
     login: Login,
     code: Annotated[str, typer.Argument(help=t("The code of their screen.", "本人屏幕上的确认码。"))],
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> None:
@@ -338,20 +299,16 @@ def confirm(
     given.terminal.emit(ok=True, login=login)
 
 
+@common
 def totp(
+    given: Situation,
     login: Login,
     confirm: Annotated[str, typer.Option("--confirm", help=t("A code it shows.", "输入当前动态码确认。"))] = "",
     remove: Annotated[bool, typer.Option("--remove", help=t("It is lost.", "遗失时移除。"))] = False,
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
-    project: Project = None,
-    database_url: DatabaseUrl = None,
-    settings: SettingsFile = None,
-    lang: Lang = None,
-    as_json: AsJson = False,
 ) -> None:
-    given = situation(project, database_url, settings, lang, as_json)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> str:
