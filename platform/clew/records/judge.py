@@ -74,7 +74,10 @@ class Judge:
         answers = [self.decide(each, entity, record, old) for each in conditions]
         mixed = [at for at, each in enumerate(conditions) if answers[at] is None and SQL not in each.runs_in]
         if mixed:
-            said = await self._others([conditions[at] for at in mixed], entity, record, old)
+            try:
+                said = await self._others([conditions[at] for at in mixed], entity, record, old)
+            except Undecidable:  # the record is not stored
+                return [bool(answer) for answer in answers]
             for at, each in zip(mixed, said, strict=True):
                 answers[at] = self.holds_with(conditions[at], entity, record, old, each)
         asked = [each for each, answer in zip(conditions, answers, strict=True) if answer is None]
@@ -120,10 +123,7 @@ class Judge:
         """What the database says to its part of each expression, all in one statement."""
         asked = [parts(each, entity).asked for each in expressions]
         flat = tuple(part for each in asked for _, part in each)
-        try:
-            values = iter(await self.values(flat, entity, record, old) if flat else ())
-        except Undecidable:
-            values = iter([None] * len(flat))
+        values = iter(await self.values(flat, entity, record, old) if flat else ())
         return [{name: next(values) for name, _ in each} for each in asked]
 
     def holds_with(self, condition: Checked, entity: Entity, record: Facts, old: Facts | None, asked: Facts) -> bool:
