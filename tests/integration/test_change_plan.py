@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from clew.kernel.ids import uuid7
 from clew.metadata.blueprint import Blueprint, Field
+from clew.metadata.load import load_sources
 from clew.storage import nodes, releases
 from clew.storage.change import Plan, TextForms, abandon, apply, install, plan, resume
 from clew.storage.engine import Database
@@ -26,6 +27,7 @@ from clew.storage.errors import (
     PlanBlocked,
     PlanStale,
 )
+from clew.storage.releases import stored_blueprint
 from clew.storage.tables import Tables
 from clew.testing.blueprints import Shelf, blueprint, entity, field, unique
 from clew.testing.databases import TestDatabase
@@ -146,6 +148,50 @@ async def test_a_changed_json_schema_counts_the_values_that_no_longer_fit(databa
     assert "1 existing value outside the new limits" in made.text("en")
     silent = await plan(db, sized(1, largest=5), load=Shelf(one))
     assert "under the same version 1: raise it" in silent.text("en")
+
+
+def graded(states: str, codes: str) -> Blueprint:
+    found = load_sources({
+        "clew.yaml": "project: sample\n",
+        "models/lot.yaml": f"""
+entity: lot
+label: {{zh: 批次, en: Lot}}
+key: [a]
+fields:
+  a: {{type: text, required: true}}
+  grade: {{type: choice, of: grade}}
+states: [{states}]
+transitions:
+  finish: {{from: [{states.partition(",")[0]}], to: {states.rpartition(", ")[2]}, label: {{zh: 完成, en: Finish}}}}
+---
+code_list: grade
+label: {{zh: 等级, en: Grade}}
+values: {{{codes}}}
+""",
+    })  # fmt: skip
+    assert found.blueprint is not None, [str(each) for each in found.diagnostics]
+    return found.blueprint
+
+
+async def test_a_state_or_code_in_use_is_not_taken_away_without_a_word(database: TestDatabase) -> None:
+    x, y = "x: {zh: 甲, en: X}", "y: {zh: 乙, en: Y}"
+    one, two = graded("open, held, done", f"{x}, {y}"), graded("open, done", x)
+    by = {name: uuid7() for name in ("created_by", "updated_by", "thread_id")}
+    rows = [{"a": f"L{at}", "state": state, "grade": code} for at, (state, code) in enumerate(
+        [("open", "x"), ("held", "y"), ("held", "y"), ("held", None), ("done", "y")])]  # fmt: skip
+    db = await start(database, one, *(by | row for row in rows))
+    made = await plan(db, two, load=stored_blueprint)
+    assert set(made.needs) == {"narrow:lot.state", "narrow:lot_state.held", "narrow:grade.y"}
+    assert "states removed: held" in made.text("en")
+    assert "3 existing values outside the new limits" in made.text("en")
+    assert "used by 3 rows" in made.text("en")
+    assert "3 行正在使用" in made.text("zh")
+    for consent in made.needs:
+        with pytest.raises(ConsentMissing):
+            await apply(db, made, load=stored_blueprint, consents=frozenset({consent}))
+    await apply(db, made, load=stored_blueprint, consents=frozenset(made.needs))
+    kept = await values(db, two, "a", "state", "grade")
+    assert sorted(kept, key=str) == [tuple(row.values()) for row in rows], "what stood there is not changed"
 
 
 async def test_required_without_default_needs_consent_and_tightens_later(database: TestDatabase) -> None:
