@@ -40,6 +40,7 @@ from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
 from clew.audit.trail import Trail
+from clew.extensions import load_actions
 from clew.identity import accounts, sessions
 from clew.identity.book import book_of
 from clew.identity.desk import Desk, desk
@@ -78,6 +79,7 @@ from clew.records.signing.accounts import AccountProver, AccountSignatories
 from clew.records.signing.signer import RecordSigner
 from clew.records.staff import Staff
 from clew.records.watching import Watcher
+from clew.sdk.actions import Act
 from clew.settings import Settings
 from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
@@ -328,7 +330,9 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
 
         def build(found: Release) -> Runtime:
             blueprint, required = stored_blueprint(found.sources), settings.audit_outside_required
-            return assemble(found, blueprint, database, clock, feed, blobs, options, identity, required)
+            declared = {name: each.plugin for name, each in blueprint.project.actions.items()}
+            actions = load_actions(settings.project, declared)
+            return assemble(found, blueprint, database, clock, feed, blobs, options, identity, required, actions)
 
         first = await asyncio.to_thread(build, await releases.current(database))
         host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
@@ -349,9 +353,10 @@ def assemble(
     options: Options | None = None,
     identity: IdentityParts | None = None,
     outside_required: float | None = None,
+    actions: Mapping[str, Act] = MappingProxyType({}),
 ) -> Runtime:
     """Every part of one release, put together. `outside_required`: seconds after which undelivered checkpoints of the
-    trail stop writes; None for never."""
+    trail stop writes; None for never. `actions`: what plugins do in automatic steps."""
     tables = Tables(blueprint, found.catalog, database.dialect)
     made = identity_desk(identity or identity_parts(Settings()), blueprint, database, clock)
     participants: list[Participant] = [Staff(blueprint, made)]
@@ -376,7 +381,7 @@ def assemble(
     decide = Deciding(blueprint, OPERATOR.id)
     reviews = access_review(commands, decide, made)
     people = AssignedStaff(Roster(blueprint, tables)) if blueprint.policies is not None else OneOperator(OPERATOR.id)
-    processes = Processes(database, blueprint, commands, people, str(found.number))
+    processes = Processes(database, blueprint, commands, people, str(found.number), actions)
     moving.engine = processes
     features = (*reviews, *api_features(commands, feed, database, made, processes, replayer))
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, features, blobs)

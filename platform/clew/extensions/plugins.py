@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
+from clew.sdk.actions import Act
 from clew.sdk.hooks import NAME, Hooks
 
 FOLDER, MANIFEST = "plugins", "plugin.toml"
@@ -66,11 +68,14 @@ def find_plugins(project: Path) -> tuple[Plugin, ...]:
     return tuple(_read(file) for file in sorted((project / FOLDER).glob(f"*/{MANIFEST}")))
 
 
-def load_plugins(project: Path) -> pluggy.PluginManager:
-    """Import the project's plugins; `manager.hook.<name>` then calls what they implement. Raises BadPlugin."""
+def load_plugins(project: Path, only: frozenset[str] | None = None) -> pluggy.PluginManager:
+    """Import the project's plugins, or only some; `manager.hook.<name>` then calls what they implement. Raises
+    BadPlugin."""
     manager = pluggy.PluginManager(NAME)
     manager.add_hookspecs(Hooks)
     for plugin in find_plugins(project):
+        if only is not None and plugin.name not in only:
+            continue
         module = _import(plugin)
         try:
             manager.register(module, plugin.name)
@@ -78,6 +83,26 @@ def load_plugins(project: Path) -> pluggy.PluginManager:
         except pluggy.PluginValidationError as error:
             raise _bad(plugin.folder, error, "钩子函数不符合规定") from error
     return manager
+
+
+def load_actions(project: Path, declared: Mapping[str, str]) -> Mapping[str, Act]:
+    """What plugins do in automatic steps: `declared` is action → plugin, as clew.yaml says. Only these plugins are
+    imported. Raises BadPlugin for one that is not there, or does not have what it is said to have."""
+    folder = project / FOLDER
+    if not declared:
+        return {}
+    manager = load_plugins(project, frozenset(declared.values()))
+    found: dict[str, Act] = {}
+    for name, plugin in declared.items():
+        module = manager.get_plugin(plugin)
+        if module is None:
+            raise _bad(folder / plugin, f"clew.yaml takes the action {name} from it, and it is not there", "插件不存在")
+        actions = getattr(module, "clew_actions", None)
+        known = actions() if actions is not None else {}
+        if name not in known:
+            raise _bad(folder / plugin, f"it has no action {name}", "插件没有声明的动作")
+        found[name] = known[name]
+    return found
 
 
 def _read(file: Path) -> Plugin:

@@ -271,6 +271,8 @@ class Entity:
     retention: Retention | None = None
     derived: bool = False
     """Rows come only from postings; no direct create, update or void."""
+    thread: tuple[str, ...] = ()
+    """References whose record's thread a new record goes on; the first that is filled in counts."""
     renamed_from: tuple[str, ...] = ()
 
     @property
@@ -382,6 +384,16 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginAction:
+    """What a plugin does with a record of an entity in an automatic step."""
+
+    name: str
+    plugin: str
+    entity: str
+    label: Bilingual
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     name: str
     label: Bilingual
@@ -391,6 +403,7 @@ class Project:
     time_zone: str = "UTC"
     company: str = ""
     identity: Identity | None = None
+    actions: Mapping[str, PluginAction] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

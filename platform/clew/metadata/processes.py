@@ -119,7 +119,7 @@ class Value:
 class Action:
     """One thing the platform does. `each` is the relation whose records it is done for, None for this record."""
 
-    kind: Literal["set", "create", "move", "start", "notify"]
+    kind: Literal["set", "create", "move", "start", "notify", "run"]
     place: Place
     entity: str
     """The entity written, moved or started about."""
@@ -134,6 +134,8 @@ class Action:
     who: Who | None = None
     say: Bilingual = Bilingual()
     because: str = ""
+    run: str = ""
+    """The plugin's action."""
 
 
 @dataclass(frozen=True, slots=True)

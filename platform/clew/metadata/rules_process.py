@@ -6,6 +6,13 @@ from clew.kernel.diagnostics import Rule, Severity
 
 UNKNOWN_STEP = Rule("UNKNOWN_STEP", "There is no step `{name}` here.", "此处没有步骤 `{name}`。")
 UNKNOWN_WORKFLOW = Rule("UNKNOWN_WORKFLOW", "There is no workflow `{name}`.", "没有流程 `{name}`。")
+UNKNOWN_ACTION = Rule(
+    "UNKNOWN_ACTION",
+    "No plugin action is called `{name}`.",
+    "没有名为 `{name}` 的插件动作。",
+    "Actions of plugins are named in clew.yaml, under `actions`.",
+    "插件动作须在 clew.yaml 的 `actions` 中声明。",
+)
 UNKNOWN_ROLE_IN_STEP = Rule("UNKNOWN_ROLE_IN_STEP", "There is no role `{name}`.", "没有角色 `{name}`。")
 UNKNOWN_TRANSITION = Rule(
     "UNKNOWN_TRANSITION", "`{entity}` has no transition `{name}`.", "`{entity}` 没有状态迁移 `{name}`。"
@@ -47,8 +54,8 @@ SIGN_MISSING = Rule(
 )
 ACTION_KIND = Rule(
     "ACTION_KIND",
-    "An action is exactly one of: set, create, move, start, notify.",
-    "动作只能是 set、create、move、start、notify 之一。",
+    "An action is exactly one of: set, create, move, start, run, notify.",
+    "动作只能是 set、create、move、start、run、notify 之一。",
 )
 ACTION_INPUT = Rule("ACTION_INPUT", "`{name}` of `{entity}` needs a value.", "须给出 `{entity}` 的 `{name}`。")
 ENOUGH_TOO_MANY = Rule(

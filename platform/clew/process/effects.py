@@ -19,6 +19,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind, Transition
 from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Value, Workflow
 from clew.process.errors import NotFinished, OutputNotAsked
+from clew.process.plugins import PluginWork, run_action
 from clew.process.state import Subject
 from clew.process.words import Moment
 from clew.records import store, verbs
@@ -27,6 +28,7 @@ from clew.records.participants import Change
 from clew.records.rows import Record
 from clew.records.unit import Unit
 from clew.records.values import AnyRef
+from clew.sdk.actions import Act
 
 Start = Callable[[Unit, str, Entity, UUID], Awaitable[None]]
 """Starts a workflow about a record, inside the unit."""
@@ -41,6 +43,7 @@ class Effects:
     workflow: Workflow
     start: Start
     notify: Notify
+    plugins: Mapping[str, Act]
 
     @contextmanager
     def at(self, step: str) -> Iterator[None]:
@@ -241,6 +244,9 @@ class Effects:
                 )
         elif action.kind == "start":
             await self.start(self.unit, action.workflow, target, each["id"])
+        elif action.kind == "run":
+            work = PluginWork(self.unit, target.name, each["id"], label, self.reasoned)
+            await run_action(work, action.run, self.plugins)
         else:
             await self.notify(self.unit, action, entity, record)
 

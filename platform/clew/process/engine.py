@@ -36,6 +36,7 @@ from clew.process.words import Actor, Command
 from clew.records import idempotency
 from clew.records.commands import Call, Commands
 from clew.records.unit import Unit
+from clew.sdk.actions import Act
 from clew.storage.engine import Connection, Database
 
 WHAT = Bilingual("流程", "process")
@@ -64,6 +65,8 @@ class Processes:
     commands: Commands
     staff: Staff
     release: str = ""
+    plugins: Mapping[str, Act] = field(default_factory=dict)
+    """What plugins do in automatic steps, by name."""
     definitions: Definitions = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from clew.kernel.errors import BadInput, ClewError, Conflict, Forbidden, NotFound
 
 
+class PluginFailed(ClewError):
+    """What a plugin does in an automatic step went wrong; nothing of it is kept."""
+
+    code, status = "PLUGIN_FAILED", 500
+    en, zh = "The plugin action {action} failed: {what}", "插件动作 {action} 失败:{what}"
+    hint_en = "The step is tried again; after that an operator is called. Tell whoever keeps the plugin."
+    hint_zh = "系统会重试该步骤,仍失败则通知流程负责人;请联系插件维护者。"
+
+
 class ProcessEnded(Conflict):
     code = "PROCESS_ENDED"
     en = "This process has ended."

@@ -57,7 +57,7 @@ class Handling:
 
     def __post_init__(self) -> None:
         self.state = self.instance.state
-        self.effects = Effects(self.unit, self.workflow, self._start, self._notify)
+        self.effects = Effects(self.unit, self.workflow, self._start, self._notify, self.engine.plugins)
 
     async def run(self, command: Command, given: Mapping[str, Any]) -> None:
         """A command and everything that follows from it in this transaction."""

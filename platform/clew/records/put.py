@@ -20,7 +20,7 @@ from clew.records.errors import Missing, ReasonRequired, Unchangeable
 from clew.records.external_ids import remember_given
 from clew.records.intake import Intake
 from clew.records.participants import Change, Verb
-from clew.records.references import check_references, still_asked, wanted
+from clew.records.references import check_references, still_asked, thread_followed, wanted
 from clew.records.rows import Record, Shape, changes
 from clew.records.values import Path, check_count, coerce
 from clew.records.verify import check_rules_in_database, check_rules_in_memory, check_structure
@@ -59,6 +59,8 @@ async def put_new(
     if entity.site_scoped and record.get("site") is None:
         record["site"] = unit.context.person.site
     fill_defaults(unit, entity, record, {*intake.values, *(base or ())})
+    if verb == "create" and "thread_id" not in (base or ()):
+        record["thread_id"] = await thread_followed(unit, entity, record) or record["thread_id"]
     change = Change(entity, verb, record["id"], None, record)
     await _derive(unit, change, record)
     shape = unit.engine.statements.of(entity.name).shape

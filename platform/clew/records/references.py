@@ -131,3 +131,17 @@ def _reading(unit: Unit) -> Decision:
     """Whose sight counts: what a process refers to by itself is as its definition says; what somebody names, they must
     see, also where they fill in a step of a process."""
     return unit.engine.process if unit.elevated and not unit.filling else unit.decision
+
+
+async def thread_followed(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> UUID | None:
+    """The thread of the record that a new one follows from, by the first of `thread:` that is filled in. A reference
+    to nothing is refused where references are checked."""
+    for name in entity.thread:
+        value, field = record.get(name), entity.fields[name]
+        if value is None:
+            continue
+        target, record_id = (value.entity, value.id) if isinstance(value, AnyRef) else (field.target, value)
+        table = unit.engine.tables.current(target)
+        row = await unit.connection.fetch_one(sa.select(table.c.thread_id).where(table.c.id == record_id))
+        return row[0] if row is not None else None
+    return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 import pluggy
 
+from clew.sdk.actions import Act
 from clew.sdk.seeds import SeedOrder
 
 NAME = "clew"
@@ -20,3 +21,8 @@ class Hooks:
     def clew_seed(self, order: SeedOrder) -> Awaitable[None] | None:
         """Fill an empty database. The first plugin that returns something awaitable does it."""
         return None
+
+    @_hookspec
+    def clew_actions(self) -> Mapping[str, Act]:
+        """What the plugin does in automatic steps, by the names that clew.yaml gives under `actions`."""
+        return {}

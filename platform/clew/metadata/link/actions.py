@@ -18,7 +18,7 @@ from clew.metadata.spec.workflow import ActionSpec, WhoSpec
 
 PERSON = Type(Base.ID, nullable=True)
 _EACH = re.compile(r"each(?:\.(.+))?")
-_KINDS = ("set", "create", "move", "start", "notify")
+_KINDS = ("set", "create", "move", "start", "run", "notify")
 _RELATIONS = (FieldKind.REF, FieldKind.MANY, FieldKind.LINES)
 
 
@@ -116,13 +116,14 @@ class Actions:
             "create": spec.create,
             "move": spec.move,
             "start": spec.start,
+            "run": spec.run,
             "notify": spec.notify,
         }
         kinds = [name for name in _KINDS if given[name]]
         if len(kinds) != 1:
             self.linking.findings.add(rules_process.ACTION_KIND, node.place, path=path)
             return None
-        kind: Literal["set", "create", "move", "start", "notify"] = kinds[0]  # type: ignore[assignment]
+        kind: Literal["set", "create", "move", "start", "notify", "run"] = kinds[0]  # type: ignore[assignment]
         target: str | None = entity
         if spec.of is not None:
             target = self.relation(entity, spec.of, find(node, "of"), f"{path}.of")
@@ -168,6 +169,8 @@ class Actions:
                     reason=f"it is about {about}",
                     reason_zh=f"它针对的是 {about}",
                 )
+        elif kind == "run":
+            self._runs(str(spec.run), target, find(node, "run"), f"{path}.run")
         return Action(
             kind,
             node.place,
@@ -181,7 +184,23 @@ class Actions:
             self.who(spec.notify, find(node, "notify"), entity, f"{path}.notify") if spec.notify else None,
             text_of(spec.say),
             spec.because or "",
+            spec.run or "",
         )
+
+    def _runs(self, name: str, target: str, node: AnyNode, path: str) -> None:
+        """What a plugin does is declared by the project, for the entity it is done with."""
+        known = self.linking.project.actions if self.linking.project is not None else {}
+        if name not in known:
+            self.linking.unknown(rules_process.UNKNOWN_ACTION, node.place, name, known, path)
+        elif known[name].entity != target:
+            self.linking.findings.add(
+                rules.BAD_VALUE,
+                node.place,
+                path=path,
+                value=name,
+                reason=f"it is about {known[name].entity}",
+                reason_zh=f"它针对的是 {known[name].entity}",
+            )
 
     def _covered(self, target: str, move: str, node: AnyNode, path: str, sign: str | None) -> None:
         """A transition that takes a signature is made by a step that takes one with the same meaning."""

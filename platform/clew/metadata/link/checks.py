@@ -59,6 +59,24 @@ def retention_fields(linking: Linking) -> None:
             )
 
 
+def thread_fields(linking: Linking) -> None:
+    """What a record follows from is named by its own references."""
+    for entity in linking.entities.values():
+        for at, name in enumerate(entity.thread):
+            field, place = entity.fields.get(name), linking.drafts[entity.name].at("thread", at)
+            if field is None:
+                linking.unknown(rules.UNKNOWN_FIELD, place, name, entity.fields, "thread", entity=entity.name)
+            elif field.kind not in (FieldKind.REF, FieldKind.ANY):
+                linking.findings.add(
+                    rules.BAD_FIELD_USE,
+                    place,
+                    path="thread",
+                    name=name,
+                    reason="it does not refer to one record",
+                    reason_zh="它不是对单条记录的引用",
+                )
+
+
 def check_renames(linking: Linking) -> None:
     """An earlier name must be free, and only one thing can have come from it."""
     claimed: dict[str, str] = {}

@@ -76,6 +76,7 @@ def _entity(linking: Linking, draft: EntityDraft) -> Entity:
         if retention
         else None,
         derived=spec.derived,
+        thread=spec.thread,
         renamed_from=spec.renamed_from,
     )
 

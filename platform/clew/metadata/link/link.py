@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from clew.kernel.diagnostics import Findings
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules
-from clew.metadata.blueprint import Project
+from clew.metadata.blueprint import PluginAction, Project
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
 from clew.metadata.link.alerts import link_alerts
@@ -24,6 +25,7 @@ from clew.metadata.link.checks import (
     computed_cycles,
     required_cycles,
     retention_fields,
+    thread_fields,
 )
 from clew.metadata.link.codes import check_patterns, link_codes
 from clew.metadata.link.decisions import link_decisions
@@ -65,6 +67,7 @@ def link(
     check_units(linking)
     check_systems(linking)
     retention_fields(linking)
+    thread_fields(linking)
     check_renames(linking)
     computed_cycles(linking)
     required_cycles(linking)
@@ -74,6 +77,7 @@ def link(
     if linking.project is not None:
         linking.project = replace(linking.project, identity=link_identity(linking))
     link_forms(linking, Expressions(linking, schema))
+    _plugin_actions(linking)
     link_workflows(linking)
     link_alerts(linking, Expressions(linking, schema))
     report_unused(linking)
@@ -112,4 +116,34 @@ def _project(linking: Linking) -> Project | None:
             reason_zh="没有这个时区",
         )
     label = linking.label("project", text_of(spec.label), Bilingual("", naming.human(spec.project)))
-    return Project(spec.project, label, spec.version, spec.locale, found[0].place, spec.time_zone, spec.company)
+    actions = {
+        name: PluginAction(
+            name,
+            each.plugin,
+            each.for_,
+            linking.label(f"action.{name}", text_of(each.label), Bilingual("", naming.human(name))),
+        )
+        for name, each in spec.actions.items()
+    }
+    return Project(
+        spec.project,
+        label,
+        spec.version,
+        spec.locale,
+        found[0].place,
+        spec.time_zone,
+        spec.company,
+        actions=MappingProxyType(actions),
+    )
+
+
+def _plugin_actions(linking: Linking) -> None:
+    """What plugins do is done with records of an entity there is."""
+    if linking.project is None:
+        return
+    place = linking.documents["project"][0]
+    for name, each in linking.project.actions.items():
+        if each.entity not in linking.entities:
+            where = f"actions.{name}.for"
+            at = place.at("actions", name, "for")
+            linking.unknown(rules.UNKNOWN_ENTITY, at, each.entity, linking.entities, where)

@@ -50,7 +50,7 @@ def _check_line(linking: Linking, line: EntityDraft) -> None:
         linking.findings.add(
             rules.LINE_UNLISTED, line.at("part_of"), owner=owner, line=line.name, plural=naming.plural(line.name)
         )
-    for key in ("states", "transitions", "number", "moved_by", "frozen_from", "per_site", "retention"):
+    for key in ("states", "transitions", "number", "moved_by", "frozen_from", "per_site", "retention", "thread"):
         if getattr(line.spec, key):
             linking.findings.add(rules.NOT_FOR_LINES, line.at(key, key=True), key=key)
     if line.spec.scope == "site":

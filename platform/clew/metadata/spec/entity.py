@@ -151,6 +151,11 @@ class EntitySpec(Constraints):
     retention: RetentionSpec | None = doc("How long it is kept.", "保存期限。", default=None)
     renamed_from: OneOrMany = doc("Earlier name whose data it keeps.", "沿用旧名称的数据。", default=())
     moved_by: Name | None = doc("The process that moves its states.", "推动状态的流程。", default=None)
+    thread: OneOrMany = doc(
+        "References whose record it follows from: it goes on that record's thread. The first that is filled in counts.",
+        "所承接记录的引用字段:沿用该记录的线索;以第一个已填写的为准。",
+        default=(),
+    )
     fields: dict[Name, AnyField] = doc("Its fields.", "字段。", default={})
     states: States = doc("Its states, the first is the initial one.", "状态,第一个为初始状态。", default=())
     transitions: dict[Name, TransitionSpec] = doc("Moves between states.", "状态迁移。", default={})

@@ -38,6 +38,12 @@ class ActiveSpec(Spec):
     from_: Date | None = doc("First day it is in force.", "生效日期。", alias="from", default=None)
 
 
+class PluginActionSpec(Spec):
+    plugin: Name = doc("The plugin that does it.", "执行动作的插件。")
+    for_: Name = doc("The entity it is about.", "所针对的实体。", alias="for")
+    label: Label | None = doc("What people call it.", "显示名称。", default=None)
+
+
 class ProjectSpec(Spec):
     project: Name = doc("The project's name.", "项目名称。")
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
@@ -47,6 +53,9 @@ class ProjectSpec(Spec):
     company: Text = doc("The company's name.", "公司名称。", default="")
     identity: IdentitySpec | None = doc(
         "Which records are people, roles given, positions.", "哪些记录是人员、授权与岗位。", default=None
+    )
+    actions: dict[Name, PluginActionSpec] = doc(
+        "What plugins do in automatic steps (`run`).", "自动步骤中由插件执行的动作(`run`)。", default={}
     )
     overlays: tuple[Text, ...] = doc("Folders below overlays/, in order.", "overlays/ 下的文件夹,按顺序。", default=())
 

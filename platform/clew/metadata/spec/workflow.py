@@ -136,6 +136,11 @@ class ActionSpec(Spec):
     )
     where: Expression | None = doc("Only those of them for which this holds.", "仅限满足条件的关联记录。", default=None)
     start: Name | None = doc("The process that is started about it.", "就其发起的流程。", default=None)
+    run: Name | None = doc(
+        "What a plugin does with the record, by its name in clew.yaml.",
+        "由插件对记录执行的动作(clew.yaml 中的名称)。",
+        default=None,
+    )
     notify: AnyWho | None = doc("Who is told.", "通知的人。", default=None)
     say: Label | None = doc("What they are told.", "通知内容。", default=None)
     when: Expression | None = doc("Only when this holds.", "仅在满足条件时。", default=None)

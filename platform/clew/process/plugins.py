@@ -1,0 +1,95 @@
+"""An automatic step's work that a plugin does: the same verbs as any effect, in the step's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.errors import ClewError, NotFound
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import FieldKind
+from clew.process.errors import PluginFailed
+from clew.records import store, verbs
+from clew.records.rows import Record
+from clew.records.unit import Unit
+from clew.records.values import AnyRef
+from clew.sdk.actions import Act, Row
+
+Reasoned = Callable[[Callable[[], Awaitable[Record]], str, Bilingual], Awaitable[Record]]
+"""Does something under a reason; see `Effects.reasoned`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginWork:
+    """The port `clew.sdk.Work` on one unit."""
+
+    unit: Unit
+    entity: str
+    id: UUID
+    label: Bilingual
+    reasoned: Reasoned
+
+    @property
+    def at(self) -> datetime:
+        return self.unit.at
+
+    @property
+    def today(self) -> date:
+        return self.unit.today
+
+    async def record(self, entity: str | None = None, record_id: UUID | None = None) -> Row:
+        known = self.unit.engine.blueprint.entities[entity or self.entity]
+        found = await self.unit.lock(known, record_id or self.id)
+        if found is None:
+            raise NotFound(what=known.label)
+        return found
+
+    async def find(self, entity: str, **where: Any) -> list[Row]:
+        known, table = self.unit.engine.blueprint.entities[entity], self.unit.engine.tables.current(entity)
+        shape = self.unit.engine.statements.of(entity).shape
+        conditions = []
+        for name, value in where.items():
+            if known.fields[name].kind is FieldKind.ANY and isinstance(value, AnyRef):
+                conditions += [table.c[f"{name}_entity"] == value.entity, table.c[f"{name}_id"] == value.id]
+            elif isinstance(value, tuple):
+                conditions.append(table.c[name].in_(value))
+            else:
+                conditions.append(table.c[name] == value)
+        if "voided_at" in table.c:
+            conditions.append(table.c.voided_at.is_(None))
+        query = sa.select(*(table.c[key] for key in shape.keys)).where(*conditions).order_by(table.c.id)
+        return [shape.record(row) for row in await self.unit.connection.fetch(query)]
+
+    async def linked(self, entity: str, field: str, record_id: UUID) -> list[UUID]:
+        known = self.unit.engine.blueprint.entities[entity]
+        return sorted(await store.link_targets(self.unit, known, field, record_id))
+
+    async def create(self, entity: str, values: Row) -> UUID:
+        made = await self.reasoned(lambda: verbs.create(self.unit, entity, dict(values)), "", self.label)
+        found: UUID = made["id"]
+        return found
+
+    async def update(self, entity: str, record_id: UUID, values: Row, reason: str = "") -> None:
+        await self.reasoned(lambda: verbs.update(self.unit, entity, record_id, None, dict(values)), reason, self.label)
+
+    async def move(self, entity: str, record_id: UUID, transition: str, reason: str = "") -> None:
+        await self.reasoned(
+            lambda: verbs.transition(self.unit, entity, record_id, transition, None), reason, self.label
+        )
+
+
+async def run_action(work: PluginWork, name: str, actions: Mapping[str, Act]) -> None:
+    """Let a plugin do its action. Raises PluginFailed with what went wrong in it; refusals of records stay theirs."""
+    if name not in actions:
+        raise PluginFailed(action=name, what="it is not loaded")
+    try:
+        await actions[name](work)
+    except ClewError:
+        raise
+    except Exception as error:
+        raise PluginFailed(action=name, what=f"{type(error).__name__}: {error}") from error

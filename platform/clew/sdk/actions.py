@@ -1,0 +1,59 @@
+"""What an automatic step hands to a plugin: the record it is about, and its transaction to read and write in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+Row = Mapping[str, Any]
+"""A record by field: canonical Python values (`Decimal`, `date`, `UUID`, `AnyRef`, `Money`). Lines and links are asked
+for by themselves, and computed fields are not there."""
+
+
+class Work(Protocol):
+    """One run of an action. Everything it writes is one transaction with the step: done together, or not at all, and
+    then done again; every write takes the rules, the history and the trail of any other."""
+
+    @property
+    def entity(self) -> str:
+        """The entity of the record."""
+        ...
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def at(self) -> datetime:
+        """The moment of the transaction."""
+        ...
+
+    @property
+    def today(self) -> date:
+        """The day of that moment, where the project is."""
+        ...
+
+    async def record(self, entity: str | None = None, record_id: UUID | None = None) -> Row:
+        """The record the action is about, or another. Raises NotFound."""
+        ...
+
+    async def find(self, entity: str, **where: Any) -> list[Row]:
+        """Records that are not void, by equal values of stored fields (a tuple: any of these), the oldest first."""
+        ...
+
+    async def linked(self, entity: str, field: str, record_id: UUID) -> list[UUID]:
+        """The records that a `many` field of a record refers to."""
+        ...
+
+    async def create(self, entity: str, values: Row) -> UUID: ...
+
+    async def update(self, entity: str, record_id: UUID, values: Row, reason: str = "") -> None: ...
+
+    async def move(self, entity: str, record_id: UUID, transition: str, reason: str = "") -> None:
+        """A transition that takes no signature."""
+        ...
+
+
+Act = Callable[[Work], Awaitable[None]]
+"""An action of a plugin."""
