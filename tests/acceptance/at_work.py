@@ -30,11 +30,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from tests.integration.identity_case import CHEAP
-from tests.integration.pack_world import BORN, World, pack
+from tests.integration.pack_world import BORN, ROOT, World, pack
 from tests.integration.test_process_time import move_back
 from tests.integration.uploaded_file import uploaded
 
 from clew.api.exchange import Caller, Question
+from clew.extensions import load_actions
 from clew.identity import accounts
 from clew.identity.assignments import Asked
 from clew.identity.people import person_of
@@ -337,7 +338,9 @@ async def opened(test: TestDatabase) -> Firm:
     database, clock = await test.installed(blueprint), SystemClock()
     identity = IdentityParts(Vault("a key for tests"), CredentialPolicy(), Limits(), Hasher(CHEAP))
     release, blobs = await releases.current(database), await uploaded(database)
-    runtime = assemble(release, blueprint, database, clock, Feed(database, clock), blobs, identity=identity)
+    actions = load_actions(ROOT, {name: each.plugin for name, each in blueprint.project.actions.items()})
+    feed = Feed(database, clock)
+    runtime = assemble(release, blueprint, database, clock, feed, blobs, identity=identity, actions=actions)
     firm = Firm(runtime, {})
 
     async def furnish(connection: Connection) -> None:

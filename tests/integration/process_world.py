@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from tests.integration.pack_world import pack, pack_plant
+from tests.integration.pack_world import ROOT, pack, pack_plant
 from tests.integration.write_journey import AnySigner, Plant
 from tests.integration.write_journey import plant as small_plant
 from tests.unit.process.play import PROJECT
 
+from clew.extensions import load_actions
 from clew.kernel.context import Context, Person
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.load import load_sources
@@ -196,7 +197,9 @@ def at_work(plant: Plant, blueprint: Blueprint, people: Sequence[tuple[str, Sequ
         participants=(participant, AlertParticipant(blueprint.alerts)),
     )
     plant.commands = commands
-    processes = Processes(plant.database, blueprint, commands, staff, plant.commands.engine.release)
+    declared = {name: each.plugin for name, each in blueprint.project.actions.items()}
+    plugins = load_actions(ROOT, declared)
+    processes = Processes(plant.database, blueprint, commands, staff, plant.commands.engine.release, plugins)
     participant.engine = processes
     made = Works(plant, processes, staff, signer)
     for login, roles in people:

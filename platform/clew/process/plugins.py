@@ -83,6 +83,10 @@ class PluginWork:
         )
 
 
+_MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""A plugin's own mistakes. What the database and the unit raise to begin again goes through untouched."""
+
+
 async def run_action(work: PluginWork, name: str, actions: Mapping[str, Act]) -> None:
     """Let a plugin do its action. Raises PluginFailed with what went wrong in it; refusals of records stay theirs."""
     if name not in actions:
@@ -91,5 +95,5 @@ async def run_action(work: PluginWork, name: str, actions: Mapping[str, Act]) ->
         await actions[name](work)
     except ClewError:
         raise
-    except Exception as error:
+    except _MISTAKES as error:
         raise PluginFailed(action=name, what=f"{type(error).__name__}: {error}") from error

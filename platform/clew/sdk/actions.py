@@ -7,6 +7,9 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from clew.kernel.errors import Conflict
+from clew.kernel.text import Bilingual
+
 Row = Mapping[str, Any]
 """A record by field: canonical Python values (`Decimal`, `date`, `UUID`, `AnyRef`, `Money`). Lines and links are asked
 for by themselves, and computed fields are not there."""
@@ -53,6 +56,18 @@ class Work(Protocol):
     async def move(self, entity: str, record_id: UUID, transition: str, reason: str = "") -> None:
         """A transition that takes no signature."""
         ...
+
+
+class Refused(Conflict):
+    """An action cannot be done, for a reason people can mend: it is tried again, and then an operator is called."""
+
+    code = "ACTION_REFUSED"
+    en, zh = "{what}", "{what}"
+    hint_en = "Mend the reason, then retry the incident of the process."
+    hint_zh = "消除原因后,重试该流程的异常。"
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(what=Bilingual(zh=zh, en=en))
 
 
 Act = Callable[[Work], Awaitable[None]]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from clew.extensions import BadPlugin, find_plugins, load_plugins
+from clew.extensions import BadPlugin, find_plugins, load_actions, load_plugins
+from clew.metadata.load import load_folder
 
 MANIFEST = 'plugin = "{name}"\nmodule = "hooks"\nlabel = {{ zh = "试", en = "Trial" }}\n'
 HOOKS = """
@@ -97,3 +98,17 @@ def test_a_bad_plugin_is_refused_with_its_reason(tmp_path: Path, file: str, text
     with pytest.raises(BadPlugin, match=reason) as caught:
         load_plugins(tmp_path)
     assert "trial_bad" in caught.value.message("zh")
+
+
+def test_the_actions_of_the_pack_are_there() -> None:
+    root = Path(__file__).resolve().parents[3]
+    blueprint = load_folder(root).blueprint
+    assert blueprint is not None
+    declared = {name: each.plugin for name, each in blueprint.project.actions.items()}
+    assert set(load_actions(root, declared)) == set(declared) != set()
+
+
+def test_an_action_no_plugin_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadPlugin) as refused:
+        load_actions(tmp_path, {"net_requirements": "planning"})
+    assert "net_requirements" in refused.value.message("en")

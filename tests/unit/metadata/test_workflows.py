@@ -28,6 +28,7 @@ def codes(steps: str, head: str = "for: case\n", roles: bool = False) -> list[tu
     [
         ("  a: {who: clerk, end: x}\n", "STEP_KIND"),
         ("  a: {who: clerk, form: case_form}\n", "UNKNOWN_FORM"),
+        ("  a: {do: [{run: nothing}]}\n", "UNKNOWN_ACTION"),
         ("  a: {label: {en: Nothing}}\n", "STEP_KIND"),
         ("  a: {do: [{set: {title: \"'x'\"}}], sign: approval}\n", "STEP_KEY"),
         ("  a: {who: clerk, then: b}\n", "UNKNOWN_STEP"),

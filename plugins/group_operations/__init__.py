@@ -1,0 +1,1 @@
+"""What the pack's processes calculate by themselves: structures, samples, records, certificates, allocation, needs."""

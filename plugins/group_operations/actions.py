@@ -1,0 +1,21 @@
+"""The actions of this plugin, by the names that clew.yaml gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clew.sdk import Act, hookimpl
+from group_operations import history, orders, sampling
+
+
+@hookimpl
+def clew_actions() -> Mapping[str, Act]:
+    return {
+        "freeze_structure": orders.freeze_structure,
+        "open_lot": orders.open_lot,
+        "stop_for_parameter": orders.stop_for_parameter,
+        "open_final_inspection": sampling.open_final_inspection,
+        "draft_test_report": history.draft_test_report,
+        "compile_history": history.compile_history,
+        "draft_certificate": history.draft_certificate,
+    }
