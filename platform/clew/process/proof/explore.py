@@ -284,7 +284,9 @@ class Walk:
                 conditions=tuple(
                     each.when is None or answers.get(f"way:{index}", False) for index, each in enumerate(step.branches)
                 ),
-                elements=tuple(Subject(target, f"{token.subject.id}.{number + 1}") for number in range(many)),
+                elements=tuple(
+                    Subject(target, f"{token.subject.id}.{step.each}.{number + 1}") for number in range(many)
+                ),
             )
             told = [*said, f"{many} × {step.each}"] if step.kind is StepKind.EACH else said
             yield facts, world.knowing(token.subject, after), told
