@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clew.sdk import Act, hookimpl
-from group_operations import history, orders, sampling
+from group_operations import allocation, history, orders, planning, sampling, supply
 
 
 @hookimpl
@@ -18,4 +18,11 @@ def clew_actions() -> Mapping[str, Act]:
         "draft_test_report": history.draft_test_report,
         "compile_history": history.compile_history,
         "draft_certificate": history.draft_certificate,
+        "take_in": supply.take_in,
+        "net_requirements": planning.net_requirements,
+        "release_needs": planning.release_needs,
+        "allocate": allocation.allocate,
+        "reallocate": allocation.reallocate,
+        "dispatch": allocation.dispatch,
+        "draft_invoice": allocation.draft_invoice,
     }

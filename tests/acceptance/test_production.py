@@ -61,7 +61,7 @@ async def test_what_is_rejected_is_held_reworked_and_inspected_again(database: T
     await world.planned(firm)
     assert await firm.refusal(firm.does("planner", "material_check", "ok")) == "NOT_FINISHED", "600 of 500"
     await firm.does("planner", "material_check", "not_ok", comment="缺 100")
-    await firm.does("buyer", "shortage", readiness_note="已催交")
+    await firm.does("planner", "shortage", readiness_note="已催交")
     more = {"site": firm.ids["site"], "location": firm.ids["store"], "item": firm.ids["steel"], "lot": firm.ids["good"]}
     stock = {"on_hand": Decimal(200), "reserved": Decimal(0), "quality_status": "released"}
 

@@ -42,9 +42,17 @@ class PluginWork:
     def today(self) -> date:
         return self.unit.today
 
+    @property
+    def employee(self) -> UUID | None:
+        return self.unit.context.person.employee
+
     async def record(self, entity: str | None = None, record_id: UUID | None = None) -> Row:
         known = self.unit.engine.blueprint.entities[entity or self.entity]
-        found = await self.unit.lock(known, record_id or self.id)
+        if record_id is not None:
+            # What is only looked at is not locked: an item is part of many orders.
+            found = next(iter(await self.find(known.name, id=record_id)), None)
+        else:
+            found = await self.unit.lock(known, self.id)
         if found is None:
             raise NotFound(what=known.label)
         return found

@@ -37,6 +37,11 @@ class Work(Protocol):
         """The day of that moment, where the project is."""
         ...
 
+    @property
+    def employee(self) -> UUID | None:
+        """Who does the step, as an employee; None where the platform does it by itself."""
+        ...
+
     async def record(self, entity: str | None = None, record_id: UUID | None = None) -> Row:
         """The record the action is about, or another. Raises NotFound."""
         ...
