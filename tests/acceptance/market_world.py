@@ -117,7 +117,7 @@ async def begun(firm: Firm, order: UUID) -> UUID:
     operator = firm.employees["operator"]
     given = {"work_order": order, "operation": firm.ids["operation"], "lot": work["lot"], "operator": operator}
     execution = await firm.creates("production_supervisor", "operation_execution", site=firm.ids["site"], **given)
-    await firm.moves("operator", "operation_execution", execution, "start", reason="开工")
+    await firm.moves("operator", "operation_execution", execution, "start", because="开工")
     return execution
 
 
@@ -128,7 +128,7 @@ async def finished(firm: Firm, order: UUID, execution: UUID) -> None:
     base = {"site": ids["site"], "work_order": order, "consumed_by": operator}
     await firm.creates("operator", "material_consumption", **base, **used)
     await firm.updates("operator", "operation_execution", execution, good=Decimal(3))
-    await firm.moves("operator", "operation_execution", execution, "finish", reason="完工")
+    await firm.moves("operator", "operation_execution", execution, "finish", because="完工")
 
 
 async def all_made(firm: Firm, order: UUID) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from tests.acceptance import market_world as world
 from tests.acceptance.at_work import Firm
 from tests.acceptance.market_world import furnish, furnished
 from tests.integration.pack_world import LATER, TODAY, AnyRef, World
 
+from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -71,10 +73,7 @@ async def test_an_order_is_allocated_shipped_delivered_and_invoiced(database: Te
     assert taken == [(ids["early"], 4), (ids["late"], 2)], "first expired first out, with 90 days left"
     assert (await firm.only("inventory_balance", lot=ids["early"]))["reserved"] == 4
 
-    await firm.creates(
-        "qc_inspector", "inventory_hold", site=ids["site"], lot=ids["early"], because="待查",
-        cause=AnyRef("nonconformance", ids["ncr"]), placed_by=firm.employees["qc_inspector"],
-    )  # fmt: skip
+    await firm.moves("qc_inspector", "lot", ids["early"], "block", because="待查")
     assert await firm.refusal(firm.does("warehouse", "pick", "packed")) == "RULE", "a hold in the middle"
     await firm.does("warehouse", "pick", "replace", "批次被冻结")
     lines = await firm.all("shipment_line", owner=shipment["id"])
@@ -117,15 +116,13 @@ async def test_an_order_is_allocated_shipped_delivered_and_invoiced(database: Te
 async def test_a_customer_without_a_licence_gets_nothing(database: TestDatabase) -> None:
     firm = await furnished(database)
     await furnish(firm, stocked(firm))
+    order = await wanted(firm)
+    customers = firm.runtime.tables.current("customer")
 
-    def expired(world: World) -> None:
-        world.add(
-            "lapsed", "customer", customer_no="CUS000002", name="小诊所", kind="hospital", market="CN", licence_no="L2",
-            licence_scope=("III",), licence_expires=TODAY - timedelta(days=1), state="qualified",
-        )  # fmt: skip
+    async def lapse(connection: Connection) -> None:
+        await connection.execute(sa.update(customers).values(licence_expires=TODAY - timedelta(days=1)))
 
-    await furnish(firm, expired)
-    order = await wanted(firm, customer=firm.ids["lapsed"])
+    await firm.runtime.database.run_write(lapse)
     assert await firm.refusal(firm.does("sales", "check", "confirm")) == "NOT_FINISHED"
     await firm.does("sales", "check", "cancel", "许可证过期")
     assert await firm.state("sales_order", order) == "cancelled"
@@ -141,7 +138,7 @@ async def test_from_demand_to_shipment_to_complaint_to_recall(database: TestData
     await firm.does("sales", "check", "confirm")
     await firm.does("planner", "confirm", "confirm")
     work = await firm.only("work_order", demand_id=order)
-    assert (work["qty"], work["markets"]) == (Decimal(3), ("CN",)), "ten of thirteen are being made already"
+    assert (work["qty"], work["markets"]) == (Decimal(3), ["CN"]), "ten of thirteen are being made already"
     await world.planned(firm)
     await world.under_way(firm)
     await world.all_made(firm, work["id"])

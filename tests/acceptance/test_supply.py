@@ -166,6 +166,7 @@ async def test_a_low_score_asks_for_correction(database: TestDatabase) -> None:
         given = {"supplier": supplier, "period": period, "score": Decimal(65), "grade": grade}
         await firm.creates("sqe", "supplier_scorecard", **given)
         await firm.does("sqe", "confirm")
+    await firm.does("sqe", "correct")
     assert await firm.state("supplier", supplier) == "conditional"
     assert (await firm.only("scar"))["supplier"] == supplier
 

@@ -270,6 +270,11 @@ class Effects:
             if kind is FieldKind.ANY:
                 return AnyRef(of.name, row["id"])
             return [row["id"]] if kind is FieldKind.MANY else row["id"]
+        if kind is FieldKind.ANY and len(value.expression.reads) == 1:
+            # A reference of one record copied to another keeps what it refers to, not only the id.
+            (path,) = value.expression.reads
+            if len(path) == 1 and of.fields[path[0]].kind is FieldKind.ANY:
+                return row[path[0]]
         found = await self.unit.judge.value(value.expression, of, row)
         return [found] if kind is FieldKind.MANY and found is not None else found
 
