@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clew.sdk import Act, hookimpl
-from group_operations import allocation, history, orders, planning, sampling, supply
+from group_operations import allocation, duties, history, orders, planning, sampling, supply
 
 
 @hookimpl
@@ -18,6 +18,8 @@ def clew_actions() -> Mapping[str, Act]:
         "draft_test_report": history.draft_test_report,
         "compile_history": history.compile_history,
         "draft_certificate": history.draft_certificate,
+        "watch_papers": duties.watch_papers,
+        "score_suppliers": duties.score_suppliers,
         "take_in": supply.take_in,
         "net_requirements": planning.net_requirements,
         "release_needs": planning.release_needs,

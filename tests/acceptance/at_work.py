@@ -207,12 +207,12 @@ class Firm:
         """Transitions by hand, each at the record's present version."""
         for move in moves:
             given: dict[str, tuple[str, Any]] = {"id": ("ID!", record)}
-            sign = self.runtime.blueprint.entities[entity].transitions[move].sign
-            if sign is not None:
-                given |= await self._signature(login, entity, record, sign)
+            known = self.runtime.blueprint.entities[entity].transitions[move]
+            if known.sign is not None:
+                given |= await self._signature(login, entity, record, known.sign)
             given["rowVersion"] = ("Int!", (await self.record(entity, record))["row_version"])
             if because:
-                given["reason"] = ("String", because)
+                given["reason"] = ("String!" if known.reason else "String", because)
             await self._mutate(login, naming.transition_mutation(entity, move), given, "", "replayed")
 
     async def refusal(self, work: Awaitable[Any]) -> str:

@@ -132,8 +132,9 @@ async def test_contract_manufacture_needs_an_agreement_in_force(database: TestDa
     await firm.does("authorised_releaser", "release_production", "release", **CHECKED)
     file = world.PAPER["file"]
     await firm.does("qa_manager", "maker_file", "return", comment="缺签名页", maker_file=file)
-    await firm.does("production_head", "maker_file_mended", maker_file=file)
-    await firm.does("qa_manager", "maker_file", "accept", maker_file=file)
+    mended = [{**file[0], "name": "mended.pdf"}]
+    await firm.does("production_head", "maker_file_mended", maker_file=mended)
+    await firm.does("qa_manager", "maker_file", "accept")
     until = {"conditional_qty": Decimal(1), "conditional_until": LATER, "conditions": "仅限临床评价"}
     await firm.does("authorised_releaser", "release_market", "conditional", **until)
     work = await firm.record("work_order", order)

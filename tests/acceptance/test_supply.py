@@ -161,7 +161,9 @@ async def test_what_is_not_wanted_or_not_good_goes_back(database: TestDatabase) 
 
 async def test_a_low_score_asks_for_correction(database: TestDatabase) -> None:
     firm = await opened(database)
-    supplier = firm.ids["supplier"]
+    supplier = await firm.creates("sqe", "supplier", name="宏达钢管", country="DE", kind="material", risk_class="B")
+    await firm.moves("sqe", "supplier", supplier, "evaluate")
+    await firm.moves("qa_manager", "supplier", supplier, "approve")
     for period, grade in (("2026-01", "C"), ("2026-02", "C")):
         given = {"supplier": supplier, "period": period, "score": Decimal(65), "grade": grade}
         await firm.creates("sqe", "supplier_scorecard", **given)

@@ -83,12 +83,13 @@ class ProcessParticipant:
         if (change.entity.name, verb) not in awaited(self.workflows):
             return
         assert change.new is not None
-        about = {change.id: ""}
+        # One record may be referred to by several fields; a thread is often its first record's own id.
+        about: dict[UUID, set[str]] = {change.id: {""}}
         for name, value in change.new.items():
             if isinstance(value, UUID):
-                about.setdefault(value, name)
+                about.setdefault(value, set()).add(name)
             elif isinstance(value, AnyRef):
-                about.setdefault(value.id, name)
+                about.setdefault(value.id, set()).add(name)
         for process, token in await store.waiting(unit.connection, change.entity.name, verb, about):
             instance = await store.load(unit.connection, process)
             at = instance.state.tokens.get(token) if instance is not None else None
@@ -96,7 +97,7 @@ class ProcessParticipant:
                 continue
             definition = await self.engine.definitions.of(unit.connection, instance.definition)
             wait = definition.step(at.step).wait
-            if wait is None or about.get(UUID(at.subject.id)) != wait.same:
+            if wait is None or wait.same not in about.get(UUID(at.subject.id), ()):
                 continue
             if wait.where is None or await unit.judge.holds(wait.where, change.entity, dict(change.new)):
                 unit.found[jobs.LEFT] = True
