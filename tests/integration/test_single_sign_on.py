@@ -173,6 +173,12 @@ async def test_a_fresh_sign_on_signs_once(database: TestDatabase, tmp_path: Path
             house = House(running, {})
             await house.furnish()
             await house.person("li.wei", "releaser", sites=("SHA",))
+            wang = await make_account(house.desk, "wang.fang", password="")
+            await house.desk.within(
+                lambda connection, at: accounts.change(
+                    connection, house.desk.witness, INSTALLER, wang, subject=f"{issuer}|p-2"
+                )
+            )
             client, jar = running.client, httpx2.Cookies()
             first, second = await house.lot(), await house.lot()
             signer = Signer(client)
