@@ -18,6 +18,7 @@ from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
 from clew.api.process_sight import oversees, shown
 from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
+from clew.api.process_waiting import WorkSpec, next_actors
 from clew.api.signing import ARGUMENT, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.scalars import instant_text
@@ -40,9 +41,9 @@ _MOST = 500
 
 TYPES = (
     "ProcessTask", "ProcessIncident", "ProcessTimelineEntry", "ProcessInstance", "ProcessCommandPayload",
-    "ProcessNotice",
+    "ProcessNotice", "ProcessActor", "MyWork",
 )  # fmt: skip
-QUERIES = ("myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices")
+QUERIES = ("myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices", "nextActors")
 
 
 class ProcessFeature:
@@ -72,6 +73,7 @@ class ProcessFeature:
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
         build.extend("Mutation", lambda: self._steps(build))
+        build.extend("Subscription", lambda: self._live(build))
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,10 +112,23 @@ class ProcessFeature:
                 "我可督办的流程实例,最新的在前",
                 "Instances of a process that I oversee, the newest first",
             ),
+            "nextActors": field(
+                _many(build, "ProcessActor"),
+                next_actors,
+                {"record": GraphQLArgument(required(scalars.ID.type))},
+                "该记录及引用它的记录在等谁办理",
+                "Whom a record waits for, and the records that refer to it",
+            ),
             "notices": field(
                 _many(build, "ProcessNotice"), _notices, {**first, "unread": flag}, "给我的通知", "What I was told"
             ),
         }
+
+    def _live(self, build: Build) -> dict[str, GraphQLField]:
+        spec = WorkSpec(self._processes, _my_tasks, _notices, _shaped)
+        arguments = {"first": GraphQLArgument(scalars.INT.type, default_value=50)}
+        say = build.say("我的待办与通知:现状与其后的变化", "My tasks and notices, now and as they change")
+        return {"myWorkChanged": build.field(required(build.type("MyWork")), spec, say, arguments)}
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -520,6 +535,12 @@ def _types(build: Build) -> dict[str, dict[str, Any]]:
             "incidents": "ProcessIncident", "timeline": "ProcessTimelineEntry",
         },
         "ProcessCommandPayload": {"process": "!ProcessInstance", "replayed": required(scalars.BOOLEAN.type)},
+        "ProcessActor": {
+            "process": required(identity), "workflow": needed, "entity": needed, "recordId": required(identity),
+            "step": needed, "label": needed, "post": text, "sign": text, "people": required(GraphQLList(needed)),
+            "dueAt": moment, "incident": text,
+        },
+        "MyWork": {"tasks": "ProcessTask", "notices": "ProcessNotice"},
         "ProcessNotice": {
             "id": required(identity), "process": required(identity), "about": needed, "step": text,
             "share": required(scalars.INT.type), "text": text, "at": required(moment), "readAt": moment,
@@ -557,6 +578,10 @@ def _shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
         else:
             found[child.key] = _shape(planner, child, _member(value, child.name, call), call)
     return found
+
+
+def _shaped(call: Call, value: Any) -> Any:
+    return _shape(call.planner, call.selected, value, call)
 
 
 def _member(value: Mapping[str, Any], name: str, call: Call) -> Any:

@@ -38,7 +38,9 @@ class Subscriptions:
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         if not any(not entity.part_of for entity in build.entities()):
             return
-        yield "Subscription", lambda: GraphQLObjectType("Subscription", lambda: self._fields(build))
+        yield "Subscription", lambda: GraphQLObjectType(
+            "Subscription", lambda: {**self._fields(build), **build.further("Subscription")}
+        )
         for entity in build.entities():
             if not entity.part_of:
                 yield entity_type(entity.name, "Change"), _change(build, entity)

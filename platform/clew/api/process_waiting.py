@@ -1,0 +1,64 @@
+"""What a record waits for, and a person's work as it changes: who is asked next, new tasks, new notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from clew.api.operations import Call
+from clew.api.process_sight import shown
+from clew.process import waiting
+from clew.process.engine import Processes
+from clew.storage.engine import Connection
+
+LOOK_SECONDS = 1.0
+Shape = Callable[[Call, Any], Any]
+Mine = Callable[[Processes, Call, Connection], Awaitable[Any]]
+
+
+async def next_actors(processes: Processes, call: Call, connection: Connection) -> Any:
+    """Every open step of the live processes about a record, or about one that refers to it, with who is asked: of those
+    instances the caller may see."""
+    tables, record = processes.commands.engine.tables, call.arguments["record"]
+    found = []
+    for process in await waiting.concerning(connection, tables, processes.blueprint, record):
+        steps = await waiting.open_steps(connection, process)
+        if steps and await _sees(processes, call, connection, process, steps[0]):
+            found += steps
+    return found
+
+
+async def _sees(
+    processes: Processes, call: Call, connection: Connection, process: UUID, about: dict[str, Any]
+) -> bool:
+    if await processes.takes_part(connection, process, call.caller.context.person.id):
+        return True
+    return await shown(processes, call, connection, about)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSpec:
+    """A subscription to one's own work: what there is at once, then again whenever it has changed. Every look asks what
+    `myTasks` and `notices` ask, so it shows no more than they do."""
+
+    processes: Processes
+    tasks: Mine
+    notices: Mine
+    shape: Shape
+
+    async def events(self, call: Call) -> AsyncIterator[str]:
+        last = None
+        while True:
+            async with self.processes.database.read() as connection:
+                tasks = await self.tasks(self.processes, call, connection)
+                notices = await self.notices(self.processes, call, connection)
+            seen = [(each["id"], each["assignee"], each["dueAt"]) for each in tasks], [each["id"] for each in notices]
+            if seen != last:
+                last = seen
+                answer = self.shape(call, {"tasks": tasks, "notices": notices})
+                yield json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+            await asyncio.sleep(LOOK_SECONDS)
