@@ -47,7 +47,7 @@ async def looked_up(firm: Firm, role: str, document: str) -> dict[str, Any]:
     names = re.findall(r"\$(\w+):", document)
     found = {name: await value(firm, name) for name in names if name not in ("task", "version", "signature")}
     if "task" not in names:
-        about = re.search(r"id: \$(\w+), rowVersion: \$version", document)
+        about = re.search(r"id: \$(\w+),\s+rowVersion: \$version", document)
         if about is not None:
             entity = next(each for each in pack().entities if naming.field_name(each) == about[1])
             found["version"] = (await firm.record(entity, found[about[1]]))["row_version"]
