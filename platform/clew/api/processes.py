@@ -17,7 +17,8 @@ from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
 from clew.api.process_sight import oversees, shown
-from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
+from clew.api.process_steps import start_name, step_arguments, step_name, steps_told, told
+from clew.api.process_types import members_of_types
 from clew.api.process_waiting import WorkSpec, next_actors
 from clew.api.signing import ARGUMENT, refuse_written_secrets
 from clew.kernel.errors import BadInput
@@ -67,9 +68,9 @@ class ProcessFeature:
                     build.names.mutations.claim(step_name(workflow, step), owner)
         if not any(told(build)):
             return
-        for name, members in _types(build).items():
+        for name, members in members_of_types(build).items():
             yield name, _object(build, name, members)
-        yield from step_types(build)
+        yield from stepmembers_of_types(build)
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
         build.extend("Mutation", lambda: self._steps(build))
@@ -509,43 +510,6 @@ def _command(call: Call) -> CommandCall:
 
 
 # ── types ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _types(build: Build) -> dict[str, dict[str, Any]]:
-    text, identity, moment = scalars.TEXT.type, scalars.ID.type, scalars.DATE_TIME.type
-    needed = required(text)
-    return {
-        "ProcessTask": {
-            "id": required(identity), "process": required(identity), "workflow": needed, "step": needed,
-            "label": needed, "round": required(scalars.INT.type), "kind": needed, "post": text, "status": needed,
-            "assignee": identity, "behalf": identity, "actor": identity, "outcome": text, "comment": text,
-            "outcomes": required(GraphQLList(needed)), "sign": text, "fields": required(GraphQLList(needed)),
-            "entity": needed, "recordId": required(identity), "openedAt": required(moment), "dueAt": moment,
-            "doneAt": moment, "form": scalars.JSON.type,
-        },
-        "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
-        "ProcessTimelineEntry": {
-            "at": required(moment), "what": needed, "step": text, "actor": identity, "behalf": identity,
-            "outcome": text, "comment": text,
-        },
-        "ProcessInstance": {
-            "id": required(identity), "workflow": needed, "label": needed, "status": needed, "outcome": text,
-            "entity": needed, "recordId": required(identity), "threadId": identity, "starter": required(identity),
-            "startedAt": required(moment), "at": required(GraphQLList(needed)), "tasks": "ProcessTask",
-            "incidents": "ProcessIncident", "timeline": "ProcessTimelineEntry",
-        },
-        "ProcessCommandPayload": {"process": "!ProcessInstance", "replayed": required(scalars.BOOLEAN.type)},
-        "ProcessActor": {
-            "process": required(identity), "workflow": needed, "entity": needed, "recordId": required(identity),
-            "step": needed, "label": needed, "post": text, "sign": text, "people": required(GraphQLList(needed)),
-            "dueAt": moment, "incident": text,
-        },
-        "MyWork": {"tasks": "ProcessTask", "notices": "ProcessNotice"},
-        "ProcessNotice": {
-            "id": required(identity), "process": required(identity), "about": needed, "step": text,
-            "share": required(scalars.INT.type), "text": text, "at": required(moment), "readAt": moment,
-        },
-    }  # fmt: skip
 
 
 def _object(build: Build, name: str, members: Mapping[str, Any]) -> Factory:

@@ -1,0 +1,47 @@
+"""The members of the types that processes are answered in, by type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphql import GraphQLList
+
+from clew.api import scalars
+from clew.api.build import Build, required
+
+
+def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
+    text, identity, moment = scalars.TEXT.type, scalars.ID.type, scalars.DATE_TIME.type
+    needed = required(text)
+    return {
+        "ProcessTask": {
+            "id": required(identity), "process": required(identity), "workflow": needed, "step": needed,
+            "label": needed, "round": required(scalars.INT.type), "kind": needed, "post": text, "status": needed,
+            "assignee": identity, "behalf": identity, "actor": identity, "outcome": text, "comment": text,
+            "outcomes": required(GraphQLList(needed)), "sign": text, "fields": required(GraphQLList(needed)),
+            "entity": needed, "recordId": required(identity), "openedAt": required(moment), "dueAt": moment,
+            "doneAt": moment, "form": scalars.JSON.type,
+        },
+        "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
+        "ProcessTimelineEntry": {
+            "at": required(moment), "what": needed, "step": text, "actor": identity, "behalf": identity,
+            "outcome": text, "comment": text,
+        },
+        "ProcessInstance": {
+            "id": required(identity), "workflow": needed, "label": needed, "status": needed, "outcome": text,
+            "entity": needed, "recordId": required(identity), "threadId": identity, "starter": required(identity),
+            "startedAt": required(moment), "at": required(GraphQLList(needed)), "tasks": "ProcessTask",
+            "incidents": "ProcessIncident", "timeline": "ProcessTimelineEntry",
+        },
+        "ProcessCommandPayload": {"process": "!ProcessInstance", "replayed": required(scalars.BOOLEAN.type)},
+        "ProcessActor": {
+            "process": required(identity), "workflow": needed, "entity": needed, "recordId": required(identity),
+            "step": needed, "label": needed, "post": text, "sign": text, "people": required(GraphQLList(needed)),
+            "dueAt": moment, "incident": text,
+        },
+        "MyWork": {"tasks": "ProcessTask", "notices": "ProcessNotice"},
+        "ProcessNotice": {
+            "id": required(identity), "process": required(identity), "about": needed, "step": text,
+            "share": required(scalars.INT.type), "text": text, "at": required(moment), "readAt": moment,
+        },
+    }  # fmt: skip
