@@ -17,7 +17,7 @@ from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
 from clew.api.process_sight import oversees, shown
-from clew.api.process_steps import start_name, step_arguments, step_name, steps_told, told
+from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
 from clew.api.process_types import members_of_types
 from clew.api.process_waiting import WorkSpec, next_actors
 from clew.api.signing import ARGUMENT, refuse_written_secrets
@@ -70,7 +70,7 @@ class ProcessFeature:
             return
         for name, members in members_of_types(build).items():
             yield name, _object(build, name, members)
-        yield from stepmembers_of_types(build)
+        yield from step_types(build)
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
         build.extend("Mutation", lambda: self._steps(build))
