@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from tests.integration.guarded_case import guarded_project, make_account, make_token
+from tests.integration.http_case import served
 from write_journey import MINI, Plant, a_lot, context, plant
 from write_ledger import discrepancies
 
@@ -167,3 +170,38 @@ async def everything_once(made: Plant) -> None:
     leaves = [each["leaf_id"] for each in await made.rows(system.leaf)]
     assert sorted([*(each["leaf_id"] for each in sealed), *waiting]) == sorted(leaves)
     assert sorted(each["index"] for each in sealed) == list(range(len(sealed)))
+
+
+FEED = """
+role: intake
+label: {zh: 接口写入, en: Intake}
+kind: service
+may:
+  item: {read: always, create: always, update: always}
+"""
+
+
+@pytest.mark.anyio
+async def test_no_change_without_audit_by_a_service(database: TestDatabase, tmp_path: Path, tier: Any) -> None:
+    """The account of another system, by its token over HTTP: every change has its leaf, which names that account; what
+    the role does not grant leaves nothing."""
+    project = guarded_project(tmp_path / "services")
+    (project / "permissions" / "intake.yaml").write_text(FEED.lstrip(), encoding="utf-8")
+    async with served(database.url, tmp_path / "blobs", folder=project, project=project) as house:
+        runtime, chance = house.host.current, random.Random(9)
+        account = await make_account(runtime.desk, "erp", "intake", kind="service", password="")
+        token, _ = await make_token(runtime.desk, account)
+        headers = {"authorization": f"Bearer {token}"}
+        for _ in range(tier.count(8, 200)):
+            rows = [{"itemNo": number, "name": name} for number, name in some_rows(chance)]
+            asked = {"query": UPSERT, "variables": {"rows": rows, "mode": chance.choice(["all", "good", "dry"])}}
+            answer = (await house.client.post("/graphql", json=asked, headers=headers)).json()
+            assert "errors" not in answer, answer
+        refused = {"query": 'mutation { createSupplier(input: {code: "S", name: "s"}) { supplier { id } } }'}
+        assert "errors" in (await house.client.post("/graphql", json=refused, headers=headers)).json()
+        async with runtime.database.read() as connection:
+            chosen = sa.select(system.leaf.c.actor, system.leaf.c.entity).where(system.leaf.c.row_version > 0)
+            told = [tuple(row) for row in await connection.fetch(chosen)]
+        assert len(told) > 3
+        assert set(told) == {(account.id, "item")}
+        assert [found async for found in reconcile(runtime.database, runtime.tables)] == []
