@@ -58,6 +58,7 @@ from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
 from clew.process.alerts import AlertParticipant, Alerts
+from clew.process.calendar_starts import CalendarStarts
 from clew.process.engine import Processes
 from clew.process.jobs import drain
 from clew.process.participant import ProcessParticipant
@@ -220,7 +221,10 @@ class RuntimeHost:
         sweep = Chore("identity.sweep", timedelta(days=1), self._sweep)
         reminders = Reminders(self.database, lambda: self.current.blueprint.project.name)
         standing = Chore("alerts.sweep", timedelta(hours=1), lambda: Alerts(self.current.processes).sweep())
-        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, standing, reminders.chore()))
+        by_calendar = Chore(
+            "processes.calendar", timedelta(minutes=10), lambda: CalendarStarts(self.current.processes).look()
+        )
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, standing, by_calendar, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
         self._warm(self._current, ())

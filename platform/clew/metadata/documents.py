@@ -200,6 +200,7 @@ _EXPECTED = {
     "limit_type": ("a time limit such as 4 wh, 5 wd, 7 cd or 12 h", "时限(如 4 wh、5 wd、7 cd、12 h)"),
     "share_type": ("a share of the time limit such as 80%, or late", "时限的比例(如 80%)或 late"),
     "enough_type": ("a number of votes, a share such as 60%, or an expression", "票数、比例(如 60%)或表达式"),
+    "by_type": ("a day such as '03-31', '15' or '5'", "日期(如 '03-31'、'15'、'5')"),
     "year_type": ("a year such as 2026", "年份(如 2026)"),
 }
 

@@ -255,13 +255,30 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """By the calendar: `ahead` of a day of each period, once for each record of `each`, or once.
+
+    `month` is 0 except in a year; `day` 0 is the last of the period. Without `values` it is about the record itself.
+    """
+
+    every: Literal["year", "quarter", "month", "week"]
+    month: int = 0
+    day: int = 0
+    ahead: TimeLimit | None = None
+    each: str = ""
+    where: Checked | None = None
+    values: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
-    """How it begins: by a person of one of the roles, or when an event happens to a record."""
+    """How it begins: by a person of one of the roles, when an event happens to a record, or by the calendar."""
 
     roles: tuple[str, ...] = ()
     entity: str = ""
     verb: str = ""
     when: Checked | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)

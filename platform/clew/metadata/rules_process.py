@@ -184,3 +184,10 @@ UNKNOWN_RECORD = Rule(
     "No record is called `{name}` here: it must be given, or created before.",
     "此处没有名为 `{name}` 的记录:须在 `given` 中给出,或在之前新建。",
 )
+SCHEDULE_DAY = Rule(
+    "SCHEDULE_DAY",
+    "`{by}` is no day of a {every}.",
+    "`{by}` 不是 {every} 中的日期。",
+    "In a year 03-31, in a quarter or month 1 to 31, in a week 1 to 7.",
+    "一年中写 03-31,季度或月中写 1 至 31,周中写 1 至 7。",
+)

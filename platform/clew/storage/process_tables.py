@@ -166,3 +166,13 @@ standing_alert = sa.Table(
     ),
 )
 """Alerts that were raised. One stands for a record at a time: so many workers raise it once."""
+calendar_start = sa.Table(
+    "clew_calendar_start",
+    metadata,
+    sa.Column("workflow", Text(), primary_key=True),
+    sa.Column("start", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("day", Text(), primary_key=True),  # ISO date it must be done by; empty: since when it is looked at
+    sa.Column("record_id", Id(), primary_key=True),
+    sa.Column("at", Instant(), nullable=False),
+)
+"""What the calendar has started: one row for each period and record, so that many workers start it once."""

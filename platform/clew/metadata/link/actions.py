@@ -134,7 +134,7 @@ class Actions:
         values: tuple[tuple[str, Value], ...] = ()
         written = target
         if kind == "set":
-            values = self._values(spec.set, find(node, "set"), entity, target, target, f"{path}.set")
+            values = self.values(spec.set, find(node, "set"), entity, target, target, f"{path}.set")
         elif kind == "create":
             assert spec.create
             if spec.create not in self.linking.entities:
@@ -143,8 +143,8 @@ class Actions:
                 return None
             written = spec.create
             each = target if spec.of is not None else None
-            values = self._values(spec.with_, find(node, "with"), entity, each, written, f"{path}.with")
-            self._complete(written, {name for name, _ in values} | set(spec.with_), node, path)
+            values = self.values(spec.with_, find(node, "with"), entity, each, written, f"{path}.with")
+            self.complete(written, {name for name, _ in values} | set(spec.with_), node, path)
         elif kind == "move":
             moves = self.linking.entities[target].transitions
             if spec.move not in moves:
@@ -210,7 +210,7 @@ class Actions:
                 rules_process.SIGN_MISSING, node.place, path=path, name=known.target, meaning=known.sign
             )
 
-    def _values(
+    def values(
         self, given: dict[str, Any], node: AnyNode, entity: str, each: str | None, written: str, path: str
     ) -> tuple[tuple[str, Value], ...]:
         """Values for the fields of `written`, from this record or from each record of the action."""
@@ -262,7 +262,7 @@ class Actions:
         checked = self.expressions.value(given, node, entity, field, path)
         return None if checked is None else Value("this", checked)
 
-    def _complete(self, written: str, given: set[str], node: AnyNode, path: str) -> None:
+    def complete(self, written: str, given: set[str], node: AnyNode, path: str) -> None:
         """Whatever a new record must have is given, set by default, or carried over (site and thread)."""
         for field in self.linking.entities[written].fields.values():
             needed = field.required and field.default is None and field.computed is None

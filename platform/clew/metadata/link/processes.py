@@ -68,7 +68,7 @@ def with_processes(linking: Linking, role: str, may: dict[str, EntityGrants]) ->
 
 
 def _by_name(document: Document, spec: WorkflowSpec, role: str, given: EntityGrants) -> Iterator[tuple[str, Clauses]]:
-    by_people = [(at, each) for at, each in enumerate(spec.starts) if not each.event]
+    by_people = [(at, each) for at, each in enumerate(spec.starts) if not each.event and each.calendar is None]
     named = [at for at, each in by_people if role in each.person]
     if named:
         yield "start", (Clause(place_of(document.node, "starts", named[0])),)

@@ -20,6 +20,7 @@ from clew.metadata.link.decisions import link_decisions
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.forms import link_forms
 from clew.metadata.link.project import Linking
+from clew.metadata.link.schedules import link_schedule
 from clew.metadata.link.step_kinds import event_of
 from clew.metadata.link.steps import Steps
 from clew.metadata.processes import Flow, Start, StepKind, Workflow
@@ -131,7 +132,10 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
                 reason_zh=f"该流程针对 {spec.for_}",
             )
         when = expressions.condition(each.when, find(node, "when"), spec.for_, f"starts.{at}.when")
-        starts.append(Start(each.person, entity, verb, when))
+        schedule = link_schedule(
+            linking, actions, each.calendar, find(node, "calendar"), spec.for_, f"starts.{at}.calendar"
+        )
+        starts.append(Start(each.person, entity, verb, when, schedule))
     label = linking.label(f"workflow.{spec.workflow}", text_of(spec.label), Bilingual("", naming.human(spec.workflow)))
     found = Workflow(
         spec.workflow,

@@ -27,6 +27,7 @@ from clew.metadata.spec.words import (
 
 _LIMIT = re.compile(r"([1-9]\d{0,4}) (wh|wd|cd|h)")
 _SHARE = re.compile(r"([1-9]\d{0,2})%")
+_BY = re.compile(r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])|[1-9]|[12]\d|3[01]")
 UNITS = ("wh", "wd", "cd", "h")
 
 
@@ -251,10 +252,39 @@ class StepSpec(Spec):
     compensate: Actions = doc("What undoes it when the process is cancelled.", "流程取消时的补偿动作。", default=())
 
 
+def _day_of_period(value: Any) -> str:
+    if not isinstance(value, str) or not _BY.fullmatch(value):
+        raise PydanticCustomError("by_type", "not a day of a period")
+    return value
+
+
+class ScheduleSpec(Spec):
+    every: Literal["year", "quarter", "month", "week"] = doc("How often.", "周期。")
+    by: Annotated[str, BeforeValidator(_day_of_period)] | None = doc(
+        "The day it must be done by: 03-31 in a year, the day of the month (of a quarter's last one), the day of the"
+        " week (1 is Monday); left out: the last day.",
+        "应完成的日期:一年中为 03-31;月(或季度末月)中为几日;周中为星期几(1 为星期一);缺省为最后一天。",
+        default=None,
+    )
+    ahead: LimitText | None = doc(
+        "How long before that it starts: working days or calendar days.", "提前多久启动(wd 或 cd)。", default=None
+    )
+    each: Name | None = doc(
+        "Once for each record of this entity, such as site.", "对该实体的每条记录各启动一次。", default=None
+    )
+    where: Expression | None = doc("Only for those for which this holds.", "仅限满足条件的记录。", default=None)
+    create: dict[Name, Literal_] = doc(
+        "Values of the new record it is about; left out: it is about each record itself.",
+        "所针对的新记录的字段值;缺省则针对每条记录本身。",
+        default={},
+    )
+
+
 class StartSpec(Spec):
     person: OneOrMany = doc("Roles that may start it.", "可发起的角色。", default=())
     event: Text | None = doc("It starts when this happens, such as complaint.create.", "发生时自动启动。", default=None)
     when: Expression | None = doc("Only for a record for which this holds.", "仅限满足条件的记录。", default=None)
+    calendar: ScheduleSpec | None = doc("It starts by the calendar.", "按日历启动。", default=None)
 
 
 class WorkflowSpec(Spec):

@@ -79,7 +79,8 @@ class Play:
         state = State(self.workflow.name, self.workflow.digest, subject, self.cast.starter())
         world = World(state)
         entity = self.blueprint.entities[self.workflow.entity]
-        if entity.initial is not None and all(each.verb == "create" or each.roles for each in self.workflow.starts):
+        new = (each.verb == "create" or each.roles or each.schedule for each in self.workflow.starts)
+        if entity.initial is not None and all(new):
             world = world.knowing(subject, NOTHING_KNOWN.told({"state": entity.initial}))
         return world
 
