@@ -26,7 +26,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -271,22 +271,42 @@ def ask_the_same(live: Mapping[str, Live], case: str, size: data.Size, folder: P
     return bodies
 
 
+def processor_time(processes: list[psutil.Process]) -> float:
+    """Seconds of processor time these have taken; one that has ended meanwhile counts no more."""
+    taken = 0.0
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            taken += times.user + times.system
+    return taken
+
+
 def measure(
-    live: Mapping[str, Live], cases: list[str], size: data.Size, url: str, seconds: int, rounds: int
+    live: Mapping[str, Live],
+    cases: list[str],
+    size: data.Size,
+    database: tuple[str, psutil.Process | None],
+    seconds: int,
+    rounds: int,
 ) -> dict[str, dict[str, Any]]:
     """Every round times each server once, one after the other: what else the machine does meets all of them alike."""
     reports: dict[str, dict[str, Any]] = {name: {"start_s": round(each[3], 2)} for name, each in live.items()}
+    url, postmaster = database
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             able = {name: each for name, each in live.items() if each[0].can(case)}
             bodies = ask_the_same(able, case, size, Path(folder))
             taken: dict[str, list[dict[str, float]]] = {name: [] for name in able}
             for turn in range(rounds + 1):
-                for name, (server, port, _process, _start) in able.items():
+                for name, (server, port, process, _start) in able.items():
+                    behind = postmaster.children(recursive=True) if postmaster is not None else []
+                    before = processor_time([process]), processor_time(behind)
                     stored = asyncio.run(lots(url))
                     result = wrk(port, server, case, bodies[name], seconds if turn else 2)
                     if case == "insert" and asyncio.run(lots(url)) - stored < result["requests"]:
                         raise SystemExit(f"{name} {case}: not every request that was answered stored its lot")
+                    spent = processor_time([process]) - before[0], processor_time(behind) - before[1]
+                    result["server_ms"], result["database_ms"] = (each * 1e3 / result["requests"] for each in spent)
                     if turn:  # the first round only warms up
                         taken[name].append(result)
             print(f"{case}: {rounds} rounds done", file=sys.stderr)
@@ -295,6 +315,8 @@ def measure(
                     "rps": [round(each["requests"] / each["seconds"], 1) for each in results],
                     "p50_us": median(each["p50_us"] for each in results),
                     "p99_us": median(each["p99_us"] for each in results),
+                    "server_ms": median(each["server_ms"] for each in results),
+                    "database_ms": median(each["database_ms"] for each in results),
                 }
     for name, (_server, _port, process, _start) in live.items():
         family = [process, *process.children(recursive=True)]
@@ -328,24 +350,29 @@ async def prepare(url: str, size: data.Size) -> None:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL of our own with durable commits, or the one BENCH_POSTGRES names."""
+def postgres() -> Iterator[tuple[str, psutil.Process | None]]:
+    """A PostgreSQL of our own with durable commits, and its first process; or the one BENCH_POSTGRES names."""
     given = os.environ.get("BENCH_POSTGRES")
     if given:
-        yield given
+        yield given, None
         return
     from clew.testing.databases import embedded_postgres
 
     with tempfile.TemporaryDirectory() as folder:
         server = embedded_postgres(Path(folder), "stop")
         try:
-            yield server.get_uri()
+            yield server.get_uri(), psutil.Process(int((Path(server.pgdata) / "postmaster.pid").read_text().split()[0]))
         finally:
             server.cleanup()
 
 
 def figures(case: Mapping[str, Any]) -> str:
     return f"{median(case['rps']):,.0f} ({case['p50_us'] / 1000:.1f}/{case['p99_us'] / 1000:.1f})"
+
+
+def spent(case: Mapping[str, Any]) -> str:
+    """Processor time of one request: of the server's process, and of all of PostgreSQL's meanwhile."""
+    return f"{case['server_ms']:.3f} + {case['database_ms']:.3f}"
 
 
 def table(reports: Mapping[str, Mapping[str, Any]], cases: list[str]) -> str:
@@ -360,6 +387,9 @@ def table(reports: Mapping[str, Mapping[str, Any]], cases: list[str]) -> str:
             if other != "clew":
                 cells = [f"{ratio(reports, 'clew', other, case):.2f} ×" if case in report else "" for case in cases]
                 lines.append(f"| clew ÷ {other} | " + " | ".join(cells) + " | | |")
+    for name, report in reports.items():
+        cells = [spent(report[case]) if case in report else "" for case in cases]
+        lines.append(f"| {name}, ms of processor: server + database | " + " | ".join(cells) + " | | |")
     return "\n".join(lines)
 
 
@@ -379,14 +409,14 @@ def main() -> None:
     known = servers()
     live: dict[str, Live] = {}
     with ExitStack() as stack:
-        url = stack.enter_context(postgres())
+        url, postmaster = stack.enter_context(postgres())
         asyncio.run(prepare(url, size))
         for name in options.servers.split(","):
             if name in known:
                 live[name] = (known[name], *stack.enter_context(running(known[name], url)))
             else:
                 print(f"{name}: not installed, left out", file=sys.stderr)
-        reports = measure(live, cases, size, url, options.seconds, options.rounds)
+        reports = measure(live, cases, size, (url, postmaster), options.seconds, options.rounds)
     print(table(reports, cases))
     if options.json:
         options.json.write_text(json.dumps(reports, indent=2) + "\n")

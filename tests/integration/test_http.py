@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from tests.integration.http_case import ADDRESS, Served, served
 
+from clew.audit.sealing.keys import new_key
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -205,6 +206,17 @@ async def test_an_unforeseen_failure_shows_only_a_request_id(tmp_path: Path, new
     assert line["request"] == "given-by-caller-1"
     assert line["kind"] == "ZeroDivisionError"
     assert len(line["trace"]) < 5_000
+
+
+async def test_readiness_tells_that_the_trail_cannot_be_signed(new_database: Any, tmp_path: Path) -> None:
+    url, key = new_database("sqlite").url, tmp_path / "audit.pem"
+    async with served(url, tmp_path, mode="production", audit_key=str(key)) as house:
+        ready = (await house.client.get("/readyz")).json()
+        assert (ready["status"], ready["checkpointsNotSigned"]) == ("ready", "AUDIT_KEY_MISSING")
+        key.write_text("no key", encoding="utf-8")
+        assert (await house.client.get("/readyz")).json()["checkpointsNotSigned"] == "AUDIT_KEY_UNREADABLE"
+        key.write_text(new_key(), encoding="utf-8")
+        assert "checkpointsNotSigned" not in (await house.client.get("/readyz")).json()
 
 
 async def test_health_and_figures(database: TestDatabase, tmp_path: Path) -> None:
