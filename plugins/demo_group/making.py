@@ -188,6 +188,7 @@ def _planned(world: World, product: Product, qty: int, days: float, state: str) 
         lot=run.lot,
         kind="normal",
         contracted=False,
+        maker_file_ok=False,
         supervisor=world.person(site, "production_supervisor"),
         good_qty=Decimal(qty) if finished else None,
         scrap_qty=Decimal(0) if finished else None,
