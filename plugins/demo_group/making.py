@@ -162,6 +162,23 @@ def _order(
     return Made(run.lot, run.lot_no, product, qty, run.exp_on, at, serials)
 
 
+def _needed(world: World, run: Run, site: str) -> None:
+    """The planning run that asked for an order."""
+    horizon = (run.start + timedelta(days=30)).date()
+    planner = world.person(site, "planner")
+    plan = world.add(
+        "planning_run", run.start, to="confirmed", site=world.sites[site], horizon=horizon, planner=planner,
+        calculated_at=run.start,
+    )  # fmt: skip
+    qty, due = Decimal(run.qty), (run.start + timedelta(days=6)).date()
+    world.add(
+        "planning_run_needs", run.start, owner=plan, seq=1, item=run.product.item, kind="make", gross=qty,
+        on_hand=Decimal(0), on_order=Decimal(0), net=qty, qty=qty, need_by=due, release_by=run.start.date(),
+    )  # fmt: skip
+    demand = AnyRef("work_order", run.order)
+    world.add("planning_run_pegs", run.start, owner=plan, need=1, item=run.product.item, demand=demand, qty=qty)
+
+
 def _planned(world: World, product: Product, qty: int, days: float, state: str) -> Run:
     """The order, its lot and the components it needs."""
     site, start = product.family.site, world.ago(days)
@@ -193,6 +210,8 @@ def _planned(world: World, product: Product, qty: int, days: float, state: str) 
         good_qty=Decimal(qty) if finished else None,
         scrap_qty=Decimal(0) if finished else None,
     )
+    if state != "closed":
+        _needed(world, run, site)
     world.add(
         "lot",
         start,
