@@ -35,6 +35,7 @@ from tests.integration.test_process_time import move_back
 from tests.integration.uploaded_file import uploaded
 
 from clew.api.exchange import Caller, Question
+from clew.cli.demo_accounts import boards_of
 from clew.extensions import load_actions
 from clew.identity import accounts
 from clew.identity.assignments import Asked
@@ -332,8 +333,8 @@ class Firm:
         await jobs.drain(self.runtime.processes)
 
 
-async def opened(test: TestDatabase) -> Firm:
-    """The pack, installed and furnished, with one person for every role that people hold."""
+async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
+    """The pack, installed and furnished, with one person for every role that people hold; `staffed=False`: nobody."""
     blueprint = pack()
     database, clock = await test.installed(blueprint), SystemClock()
     identity = IdentityParts(Vault("a key for tests"), CredentialPolicy(), Limits(), Hasher(CHEAP))
@@ -351,21 +352,13 @@ async def opened(test: TestDatabase) -> Firm:
         await loader.finish()
 
     await database.run_write(furnish)
+    if not staffed:
+        return firm
     assert blueprint.policies is not None
     people = [each.name for each in blueprint.policies.roles.values() if each.kind == "person"]
-    await firm.hire(*((role, (role, *boards_of(role))) for role in people))
+    workflows = blueprint.workflows.values()
+    await firm.hire(*((role, (role, *boards_of(workflows, role))) for role in people))
     return firm
-
-
-def boards_of(role: str) -> list[str]:
-    """The memberships somebody in a post needs for the votes they are asked for."""
-    asked = {
-        step.approval.among
-        for workflow in pack().workflows.values()
-        for _, step in workflow.walk()
-        if step.approval is not None and role in (*step.approval.posts, *(post for post, _ in step.approval.also))
-    }
-    return sorted(asked - {"", role})
 
 
 def plain(value: Any) -> Any:

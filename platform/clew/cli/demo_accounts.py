@@ -1,12 +1,13 @@
 """`clew demo`: one account for each role, to try the project with. Never made by any other command.
 
+Whoever is asked for a vote on a board holds its membership too, as far as the separations allow.
 The passwords are derived from the installation's own key, so they differ everywhere and can be shown at every start.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from clew.identity.errors import NoAccount
 from clew.kernel.errors import Conflict
 from clew.kernel.text import Locale
 from clew.metadata.policies import Role
+from clew.metadata.processes import Workflow
 from clew.records.query import plan as p
 from clew.storage.engine import Connection
 
@@ -62,13 +64,41 @@ async def demo_accounts(runtime: Runtime, locale: Locale) -> list[DemoAccount]:
         found.append(shown)
         async with desk.database.read() as connection:
             try:
-                await accounts.by_login(connection, login)
+                account = await accounts.by_login(connection, login)
             except NoAccount:
-                pass
-            else:
-                continue
-        await _make(runtime, locale, role, shown, people)
+                account = None
+        if account is None:
+            account = await _make(runtime, locale, role, shown, people)
+        await _seat(runtime, locale, role, account)
     return found
+
+
+def boards_of(workflows: Iterable[Workflow], role: str) -> list[str]:
+    """The memberships somebody in a post needs for the votes they are asked for."""
+    asked = {
+        step.approval.among
+        for workflow in workflows
+        for _, step in workflow.walk()
+        if step.approval is not None and role in (*step.approval.posts, *(post for post, _ in step.approval.also))
+    }
+    return sorted(asked - {"", role})
+
+
+async def _seat(runtime: Runtime, locale: Locale, role: Role, account: Account) -> None:
+    """Give the memberships that were never given, as far as the separations allow."""
+    desk, context = runtime.desk, runtime.operator_call(locale).context
+    boards = boards_of(runtime.blueprint.workflows.values(), role.name)
+
+    async def give(connection: Connection, at: datetime) -> None:
+        given = await desk.assignments.of(connection, account.id, states=("requested", "active", "refused", "ended"))
+        held = {each.role for each in given}
+        for board in boards:
+            if board not in held and not desk.assignments.roles.conflicts({*held, board}):
+                await desk.assignments.assign(connection, context, Asked(account.id, board, at, reason="demo"), at)
+                held.add(board)
+
+    if boards:
+        await desk.within(give)
 
 
 async def _only_a_demonstration(runtime: Runtime, ours: Container[str]) -> None:
@@ -86,7 +116,7 @@ def _login(role: Role) -> str:
     return role.name.replace("_", ".")
 
 
-async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount, people: Iterator[UUID]) -> None:
+async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount, people: Iterator[UUID]) -> Account:
     desk, context = runtime.desk, runtime.operator_call(locale).context
     facts: dict[str, Any] = {}
     if role.kind == "external":
@@ -106,6 +136,7 @@ async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount
     if shown.password:
         # A demonstration: whoever reads the screen is everybody, and is told so.
         await desk.credentials.set_password(made, shown.password, context, settled=True)
+    return made
 
 
 def _password(runtime: Runtime, login: str, role: Role) -> str:
