@@ -82,7 +82,7 @@ async def test_the_process_writes_what_no_role_may_and_says_so(database: TestDat
     trail = [json.loads(each["header"]) for each in await firm.rows(system.leaf) if each["record_id"] == ncr]
     steps = [(each["action"], each["process_step"]) for each in sorted(trail, key=lambda each: each["leaf_id"])]
     assert steps[0] == ("create", None), "found by hand"
-    assert ("update", "nonconformance_handling.board") in steps
+    assert ("transition:decide", "nonconformance_handling.board") in steps
     assert ("transition:carry_out", "nonconformance_handling.execute") in steps
     signed = [each["role"] for each in await firm.rows(system.signature) if each["record_id"] == ncr]
     assert signed == ["mrb_member", "mrb_member"], "they sign as members of the board"

@@ -112,7 +112,7 @@ scenario: signed
   - then: {{state: {{one: checked}}, record: {{one: {{title: 标题}}}}, tasks: {{ann: [], bob: [sign_off]}}}}
   - {{by: bob, do: sign_off, outcome: yes_please}}
   - {{by: ann, do: tell}}
-  - then: {{state: {{one: closed}}, ended: {{handling: done}}, count: {{case: 1}}, trail: [case.update, case.close]}}
+  - then: {{state: {{one: closed}}, ended: {{handling: done}}, count: {{case: 1}}, trail: [case.check, case.close]}}
 """
     code, out, err = say("test", "--missing", text=text)
     assert code == 0, out + err

@@ -134,13 +134,20 @@ class Version:
     process_step: str | None = None
     """Under whose authority it was written, where that was a process's."""
 
-    def merged(self, more: Mapping[str, tuple[Any, Any]]) -> Version:
-        """With a second write of the same record in the same transaction. A new value, so that an undo has the old."""
+    def merged(self, action: str, more: Mapping[str, tuple[Any, Any]]) -> Version:
+        """With a second write of the same record in the same transaction. A new value, so that an undo has the old.
+
+        Whatever is more than a change of fields gives the version its name: what a reviewer looks for is the
+        transition, not that fields were filled in with it.
+        """
         changes = dict(self.changes)
         for name, (old, new) in more.items():
             was = changes[name][0] if name in changes else old
             changes[name] = (was, new)
-        return replace(self, changes=changes)
+        known, move = self.action, "transition:"
+        if known == "update" or action == "void" or (known.startswith(move) and action.startswith(move)):
+            known = action
+        return replace(self, action=known, changes=changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +370,7 @@ class Unit:
             self._removed.append(gone)
         else:
             fresh = Version(change.action, change.entity.name, change.id, row_version, exact, self.process_step)
-            self._versions[key] = known.merged(exact) if known else fresh
+            self._versions[key] = known.merged(change.action, exact) if known else fresh
             self._noted.append((key, known))
         record = change.new if change.new is not None else change.old
         assert record is not None
