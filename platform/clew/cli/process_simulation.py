@@ -30,8 +30,8 @@ class BadAssumption(WrongUsage):
     code = "BAD_ASSUMPTION"
     en = "{file}: {where}: {problem}"
     zh = "{file}:{where}:{problem}"
-    hint_en = "docs/workflows.md says what a file of assumptions may hold."
-    hint_zh = "docs/workflows.zh.md 说明假设文件可写的内容。"
+    hint_en = "docs/proving.md says what a file of assumptions may hold."
+    hint_zh = "docs/proving.zh.md 说明假设文件可写的内容。"
 
 
 def register(group: typer.Typer) -> None:
