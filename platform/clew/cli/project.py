@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import typer
 from clew.cli.options import AsJson, Lang, Project, situation
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
+from clew.cli.workflow_templates import Shape, workflow_text
 from clew.kernel.errors import Conflict
 from clew.kernel.text import Bilingual
 from clew.metadata.naming import RESERVED_TYPES
@@ -70,6 +72,7 @@ class Kind(StrEnum):
     code_list = "code_list"
     coding_rule = "coding_rule"
     role = "role"
+    workflow = "workflow"
 
 
 _TEMPLATES = {
@@ -78,7 +81,7 @@ _TEMPLATES = {
     Kind.coding_rule: _CODING_RULE,
     Kind.role: _ROLE,
 }
-_FOLDERS = {Kind.entity: Path("models"), Kind.role: Path("permissions")}
+_FOLDERS = {Kind.entity: Path("models"), Kind.role: Path("permissions"), Kind.workflow: Path("workflows")}
 
 
 class FileExists(Conflict):
@@ -138,6 +141,22 @@ def register(app: typer.Typer) -> None:
         name: Annotated[str, typer.Argument(help=t("Its snake_case name.", "名称(snake_case)。"))],
         zh: Annotated[str | None, typer.Option("--zh", help=t("Chinese label.", "中文名称。"))] = None,
         en: Annotated[str | None, typer.Option("--en", help=t("English label.", "英文名称。"))] = None,
+        template: Annotated[
+            Shape, typer.Option("--template", help=t("What a workflow begins as.", "流程所用的模板。"))
+        ] = Shape.approval,
+        entity: Annotated[
+            str | None, typer.Option("--for", help=t("The entity a workflow is about.", "流程针对的实体。"))
+        ] = None,
+        roles: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--role",
+                help=t(
+                    "Whom a workflow asks: the first does the work, the others approve, the last answers for it.",
+                    "流程涉及的角色:第一个办理,其余审批,最后一个负责。",
+                ),
+            ),
+        ] = None,
         project: Project = None,
         lang: Lang = None,
         as_json: AsJson = False,
@@ -151,10 +170,25 @@ def register(app: typer.Typer) -> None:
         up = "../" * len(folder.parts)
         labels = Bilingual(zh=zh or "", en=en or ("" if zh else _words(name)))
         zh, en = _scalar(labels.to("zh")), _scalar(labels.to("en"))
-        text = _TEMPLATES[kind].format(name=name, zh=zh, en=en, up=up, upper=name.upper().replace("_", "")[:6])
+        if kind is Kind.workflow:
+            text = _workflow(given.settings.project, template, name, (zh, en), entity, roles or ())
+        else:
+            text = _TEMPLATES[kind].format(name=name, zh=zh, en=en, up=up, upper=name.upper().replace("_", "")[:6])
         _write(file, text)
         given.terminal.say(f"Wrote {file}", f"已写入 {file}")
         given.terminal.emit(ok=True, files=[str(file)])
+
+
+def _workflow(
+    project: Path, template: Shape, name: str, labels: tuple[str, str], entity: str | None, roles: Sequence[str]
+) -> str:
+    from clew.metadata.load import load_folder
+    from clew.runtime import ProjectInvalid
+
+    loaded = load_folder(project)
+    if loaded.blueprint is None:
+        raise ProjectInvalid(loaded.diagnostics)
+    return workflow_text(loaded.blueprint, template, name, labels, entity, roles)
 
 
 def _named(name: str) -> None:

@@ -1,0 +1,98 @@
+"""`clew new workflow`: each template passes the check and the proof as it is, with roles and without."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clew.cli.app import run
+from clew.cli.workflow_templates import Shape
+
+MODEL = """\
+entity: loan
+label: {zh: 借用, en: Loan}
+key: [code]
+fields:
+  code: {type: text, required: true, label: {zh: 编码, en: Code}}
+  reason: {type: long_text, label: {zh: 原因, en: Reason}}
+  count: {type: integer, label: {zh: 数量, en: Count}}
+"""
+ROLES = """\
+role: clerk
+label: {zh: "文员: 一", en: Clerk}
+may: {loan: {read: always, create: always}}
+---
+role: sales
+label: {zh: 销售, en: Sales}
+inherits: [clerk]
+---
+role: head
+label: {zh: 主管, en: Head}
+may: {"*": {read: always}}
+---
+role: stranger
+label: {zh: 外人, en: Stranger}
+"""
+CALENDAR = """\
+calendar: plain
+label: {zh: 日历, en: Plain}
+zone: Asia/Shanghai
+default: true
+days: [monday, tuesday, wednesday, thursday, friday]
+hours: 08:00-16:00
+years: {2026: {holidays: CN}}
+"""
+
+
+def project(permissions: bool) -> None:
+    files = {"clew.yaml": "project: small\nlabel: {zh: 小, en: Small}\n", "models/loan.yaml": MODEL}
+    if permissions:
+        files |= {"permissions/roles.yaml": ROLES, "calendars/plain.yaml": CALENDAR}
+    for name, text in files.items():
+        path = Path(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("permissions", [True, False], ids=["roles", "no_roles"])
+@pytest.mark.parametrize("shape", Shape)
+def test_each_template_passes_the_check_and_the_proof(
+    shape: Shape,
+    permissions: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project(permissions)
+    roles = ["--role", "clerk", "--role", "sales", "--role", "head"] if permissions else []
+    assert run(["new", "workflow", "lending", "--template", shape, "--for", "loan", "--zh", "借出", *roles]) == 0
+    capsys.readouterr()
+    assert run(["check", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["findings"] == [], "not even a warning"
+    assert run(["process", "prove", "lending", "--json"]) == 0
+    (proof,) = json.loads(capsys.readouterr().out)["processes"]
+    assert proof["findings"] == []
+    text = Path("workflows/lending.yaml").read_text(encoding="utf-8")
+    steps, humans = text.split("steps:\n")[1], text.count("who:") + text.count("any_sign:") + text.count("countersign:")
+    assert humans >= 2
+    for key in ("owner:", "within:", "alert:", "input:", "output:", "help: {zh:"):
+        assert steps.count(key) >= humans, key
+
+
+def test_a_workflow_names_what_the_project_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project(True)
+    assert run(["new", "workflow", "lending", "--role", "clerk"]) == 2
+    assert "there are: loan" in capsys.readouterr().err
+    for wrong in ([], ["--role", "nobody"], ["--role", "clerk", "--role", "stranger"]):
+        assert run(["new", "workflow", "lending", "--for", "loan", *wrong]) == 2, "stranger could not read it"
+        assert "There are: clerk, sales, head" in capsys.readouterr().err
+    assert not Path("workflows").exists()
+    assert run(["new", "workflow", "lending", "--for", "loan", "--role", "head"]) == 0
+    assert run(["check"]) == 0
