@@ -114,7 +114,7 @@ async def visits(url: str, tmp_path: Path, who: str = "") -> AsyncIterator[Visit
     async with served(url, tmp_path / "blobs", folder=folder, project=folder) as house:
         desk = house.host.current.desk
         desk.credentials.hasher = Hasher(CHEAP)
-        yield Visits(House(house, await make_account(desk, "boss")))
+        yield Visits(House(house, await make_account(desk, "boss"), await make_account(desk, "deputy")))
 
 
 NOBODY = (set[str](), ["nobody"])
