@@ -68,6 +68,10 @@ class Processes:
     plugins: Mapping[str, Act] = field(default_factory=dict)
     """What plugins do in automatic steps, by name."""
     definitions: Definitions = field(init=False)
+    earlier: dict[int, Blueprint] = field(default_factory=dict)
+    """Earlier releases by whose calendars open clocks were counted."""
+    republished: bool = False
+    """Whether the calendars of this release have reached the clocks."""
 
     def __post_init__(self) -> None:
         self.definitions = Definitions(self.blueprint, self.release)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from clew.process.engine import Processes
 
 TIMER, ACT, EVENT, ENDED, STOP = "process.timer", "process.act", "process.event", "process.ended", "process.stop"
-PEOPLE, OFFER = "process.people", "process.offer"
-KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER)
+PEOPLE, OFFER, RECOUNT = "process.people", "process.offer", "process.recount"
+KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER, RECOUNT)
 SYSTEM = Person(UUID("00000000-0000-7000-8000-000000000002"), "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
@@ -84,6 +84,10 @@ async def ask_offer(connection: Connection, process: UUID) -> None:
 
 async def drain(engine: Processes, most: int = _MOST_ROUNDS) -> int:
     """Do what is due now; how much it was. What fails is left for later."""
+    from clew.process import republication
+
+    if not engine.republished:
+        engine.republished = await republication.publish(engine)
     count = 0
     for _ in range(most):
         found = await leases.claim(engine.database, f"process-{uuid7()}", KINDS, most=1)
@@ -110,6 +114,7 @@ async def run(engine: Processes, job: leases.Job) -> None:
     """One job, finished in the transaction of its effect; failed ones come again, later and later."""
     process = UUID(job.payload.get("process", job.payload.get("account")))
     call = system_call(engine)
+    from clew.process import republication
 
     async def finish(unit: Unit) -> None:
         await leases.complete(unit.connection, job)
@@ -125,6 +130,8 @@ async def run(engine: Processes, job: leases.Job) -> None:
             await people.changed(engine, call, process, job)
         elif job.kind == OFFER:
             await people.offer(engine, call, process, job)
+        elif job.kind == RECOUNT:
+            await republication.recount(engine, call, process, job)
         else:
             await engine.system(call, process, _command(job.kind, job.payload, await _now(engine)), finish)
     except LeaseLost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 PLAIN = ""
 """The name of no calendar: only calendar days and hours can be counted."""
+NO_MOMENT = "NO_MOMENT"
+"""The trouble of a clock whose record does not say when it ends."""
 
 
 async def set_timer(handling: Handling, number: int) -> None:
@@ -39,15 +42,17 @@ async def set_timer(handling: Handling, number: int) -> None:
     token = state.tokens[timer.token]
     step = handling.workflow.step(token.step)
     site = await site_time(handling)
-    running, trouble = await _running(handling, step, timer.purpose, site)
+    running, trouble = await _running(handling, step, timer.purpose, site, unit.at)
     clock = Clock(number, token.id, timer.share, running, site.calendar.name, None, trouble)
     await arm(handling, clock, site)
     if timer.purpose != "alert" or timer.share == 100:
-        await store.due_of_tasks(unit.connection, handling.instance.id, step.path, _full(running, site))
+        await store.due_of_tasks(
+            unit.connection, handling.instance.id, step.path, None if trouble else _full(running, site)
+        )
 
 
-async def arm(handling: Handling, clock: Clock, site: WorkingTime) -> None:
-    """Write a clock with the moment it is due, and ask for the job that fires it."""
+async def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime | None:
+    """Write a clock with the moment it is due, which it tells, and ask for the job that fires it."""
     due, trouble = None, clock.trouble
     if not trouble:
         try:
@@ -58,6 +63,7 @@ async def arm(handling: Handling, clock: Clock, site: WorkingTime) -> None:
     await store.set_clock(handling.unit.connection, handling.instance.id, clock)
     if due is not None:
         await jobs.ask_timer(handling.unit.connection, handling.instance.id, clock.number, due)
+    return due
 
 
 async def stop(handling: Handling) -> None:
@@ -70,14 +76,67 @@ async def stop(handling: Handling) -> None:
 
 async def go_on(handling: Handling) -> None:
     """Every clock goes on from where it stood."""
-    site = await site_time(handling)
+    site, at = await site_time(handling), handling.unit.at
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
-        running = clock.running.resume(handling.unit.at)
-        await arm(handling, replace(clock, running=running, trouble=""), site)
+        running, trouble = clock.running.resume(at), ""
+        if _unknown(clock):
+            running, trouble = await _again(handling, clock, site, at)
+        await arm(handling, replace(clock, running=running, trouble=trouble), site)
+
+
+async def republish(handling: Handling, earlier: Blueprint, at: datetime) -> tuple[str, ...]:
+    """Count the running clocks by the calendar of the present release. `earlier` is the release before the one that
+    went live at `at`: what was used up until then stays used up. A second time changes nothing. Clocks that stand still
+    or count plain time are not touched. The paths of the steps whose time has moved."""
+    code, connection = await _site_code(handling), handling.unit.connection
+    before = WorkingTime(calendar_of(earlier, code))
+    site = WorkingTime(calendar_of(handling.engine.blueprint, code))
+    changed = not _same(before.calendar, site.calendar)
+    moved: list[str] = []
+    for clock in await store.clocks(connection, handling.instance.id):
+        timer, running, trouble = handling.state.timers.get(clock.number), clock.running, ""
+        if timer is None or running.since is None or clock.trouble == NO_MOMENT:
+            continue
+        if _unknown(clock):
+            running, trouble = await _again(handling, clock, site, running.since)
+        elif not running.working or not (changed or clock.trouble):
+            continue
+        else:
+            # What the calendar of then does not say is counted by the new one alone.
+            with suppress(ClewError):
+                running = running.moved(at, before)
+        again = replace(clock, running=running, calendar=site.calendar.name, trouble=trouble)
+        due = await arm(handling, again, site)
+        step = handling.state.tokens[clock.token].step
+        if timer.purpose != "alert" or timer.share == 100:
+            await store.due_of_tasks(connection, handling.instance.id, step, None if trouble else _full(running, site))
+        if due != clock.due_at:
+            moved.append(step)
+    return tuple(dict.fromkeys(moved))
+
+
+def _same(one: WorkingCalendar, other: WorkingCalendar) -> bool:
+    """Whether two calendars say the same of working time."""
+    return (one.name, one.zone, one.week, one.years) == (other.name, other.zone, other.week, other.years)
+
+
+def _unknown(clock: Clock) -> bool:
+    """Whether a clock could not be set, because nobody knew its limit."""
+    return bool(clock.trouble) and not clock.running.budget
+
+
+async def _again(handling: Handling, clock: Clock, site: WorkingTime, at: datetime) -> tuple[Running, str]:
+    """The clock as it is when it is set from `at` on."""
+    step = handling.workflow.step(handling.state.tokens[clock.token].step)
+    return await _running(handling, step, handling.state.timers[clock.number].purpose, site, at)
 
 
 async def site_time(handling: Handling) -> WorkingTime:
     """The working time of the case's site: its own calendar, else the default one, else none."""
+    return WorkingTime(calendar_of(handling.engine.blueprint, await _site_code(handling)))
+
+
+async def _site_code(handling: Handling) -> str | None:
     blueprint = handling.engine.blueprint
     code: str | None = None
     site = handling.instance.site
@@ -85,7 +144,7 @@ async def site_time(handling: Handling) -> WorkingTime:
     if site is not None and known is not None and "code" in known.fields:
         table = handling.unit.engine.tables.current("site")
         code = await handling.unit.connection.fetch_value(sa.select(table.c.code).where(table.c.id == site))
-    return WorkingTime(calendar_of(blueprint, code))
+    return code
 
 
 def calendar_of(blueprint: Blueprint, site: str | None) -> WorkingCalendar:
@@ -101,8 +160,10 @@ def calendar_of(blueprint: Blueprint, site: str | None) -> WorkingCalendar:
 _NO_YEARS: Mapping[int, PublishedYear] = MappingProxyType({})
 
 
-async def _running(handling: Handling, step: Step, purpose: str, site: WorkingTime) -> tuple[Running, str]:
-    at = handling.unit.at
+async def _running(
+    handling: Handling, step: Step, purpose: str, site: WorkingTime, at: datetime
+) -> tuple[Running, str]:
+    """A clock that begins at `at`, and what stands in its way."""
     limit: TimeLimit | None = step.limit
     if purpose == "wait" and step.wait is not None:
         if step.wait.until is not None:
@@ -127,7 +188,7 @@ async def _until(handling: Handling, step: Step, site: WorkingTime) -> tuple[Run
     if isinstance(found, date) and not isinstance(found, datetime):
         found = datetime.combine(found, time(), ZoneInfo(site.calendar.zone)).astimezone(UTC)
     if found is None:
-        return Running(timedelta(0), False, timedelta(0), at), "NO_MOMENT"
+        return Running(timedelta(0), False, timedelta(0), at), NO_MOMENT
     return Running(max(found - at, timedelta(0)), False, timedelta(0), at), ""
 
 

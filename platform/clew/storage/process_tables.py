@@ -176,3 +176,10 @@ calendar_start = sa.Table(
     sa.Column("at", Instant(), nullable=False),
 )
 """What the calendar has started: one row for each period and record, so that many workers start it once."""
+calendar_publication = sa.Table(
+    "clew_calendar_publication",
+    metadata,
+    sa.Column("release", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("at", Instant(), nullable=False),
+)
+"""Releases whose calendars have reached the clocks of processes: written with the jobs that count them anew."""
