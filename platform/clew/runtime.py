@@ -34,6 +34,7 @@ from clew.api.exchange import Caller, GraphQL
 from clew.api.forms import Forms
 from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
+from clew.api.process_batches import ProcessBatches
 from clew.api.processes import ProcessFeature
 from clew.api.standing_alerts import StandingAlerts
 from clew.api.subscriptions import Subscriptions
@@ -480,7 +481,8 @@ def api_features(
     prover = AccountProver(desk.credentials) if desk is not None else None
     running: tuple[Feature, ...] = ()
     if processes is not None:
-        running = (ProcessFeature(processes, prover), StandingAlerts(Alerts(processes)))
+        alerts = StandingAlerts(Alerts(processes))
+        running = (ProcessFeature(processes, prover), ProcessBatches(processes, prover), alerts)
     decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables(), Forms(processes))
     trail = AuditTrail(lambda: commands.engine.tables)
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))

@@ -29,10 +29,10 @@ DECIDE = """mutation($task: ID!, $outcome: String!, $input: JSON, $comment: Stri
 class Door:
     """The API over the pack's plant, for whoever logs in."""
 
-    def __init__(self, made: Works) -> None:
-        self.made = made
+    def __init__(self, made: Works, further: tuple[Any, ...] = ()) -> None:
+        self.made, self.further = made, further
         commands = made.plant.commands
-        features = (*READ_FEATURES, Inputs(), Mutations(commands), ProcessFeature(made.processes))
+        features = (*READ_FEATURES, Inputs(), Mutations(commands), ProcessFeature(made.processes), *further)
         plant = made.plant
         self.engine = GraphQLEngine(plant.blueprint, plant.tables, plant.database, SystemClock(), features=features)
 

@@ -20,7 +20,7 @@ from clew.api.process_sight import oversees, shown
 from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
 from clew.api.process_types import members_of_types
 from clew.api.process_waiting import WorkSpec, next_actors
-from clew.api.signing import ARGUMENT, refuse_written_secrets
+from clew.api.signing import proof_of, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
@@ -32,8 +32,7 @@ from clew.process.errors import NoSuchProcess
 from clew.process.state import State
 from clew.process.words import Actor, Command
 from clew.records.commands import Call as CommandCall
-from clew.records.signing.errors import ComponentsMissing
-from clew.records.signing.proven import COMPONENTS, Prover, Signing, enough
+from clew.records.signing.proven import Prover, Signing
 from clew.storage.engine import Connection
 
 _JSON: Mapping[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
@@ -218,7 +217,7 @@ class QuerySpec:
 
     async def answer(self, call: Call, connection: Connection) -> str:
         found = await self.find(self.processes, call, connection)
-        return json.dumps(_shape(call.planner, call.selected, found, call), **_JSON)
+        return json.dumps(shape(call.planner, call.selected, found, call), **_JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,7 @@ class ActSpec:
         async with self.processes.database.read() as connection:
             instance = await reading.instance(connection, done.process)
         answer = {"process": instance, "replayed": done.replayed}
-        return json.dumps(_shape(call.planner, call.selected, answer, call), **_JSON)
+        return json.dumps(shape(call.planner, call.selected, answer, call), **_JSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,34 +335,41 @@ def step_act(workflow: Workflow, step: Step) -> Act:
 async def decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     args = call.arguments
     refuse_written_secrets(call.selected)
-    given = args.get("input") or {}
-    async with spec.processes.database.read() as connection:
-        task = await reading.task(connection, args["task"])
-        person = command.context.person.id
-        if task is None or not await spec.processes.takes_part(connection, UUID(task["process"]), person):
-            raise NoSuchProcess(what=TASK)
-    if not isinstance(given, Mapping):
-        raise BadInput(path=["input"], what=Bilingual("input 须为对象。", "input must be an object."))
+    task = await task_asked(spec.processes, command, args["task"])
+    fields = filled(spec.processes, task, args.get("input"))
     if args.get("signature") is not None:
         command = replace(command, signing=await _proven(spec.prover, call))
-    entity = spec.processes.blueprint.entities[task["entity"]]
-    fields = given_record(spec.processes.blueprint, entity, {str(name): value for name, value in given.items()})
     return await spec.processes.decide(command, args["task"], args["outcome"], fields, args.get("comment") or "")
 
 
+async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) -> Mapping[str, Any]:
+    """The task, for who has a part in its instance. Raises NoSuchProcess."""
+    async with processes.database.read() as connection:
+        task = await reading.task(connection, task_id)
+        person = command.context.person.id
+        if task is None or not await processes.takes_part(connection, UUID(task["process"]), person):
+            raise NoSuchProcess(what=TASK)
+    return task
+
+
+def filled(processes: Processes, task: Mapping[str, Any], given: Any) -> Mapping[str, Any]:
+    """What a task's `input` says, by the names of the fields. Raises BadInput."""
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise BadInput(path=["input"], what=Bilingual("input 须为对象。", "input must be an object."))
+    entity = processes.blueprint.entities[task["entity"]]
+    return given_record(processes.blueprint, entity, {str(name): value for name, value in given.items()})
+
+
 async def _proven(prover: Prover | None, call: Call) -> Signing:
-    """What the signer gave, checked before the transaction begins: proving a secret takes its time."""
+    """What the signer gave, checked before the transaction begins."""
     given = call.arguments["signature"]
     version = call.arguments.get("rowVersion")
     if prover is None or version is None:
         raise BadInput(
             path=["rowVersion"], what=Bilingual("签名须注明所见版本。", "A signature names the version seen.")
         )
-    components = {name: given[name] for name in COMPONENTS if given.get(name)}
-    if not enough(frozenset(components), continuing=True):
-        needed = Bilingual("个人密码、PIN 或动态口令", "a secret of yours: password, PIN or one-time code")
-        raise ComponentsMissing(path=[ARGUMENT], needed=needed, given=", ".join(components) or "–")
-    proof = await prover.prove(call.caller.context, components)
+    proof = await proof_of(prover, call.caller.context, given)
     return Signing(proof, version, given["digest"], given["meaning"])
 
 
@@ -529,10 +535,10 @@ def _many(build: Build, name: str) -> Any:
     return required(GraphQLList(required(build.type(name))))
 
 
-def _shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
+def shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
     """A plain value with the members that were selected, under their response keys."""
     if isinstance(value, list):
-        return [_shape(planner, selected, each, call) for each in value]
+        return [shape(planner, selected, each, call) for each in value]
     if not isinstance(value, Mapping) or not any(node.selection_set for node in selected.nodes):
         return value
     found = {}
@@ -540,12 +546,12 @@ def _shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
         if child.name == "__typename":
             found[child.key] = selected.type.name
         else:
-            found[child.key] = _shape(planner, child, _member(value, child.name, call), call)
+            found[child.key] = shape(planner, child, _member(value, child.name, call), call)
     return found
 
 
 def _shaped(call: Call, value: Any) -> Any:
-    return _shape(call.planner, call.selected, value, call)
+    return shape(call.planner, call.selected, value, call)
 
 
 def _member(value: Mapping[str, Any], name: str, call: Call) -> Any:

@@ -14,7 +14,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Transition
 from clew.records.errors import SignatureRequired
 from clew.records.signing.errors import ComponentsMissing, SecretInDocument
-from clew.records.signing.proven import COMPONENTS, PERSONAL, Prover, Signing, enough
+from clew.records.signing.proven import COMPONENTS, PERSONAL, Proof, Prover, Signing, enough
 
 ARGUMENT = "signature"
 
@@ -30,13 +30,17 @@ async def proven(prover: Prover | None, context: Context, move: Transition, args
     if prover is None:
         raise SignatureRequired(transition=move.label, meaning=move.sign)
     given = args[ARGUMENT]
+    return Signing(await proof_of(prover, context, given), args["rowVersion"], given["digest"], given["meaning"])
+
+
+async def proof_of(prover: Prover, context: Context, given: Mapping[str, Any]) -> Proof:
+    """The components that were given, checked before any transaction: proving a secret takes its time."""
     components = {name: given[name] for name in COMPONENTS if given.get(name)}
     if not enough(frozenset(components), continuing=True):
         # Spares a slow check, and a try that could not have led to a signature.
         needed = Bilingual("个人密码、PIN 或动态口令", "a secret of yours: password, PIN or one-time code")
         raise ComponentsMissing(path=[ARGUMENT], needed=needed, given=", ".join(components) or "–")
-    proof = await prover.prove(context, components)
-    return Signing(proof, args["rowVersion"], given["digest"], given["meaning"])
+    return await prover.prove(context, components)
 
 
 def refuse_written_secrets(selected: Selected) -> None:
