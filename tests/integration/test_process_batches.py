@@ -19,9 +19,10 @@ from clew.testing.databases import TestDatabase
 pytestmark = pytest.mark.anyio
 
 STEPS = """\
-  look: {who: clerk, outcomes: {done: {}, odd: {comment: required}}, output: [title]}
+  look: {who: clerk, outcomes: {done: {}, odd: {comment: required}}, output: [title], phrases: [{zh: 完好, en: Intact}]}
   sign_off: {who: head, sign: approval}
 """
+HEAD = "phrases: [{en: As reported}, {zh: 完好, en: Intact}]\n"
 MINE = "{ myTasks(first: 100) { id step recordId } }"
 MANY = """mutation($tasks: [TaskDecisionInput!]!, $signature: TaskSignatureInput) {
   decideTasks(tasks: $tasks, signature: $signature) {
@@ -52,9 +53,8 @@ class OneProver:
 
 @pytest.fixture
 async def door(database: TestDatabase) -> Door:
-    made = await small_works(
-        await database.open(), STEPS, people={"clerk": ["cat", "cy"], "head": ["hed"], "x": ["xo"]}
-    )
+    people = {"clerk": ["cat", "cy"], "head": ["hed"], "x": ["xo"]}
+    made = await small_works(await database.open(), STEPS, HEAD, people)
     return Door(made, (ProcessBatches(made.processes, OneProver()),))
 
 
@@ -117,3 +117,10 @@ async def test_each_row_is_signed_over_what_it_names(door: Door) -> None:
     assert await door.code("hed", MANY, tasks=rows, signature={"login": "hed"}) == "SIGNATURE_COMPONENTS"
     written = MANY.replace(", $signature: TaskSignatureInput", "").replace("$signature", '{pin: "1"}')
     assert await door.code("hed", written, tasks=rows) == "SECRET_IN_DOCUMENT"
+
+
+async def test_words_are_offered_for_the_comment(door: Door) -> None:
+    """Those of the step first, none twice."""
+    await cases(door, 1)
+    (task,) = await door.do("cat", "{ myTasks { phrases } }")
+    assert task["phrases"] == ["Intact", "As reported"]

@@ -20,7 +20,7 @@ def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
             "assignee": identity, "behalf": identity, "actor": identity, "outcome": text, "comment": text,
             "outcomes": required(GraphQLList(needed)), "sign": text, "fields": required(GraphQLList(needed)),
             "entity": needed, "recordId": required(identity), "openedAt": required(moment), "dueAt": moment,
-            "doneAt": moment, "form": scalars.JSON.type,
+            "doneAt": moment, "form": scalars.JSON.type, "phrases": required(GraphQLList(needed)),
         },
         "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
         "ProcessTimelineEntry": {

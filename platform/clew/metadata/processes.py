@@ -199,6 +199,8 @@ class Step:
     form: str = ""
     layout: Form | None = None
     """The form of that name, as it was when the definition was made."""
+    phrases: tuple[Bilingual, ...] = ()
+    """Words offered for the comment."""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     must_outputs: tuple[str, ...] = ()
@@ -297,6 +299,8 @@ class Workflow:
     owner: str = ""
     starts: tuple[Start, ...] = ()
     at_start: tuple[Action, ...] = ()
+    phrases: tuple[Bilingual, ...] = ()
+    """Words offered for the comment of every step, after the step's own."""
 
     def addressed(self, digest: str) -> Workflow:
         """The same with its digest."""

@@ -31,6 +31,8 @@ def codes(steps: str, head: str = "for: case\n", roles: bool = False) -> list[tu
         ("  a: {do: [{run: nothing}]}\n", "UNKNOWN_ACTION"),
         ("  a: {label: {en: Nothing}}\n", "STEP_KIND"),
         ("  a: {do: [{set: {title: \"'x'\"}}], sign: approval}\n", "STEP_KEY"),
+        ("  a: {who: clerk, phrases: [{}]}\n", "MISSING_KEY"),
+        ("  a: {who: clerk, phrases: [{en: Fine}, {en: Fine}]}\n", "BAD_VALUE"),
         ("  a: {who: clerk, then: b}\n", "UNKNOWN_STEP"),
         ("  a: {who: clerk, then: {maybe: a}}\n", "UNKNOWN_OUTCOME"),
         ("  a: {who: clerk, outcomes: {no_way: {against: true}}}\n", "NO_WAY_ON"),

@@ -30,7 +30,7 @@ from clew.metadata.processes import (
     TimeLimit,
 )
 from clew.metadata.source import AnyNode, MapNode, find
-from clew.metadata.spec.words import text_of
+from clew.metadata.spec.words import Label, text_of
 from clew.metadata.spec.workflow import AskSpec, StepSpec, limit_of, share_of
 
 _KIND_KEYS: dict[str, StepKind] = {
@@ -47,7 +47,7 @@ _KIND_KEYS: dict[str, StepKind] = {
     "end": StepKind.END,
 }
 _HUMAN_ONLY = frozenset(
-    {"outcomes", "choose", "form", "exit", "not_same_person_as", "sign", "must_output", "returns_to"}
+    {"outcomes", "choose", "form", "exit", "not_same_person_as", "sign", "must_output", "returns_to", "phrases"}
 )
 _ONLY: dict[str, frozenset[StepKind]] = {
     **dict.fromkeys(_HUMAN_ONLY, frozenset({StepKind.TASK, StepKind.APPROVAL})),
@@ -157,6 +157,7 @@ class Steps:
             exit=self.kinds.guard(spec.exit, find(node, "exit"), entity, f"{where}.exit"),
             form=spec.form or "",
             layout=form_of_step(self.linking, spec, node, entity, where),
+            phrases=phrases(self.linking, spec.phrases, find(node, "phrases"), f"{where}.phrases"),
             inputs=spec.input,
             outputs=spec.output,
             must_outputs=spec.must_output,
@@ -374,6 +375,26 @@ class Steps:
     def _moment(self, name: str, node: AnyNode, moments: set[str], path: str) -> None:
         if name not in moments and name != ANY:
             self.linking.unknown(rules_process.UNKNOWN_OUTCOME, node.place, name, moments, path)
+
+
+def phrases(linking: Linking, given: tuple[Label, ...], node: AnyNode, path: str) -> tuple[Bilingual, ...]:
+    """Stock phrases: each says something, and none is offered twice."""
+    found: list[Bilingual] = []
+    for index, each in enumerate(given):
+        text, at = text_of(each), find(node, index)
+        if not text:
+            linking.findings.add(rules.MISSING_KEY, at.place, path=f"{path}.{index}", key="zh")
+        elif text in found:
+            linking.findings.add(
+                rules.BAD_VALUE,
+                at.place,
+                path=f"{path}.{index}",
+                value=text.to("en"),
+                reason="it is offered already",
+                reason_zh="已列出",
+            )
+        found.append(text)
+    return tuple(found)
 
 
 def _inside(specs: dict[str, StepSpec], prefix: str) -> Iterator[str]:

@@ -22,7 +22,7 @@ from clew.metadata.link.forms import link_forms
 from clew.metadata.link.project import Linking
 from clew.metadata.link.schedules import link_schedule
 from clew.metadata.link.step_kinds import event_of
-from clew.metadata.link.steps import Steps
+from clew.metadata.link.steps import Steps, phrases
 from clew.metadata.processes import Flow, Start, StepKind, Workflow
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.source import find
@@ -149,6 +149,7 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
         spec.owner or "",
         tuple(starts),
         actions.link(spec.at_start, find(document.node, "at_start"), spec.for_, "at_start"),
+        phrases(linking, spec.phrases, find(document.node, "phrases"), "phrases"),
     )
     _reached(linking, found)
     _circles(linking, found)

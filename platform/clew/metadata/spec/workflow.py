@@ -221,6 +221,7 @@ class StepSpec(Spec):
     outcomes: dict[Name, OutcomeSpec | None] = doc("What may be decided.", "可作出的决定。", default={})
     choose: Name | None = doc("The field whose value is decided.", "由决定确定取值的字段。", default=None)
     form: Name | None = doc("The form that is shown.", "所用表单。", default=None)
+    phrases: tuple[Label, ...] = doc("Words offered for the comment.", "意见的常用语。", default=())
     entry: GuardSpec | None = doc("What must hold before it begins.", "开始前须成立的条件。", default=None)
     exit: GuardSpec | None = doc("What must hold before it is done.", "完成前须成立的条件。", default=None)
     # the five things
@@ -296,6 +297,9 @@ class WorkflowSpec(Spec):
     owner: Name | None = doc("The role that answers for the process.", "流程负责角色。", default=None)
     starts: tuple[StartSpec, ...] = doc("How it begins.", "如何启动。", default=())
     at_start: Actions = doc("What the platform does at once.", "启动时立即执行的动作。", default=())
+    phrases: tuple[Label, ...] = doc(
+        "Words offered for the comment at every step people do.", "每个由人办理的步骤的意见常用语。", default=()
+    )
     steps: dict[Name, StepSpec] = doc("Its steps, in the order they usually follow.", "步骤,按通常顺序排列。")
 
 
