@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clew.cli import process_proof, process_simulation
+from clew.cli import process_migration, process_proof, process_simulation
 from clew.cli.options import AsJson, Lang, Project, situation
 from clew.cli.process_proof import UnknownProcess
 from clew.cli.usage import WrongUsage
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="process")
     process_proof.register(group)
     process_simulation.register(group)
+    process_migration.register(group)
 
     @group.command("map", help=t("Draw one process, or the map of all.", "绘制单个流程,或全部流程的总图。"))
     def draw(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clew.kernel.text import Bilingual
-from clew.metadata.processes import STARTER, Step, StepKind
+from clew.metadata.processes import SEPARATOR, STARTER, Step, StepKind
 from clew.process import moves
 from clew.process.errors import (
     CommentRequired,
@@ -173,14 +173,16 @@ def withdraw(run: Run, command: Withdraw, facts: Facts) -> None:
         raise NothingToWithdraw
     automatic = {name for name, each in run.flow_of(token).steps.items() if each.kind is StepKind.DECISION}
     mine = [
-        each for each in run.state.done if each.token == token.id and run.workflow.step(each.step).name not in automatic
+        each
+        for each in run.state.done
+        if each.token == token.id and each.step.rpartition(SEPARATOR)[2] not in automatic
     ]
     trail = [each for each in token.trail if each not in automatic]
     last = mine[-1] if mine else None
     if last is None or not trail or _touched(run, token) or last.outcome in ("returned", "withdrawn"):
         raise NothingToWithdraw
-    step = run.workflow.step(last.step)
-    if command.actor.person not in last.actors or not step.kind.human or trail[-1] != step.name:
+    step = run.known(last.step)
+    if step is None or command.actor.person not in last.actors or not step.kind.human or trail[-1] != step.name:
         raise NothingToWithdraw
     name = step.name
     moves.leave(run, token, "withdrawn", command.actor.both)

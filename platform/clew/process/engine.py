@@ -115,7 +115,7 @@ class Processes:
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
-                await self._may_operate(unit, instance)
+                await self.may_operate(unit, instance)
             actor = Actor(str(call.context.person.id))
             command = make(instance, actor, instant_text(unit.at))
             number = getattr(command, "task", None)
@@ -334,7 +334,7 @@ class Processes:
     async def _visible(self, call: Call, unit: Unit, entity: Entity, record: Mapping[str, Any]) -> bool:
         return await unit.visible(entity, dict(record))
 
-    async def _may_operate(self, unit: Unit, instance: Instance) -> None:
+    async def may_operate(self, unit: Unit, instance: Instance) -> None:
         """Asked of the decision, about the record. A process that is in the release no more is its owner's."""
         definition = await self.definitions.of(unit.connection, instance.definition)
         if instance.workflow in self.blueprint.workflows:

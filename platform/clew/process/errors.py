@@ -169,3 +169,21 @@ class ProcessesWouldBreak(Conflict):
     zh = "在办流程无法在该发布下继续: {which}"
     hint_en = "Keep what they need until they have ended, or cancel them."
     hint_zh = "请在其结束之前保留所需内容,或先取消这些流程。"
+
+
+class BadStepMapping(BadInput):
+    """A step that is not there, or two that become one."""
+
+    code = "BAD_STEP_MAPPING"
+    en = "{given} cannot be meant: an old step becomes one new step of its own. There are: {known}."
+    zh = "{given} 无效:每个原步骤须对应一个独立的新步骤。现有步骤:{known}。"
+
+
+class CannotMigrate(Conflict):
+    """The instance cannot go on by the present definition."""
+
+    code = "CANNOT_MIGRATE"
+    en = "It goes on by the definition it began with: {why}"
+    zh = "该流程继续按原定义办理:{why}"
+    hint_en = "Preview with: clew process migrate NAME"
+    hint_zh = "请先预览:clew process migrate 名称"

@@ -233,7 +233,9 @@ def cancel(run: Run, reason: str) -> None:
     for token in [each for each in run.state.tokens.values() if each.parent is None]:
         remove(run, token)
     for done in reversed(run.state.done):
-        if run.workflow.step(done.step).compensate and done.outcome not in ("returned", "withdrawn", "late", "failed"):
+        step = run.known(done.step)
+        undone = done.outcome in ("returned", "withdrawn", "late", "failed")
+        if step is not None and step.compensate and not undone:
             run.effects.append(Compensate(done.step, done.subject))
     run.change(status="cancelled", outcome="cancelled")
     run.effects.append(Ended("cancelled", cancelled=True))

@@ -22,6 +22,13 @@ class Run:
     def step_of(self, token: Token) -> Step:
         return self.workflow.step(token.step)
 
+    def known(self, path: str) -> Step | None:
+        """The step at a path; None when the instance did it by an earlier definition that had it."""
+        try:
+            return self.workflow.step(path)
+        except KeyError:
+            return None
+
     def flow_of(self, token: Token) -> Flow:
         return self.workflow.place_of(token.step)[0]
 

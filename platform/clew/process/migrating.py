@@ -1,0 +1,142 @@
+"""Moving live instances to the definition of the present release: previewed one by one, then each in a transaction of
+its own under its lock, where the verdict is asked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.audit.trail import Changed, record_event
+from clew.kernel.text import Bilingual
+from clew.metadata.processes import Workflow
+from clew.process import store
+from clew.process.engine import WHAT, Processes
+from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess
+from clew.process.migration import Verdict, verdict
+from clew.process.state import State
+from clew.process.store import Instance
+from clew.records.commands import Call
+from clew.records.unit import Unit
+from clew.storage import process_tables
+from clew.storage.engine import Connection
+
+_p, _t = process_tables.process, process_tables.task
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One live instance that follows another definition, and whether it can move."""
+
+    process: UUID
+    entity: str
+    record_id: UUID
+    digest: str
+    """Of the definition it follows."""
+    at: tuple[str, ...]
+    """Where it stands: paths of steps."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """To the definition that a workflow has in this release."""
+
+    engine: Processes
+    workflow: Workflow
+    mapping: Mapping[str, str]
+    """Old path → new path."""
+
+    async def preview(self, only: Collection[UUID] = ()) -> list[Preview]:
+        """Every live instance with another definition, or only these. Raises BadStepMapping."""
+        found: list[Preview] = []
+        known: set[str] = set()
+        async with self.engine.database.read() as connection:
+            for process in await _pinned_elsewhere(connection, self.workflow.name, self.workflow.digest):
+                instance = await store.load(connection, process)
+                if instance is None or (only and process not in only):
+                    continue
+                old = await self.engine.definitions.of(connection, instance.definition)
+                known.update(step.path for _, step in old.walk())
+                said = verdict(old, self.workflow, instance.state, self.mapping)
+                at = tuple(sorted(each.step for each in instance.state.tokens.values()))
+                found.append(Preview(process, instance.entity, instance.record_id, instance.definition, at, said))
+        for here, there in self.mapping.items():
+            if found and here not in known:
+                raise BadStepMapping(given=f"{here}={there}", known=", ".join(sorted(known)))
+        return found
+
+    async def move(self, call: Call, process: UUID, *, passing: bool = False) -> None:
+        """Move one instance; `call.reason` says why. `passing`: also past steps of people that it will never do.
+        Raises CannotMigrate, NotAnOperator, NoSuchProcess; nothing has changed then."""
+
+        async def work(unit: Unit) -> None:
+            instance = await store.load(unit.connection, process, lock=True)
+            if instance is None or instance.workflow != self.workflow.name:
+                raise NoSuchProcess(what=WHAT)
+            await self.engine.may_operate(unit, instance)
+            said = await self._verdict(unit.connection, instance)
+            if said.state is None or (said.missed and not passing):
+                raise CannotMigrate(why=why(said))
+            await store.define(
+                unit.connection, self.engine.definitions.text_of(self.workflow), self.engine.release, unit.at
+            )
+            await _save(unit.connection, instance, said.state, unit.at)
+            await self._told(unit, instance, said)
+
+        await self.engine.commands.run(call, work)
+
+    async def _verdict(self, connection: Connection, instance: Instance) -> Verdict:
+        old = await self.engine.definitions.of(connection, instance.definition)
+        return verdict(old, self.workflow, instance.state, self.mapping)
+
+    async def _told(self, unit: Unit, instance: Instance, said: Verdict) -> None:
+        """In the timeline and in the trail."""
+        person = unit.context.person.id
+        await store.log(
+            unit.connection, instance.id, unit.at, "migrated", actor=person, comment=unit.reason or "",
+            outcome=self.workflow.digest,
+        )  # fmt: skip
+        particulars = {
+            "workflow": instance.workflow,
+            "definition": Changed(instance.definition, self.workflow.digest),
+            "steps": json.dumps(dict(self.mapping), ensure_ascii=False) if self.mapping else None,
+            "passed": ", ".join(said.missed) or None,
+        }
+        await record_event(
+            unit.connection, unit.context, self.engine.release, "process:migrate", "clew.process", instance.id,
+            particulars, unit.reason,
+        )  # fmt: skip
+
+
+async def _pinned_elsewhere(connection: Connection, workflow: str, digest: str) -> list[UUID]:
+    """Live instances of a workflow that follow another definition, the oldest first."""
+    mine = _p.c.workflow == workflow, _p.c.definition != digest, _p.c.status.in_(store.LIVE)
+    query = sa.select(_p.c.id).where(*mine).order_by(_p.c.started_at, _p.c.id)
+    return [row[0] for row in await connection.fetch(query)]
+
+
+async def _save(connection: Connection, before: Instance, state: State, at: datetime) -> None:
+    """The instance's next version, by another definition; its open tasks under the names of its steps."""
+    await connection.execute(sa.update(_p).where(_p.c.id == before.id).values(definition=state.digest))
+    for number, task in state.tasks.items():
+        if task.step != before.state.tasks[number].step:
+            mine = _t.c.process == before.id, _t.c.number == number
+            await connection.execute(sa.update(_t).where(*mine).values(step=task.step))
+    await store.save(connection, replace(before, definition=state.digest), state, at)
+
+
+def why(said: Verdict) -> Bilingual:
+    """The reasons against, in one line."""
+    reasons = list(said.reasons)
+    if said.missed:
+        steps = ", ".join(said.missed)
+        reasons.append(Bilingual(f"将略过新增步骤 {steps}", f"it would never do the added steps {steps}"))
+    return Bilingual("；".join(each.zh for each in reasons), "; ".join(each.en for each in reasons))
+
+
+__all__ = ["Migration", "Preview", "why"]

@@ -1,0 +1,136 @@
+"""Instances moved to the present definition: previewed, each under its lock, audited, and then going on by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.integration.process_world import small_works
+from tests.integration.test_calendar_republication import YEARS, published
+from tests.unit.process.play import PROJECT
+
+from clew.cli.app import run
+from clew.kernel.errors import ClewError
+from clew.process import jobs
+from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess
+from clew.process.migrating import Migration
+from clew.runtime import open_runtime
+from clew.settings import Settings
+from clew.storage import process_tables, system
+from clew.testing.databases import TestDatabase
+
+pytestmark = pytest.mark.anyio
+
+OLD = """\
+  ask: {who: clerk}
+  look: {who: boss, within: 4 wh, when_late: ask}
+  tell: {who: clerk}
+"""
+NEW = (
+    OLD.replace("look", "review").replace("tell", "inform").replace("inform: {", "inform: {not_same_person_as: [ask], ")
+)
+
+
+async def test_instances_move_to_the_present_definition_one_by_one(database: TestDatabase) -> None:
+    made = await small_works(await database.open(), OLD, people={"clerk": ("ann", "bob"), "boss": ("hal",)})
+    moving, staying = await made.a_case("ann"), await made.a_case("ann")
+    for task in await made.tasks("ann"):
+        await made.processes.decide(made.call("ann"), task["id"], "done")
+    (other,) = [each for each in await made.tasks("hal") if each["process"] == staying]
+    await made.processes.decide(made.call("hal"), other["id"], "done")
+    clocks = await made.plant.rows(process_tables.process_timer)
+
+    second, _ = await published(made, NEW, YEARS)
+    flow = second.processes.blueprint.workflows["handling"]
+    call = replace(second.call("hal"), reason="the steps have better names")
+    plain = Migration(second.processes, flow, {})
+    assert [each.verdict.state for each in await plain.preview()] == [None, None]
+    with pytest.raises(CannotMigrate, match="no step look"):
+        await plain.move(call, moving)
+    with pytest.raises(BadStepMapping):
+        await Migration(second.processes, flow, {"lokk": "review"}).preview()
+    with pytest.raises(NoSuchProcess):
+        await plain.move(call, other["id"])
+
+    migration = Migration(second.processes, flow, {"look": "review", "tell": "inform"})
+    seen = {each.process: each for each in await migration.preview()}
+    assert (seen[moving].at, seen[staying].at) == (("look",), ("tell",))
+    assert all(each.verdict.state is not None for each in seen.values())
+    assert list((await migration.preview([moving]))[0].verdict.missed) == []
+    before = {each["number"]: each for each in await made.tasks() if each["process"] == moving}
+
+    # Two operators at once: one moves it, the other is told that it follows the definition already.
+    found = await asyncio.gather(*(migration.move(call, moving) for _ in range(2)), return_exceptions=True)
+    refused = [each for each in found if each is not None]
+    assert [type(each) for each in refused] == [CannotMigrate], found
+    assert isinstance(refused[0], ClewError)
+    after = {each["number"]: each for each in await made.tasks() if each["process"] == moving}
+    assert after == {number: {**each, "step": "review"} for number, each in before.items()}
+    assert await made.plant.rows(process_tables.process_timer) == clocks, "time goes on as it did"
+    (row,) = [each for each in await made.instances() if each["id"] == moving]
+    assert (row["definition"], row["state"]["digest"]) == (flow.digest, flow.digest)
+    assert [each.process for each in await migration.preview()] == [staying]
+    (line,) = [each for each in await made.plant.rows(process_tables.process_log) if each["what"] == "migrated"]
+    assert (line["actor"], line["comment"]) == (second.people["hal"].id, "the steps have better names")
+    assert line["outcome"] == flow.digest
+    (leaf,) = [each for each in await made.plant.rows(system.leaf) if each["action"] == "process:migrate"]
+    assert leaf["record_id"] == moving
+
+    (task,) = [each for each in await second.tasks("hal") if each["process"] == moving]
+    await second.processes.decide(second.call("hal"), task["id"], "done")
+    assert len(await second.tasks("ann")) == 1, "only what still goes by the old one: they asked in this"
+    (mine,) = [each for each in await second.tasks("bob") if each["process"] == moving]
+    assert mine["step"] == "inform"
+    await second.processes.decide(second.call("bob"), mine["id"], "done")
+    await jobs.drain(second.processes)
+    assert {each["id"]: each["status"] for each in await made.instances()} == {moving: "ended", staying: "running"}
+
+
+def test_the_command_previews_and_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("CLEW_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "CLEW_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str, code: int = 0) -> Any:
+        assert run([*arguments, "--json"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    def release(steps: str) -> None:
+        flow = f"workflow: handling\nfor: case\nsteps:\n{steps}"
+        for file, text in {**PROJECT, "workflows/w.yaml": flow}.items():
+            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / file).write_text(text, encoding="utf-8")
+        command("plan", "--out", "plan.json")
+        command("apply", "plan.json")
+
+    async def begin() -> UUID:
+        host = await open_runtime(Settings(project=tmp_path))
+        try:
+            call = host.current.operator_call("en")
+            case = await host.current.commands.create(call, "case", {})
+            return (await host.current.processes.start(call, "handling", case.id)).process
+        finally:
+            await host.close()
+
+    release("  ask: {who: clerk}\n")
+    process = asyncio.run(begin())
+    release("  request: {who: clerk}\n")
+    seen = command("process", "migrate", "handling")
+    (one,) = seen["instances"]
+    assert (one["id"], one["at"], one["can"]) == (str(process), ["ask"], False)
+    assert "no step ask" in one["reasons"][0]["en"]
+    assert command("process", "migrate", "handling", "--apply", "--reason", "tidier")["moved"] == 0
+    mapped = ("process", "migrate", "handling", "--map", "ask=request")
+    assert command(*mapped)["instances"][0]["can"]
+    assert command(*mapped, "--apply", code=2)["error"]["code"] == "MIGRATION_REASON"
+    assert command(*mapped, "--map", "ask", code=2)["error"]["code"] == "NOT_A_MAPPING"
+    assert command(*mapped, "--only", str(UUID(int=1)), code=2)["error"]["code"] == "NOT_AN_INSTANCE"
+    assert command(*mapped, "--apply", "--reason", "tidier", "--only", str(process))["moved"] == 1
+    assert command(*mapped)["instances"] == []
