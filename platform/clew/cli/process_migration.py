@@ -9,7 +9,7 @@ import typer
 
 from clew.cli.acting import By, ByCode, ByStdin, acting, step_up
 from clew.cli.identity_desk import Counter, at_counter
-from clew.cli.options import AsJson, DatabaseUrl, Lang, Project, SettingsFile, situation
+from clew.cli.options import Situation, common
 from clew.cli.process_proof import named
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
@@ -17,7 +17,8 @@ from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
-    from clew.process.migrating import Preview
+    from clew.cli.terminal import Terminal
+    from clew.process.migrating import Migration, Preview
 
 FORMAT = "clew.process-migration/1"
 
@@ -38,105 +39,115 @@ class NotAnInstance(WrongUsage):
     zh = "{given} 不是按其他定义办理的在办流程编号。"
 
 
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="ID", help=t("Only this one; repeat it.", "仅此编号,可重复。"))
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="OLD=NEW", help=t("A step's new path; repeat it.", "步骤的新路径,可重复。")),
+]
+Passing = Annotated[
+    bool,
+    typer.Option(
+        "--passing-new-steps",
+        help=t("Also those past added steps they will never do.", "包括将略过新增步骤的流程。"),
+    ),
+]
+Most = Annotated[int, typer.Option("--most", min=1, help=t("At most so many now.", "本次最多迁移数量。"))]
+Reason = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
+Moved = dict[UUID, ClewError | None]
+"""What became of each that was tried: None when it has moved."""
+
+
 def register(group: typer.Typer) -> None:
-    @group.command(
-        "migrate",
-        help=t(
-            "Which running processes can go on by the present definition, and why others cannot; --apply moves them.",
-            "预览哪些在办流程可改按现行定义办理及原因;--apply 执行迁移。",
-        ),
+    told = t(
+        "Which running processes can go on by the present definition, and why others cannot; --apply moves them.",
+        "预览哪些在办流程可改按现行定义办理及原因;--apply 执行迁移。",
     )
-    def migrate_command(
-        name: Annotated[str, typer.Argument(help=t("The process.", "流程名称。"))],
-        only: Annotated[
-            list[str] | None,
-            typer.Option("--only", metavar="ID", help=t("Only this one; repeat it.", "仅此编号,可重复。")),
-        ] = None,
-        maps: Annotated[
-            list[str] | None,
-            typer.Option("--map", metavar="OLD=NEW", help=t("A step's new path; repeat it.", "步骤的新路径,可重复。")),
-        ] = None,
-        apply: Annotated[bool, typer.Option("--apply", help=t("Move those that can.", "迁移可迁移者。"))] = False,
-        passing: Annotated[
-            bool,
-            typer.Option(
-                "--passing-new-steps",
-                help=t("Also those past added steps they will never do.", "包括将略过新增步骤的流程。"),
-            ),
-        ] = False,
-        most: Annotated[
-            int, typer.Option("--most", min=1, help=t("At most so many now.", "本次最多迁移数量。"))
-        ] = 1000,
-        reason: Annotated[
-            str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))
-        ] = "",
-        by: By = "",
-        by_stdin: ByStdin = False,
-        by_code: ByCode = "",
-        project: Project = None,
-        database_url: DatabaseUrl = None,
-        settings: SettingsFile = None,
-        lang: Lang = None,
-        as_json: AsJson = False,
-    ) -> None:
-        given = situation(project, database_url, settings, lang, as_json)
-        mapping, wanted = _mapping(maps or ()), [_id(each) for each in only or ()]
-        if apply and not reason.strip():
-            raise ReasonMissing
-        who = acting(given, by, by_stdin, by_code) if apply else None
+    group.command("migrate", help=told)(migrate_command)
 
-        async def work(counter: Counter) -> tuple[list[Preview], dict[UUID, ClewError | None]]:
-            from clew.process.migrating import Migration
-            from clew.records.commands import Call
 
-            runtime = counter.runtime
-            migration = Migration(runtime.processes, named(runtime.blueprint, [name])[0], mapping)
-            if who is not None:
-                await step_up(counter, who, ())
-            found = await migration.preview(wanted)
-            for one in wanted:
-                if one not in {each.process for each in found}:
-                    raise NotAnInstance(given=str(one))
-            moved: dict[UUID, ClewError | None] = {}
-            if who is not None:
-                call = Call(counter.context, runtime.decide(counter.context), reason)
-                able = [each for each in found if each.verdict.state is not None]
-                for each in [each for each in able if passing or not each.verdict.missed][:most]:
-                    # Each stands for itself: one that has moved on meanwhile does not keep the others.
-                    try:
-                        await migration.move(call, each.process, passing=passing)
-                        moved[each.process] = None
-                    except ClewError as error:
-                        moved[each.process] = error
-            return found, moved
+@common
+def migrate_command(
+    given: Situation,
+    name: Annotated[str, typer.Argument(help=t("The process.", "流程名称。"))],
+    only: Only = None,
+    maps: Maps = None,
+    apply: Annotated[bool, typer.Option("--apply", help=t("Move those that can.", "迁移可迁移者。"))] = False,
+    passing: Passing = False,
+    most: Most = 1000,
+    reason: Reason = "",
+    by: By = "",
+    by_stdin: ByStdin = False,
+    by_code: ByCode = "",
+) -> None:
+    mapping, wanted = _mapping(maps or ()), [_id(each) for each in only or ()]
+    if apply and not reason.strip():
+        raise ReasonMissing
+    who = acting(given, by, by_stdin, by_code) if apply else None
 
-        found, moved = at_counter(given, work)
-        terminal = given.terminal
-        heads = [Bilingual("流程", "Process"), Bilingual("所在步骤", "Stands at"), Bilingual("结论", "Verdict")]
-        terminal.table(
-            heads,
-            [(str(each.process), ", ".join(each.at), _verdict(each, moved).to(terminal.locale)) for each in found],
+    async def work(counter: Counter) -> tuple[list[Preview], Moved]:
+        from clew.process.migrating import Migration
+
+        runtime = counter.runtime
+        migration = Migration(runtime.processes, named(runtime.blueprint, [name])[0], mapping)
+        found = await migration.preview(wanted)
+        for one in wanted:
+            if one not in {each.process for each in found}:
+                raise NotAnInstance(given=str(one))
+        if who is None:
+            return found, {}
+        await step_up(counter, who, ())
+        return found, await _move(counter, migration, found, reason, passing, most)
+
+    found, moved = at_counter(given, work)
+    _tell(given.terminal, found, moved, applied=apply)
+    done = sum(error is None for error in moved.values())
+    given.terminal.emit(
+        format=FORMAT,
+        ok=done == len(moved),
+        process=name,
+        applied=apply,
+        moved=done,
+        instances=[_json(each, moved) for each in found],
+    )
+    if done < len(moved):
+        raise typer.Exit(1)
+
+
+async def _move(
+    counter: Counter, migration: Migration, found: list[Preview], reason: str, passing: bool, most: int
+) -> Moved:
+    """Move those that can. Each stands for itself: one that has gone on meanwhile does not keep the others."""
+    from clew.records.commands import Call
+
+    call = Call(counter.context, counter.runtime.decide(counter.context), reason)
+    able = [each for each in found if each.verdict.state is not None and (passing or not each.verdict.missed)]
+    moved: Moved = {}
+    for each in able[:most]:
+        try:
+            await migration.move(call, each.process, passing=passing)
+            moved[each.process] = None
+        except ClewError as error:
+            moved[each.process] = error
+    return moved
+
+
+def _tell(terminal: Terminal, found: list[Preview], moved: Moved, *, applied: bool) -> None:
+    """For people: one line for each instance, and how many it comes to."""
+    heads = [Bilingual("流程", "Process"), Bilingual("所在步骤", "Stands at"), Bilingual("结论", "Verdict")]
+    terminal.table(
+        heads, [(str(each.process), ", ".join(each.at), _verdict(each, moved).to(terminal.locale)) for each in found]
+    )
+    done = sum(error is None for error in moved.values())
+    can = sum(each.verdict.state is not None for each in found)
+    if applied:
+        terminal.say(f"{done} of {len(found)} moved.", f"共 {len(found)} 个,已迁移 {done} 个。")
+    else:
+        terminal.say(
+            f"{can} of {len(found)} can move. Nothing was changed: --apply --reason … moves them.",
+            f"共 {len(found)} 个,可迁移 {can} 个。尚未变更:--apply --reason … 执行迁移。",
         )
-        done = sum(error is None for error in moved.values())
-        can = sum(each.verdict.state is not None for each in found)
-        if apply:
-            terminal.say(f"{done} of {len(found)} moved.", f"共 {len(found)} 个,已迁移 {done} 个。")
-        else:
-            terminal.say(
-                f"{can} of {len(found)} can move. Nothing was changed: --apply --reason … moves them.",
-                f"共 {len(found)} 个,可迁移 {can} 个。尚未变更:--apply --reason … 执行迁移。",
-            )
-        failed = len(moved) - done
-        terminal.emit(
-            format=FORMAT,
-            ok=not failed,
-            process=name,
-            applied=apply,
-            moved=done,
-            instances=[_json(each, moved) for each in found],
-        )
-        if failed:
-            raise typer.Exit(1)
 
 
 def _mapping(given: list[str] | tuple[()]) -> dict[str, str]:
@@ -156,7 +167,7 @@ def _id(text: str) -> UUID:
         raise NotAnInstance(given=text) from None
 
 
-def _verdict(preview: Preview, moved: dict[UUID, ClewError | None]) -> Bilingual:
+def _verdict(preview: Preview, moved: Moved) -> Bilingual:
     from clew.process.migrating import why
 
     if preview.process in moved:
@@ -173,7 +184,7 @@ def _verdict(preview: Preview, moved: dict[UUID, ClewError | None]) -> Bilingual
     return Bilingual("可迁移", "can move")
 
 
-def _json(preview: Preview, moved: dict[UUID, ClewError | None]) -> dict[str, Any]:
+def _json(preview: Preview, moved: Moved) -> dict[str, Any]:
     error = moved.get(preview.process)
     return {
         "id": str(preview.process),
