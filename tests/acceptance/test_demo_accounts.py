@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests.acceptance.at_work import opened
 
-from clew.cli.demo_accounts import demo_accounts
+from clew.cli.demo_accounts import demo_accounts, free_people
 from clew.identity import accounts
 from clew.identity.people import person_of
 
@@ -19,12 +20,16 @@ async def test_every_board_has_members_and_no_separation_is_broken(new_database:
     shown = await demo_accounts(firm.runtime, "en")
     assert await demo_accounts(firm.runtime, "en") == shown
     held: dict[str, frozenset[str]] = {}
+    taken: set[UUID | None] = set()
     async with firm.runtime.database.read() as connection:
         for each in shown:
             account = await accounts.by_login(connection, each.login)
+            taken.add(account.employee)
             held[each.role] = frozenset((await person_of(connection, account.id, await connection.now())).roles)
             given = await firm.runtime.desk.assignments.of(connection, account.id)
             assert len(given) == len({one.role for one in given}), each.login
+    # A role that comes later gets an employee who has no account yet.
+    assert taken.isdisjoint(await free_people(firm.runtime, "en", 1))
     book = firm.runtime.desk.assignments.roles
     assert {role: book.conflicts(roles) for role, roles in held.items() if book.conflicts(roles)} == {}
     steps = [step for workflow in firm.runtime.blueprint.workflows.values() for _, step in workflow.walk()]

@@ -56,7 +56,7 @@ async def demo_accounts(runtime: Runtime, locale: Locale) -> list[DemoAccount]:
     if policies is None:
         return []
     await _only_a_demonstration(runtime, {_login(each) for each in policies.roles.values()})
-    people = iter(await _ids(runtime, locale, PEOPLE, len(policies.roles)))
+    people = iter(await free_people(runtime, locale, len(policies.roles)))
     found = []
     for role in policies.roles.values():
         login = _login(role)
@@ -110,6 +110,14 @@ async def _only_a_demonstration(runtime: Runtime, ours: Container[str]) -> None:
         others = [each for each in await accounts.every(connection) if each.login not in ours]
         if others and not await runtime.desk.assignments.set_up(connection):
             raise InUse(login=others[0].login)
+
+
+async def free_people(runtime: Runtime, locale: Locale, count: int) -> list[UUID]:
+    """Employees who have no account: so many, as far as there are."""
+    async with runtime.desk.database.read() as connection:
+        taken = {each.employee for each in await accounts.every(connection)}
+    found = await _ids(runtime, locale, PEOPLE, count + len(taken))
+    return [each for each in found if each not in taken]
 
 
 def _login(role: Role) -> str:

@@ -61,6 +61,9 @@ def register(app: typer.Typer) -> None:
             chosen = [known[name] for name in names or known]
             played = asyncio.run(play_all(loaded.blueprint, chosen, Path(folder)))
         coverage = covered(loaded.blueprint.workflows, played)
+        if names:
+            # Of scenarios that were chosen: the processes they are about.
+            coverage = [each for each in coverage if each.steps[0]]
         told(given.terminal, played, coverage, missing)
         failed = [each for each in played if each.failure is not None]
         given.terminal.emit(

@@ -161,6 +161,8 @@ UNKNOWN_UNIT = Rule(
     "UNKNOWN_UNIT",
     "`{name}` is neither a code of `unit` nor a path to a unit.",
     "`{name}` 既不是代码表 `unit` 的代码,也不是指向单位的路径。",
+    "An amount of a currency is `type: money`.",
+    "带币种的金额请用 `type: money`。",
 )
 UNKNOWN_OVERLAY = Rule("UNKNOWN_OVERLAY", "There is no folder overlays/{name}.", "没有文件夹 overlays/{name}。")
 UNKNOWN_TEXT = Rule("UNKNOWN_TEXT", "Nothing is named `{name}`.", "没有名为 `{name}` 的对象。")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from clew.metadata.spec.words import Label, Name, OneOrMany, Spec, Text, doc
+from clew.metadata.spec.words import Label, Name, OneOrMany, OneOrManyText, Spec, Text, doc
 
 ACTS = ("create", "update", "move", "do", "start", "wait", "then")
 
@@ -22,7 +22,7 @@ Values = Annotated[dict[Name, Any], BeforeValidator(_plain, json_schema_input_ty
 class ExpectSpec(Spec):
     state: dict[Name, Name] = doc("Record → the state it is in.", "记录 → 所处状态。", default={})
     record: dict[Name, Values] = doc("Record → values of its fields.", "记录 → 字段值。", default={})
-    tasks: dict[Name, OneOrMany] = doc(
+    tasks: dict[Name, OneOrManyText] = doc(
         "Person → the steps they have to do, exactly these.", "人员 → 待办步骤(恰为这些)。", default={}
     )
     ended: dict[Name, Name] = doc("Workflow → its outcome.", "流程 → 结局。", default={})
