@@ -39,6 +39,23 @@ def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
             "step": needed, "label": needed, "post": text, "sign": text, "people": required(GraphQLList(needed)),
             "dueAt": moment, "incident": text,
         },
+        "BlockedTransition": {
+            "transition": needed, "label": needed, "to": needed, "ready": required(scalars.BOOLEAN.type),
+            "mayDo": required(scalars.BOOLEAN.type), "roles": required(GraphQLList(needed)),
+            "people": required(GraphQLList(needed)), "say": text, "blockers": "Blocker", "actions": "UnblockingAction",
+            "possible": required(scalars.BOOLEAN.type), "exact": required(scalars.BOOLEAN.type),
+        },
+        "Blocker": {
+            "kind": needed, "text": needed, "field": text, "workflow": text, "step": text, "process": identity,
+            "incident": text, "dueAt": moment, "people": required(GraphQLList(needed)),
+            "roles": required(GraphQLList(needed)), "records": "BlockingRecord",
+        },
+        "BlockingRecord": {"entity": needed, "id": required(identity), "title": needed, "state": text},
+        "UnblockingAction": {
+            "kind": needed, "text": needed, "entity": needed, "recordId": identity, "field": text, "transition": text,
+            "workflow": text, "step": text, "meaning": text, "roles": required(GraphQLList(needed)),
+            "people": required(GraphQLList(needed)),
+        },
         "MyWork": {"tasks": "ProcessTask", "notices": "ProcessNotice"},
         "ProcessNotice": {
             "id": required(identity), "process": required(identity), "about": needed, "step": text,

@@ -11,6 +11,8 @@ from uuid import UUID
 from graphql import GraphQLArgument, GraphQLField, GraphQLList, GraphQLObjectType
 
 from clew.api import scalars
+from clew.api.blocked import WhyBlocked
+from clew.api.blocked_doers import Doers
 from clew.api.build import Build, Factory, required
 from clew.api.forms import step_shown
 from clew.api.inputs import given_record
@@ -41,9 +43,12 @@ _MOST = 500
 
 TYPES = (
     "ProcessTask", "ProcessIncident", "ProcessTimelineEntry", "ProcessInstance", "ProcessCommandPayload",
-    "ProcessNotice", "ProcessActor", "MyWork",
+    "ProcessNotice", "ProcessActor", "MyWork", "BlockedTransition", "Blocker", "BlockingRecord", "UnblockingAction",
 )  # fmt: skip
-QUERIES = ("myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices", "nextActors")
+QUERIES = (
+    "myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices", "nextActors",
+    "whyBlocked",
+)  # fmt: skip
 
 
 class ProcessFeature:
@@ -51,6 +56,7 @@ class ProcessFeature:
 
     def __init__(self, processes: Processes, prover: Prover | None = None) -> None:
         self._processes, self._prover = processes, prover
+        self._why = WhyBlocked(Doers(processes.blueprint))
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         if not build.blueprint.workflows:
@@ -118,6 +124,17 @@ class ProcessFeature:
                 {"record": GraphQLArgument(required(scalars.ID.type))},
                 "该记录及引用它的记录在等谁办理",
                 "Whom a record waits for, and the records that refer to it",
+            ),
+            "whyBlocked": field(
+                _many(build, "BlockedTransition"),
+                self._why,
+                {
+                    "entity": GraphQLArgument(required(scalars.TEXT.type)),
+                    "record": GraphQLArgument(required(scalars.ID.type)),
+                    "transition": GraphQLArgument(scalars.TEXT.type),
+                },
+                "什么妨碍该记录的状态迁移,以及使其可行的最少操作",
+                "What is in the way of a record's transitions, and the fewest actions that clear it",
             ),
             "notices": field(
                 _many(build, "ProcessNotice"), _notices, {**first, "unread": flag}, "给我的通知", "What I was told"

@@ -30,6 +30,12 @@ async def concerning(connection: Connection, tables: Tables, blueprint: Blueprin
     return sorted(found)
 
 
+async def about(connection: Connection, record: UUID) -> list[UUID]:
+    """Live instances about a record itself, the oldest first."""
+    query = sa.select(_p.c.id).where(_p.c.record_id == record, _p.c.status.in_(store.LIVE)).order_by(_p.c.id)
+    return [row[0] for row in await connection.fetch(query)]
+
+
 def _referring(tables: Tables, entity: Entity, record: UUID) -> sa.Select[Any] | None:
     """The ids of an entity's records that refer to a record."""
     table, ways = tables.current(entity.name), []

@@ -1,0 +1,122 @@
+"""Who may do something about a record: the roles that are granted it, and of their holders those the caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.access.decision import NOTHING, Decision, EntityAccess
+from clew.access.judgement import Judgement
+from clew.access.unite import Held, Unite
+from clew.api.operations import Call
+from clew.metadata.blueprint import Blueprint
+from clew.process.engine import Processes
+from clew.records.query import plan as p
+from clew.records.query.run import fetch_records
+from clew.storage import system
+from clew.storage.engine import Connection
+
+MOST_PEOPLE = 20
+_account, _assignment = system.account, system.assignment
+
+
+@dataclass(slots=True)
+class Doers:
+    """The roles of one project. Which roles may is asked of the policies alone: on a given record a condition or a
+    separation may still refuse one of their holders."""
+
+    blueprint: Blueprint
+    _unite: Unite | None = field(init=False)
+    _kept: dict[str, Decision] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._unite = Unite(Judgement(self.blueprint)) if self.blueprint.policies is not None else None
+
+    def moving(self, entity: str, transition: str, sign: str | None) -> tuple[str, ...]:
+        """Roles that may make a transition, and give the signature it takes."""
+        return tuple(
+            role
+            for role in self._roles()
+            if (grant := self._on(role, entity).transitions.get(transition)) is not None
+            and grant.allowed
+            and (sign is None or sign in self._of(role).signs)
+        )
+
+    def writing(self, entity: str, name: str) -> tuple[str, ...]:
+        """Roles that may write a field of a record that is there."""
+        found = []
+        for role in self._roles():
+            access = self._on(role, entity)
+            known = access.fields.get(name)
+            if access.update.allowed and known is not None and known.giving("update").allowed:
+                found.append(role)
+        return tuple(found)
+
+    def creating(self, entity: str) -> tuple[str, ...]:
+        owner = self.blueprint.entities[entity].part_of or entity
+        return tuple(each for each in self._roles() if self._on(each, owner).create.allowed)
+
+    def operating(self, workflow: str) -> tuple[str, ...]:
+        """Roles that may try again what an incident stopped."""
+        return tuple(each for each in self._roles() if self._of(each).process(workflow).cancel.allowed)
+
+    def _roles(self) -> Iterable[str]:
+        policies = self.blueprint.policies
+        return () if policies is None else sorted(policies.roles)
+
+    def _on(self, role: str, entity: str) -> EntityAccess:
+        return self._of(role).on(entity) if self._unite is not None else NOTHING
+
+    def _of(self, role: str) -> Decision:
+        found = self._kept.get(role)
+        if found is None:
+            assert self._unite is not None
+            found = self._kept[role] = self._unite.decision(frozenset({Held(role)}))
+        return found
+
+
+async def holders(
+    processes: Processes, call: Call, connection: Connection, roles: Iterable[str], site: UUID | None
+) -> dict[str, list[str]]:
+    """By role the names of who holds it now at a site, of those people whose record the caller sees."""
+    names = sorted(set(roles))
+    declared = processes.blueprint.project.identity
+    if not names or declared is None or not call.caller.decision.on(declared.people.entity).read.allowed:
+        return {}
+    at = await connection.now()
+    query = (
+        sa.select(_assignment.c.role, _assignment.c.sites, _account.c.name, _account.c.employee)
+        .join(_account, _account.c.id == _assignment.c.account)
+        .where(
+            _account.c.state == "active",
+            _account.c.employee.is_not(None),
+            _assignment.c.state == "active",
+            _assignment.c.valid_from <= at,
+            sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > at),
+            sa.or_(*(_assignment.c.role == each for each in names)),
+        )
+        .order_by(_account.c.name)
+    )
+    rows = [row for row in await connection.fetch(query) if row[1] is None or site is None or str(site) in row[1]]
+    seen = await _seen(processes, call, connection, declared.people.entity, {row[3] for row in rows})
+    found: dict[str, list[str]] = {}
+    for role, _, name, employee in rows:
+        if str(employee) in seen and len(found.setdefault(role, [])) < MOST_PEOPLE and name not in found[role]:
+            found[role].append(name)
+    return found
+
+
+async def _seen(processes: Processes, call: Call, connection: Connection, entity: str, ids: set[UUID]) -> set[str]:
+    if not ids:
+        return set()
+    where = p.Compare("id", "in", p.Const(sorted(ids)))
+    items = (p.Nodes("nodes", (p.Leaf("id", "id"),)),)
+    listing = p.Listing(entity, items, p.Page(p.Const(len(ids))), where)
+    found = await fetch_records(
+        p.Plan((p.ListRoot("people", listing),)), processes.blueprint, processes.commands.engine.tables,
+        call.caller.decision, connection, call.caller.context, await connection.now(),
+    )  # fmt: skip
+    return {each["id"] for each in found["people"]["nodes"]}
