@@ -295,10 +295,10 @@ class Case:
         goal = frozenset(there.states) - admitted(need.condition.root, tuple(there.states))
         deeds: set[Deed] = set()
         for each in wrong:
-            deed = await self.moving(each, goal) if goal else self._changed(each, text)
-            if deed is None:
+            found = await self.moving(each, goal) if goal else self._changed(each, text)
+            if found is None:
                 return Way(None, tuple(wrong), whole)
-            deeds.add(deed)
+            deeds.add(found)
         return Way(frozenset(deeds), tuple(wrong), whole)
 
     async def _some(self, need: Related, text: str) -> Way:

@@ -6,21 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from clew.access.decision import NOTHING, Decision, EntityAccess
 from clew.access.judgement import Judgement
 from clew.access.unite import Held, Unite
 from clew.api.operations import Call
 from clew.metadata.blueprint import Blueprint
+from clew.process import people
 from clew.process.engine import Processes
 from clew.records.query import plan as p
 from clew.records.query.run import fetch_records
-from clew.storage import system
 from clew.storage.engine import Connection
 
 MOST_PEOPLE = 20
-_account, _assignment = system.account, system.assignment
 
 
 @dataclass(slots=True)
@@ -87,25 +84,14 @@ async def holders(
     if not names or declared is None or not call.caller.decision.on(declared.people.entity).read.allowed:
         return {}
     at = await connection.now()
-    query = (
-        sa.select(_assignment.c.role, _assignment.c.sites, _account.c.name, _account.c.employee)
-        .join(_account, _account.c.id == _assignment.c.account)
-        .where(
-            _account.c.state == "active",
-            _account.c.employee.is_not(None),
-            _assignment.c.state == "active",
-            _assignment.c.valid_from <= at,
-            sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > at),
-            sa.or_(*(_assignment.c.role == each for each in names)),
-        )
-        .order_by(_account.c.name)
-    )
-    rows = [row for row in await connection.fetch(query) if row[1] is None or site is None or str(site) in row[1]]
-    seen = await _seen(processes, call, connection, declared.people.entity, {row[3] for row in rows})
+    held = await people.holding(connection, names, at)
+    rows = [each for each in held if each.sites is None or site is None or str(site) in each.sites]
+    seen = await _seen(processes, call, connection, declared.people.entity, {each.employee for each in rows})
     found: dict[str, list[str]] = {}
-    for role, _, name, employee in rows:
-        if str(employee) in seen and len(found.setdefault(role, [])) < MOST_PEOPLE and name not in found[role]:
-            found[role].append(name)
+    for each in rows:
+        known = found.setdefault(each.role, [])
+        if str(each.employee) in seen and len(known) < MOST_PEOPLE and each.name not in known:
+            known.append(each.name)
     return found
 
 

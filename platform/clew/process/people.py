@@ -7,7 +7,8 @@ moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from clew.records.unit import Unit
 
 _a, _t, _c = system.assignment, process_tables.task, process_tables.task_candidate
+_account = system.account
 _OPEN = ("open", "held")
 _TOUCHING = frozenset({"assignment", "account", "break_glass"})
 
@@ -103,6 +105,37 @@ async def _roles(connection: Connection, account: UUID, at: datetime) -> frozens
         sa.or_(_a.c.valid_to.is_(None), _a.c.valid_to > at),
     )
     return frozenset(row[0] for row in await connection.fetch(query))
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Somebody who holds a role now: at these sites, None for all."""
+
+    role: str
+    sites: frozenset[str] | None
+    name: str
+    employee: UUID
+
+
+async def holding(connection: Connection, roles: Sequence[str], at: datetime) -> list[Holding]:
+    """The employees who hold one of these roles, by name."""
+    query = (
+        sa.select(_a.c.role, _a.c.sites, _account.c.name, _account.c.employee)
+        .join(_account, _account.c.id == _a.c.account)
+        .where(
+            _account.c.state == "active",
+            _account.c.employee.is_not(None),
+            _a.c.state == "active",
+            _a.c.valid_from <= at,
+            sa.or_(_a.c.valid_to.is_(None), _a.c.valid_to > at),
+            sa.or_(sa.false(), *(_a.c.role == each for each in roles)),
+        )
+        .order_by(_account.c.name, _a.c.id)
+    )
+    return [
+        Holding(role, None if sites is None else frozenset(sites), name, employee)
+        for role, sites, name, employee in await connection.fetch(query)
+    ]
 
 
 async def _turns(connection: Connection, account: UUID, at: datetime) -> list[datetime]:
