@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from clew.access.deciding import OPERATOR_ROLE, Deciding
+from clew.access.decision import Decision
 from clew.access.loading import load_bundle
 from clew.access.unite import Held
 from clew.api.access_campaigns import AccessCampaigns
@@ -35,6 +36,7 @@ from clew.api.forms import Forms
 from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.process_batches import ProcessBatches
+from clew.api.process_comments import ProcessComments
 from clew.api.processes import ProcessFeature
 from clew.api.standing_alerts import StandingAlerts
 from clew.api.subscriptions import Subscriptions
@@ -388,7 +390,7 @@ def assemble(
     people = AssignedStaff(Roster(blueprint, tables)) if blueprint.policies is not None else OneOperator(OPERATOR.id)
     processes = Processes(database, blueprint, commands, people, str(found.number), actions)
     moving.engine = processes
-    features = (*reviews, *api_features(commands, feed, database, made, processes, replayer))
+    features = (*reviews, *api_features(commands, feed, database, made, processes, replayer, decide))
     graphql = GraphQLEngine(blueprint, tables, database, clock, options, features, blobs)
     return Runtime(
         found.number,
@@ -474,6 +476,7 @@ def api_features(
     desk: Desk | None = None,
     processes: Processes | None = None,
     replayer: Replayer | None = None,
+    decide: Callable[[Context], Decision] | None = None,
 ) -> tuple[Feature, ...]:
     """What the API consists of, one generated feature each."""
     replayed = replayer or replaying(commands)
@@ -482,7 +485,8 @@ def api_features(
     running: tuple[Feature, ...] = ()
     if processes is not None:
         alerts = StandingAlerts(Alerts(processes))
-        running = (ProcessFeature(processes, prover), ProcessBatches(processes, prover), alerts)
+        comments = ProcessComments(processes, decide)
+        running = (ProcessFeature(processes, prover), ProcessBatches(processes, prover), comments, alerts)
     decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables(), Forms(processes))
     trail = AuditTrail(lambda: commands.engine.tables)
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))

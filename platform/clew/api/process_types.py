@@ -25,8 +25,9 @@ def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
         "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
         "ProcessTimelineEntry": {
             "at": required(moment), "what": needed, "step": text, "actor": identity, "behalf": identity,
-            "outcome": text, "comment": text,
+            "outcome": text, "comment": text, "files": "ProcessFile", "mentions": required(GraphQLList(needed)),
         },
+        "ProcessFile": {"name": needed, "sha256": needed},
         "ProcessInstance": {
             "id": required(identity), "workflow": needed, "label": needed, "status": needed, "outcome": text,
             "entity": needed, "recordId": required(identity), "threadId": identity, "starter": required(identity),

@@ -43,7 +43,8 @@ _MOST = 500
 
 TYPES = (
     "ProcessTask", "ProcessIncident", "ProcessTimelineEntry", "ProcessInstance", "ProcessCommandPayload",
-    "ProcessNotice", "ProcessActor", "MyWork", "BlockedTransition", "Blocker", "BlockingRecord", "UnblockingAction",
+    "ProcessNotice", "ProcessActor", "MyWork", "ProcessFile", "BlockedTransition", "Blocker", "BlockingRecord",
+    "UnblockingAction",
 )  # fmt: skip
 QUERIES = (
     "myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices", "nextActors",

@@ -23,7 +23,7 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.processes import Who, Workflow
-from clew.process import jobs, machine, reading, store, words
+from clew.process import comments, jobs, machine, reading, store, words
 from clew.process.behalf import asked_roles, standing
 from clew.process.definitions import Definitions
 from clew.process.effects import locked
@@ -144,6 +144,16 @@ class Processes:
             return words.Decide(number, outcome, actor, at, comment)
 
         return await self.act(call, process, make, ["decide", number, outcome, comment, dict(given or {})], given)
+
+    async def comment(self, call: Call, process: UUID, said: comments.Said) -> Done:
+        """A comment of somebody who may see the instance, which the caller of this room has made sure of."""
+
+        async def work(unit: Unit) -> UUID:
+            await comments.write(unit, process, said)
+            return process
+
+        asked = ["comment", str(process), said.text, list(said.files)]
+        return await self._run(call, asked, work)
 
     async def find_task(self, task: UUID) -> tuple[UUID, int]:
         """The instance of a task and the task's number in it. Raises NoSuchProcess."""

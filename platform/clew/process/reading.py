@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.kernel.scalars import instant_text
+from clew.process import comments
 from clew.process.store import Instance, load, one_of
 from clew.storage import process_tables
 from clew.storage.engine import Connection
@@ -188,7 +189,9 @@ async def _whole(connection: Connection, found: Instance) -> Answer:
             {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
             for each in state.incidents.values()
         ],
-        "timeline": [_plain(names, row) for row in lines],
+        "timeline": comments.merged(
+            [_plain(names, row) for row in lines], await comments.of_process(connection, found.id)
+        ),
     }
 
 

@@ -125,6 +125,18 @@ process_log = sa.Table(
     sa.Column("comment", Text(), nullable=False),
     sa.Index("ix_clew_process_log__process", "process", "at"),
 )
+process_comment = sa.Table(
+    "clew_process_comment",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("process", Id(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Column("actor", Id(), nullable=False),
+    sa.Column("text", Text(), nullable=False),
+    sa.Column("files", Json(), nullable=False),
+    sa.Column("mentions", Json(), nullable=False),
+    sa.Index("ix_clew_process_comment__process", "process", "at"),
+)
 notice = sa.Table(
     "clew_notice",
     metadata,

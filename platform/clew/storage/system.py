@@ -14,6 +14,7 @@ from clew.storage.dialects import compile_ddl
 from clew.storage.engine import Connection, DialectName
 from clew.storage.process_tables import (
     process,
+    process_comment,
     process_definition,
     process_log,
     task,
@@ -507,6 +508,7 @@ INSERT_ONLY = (
     duty.name,
     review_reminder.name,
     process_definition.name,
+    process_comment.name,
     process_log.name,
     leaf.name,
     audit_log.name,

@@ -1,0 +1,100 @@
+"""Comments on an instance: what somebody says beside the steps, whom they mention, which files they add.
+
+They are kept apart from the timeline of acts: who only comments has done nothing in the process and gets
+no part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from clew.kernel.errors import BadInput
+from clew.kernel.ids import uuid7
+from clew.kernel.scalars import instant_text
+from clew.kernel.text import Bilingual
+from clew.process import store
+from clew.process.errors import NoSuchProcess
+from clew.records.unit import Unit
+from clew.storage import process_tables
+from clew.storage.engine import Connection
+from clew.storage.errors import BlobMissing
+
+LONGEST = 4000
+"""Characters of a comment."""
+MOST_FILES = 20
+_WHAT = Bilingual("流程", "process")
+_comment = process_tables.process_comment
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A comment. `files` are uploaded ones, `{name, sha256}`; `mentioned` are accounts, and their logins as written."""
+
+    text: str
+    files: tuple[dict[str, str], ...] = ()
+    mentioned: tuple[tuple[UUID, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.text.strip() or len(self.text) > LONGEST:
+            what = Bilingual(f"评论须为 1 至 {LONGEST} 字。", f"A comment has 1 to {LONGEST} characters.")
+            raise BadInput(path=["text"], what=what)
+        if len(self.files) > MOST_FILES:
+            what = Bilingual(f"至多 {MOST_FILES} 个文件。", f"At most {MOST_FILES} files.")
+            raise BadInput(path=["files"], what=what)
+
+
+async def write(unit: Unit, process: UUID, said: Said) -> None:
+    """Keep it, keep its files, tell whom it mentions. Raises NoSuchProcess, BlobMissing."""
+    instance = await store.load(unit.connection, process, lock=True)
+    if instance is None:
+        raise NoSuchProcess(what=_WHAT)
+    for index, each in enumerate(said.files):
+        try:
+            if unit.engine.blobs is None:
+                raise BlobMissing(sha256=each["sha256"])
+            await unit.engine.blobs.use(unit.connection, each["sha256"])
+        except BlobMissing as missing:
+            missing.path = ("files", index, "sha256")
+            raise
+    person = unit.context.person
+    row = {
+        "id": uuid7(),
+        "process": process,
+        "at": unit.at,
+        "actor": person.id,
+        "text": said.text,
+        "files": list(said.files),
+        "mentions": [login for _, login in said.mentioned],
+    }
+    await unit.connection.execute(sa.insert(_comment).values(**row))
+    people = [account for account, _ in said.mentioned if account != person.id]
+    text = Bilingual(said.text, said.text)
+    await store.tell(unit.connection, people, process, "mention", "", unit.at, text=text)
+
+
+async def of_process(connection: Connection, process: UUID) -> list[dict[str, Any]]:
+    """The comments on an instance as entries of its timeline, the oldest first."""
+    c = _comment.c
+    query = (
+        sa.select(c.at, c.actor, c.text, c.files, c.mentions)
+        .where(c.process == process)
+        .order_by(c.at, c.id)
+    )
+    return [
+        {
+            "at": instant_text(at), "what": "comment", "step": None, "actor": str(actor), "behalf": None,
+            "outcome": None, "comment": text, "files": files, "mentions": mentions,
+        }
+        for at, actor, text, files, mentions in await connection.fetch(query)
+    ]  # fmt: skip
+
+
+def merged(acts: Sequence[dict[str, Any]], comments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Acts and comments in the order of time; acts have no files and mention nobody."""
+    plain = [{**each, "files": [], "mentions": []} for each in acts]
+    return sorted([*plain, *comments], key=lambda each: str(each["at"])) if comments else plain
