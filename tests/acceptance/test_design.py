@@ -25,7 +25,7 @@ async def concluded(firm: Firm, conclusion: str = "pass", **held: Any) -> None:
     await firm.does("process_engineer", "conclude", conclusion)
 
 
-async def tested(firm: Firm, result: str) -> None:
+async def put_to_test(firm: Firm, result: str) -> None:
     await firm.does("qa_manager", "protocol", "approve")
     await firm.does("rd_engineer", "execute", executed_on=TODAY, sample_size=5)
     await firm.does("qa_manager", "report", report=firm.ids["label"], result=result)
@@ -96,11 +96,11 @@ async def test_a_design_goes_through_every_phase(database: TestDatabase) -> None
     test = {"project": project, "protocol": ids["label"], "rationale": "95/95", "inputs": [given]}
     await firm.creates("rd_engineer", "verification", outputs=[made], **test)
     await firm.does("rd_engineer", "plan_verification")
-    await tested(firm, "fail")
+    await put_to_test(firm, "fail")
     assert (await firm.only("deviation"))["description"].startswith("验证不合格"), "a failure is a deviation"
     await firm.creates("rd_engineer", "verification", outputs=[made], **test)
     await firm.does("rd_engineer", "plan_verification")
-    await tested(firm, "pass")
+    await put_to_test(firm, "pass")
     await concluded(firm)
     await firm.does("project_manager", "enter")
     await firm.creates("rd_engineer", "validation", kind="design", representative_units=[ids["made"]], **test)
