@@ -14,7 +14,10 @@ import httpx2
 from clew.cli.app import run
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("clew.yaml", "models", "permissions", "plugins", "ui_schemas", "workflows")
+PARTS = (
+    "clew.yaml", "alerts", "calendars", "models", "permissions", "plugins", "rules", "scenarios", "ui_schemas",
+    "watches", "workflows",
+)  # fmt: skip
 """What of the repository is the project."""
 _BLOCK = re.compile(r"^```(?P<kind>\w+) *(?P<note>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 

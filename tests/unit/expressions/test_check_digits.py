@@ -61,7 +61,7 @@ def test_social_credit_codes() -> None:
         (trade.of_key("0952123400001a"), "只能是数字", "it takes digits only"),
         (trade.of_text("LOT 26", 20), "“ ”不在 GS1 82 字符集内", "“ ” is not in GS1 character set 82"),
         (trade.of_text("", 20), "须 1-20 位,现为 0 位", "it takes 1-20 characters, not 0"),
-        (trade.of_uscc("91310000MA1FL0001S"), "校验字符为 S,应为 R", "the check character is S, expected R"),
+        (trade.of_uscc("91310000MA1FL0001Q"), "校验字符为 Q,应为 R", "the check character is Q, expected R"),
         (trade.of_uscc("91310000MA1FL000IR"), "“I”不会出现在信用代码中", "“I” does not occur in a credit code"),
         (trade.of_uscc("9131"), "须 18 位,现为 4 位", "it takes 18 characters, not 4"),
         (trade.of_gmn("9521234VENT500WZ"), "校验字符为 WZ,应为 WY", "the check character is WZ, expected WY"),

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from group_operations.duties import grade_of
-from group_operations.netting import Component, Demand, Supply, Way, net, sized
-from group_operations.sampling import letter_of, sample_of, severity_after
+from clew.extensions.plugins import load_plugins
+
+# The pack's plugins are no package of the installation: they are loaded as a server loads them.
+load_plugins(Path(__file__).parents[3])
+
+from group_operations.duties import grade_of  # noqa: E402
+from group_operations.netting import Component, Demand, Supply, Way, net, sized  # noqa: E402
+from group_operations.sampling import letter_of, sample_of, severity_after  # noqa: E402
 
 D = Decimal
 DAY = date(2026, 6, 1)
