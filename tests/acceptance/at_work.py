@@ -20,11 +20,8 @@ decimals, `AnyRef`, lines as dictionaries). `hire` adds people, `ask` sends any 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -34,49 +31,31 @@ from tests.integration.pack_world import BORN, ROOT, World, pack
 from tests.integration.test_process_time import move_back
 from tests.integration.uploaded_file import uploaded
 
-from clew.api.exchange import Caller, Question
 from clew.cli.demo_accounts import boards_of
 from clew.extensions import load_actions
 from clew.identity import accounts
 from clew.identity.assignments import Asked
-from clew.identity.people import person_of
 from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault
 from clew.identity.sessions import Limits
 from clew.kernel.clock import SystemClock
-from clew.kernel.context import Context
-from clew.kernel.ids import uuid7
 from clew.metadata import naming
-from clew.metadata.blueprint import FieldKind
 from clew.process import jobs
 from clew.records.feed import Feed
 from clew.records.loading import Loader
-from clew.records.values import AnyRef, Money
-from clew.runtime import IdentityParts, Runtime, assemble
+from clew.records.values import AnyRef
+from clew.runtime import IdentityParts, assemble
 from clew.storage import process_tables, releases
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
-
-PASSWORD = "correct horse battery"
-MINE = "{ myTasks(first: 200) { id workflow step sign entity recordId outcomes } }"
-
-
-class Refused(Exception):
-    """The API said no; `code` is what it said."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
+from clew.testing.office import PASSWORD, Office, Refused
 
 
 @dataclass
-class Firm:
+class Firm(Office):
     """The pack's plant with its people."""
 
-    runtime: Runtime
-    ids: dict[str, UUID]
-    people: dict[str, UUID] = field(default_factory=dict)
-    """Login → account."""
+    ids: dict[str, UUID] = field(default_factory=dict)
     employees: dict[str, UUID] = field(default_factory=dict)
     """Login → employee."""
 
@@ -122,36 +101,7 @@ class Firm:
             assert account is not None
             await desk.credentials.set_password(account, PASSWORD, by, settled=True)
 
-    async def caller(self, login: str) -> Caller:
-        """Who this is and what they may do at this moment."""
-        async with self.runtime.database.read() as connection:
-            person = await person_of(connection, self.people[login], await connection.now())
-        context = Context(person, f"req-{uuid7()}", "en", client="10.0.0.1", channel="api")
-        return Caller(context, self.runtime.decide(context))
-
     # ── the API ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def ask(self, login: str, document: str, **variables: Any) -> Any:
-        """A document; its data. Raises Refused."""
-        question = Question(document, variables=plain(variables))
-        answer = await self.runtime.graphql.execute(question, await self.caller(login))
-        found = json.loads(answer.body)
-        if "errors" in found:
-            first = found["errors"][0]
-            raise Refused(str(first.get("extensions", {}).get("code")), f"{first['message']} {first.get('path')}")
-        return found["data"]
-
-    async def tasks(self, login: str, step: str | None = None) -> list[dict[str, Any]]:
-        """The open tasks somebody has, those of a step."""
-        found: list[dict[str, Any]] = (await self.ask(login, MINE))["myTasks"]
-        if step is None:
-            return found
-        workflow, _, name = step.rpartition(".")
-        return [
-            each
-            for each in found
-            if name in (each["step"], each["step"].split("/")[-1]) and workflow in ("", each["workflow"])
-        ]
 
     async def task(self, login: str, step: str) -> dict[str, Any]:
         """The one open task of a step that somebody has."""
@@ -224,55 +174,6 @@ class Firm:
             return refused.code
         raise AssertionError("it was not refused")
 
-    async def _mutate(
-        self, login: str, name: str, given: Mapping[str, tuple[str, Any]], more: str, asked: str
-    ) -> Mapping[str, Any]:
-        declared = ", ".join(f"${key}: {type_}" for key, (type_, _) in given.items())
-        passed = ", ".join([*(f"{key}: ${key}" for key in given), *([more] if more else [])])
-        document = f"mutation({declared}) {{ {name}({passed}) {{ {asked} }} }}"
-        found = await self.ask(login, document, **{key: value for key, (_, value) in given.items()})
-        await jobs.drain(self.runtime.processes)
-        answer: Mapping[str, Any] = found[name]
-        return answer
-
-    async def _signature(self, login: str, entity: str, record: Any, meaning: str) -> dict[str, tuple[str, Any]]:
-        """Look at the record, then sign what was shown, with login and password."""
-        one = naming.field_name(entity)
-        look = f"query($id: ID!) {{ {one}(id: $id) {{ rowVersion signable {{ digest }} }} }}"
-        seen = (await self.ask(login, look, id=record))[one]
-        if seen is None:
-            raise Refused("NOT_SEEN", f"{login} does not see the {entity} they are to sign")
-        signature = {"login": login, "password": PASSWORD, "digest": seen["signable"]["digest"], "meaning": meaning}
-        return {"rowVersion": ("Int!", seen["rowVersion"]), "signature": ("SignatureInput!", signature)}
-
-    def input(self, entity: str, fields: Mapping[str, Any], *, creating: bool = False) -> dict[str, Any]:
-        """Fields in the project's names as the API takes them."""
-        known = self.runtime.blueprint.entities[entity].fields
-        found: dict[str, Any] = {}
-        for name, value in fields.items():
-            if name == "id":
-                found[name] = value
-                continue
-            kind, target = known[name].kind, (*known[name].targets, "")[0]
-            if kind is FieldKind.LINES and isinstance(value, Mapping):
-                value = {
-                    key: items if key == "remove" else [self.input(target, each) for each in items]
-                    for key, items in value.items()
-                }
-            elif kind is FieldKind.LINES:
-                lines = [self.input(target, each, creating=creating) for each in value]
-                value = lines if creating else {"set": lines}
-            elif kind is FieldKind.MANY and not creating and not isinstance(value, Mapping):
-                value = {"set": value}
-            elif kind is FieldKind.ANY:
-                value = {naming.field_name(value.entity): value.id}
-            elif kind is FieldKind.FILES:
-                value = [
-                    {"mediaType" if key == "media_type" else key: item for key, item in each.items()} for each in value
-                ]
-            found[naming.field_name(name)] = value
-        return found
-
     # ── looking, as nobody in particular ──────────────────────────────────────────────────────────────────────────
 
     async def rows(self, table: sa.Table) -> list[dict[str, Any]]:
@@ -342,7 +243,7 @@ async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
     actions = load_actions(ROOT, {name: each.plugin for name, each in blueprint.project.actions.items()})
     feed = Feed(database, clock)
     runtime = assemble(release, blueprint, database, clock, feed, blobs, identity=identity, actions=actions)
-    firm = Firm(runtime, {})
+    firm = Firm(runtime)
 
     async def furnish(connection: Connection) -> None:
         firm.ids.clear()
@@ -359,19 +260,6 @@ async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
     workflows = blueprint.workflows.values()
     await firm.hire(*((role, (role, *boards_of(workflows, role))) for role in people))
     return firm
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON variables have it."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, Money):
-        return {"amount": str(value.amount), "currency": value.currency}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID | Decimal) else value
 
 
 __all__ = ["AnyRef", "Firm", "Refused", "opened"]

@@ -22,7 +22,7 @@ from clew.kernel.text import Locale
 from clew.metadata import naming
 from clew.metadata.blueprint import FieldKind
 from clew.process import jobs
-from clew.records.values import AnyRef, Money
+from clew.records.values import Money
 from clew.runtime import Runtime
 
 PASSWORD = "correct horse battery"
@@ -157,13 +157,21 @@ class Office:
         known = self.runtime.blueprint.entities[entity].fields
         found: dict[str, Any] = {}
         for name, value in fields.items():
+            if name == "id":
+                found[name] = value
+                continue
             kind, target = known[name].kind, (*known[name].targets, "")[0]
-            if kind is FieldKind.LINES and not isinstance(value, Mapping):
+            if kind is FieldKind.LINES and isinstance(value, Mapping):
+                value = {
+                    key: items if key == "remove" else [self.input(target, each) for each in items]
+                    for key, items in value.items()
+                }
+            elif kind is FieldKind.LINES:
                 lines = [self.input(target, each, creating=creating) for each in value]
                 value = lines if creating else {"set": lines}
             elif kind is FieldKind.MANY and not creating and not isinstance(value, Mapping):
                 value = {"set": value}
-            elif kind is FieldKind.ANY and isinstance(value, AnyRef):
+            elif kind is FieldKind.ANY:
                 value = {naming.field_name(value.entity): value.id}
             elif kind is FieldKind.FILES:
                 value = [
