@@ -271,14 +271,24 @@ def ask_the_same(live: Mapping[str, Live], case: str, size: data.Size, folder: P
     return bodies
 
 
-def processor_time(processes: list[psutil.Process]) -> float:
-    """Seconds of processor time these have taken; one that has ended meanwhile counts no more."""
-    taken = 0.0
+def processor_time(processes: list[psutil.Process]) -> dict[int, float]:
+    """Seconds of processor time each of these has taken; one that has ended meanwhile is left out."""
+    taken = {}
     for each in processes:
         with suppress(psutil.NoSuchProcess):
             times = each.cpu_times()
-            taken += times.user + times.system
+            taken[each.pid] = times.user + times.system
     return taken
+
+
+def behind(postmaster: psutil.Process | None) -> list[psutil.Process]:
+    """The processes of the database, as far as they are ours to see."""
+    return [] if postmaster is None else postmaster.children(recursive=True)
+
+
+def spent_since(before: Mapping[int, float], processes: list[psutil.Process]) -> float:
+    """What they took since then; a connection made meanwhile has a process of its own and counts from its start."""
+    return sum(now - before.get(pid, 0.0) for pid, now in processor_time(processes).items())
 
 
 def measure(
@@ -299,13 +309,12 @@ def measure(
             taken: dict[str, list[dict[str, float]]] = {name: [] for name in able}
             for turn in range(rounds + 1):
                 for name, (server, port, process, _start) in able.items():
-                    behind = postmaster.children(recursive=True) if postmaster is not None else []
-                    before = processor_time([process]), processor_time(behind)
+                    before = processor_time([process]), processor_time(behind(postmaster))
                     stored = asyncio.run(lots(url))
                     result = wrk(port, server, case, bodies[name], seconds if turn else 2)
                     if case == "insert" and asyncio.run(lots(url)) - stored < result["requests"]:
                         raise SystemExit(f"{name} {case}: not every request that was answered stored its lot")
-                    spent = processor_time([process]) - before[0], processor_time(behind) - before[1]
+                    spent = spent_since(before[0], [process]), spent_since(before[1], behind(postmaster))
                     result["server_ms"], result["database_ms"] = (each * 1e3 / result["requests"] for each in spent)
                     if turn:  # the first round only warms up
                         taken[name].append(result)

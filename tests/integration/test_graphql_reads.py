@@ -22,6 +22,7 @@ from clew.api.errors import BadVariable
 from clew.api.exchange import Caller, Question
 from clew.kernel.clock import SystemClock
 from clew.kernel.context import Person
+from clew.kernel.scalars import instant_text
 from clew.records.query import plan as p
 from clew.records.query.compile import compile_plan
 from clew.records.query.run import SessionEnded, fetch_records
@@ -59,6 +60,32 @@ async def test_one_statement_whatever_is_asked(api: Api, monkeypatch: pytest.Mon
     monkeypatch.setattr(kind, "fetch_text", counted)
     await api.data("{ lots { totalCount nodes { number nonconformances { totalCount } } } items { nodes { name } } }")
     assert len(statements) == 1
+
+
+@pytest.mark.parametrize("person", [BOSS, INSPECTOR], ids=["boss", "inspector"])
+@pytest.mark.parametrize("at", ["", f', asOf: "{instant_text(MOMENTS[2])}"'], ids=["now", "then"])
+async def test_a_reference_compared_by_id_finds_what_the_selection_shows(api: Api, person: Person, at: str) -> None:
+    """Whether the condition is asked of the reference itself or of the record at its other end."""
+    decision = api.all if person is BOSS else api.inspector
+    shown = await api.data(f"{{ lots(first: 500{at}) {{ nodes {{ id supplier {{ id }} }} }} }}", decision, person)
+    ends = {each["id"]: (each["supplier"] or {}).get("id") for each in shown["lots"]["nodes"]}
+    known = sorted({end for end in ends.values() if end})
+    assert len(known) > 1
+    assert None in ends.values()
+    eq, two = f'{{id: {{eq: "{known[0]}"}}}}', f'{{id: {{in: ["{known[0]}", "{known[1]}"]}}}}'
+    cases = {
+        f"{{supplier: {eq}}}": {known[0]},
+        f"{{not: {{supplier: {eq}}}}}": {*known[1:], None},
+        f"{{supplier: {two}}}": set(known[:2]),
+        f"{{and: [{{supplier: {two}}}, {{not: {{supplier: {eq}}}}}]}}": {known[1]},
+        "{supplier: {isNull: true}}": {None},
+        "{supplier: {isNull: false}}": set(known),
+        f'{{supplier: {{id: {{eq: "{uid(9, 999)}"}}}}}}': set(),
+    }
+    for where, wanted in cases.items():
+        found = await api.data(f"{{ lots(first: 500, where: {where}{at}) {{ nodes {{ id }} }} }}", decision, person)
+        expected = {id for id, end in ends.items() if end in wanted}
+        assert {each["id"] for each in found["lots"]["nodes"]} == expected, where
 
 
 async def test_aggregates_and_groups(api: Api) -> None:

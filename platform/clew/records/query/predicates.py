@@ -49,6 +49,8 @@ def unvoided(scope: Scope) -> list[Sql]:
 
 
 def _through(scope: Scope, predicate: Through) -> Sql:
+    if (held := _held(scope, predicate)) is not None:
+        return held
     target, conditions = relate(scope, predicate.relation, predicate.entity)
     if predicate.quantifier != "one":
         conditions += unvoided(target)
@@ -59,6 +61,36 @@ def _through(scope: Scope, predicate: Through) -> Sql:
         return TRUE
     found = sa.exists(select_from(target, [sa.literal_column("1")], conditions))
     return sa.not_(found) if predicate.quantifier in ("every", "none") else found
+
+
+def _held(scope: Scope, predicate: Through) -> Sql | None:
+    """The condition asked of the reference itself, where only the id at its other end is in question.
+
+    That holds while every record there may be read: a foreign key says that it exists. None where one has to look.
+    """
+    known = scope.entity.fields.get(predicate.relation)
+    if known is None or known.kind is not FieldKind.REF or scope.as_of is not None or not scope.sees(known.name):
+        return None
+    asked = () if predicate.where is None else _only_ids(predicate.where)
+    if asked is None or not scope.build.decision.on(known.target).read.always:
+        return None
+    column, mask = scope.rows.c[known.name], scope.mask(known.name)
+    type_ = type_of(known, "")
+    tests = [
+        column == bound(each.value, type_) if each.op == "eq" else AnyOf(column, listed(each.value, type_))
+        for each in asked
+    ]
+    return sa.and_(*([] if mask is None else [mask]), *(tests or [column.is_not(None)]))
+
+
+def _only_ids(where: Predicate) -> tuple[Compare, ...] | None:
+    """The comparisons of a condition that asks for nothing but certain ids."""
+    if isinstance(where, Compare):
+        return (where,) if where.field == "id" and where.op in ("eq", "in") else None
+    if not isinstance(where, And):
+        return None
+    parts = [_only_ids(each) for each in where.items]
+    return None if any(each is None for each in parts) else tuple(each for part in parts for each in part or ())
 
 
 def _compare(scope: Scope, predicate: Compare) -> Sql:
