@@ -60,6 +60,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
+from clew.metadata.load import Loaded
 from clew.process.alerts import AlertParticipant, Alerts
 from clew.process.calendar_starts import CalendarStarts
 from clew.process.engine import Processes
@@ -132,7 +133,11 @@ class ProjectInvalid(ClewError):
 
 def stored_blueprint(sources: Mapping[str, str]) -> Blueprint:
     """Compile a stored source bundle. Raises ProjectInvalid."""
-    loaded = load_bundle(sources)
+    return usable(load_bundle(sources))
+
+
+def usable(loaded: Loaded) -> Blueprint:
+    """The Blueprint of a project without errors. Raises ProjectInvalid."""
     if loaded.blueprint is None:
         raise ProjectInvalid(loaded.diagnostics)
     return loaded.blueprint

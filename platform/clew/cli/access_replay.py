@@ -111,12 +111,9 @@ def checkpoints_command(
     given = situation(project, None, settings, lang, as_json)
     from clew.access.loading import load_project
     from clew.records.decisions.checkpoints import checkpoints
-    from clew.runtime import ProjectInvalid
+    from clew.runtime import usable
 
-    loaded = load_project(given.settings.project)
-    if loaded.blueprint is None:
-        raise ProjectInvalid(loaded.diagnostics)
-    found = checkpoints(loaded.blueprint, entity)
+    found = checkpoints(usable(load_project(given.settings.project)), entity)
     terminal, locale = given.terminal, given.terminal.locale
     terminal.emit(format=FORMAT, checkpoints=[_checkpoint_json(each) for each in found])
     last = ("", "")

@@ -20,7 +20,7 @@ from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Blueprint
 from clew.process.definitions import require_borne
 from clew.records.review.promoted import require_signed
-from clew.runtime import OPERATOR, TEXTS, ProjectInvalid, stored_blueprint
+from clew.runtime import OPERATOR, TEXTS, stored_blueprint, usable
 from clew.settings import Settings
 from clew.storage.change import Plan, Signer, apply, plan
 from clew.storage.engine import Connection, Database
@@ -64,9 +64,7 @@ def checked_project(folder: Path, terminal: Terminal) -> Blueprint:
     loaded = load_project(folder)
     if not terminal.as_json:
         show_findings(terminal, loaded.diagnostics)
-    if loaded.blueprint is None:
-        raise ProjectInvalid(loaded.diagnostics)
-    return loaded.blueprint
+    return usable(loaded)
 
 
 async def plan_for(database: Database, blueprint: Blueprint) -> Plan:

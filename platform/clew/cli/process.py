@@ -51,17 +51,15 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         from clew.metadata.load import load_folder
         from clew.process.drawing import bpmn, mermaid, svg
-        from clew.runtime import ProjectInvalid
+        from clew.runtime import usable
 
         given = situation(project, None, None, lang, as_json)
-        loaded = load_folder(given.settings.project)
-        if loaded.blueprint is None:
-            raise ProjectInvalid(loaded.diagnostics)
-        workflows, locale = loaded.blueprint.workflows, given.terminal.locale
+        blueprint = usable(load_folder(given.settings.project))
+        workflows, locale = blueprint.workflows, given.terminal.locale
         if name is None:
             if form is not Form.mermaid:
                 raise OneProcessOnly(form=form.value)
-            text = mermaid.overview(loaded.blueprint, locale)
+            text = mermaid.overview(blueprint, locale)
         else:
             workflow = workflows.get(name)
             if workflow is None:

@@ -55,15 +55,13 @@ def register(group: typer.Typer) -> None:
     ) -> None:
         from clew.metadata.load import load_folder
         from clew.process.proof.findings import prove
-        from clew.runtime import ProjectInvalid
+        from clew.runtime import usable
 
         given = situation(project, None, None, lang, as_json)
-        loaded = load_folder(given.settings.project)
-        if loaded.blueprint is None:
-            raise ProjectInvalid(loaded.diagnostics)
+        blueprint = usable(load_folder(given.settings.project))
         proofs = []
-        for workflow in named(loaded.blueprint, names):
-            proof = prove(loaded.blueprint, workflow, most)
+        for workflow in named(blueprint, names):
+            proof = prove(blueprint, workflow, most)
             proofs.append(proof)
             told(given.terminal, workflow, proof)
             if scenarios is not None:

@@ -77,20 +77,18 @@ def register(group: typer.Typer) -> None:
         from clew.process.calendar import WorkingTime
         from clew.process.simulation.report import simulate
         from clew.process.time import calendar_of
-        from clew.runtime import ProjectInvalid
+        from clew.runtime import usable
 
         given = situation(project, None, None, lang, as_json)
-        loaded = load_folder(given.settings.project)
-        if loaded.blueprint is None:
-            raise ProjectInvalid(loaded.diagnostics)
-        workflow = named(loaded.blueprint, [name])[0]
+        blueprint = usable(load_folder(given.settings.project))
+        workflow = named(blueprint, [name])[0]
         options = {"cases": cases, "per_day": per_day, "seed": seed}
         assumed = assumptions(
-            loaded.blueprint, workflow, file, {key: value for key, value in options.items() if value is not None}, staff
+            blueprint, workflow, file, {key: value for key, value in options.items() if value is not None}, staff
         )
-        clock = WorkingTime(calendar_of(loaded.blueprint, site))
+        clock = WorkingTime(calendar_of(blueprint, site))
         first = start.replace(tzinfo=UTC) if start is not None else datetime.now(UTC)
-        report = simulate(loaded.blueprint, workflow, assumed, clock, first)
+        report = simulate(blueprint, workflow, assumed, clock, first)
         told(given.terminal, workflow, report)
         given.terminal.emit(format=FORMAT, ok=not report.stuck, assumptions=assumed.model_dump(), **asdict(report))
 

@@ -183,12 +183,9 @@ def _workflow(
     project: Path, template: Shape, name: str, labels: tuple[str, str], entity: str | None, roles: Sequence[str]
 ) -> str:
     from clew.metadata.load import load_folder
-    from clew.runtime import ProjectInvalid
+    from clew.runtime import usable
 
-    loaded = load_folder(project)
-    if loaded.blueprint is None:
-        raise ProjectInvalid(loaded.diagnostics)
-    return workflow_text(loaded.blueprint, template, name, labels, entity, roles)
+    return workflow_text(usable(load_folder(project)), template, name, labels, entity, roles)
 
 
 def _named(name: str) -> None:

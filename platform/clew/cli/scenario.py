@@ -45,22 +45,20 @@ def register(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         from clew.metadata.load import load_folder
-        from clew.runtime import ProjectInvalid
+        from clew.runtime import usable
         from clew.testing.scenarios.coverage import covered
         from clew.testing.scenarios.play import play_all
 
         given = situation(project, None, None, lang, as_json)
         loaded = load_folder(given.settings.project)
-        if loaded.blueprint is None:
-            raise ProjectInvalid(loaded.diagnostics)
-        known = loaded.extras["scenario"]
+        blueprint, known = usable(loaded), loaded.extras["scenario"]
         for name in names or ():
             if name not in known:
                 raise UnknownScenario(name=name, known=", ".join(known) or "–")
         with TemporaryDirectory(prefix="clew-test-") as folder:
             chosen = [known[name] for name in names or known]
-            played = asyncio.run(play_all(loaded.blueprint, chosen, Path(folder)))
-        coverage = covered(loaded.blueprint.workflows, played)
+            played = asyncio.run(play_all(blueprint, chosen, Path(folder)))
+        coverage = covered(blueprint.workflows, played)
         if names:
             # Of scenarios that were chosen: the processes they are about.
             coverage = [each for each in coverage if each.steps[0]]
