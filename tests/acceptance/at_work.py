@@ -39,7 +39,6 @@ from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault
 from clew.identity.sessions import Limits
 from clew.kernel.clock import SystemClock
-from clew.metadata import naming
 from clew.process import jobs
 from clew.records.feed import Feed
 from clew.records.loading import Loader
@@ -104,67 +103,32 @@ class Firm(Office):
     # ── the API ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def task(self, login: str, step: str) -> dict[str, Any]:
-        """The one open task of a step that somebody has."""
-        found = await self.tasks(login, step)
-        if len(found) != 1:
-            raise Refused("NO_TASK" if not found else "TASKS", f"{login} {step}: {await self.waiting()}")
-        return found[0]
+        try:
+            return await super().task(login, step)
+        except Refused as refused:
+            raise Refused(refused.code, f"{refused.message}; {await self.waiting()}") from None
 
     async def does(self, login: str, step: str, outcome: str = "done", comment: str = "", **fields: Any) -> None:
-        """Somebody does the one task of this step they have, and what follows by itself is done as well."""
-        task = await self.task(login, step)
-        workflow = self.runtime.blueprint.workflows[task["workflow"]]
-        _, about = workflow.place_of(task["step"])
-        name = naming.field_name(workflow.name) + "".join(map(naming.type_name, about.path.split("/")))
-        given = {"task": ("ID!", task["id"]), "comment": ("String", comment or None)}
-        if fields:
-            type_ = f"{naming.type_name(workflow.name)}{''.join(map(naming.type_name, about.path.split('/')))}Input!"
-            given["input"] = (type_, self.input(task["entity"], fields))
-        if about.sign is not None:
-            given |= await self._signature(login, task["entity"], task["recordId"], about.sign)
-        await self._mutate(login, name, given, f"outcome: {outcome}", "replayed")
+        await super().does(login, step, outcome, comment, fields)
 
     async def decides(self, login: str, step: str, outcome: str, given: Mapping[str, Any] | None = None) -> None:
-        """The same by `decideTask`, which takes any input; fields in the API's names."""
+        """As `does`, by `decideTask`, which takes any input; fields in the API's names."""
         task = await self.task(login, step)
         sent = {"task": ("ID!", task["id"]), "outcome": ("String!", outcome), "input": ("JSON", given)}
         if task["sign"]:
             sent |= await self._signature(login, task["entity"], task["recordId"], task["sign"])
         await self._mutate(login, "decideTask", sent, "", "replayed")
 
-    async def starts(self, login: str, workflow: str, record: UUID) -> None:
-        """Somebody starts a process about a record by hand."""
-        await self._mutate(login, f"start{naming.type_name(workflow)}", {"record": ("ID!", record)}, "", "replayed")
-
     async def creates(self, login: str, entity: str, because: str = "", **fields: Any) -> UUID:
-        """A new record."""
-        name = naming.field_name(entity)
-        given = {"input": (f"{naming.type_name(entity)}CreateInput!", self.input(entity, fields, creating=True))}
-        given["reason"] = ("String", because or None)
-        found = await self._mutate(login, naming.create_mutation(entity), given, "", f"{name} {{ id }}")
-        return UUID(found[name]["id"])
+        return await super().creates(login, entity, because, fields)
 
     async def updates(self, login: str, entity: str, record: UUID, because: str = "", **fields: Any) -> None:
-        """Fields of a record, at its present version."""
-        given = {
-            "id": ("ID!", record),
-            "rowVersion": ("Int!", (await self.record(entity, record))["row_version"]),
-            "input": (f"{naming.type_name(entity)}UpdateInput!", self.input(entity, fields)),
-            "reason": ("String", because or None),
-        }
-        await self._mutate(login, naming.update_mutation(entity), given, "", "replayed")
+        await super().updates(login, entity, record, because, fields)
 
     async def moves(self, login: str, entity: str, record: UUID, *moves: str, because: str = "") -> None:
-        """Transitions by hand, each at the record's present version."""
+        """Transitions by hand, one after the other."""
         for move in moves:
-            given: dict[str, tuple[str, Any]] = {"id": ("ID!", record)}
-            known = self.runtime.blueprint.entities[entity].transitions[move]
-            if known.sign is not None:
-                given |= await self._signature(login, entity, record, known.sign)
-            given["rowVersion"] = ("Int!", (await self.record(entity, record))["row_version"])
-            if because:
-                given["reason"] = ("String!" if known.reason else "String", because)
-            await self._mutate(login, naming.transition_mutation(entity, move), given, "", "replayed")
+            await super().moves(login, entity, record, move, because)
 
     async def refusal(self, work: Awaitable[Any]) -> str:
         """The code with which something is refused."""

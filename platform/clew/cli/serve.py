@@ -188,7 +188,10 @@ def _announce(given: Situation, host: RuntimeHost, address: str, nobody: bool, d
     terminal = given.terminal
     current = host.current
     label = current.blueprint.project.label
-    if current.guarded:
+    if current.guarded and given.settings.loopback and given.settings.trust_this_machine:
+        en = " Whoever does not sign in has every right (trust_this_machine); other people sign in."
+        zh = "不登录者拥有全部权限(trust_this_machine);其他人须登录。"
+    elif current.guarded:
         en, zh = " Everybody signs in.", "须登录访问。"
     else:
         en, zh = " This machine only: there are no access policies yet.", "尚无权限策略,仅限本机访问。"

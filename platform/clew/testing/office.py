@@ -74,12 +74,16 @@ class Office:
             if name in (each["step"], each["step"].split("/")[-1]) and workflow in ("", each["workflow"])
         ]
 
-    async def does(self, login: str, step: str, outcome: str, comment: str, fields: Mapping[str, Any]) -> None:
-        """The one task of this step they have."""
+    async def task(self, login: str, step: str) -> dict[str, Any]:
+        """The one open task of a step that somebody has."""
         found = await self.tasks(login, step)
         if len(found) != 1:
             raise Refused("NO_TASK" if not found else "MANY_TASKS", f"{login}: {step} × {len(found)}")
-        task = found[0]
+        return found[0]
+
+    async def does(self, login: str, step: str, outcome: str, comment: str, fields: Mapping[str, Any]) -> None:
+        """Somebody does the one task of this step they have, and what follows by itself is done as well."""
+        task = await self.task(login, step)
         workflow = self.runtime.blueprint.workflows[task["workflow"]]
         _, about = workflow.place_of(task["step"])
         types = "".join(map(naming.type_name, about.path.split("/")))
@@ -92,10 +96,12 @@ class Office:
         await self._mutate(login, name, given, f"outcome: {outcome}", "replayed")
 
     async def starts(self, login: str, workflow: str, record: UUID) -> None:
+        """Somebody starts a process about a record by hand."""
         name = f"start{naming.type_name(workflow)}"
         await self._mutate(login, name, {"record": ("ID!", record)}, "", "replayed")
 
     async def creates(self, login: str, entity: str, because: str, fields: Mapping[str, Any]) -> UUID:
+        """A new record."""
         name = naming.field_name(entity)
         given = {
             "input": (f"{naming.type_name(entity)}CreateInput!", self.input(entity, fields, creating=True)),
@@ -105,6 +111,7 @@ class Office:
         return UUID(found[name]["id"])
 
     async def updates(self, login: str, entity: str, record: UUID, because: str, fields: Mapping[str, Any]) -> None:
+        """Fields of a record, at its present version."""
         given = {
             "id": ("ID!", record),
             "rowVersion": ("Int!", await self._version(login, entity, record)),
@@ -114,6 +121,7 @@ class Office:
         await self._mutate(login, naming.update_mutation(entity), given, "", "replayed")
 
     async def moves(self, login: str, entity: str, record: UUID, move: str, because: str) -> None:
+        """A transition by hand, signed where it asks for it."""
         given: dict[str, tuple[str, Any]] = {"id": ("ID!", record)}
         sign = self.runtime.blueprint.entities[entity].transitions[move].sign
         if sign is not None:
@@ -121,7 +129,7 @@ class Office:
         else:
             given["rowVersion"] = ("Int!", await self._version(login, entity, record))
         if because:
-            given["reason"] = ("String", because)
+            given["reason"] = ("String!", because)
         await self._mutate(login, naming.transition_mutation(entity, move), given, "", "replayed")
 
     async def _version(self, login: str, entity: str, record: UUID) -> int:
