@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from write_journey import context, mini
 
 from clew.audit.sealing import log
@@ -24,12 +27,17 @@ pytestmark = pytest.mark.anyio
 
 async def tell(database: Database, count: int) -> list[UUID]:
     """So many events, one transaction each ten."""
+    return await tell_in(database, count, 10)
+
+
+async def tell_in(database: Database, count: int, parts: int) -> list[UUID]:
+    """So many events, in transactions of so many."""
     told: list[UUID] = []
 
     async def work(connection: Connection) -> list[UUID]:
         return [
             await record_event(connection, context(), "1", "sign_in", "clew.account", uuid7(), {"at": number})
-            for number in range(min(10, count - len(told)))
+            for number in range(min(parts, count - len(told)))
         ]
 
     while len(told) < count:
@@ -47,6 +55,28 @@ async def entries(database: Database) -> list[tuple[int, UUID, str, str]]:
 async def waiting(database: Database) -> int:
     async with database.read() as connection:
         return int(await connection.fetch_value(sa.select(sa.func.count()).select_from(system.leaf_pending)))
+
+
+async def test_a_batch_of_a_long_queue_touches_no_more_than_the_batch(
+    new_database: Callable[[str], TestDatabase],
+) -> None:
+    """After an outage the queue is long; what a batch costs must not grow with it."""
+    opened = await new_database("postgresql").installed(mini())
+    await tell_in(opened, 2_000, 500)
+    async with opened.write() as connection:
+        await connection.run_sql("ANALYZE clew_audit_pending, clew_audit_leaf")
+    text = log._waiting(20).compile(dialect=postgresql.dialect())
+    async with opened.read() as connection:
+        (plan,) = json.loads(await connection.fetch_value(sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}")))
+    seen: list[int] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        seen.append(int(node["Actual Rows"] * node["Actual Loops"]))
+        for child in node.get("Plans", ()):
+            walk(child)
+
+    walk(plan["Plan"])
+    assert max(seen) == 20
 
 
 async def test_every_leaf_is_sealed_once_and_every_proof_holds(database: TestDatabase) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -55,7 +57,7 @@ async def seal(database: Database, most: int = BATCH) -> int:
     async def work(connection: Connection) -> int:
         if not await _only_sealer(connection):
             return 0
-        rows = await connection.fetch(_WAITING, {"most": most})
+        rows = await connection.fetch(_waiting(most))
         if not rows:
             return 0
         size = await size_of(connection)
@@ -72,6 +74,22 @@ async def seal(database: Database, most: int = BATCH) -> int:
         return len(rows)
 
     return await database.run_write(work)
+
+
+@cache
+def _waiting(most: int) -> sa.Select[tuple[UUID, datetime, str]]:
+    """The first leaves of the queue.
+
+    They are taken before anything is joined to them, and their number is written out: not knowing how few are wanted,
+    PostgreSQL joins the whole of a long queue (after an outage, say) for each batch.
+    """
+    number = sa.literal_column(str(int(most)), sa.Integer())
+    first = sa.select(pending.c.leaf_id, pending.c.at).order_by(pending.c.leaf_id).limit(number).subquery()
+    return (
+        sa.select(first.c.leaf_id, first.c.at, leaf.c.digest)
+        .join_from(first, leaf, sa.and_(leaf.c.leaf_id == first.c.leaf_id, leaf.c.at == first.c.at))
+        .order_by(first.c.leaf_id)
+    )
 
 
 async def _only_sealer(connection: Connection) -> bool:
@@ -159,12 +177,6 @@ async def _with_nodes(connection: Connection, ask: Callable[[Node], T]) -> T:
     return ask(await read_nodes(connection, wanted))
 
 
-_WAITING = (
-    sa.select(pending.c.leaf_id, pending.c.at, leaf.c.digest)
-    .join_from(pending, leaf, sa.and_(leaf.c.leaf_id == pending.c.leaf_id, leaf.c.at == pending.c.at))
-    .order_by(pending.c.leaf_id)
-    .limit(sa.bindparam("most", type_=sa.Integer()))
-)
 _TAKEN = sa.delete(pending).where(any_of(pending.c.leaf_id, "ids"))
 _LOCK = sa.select(sa.func.pg_try_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger())))
 _LAST = sa.select(sa.func.max(log.c.index))
