@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clew.sdk import Act, hookimpl
-from group_operations import allocation, duties, history, orders, planning, sampling, supply
+from group_operations import allocation, changes, containment, duties, history, looking, orders, planning, sampling, supply
 
 
 @hookimpl
@@ -14,10 +14,20 @@ def clew_actions() -> Mapping[str, Act]:
         "freeze_structure": orders.freeze_structure,
         "open_lot": orders.open_lot,
         "stop_for_parameter": orders.stop_for_parameter,
+        "count_series": sampling.count_series,
         "open_final_inspection": sampling.open_final_inspection,
         "draft_test_report": history.draft_test_report,
         "compile_history": history.compile_history,
         "draft_certificate": history.draft_certificate,
+        "survey_change": changes.survey_change,
+        "put_into_effect": changes.put_into_effect,
+        "mark_requisition": changes.mark_requisition,
+        "change_over_document": changes.change_over_document,
+        "find_related_lots": containment.find_related_lots,
+        "open_field_action": containment.open_field_action,
+        "read_device": looking.read_device,
+        "find_duplicates": looking.find_duplicates,
+        "take_code": looking.take_code,
         "watch_papers": duties.watch_papers,
         "score_suppliers": duties.score_suppliers,
         "take_in": supply.take_in,

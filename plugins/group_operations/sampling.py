@@ -1,7 +1,8 @@
-"""Inspection lots with their samples: single sampling by ISO 2859-1, level II, and its switching rules (domain F10)."""
+"""Inspection lots: their sample and severity, by the decision tables of the pack; the history that switches severity."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from math import ceil
 from typing import NamedTuple
@@ -10,36 +11,8 @@ from uuid import UUID
 from clew.records.values import AnyRef
 from clew.sdk import Refused, Row, Work
 
-LETTERS = (
-    (8, "A"), (15, "B"), (25, "C"), (50, "D"), (90, "E"), (150, "F"), (280, "G"), (500, "H"), (1200, "J"),
-    (3200, "K"), (10_000, "L"), (35_000, "M"), (150_000, "N"), (500_000, "P"),
-)  # fmt: skip
-SIZES = {
-    "A": 2, "B": 3, "C": 5, "D": 8, "E": 13, "F": 20, "G": 32, "H": 50, "J": 80, "K": 125, "L": 200, "M": 315,
-    "N": 500, "P": 800, "Q": 1250,
-}  # fmt: skip
-"""Sample sizes by letter, for acceptance on zero."""
-_NORMAL: dict[str, dict[str, tuple[int, int]]] = {
-    "0.65": {
-        "A": (20, 0), "B": (20, 0), "C": (20, 0), "D": (20, 0), "E": (20, 0), "F": (20, 0), "G": (20, 0), "H": (80, 1),
-        "J": (80, 1), "K": (125, 2), "L": (200, 3), "M": (315, 5), "N": (500, 7), "P": (800, 10), "Q": (1250, 14),
-    },
-    "1.0": {
-        "A": (13, 0), "B": (13, 0), "C": (13, 0), "D": (13, 0), "E": (13, 0), "F": (13, 0), "G": (50, 1), "H": (50, 1),
-        "J": (80, 2), "K": (125, 3), "L": (200, 5), "M": (315, 7), "N": (500, 10), "P": (800, 14), "Q": (1250, 21),
-    },
-    "2.5": {
-        "A": (5, 0), "B": (5, 0), "C": (5, 0), "D": (5, 0), "E": (20, 1), "F": (20, 1), "G": (32, 2), "H": (50, 3),
-        "J": (80, 5), "K": (125, 7), "L": (200, 10), "M": (315, 14), "N": (500, 21), "P": (500, 21), "Q": (500, 21),
-    },
-}  # fmt: skip
-_TIGHTENED: dict[str, dict[str, tuple[int, int]]] = {
-    "0.65": {"G": (32, 0), "H": (125, 1), "J": (125, 1), "K": (125, 1), "L": (200, 2), "M": (315, 3)},
-    "1.0": {"G": (80, 1), "H": (80, 1), "J": (80, 1), "K": (125, 2), "L": (200, 3), "M": (315, 5)},
-    "2.5": {"G": (32, 1), "H": (50, 2), "J": (80, 3), "K": (125, 5), "L": (200, 8), "M": (315, 12)},
-}
-_NOT_ACCEPTED, _RUN = 2, 5
-"""Two of five consecutive lots not accepted tighten; five accepted on tightened loosen again."""
+_FEWEST, _RUN, _NO_PLAN_BELOW = 2, 5, 151
+"""The smallest lot the AQL table knows; the lots that count for switching; below this size it has no tightened plan."""
 
 
 class Sample(NamedTuple):
@@ -48,39 +21,62 @@ class Sample(NamedTuple):
     ac: int
 
 
-def letter_of(lot_size: int) -> str:
-    """The code letter of a lot size at general level II."""
-    return next((letter for most, letter in LETTERS if lot_size <= most), "Q")
+class Judged(NamedTuple):
+    """One lot of a series, as far as the severity of the next depends on it."""
+
+    severity: str
+    accepted: bool
+    good: bool = False
+    """Whether a plan a step or more tighter would have accepted it too."""
+    ac: int = 0
 
 
-def sample_of(sampling: str, lot_size: int, aql: Decimal | None, severity: str) -> Sample:
-    """How many are inspected and how many nonconforming are accepted. Raises Refused for an AQL the tables lack."""
-    letter = letter_of(lot_size)
+class Series(NamedTuple):
+    """What the table of switching rules asks of a series of lots."""
+
+    not_accepted_of_last_five: int
+    accepted_in_a_row: int
+    not_accepted_on_tightened: int
+    switching_score: int
+
+
+def sample_of(work: Work, sampling: str, lot_size: int, aql: Decimal | None, severity: str) -> Sample:
+    """How many are inspected and how many nonconforming are accepted. Raises Refused where the tables say nothing."""
+    zero = work.decide("zero_acceptance", lot_size)
+    letter = str(zero["code_letter"])
     if sampling == "full":
         return Sample(letter, lot_size, 0)
     if sampling != "aql" or aql is None:
-        return Sample(letter, min(SIZES[letter], lot_size), 0)
-    key = next((each for each in _NORMAL if Decimal(each) == aql), None)
-    if key is None:
-        raise Refused(f"没有 AQL {aql} 的抽样表", f"there is no sampling table for AQL {aql}")
-    normal = _NORMAL[key][letter]
-    n, ac = _TIGHTENED[key].get(letter, normal) if severity == "tightened" else normal
-    if n >= lot_size:
-        # The whole lot is inspected; the plan's acceptance number still holds.
-        return Sample(letter, lot_size, min(ac, lot_size))
-    return Sample(letter, n, ac)
+        return Sample(letter, min(zero["n"], lot_size), 0)
+    if lot_size < _FEWEST or (severity == "tightened" and lot_size < _NO_PLAN_BELOW):
+        # No tightened plan is kept for small lots: all of it is inspected and nothing accepted, which no plan surpasses.
+        return Sample(letter, lot_size, 0)
+    said = work.decide("sampling_plan", severity, aql, lot_size)
+    # A sample as large as the lot means all of it; the plan's acceptance number still holds.
+    return Sample(said["code_letter"], min(said["n"], lot_size), min(said["ac"], lot_size))
 
 
-def severity_after(judged: list[tuple[str, bool]]) -> str:
-    """The severity of the next lot, after (severity, accepted) of those before, the oldest first."""
-    if not judged:
-        return "normal"
-    last = judged[-1][0]
-    run = judged[-_RUN:]
-    if last == "tightened":
-        loose = len(run) == _RUN and all(severity == "tightened" and accepted for severity, accepted in run)
-        return "normal" if loose else "tightened"
-    return "tightened" if sum(not accepted for _, accepted in run) >= _NOT_ACCEPTED else "normal"
+def series_of(lots: Sequence[Judged]) -> Series:
+    """What counts of lots in the order in which they were judged, the last one included."""
+    in_a_row = on_tightened = score = 0
+    for each in lots:
+        in_a_row = in_a_row + 1 if each.accepted else 0
+        on_tightened = on_tightened + (not each.accepted) if each.severity == "tightened" else 0
+        # Two points for an acceptance number of 0 or 1, three where a tighter plan accepts too; else from the beginning.
+        scores = each.severity == "normal" and each.accepted and (each.ac < 2 or each.good)
+        score = score + (3 if each.ac > 1 else 2) if scores else 0
+    same = [each for each in lots[-_RUN:] if each.severity == lots[-1].severity]
+    return Series(sum(not each.accepted for each in same), in_a_row, on_tightened, score)
+
+
+async def count_series(work: Work) -> None:
+    """Write on an inspection lot that was judged what the switching rules ask of its series. A lot inspected again
+    counts no more than once."""
+    lot = await work.record()
+    rows = [each for each in await _judged(work, lot) if each["id"] != lot["id"]]
+    again = any(each["lot"] == lot["lot"] for each in rows)
+    found = series_of([_entry(work, each) for each in (rows if again else [*rows, lot])])
+    await work.update("inspection_lot", lot["id"], found._asdict())
 
 
 async def open_final_inspection(work: Work) -> None:
@@ -103,10 +99,11 @@ async def open_inspection(work: Work, lot_id: UUID, stage: str, source: AnyRef, 
         raise Refused(f"物料没有生效的 {stage} 检验规程", f"the item has no effective {stage} plan")
     plan = plans[0]
     size = max(1, ceil(qty or lot["initial_qty"] or 1))
-    severity = severity_after(await _judged(work, plan))
+    severity = await _severity(work, plan, lot)
     rows = await work.find("inspection_characteristic", owner=plan["id"])
     limits = [each["aql"] for each in rows if each["aql"] is not None]
-    sample = sample_of(plan["sampling"], size, min(limits) if limits else None, severity)
+    aql = min(limits) if limits and plan["sampling"] == "aql" else None
+    sample = sample_of(work, plan["sampling"], size, aql, severity)
     return await work.create(
         "inspection_lot",
         {
@@ -116,6 +113,7 @@ async def open_inspection(work: Work, lot_id: UUID, stage: str, source: AnyRef, 
             "source": source,
             "lot_size": size,
             "severity": severity,
+            "aql": aql,
             "code_letter": sample.letter,
             "n": sample.n,
             "ac": sample.ac,
@@ -124,6 +122,59 @@ async def open_inspection(work: Work, lot_id: UUID, stage: str, source: AnyRef, 
     )
 
 
-async def _judged(work: Work, plan: Row) -> list[tuple[str, bool]]:
+async def _severity(work: Work, plan: Row, lot: Row) -> str:
+    """What the last lot of the series said of the next. Reduced inspection is a permission for which no plans are
+    kept: it stays normal. Raises Refused where inspection has stopped."""
+    rows = [each for each in await work.find("inspection_lot", plan=plan["id"], state=("judged", "closed"))]
+    before = await _series(work, rows, plan, lot["supplier"])
+    said = str(before[-1]["next_severity"] or "normal") if before else "normal"
+    if said == "stopped":
+        number = plan["number"]
+        raise Refused(
+            f"{number} 已暂停检验:改进后由质量在检验规程上填写恢复日期",
+            f"inspection by {number} has stopped: after the improvement quality states on the plan when it goes on",
+        )
+    # After a stop it goes on tightened; what lies before the day it went on no longer counts.
+    if not before and plan["resumed_on"] is not None:
+        return "tightened"
+    return "tightened" if said == "tightened" else "normal"
+
+
+async def _judged(work: Work, lot: Row) -> list[Row]:
+    """The lots of the series an inspection lot belongs to, in the order in which they were judged."""
+    plan = await work.record("inspection_plan", lot["plan"])
+    supplier = (await work.record("lot", lot["lot"]))["supplier"]
     rows = await work.find("inspection_lot", plan=plan["id"], state=("judged", "closed"))
-    return [(each["severity"], each["judgement"] == "accept") for each in rows]
+    return await _series(work, rows, plan, supplier)
+
+
+async def _series(work: Work, rows: Sequence[Row], plan: Row, supplier: UUID | None) -> list[Row]:
+    found: list[Row] = []
+    seen: set[UUID] = set()
+    theirs: set[UUID] | None = None
+    if supplier is not None:
+        theirs = {each["id"] for each in await work.find("lot", item=plan["item"], supplier=supplier)}
+    for each in sorted(rows, key=lambda row: (row["judged_at"] is not None, row["judged_at"], str(row["id"]))):
+        resumed = plan["resumed_on"]
+        if each["lot"] in seen or each["judged_at"] is None:
+            continue
+        if resumed is not None and each["judged_at"].date() < resumed:
+            continue
+        if theirs is not None and each["lot"] not in theirs:
+            continue
+        seen.add(each["lot"])
+        found.append(each)
+    return found
+
+
+def _entry(work: Work, row: Row) -> Judged:
+    accepted = row["judgement"] == "accept"
+    return Judged(row["severity"], accepted, accepted and _also_tighter(work, row), row["ac"])
+
+
+def _also_tighter(work: Work, row: Row) -> bool:
+    """Whether the next tighter AQL that is kept would have accepted it; with none, only a lot without a fault."""
+    tighter = {Decimal("2.5"): Decimal("1.0"), Decimal("1.0"): Decimal("0.65")}.get(row["aql"])
+    if tighter is None or row["lot_size"] < _FEWEST:
+        return bool(row["nonconforming"] == 0)
+    return bool(row["nonconforming"] <= work.decide("sampling_plan", "normal", tighter, row["lot_size"])["ac"])

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.expressions.problems import Undecidable
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import FieldKind
@@ -18,7 +19,7 @@ from clew.records import store, verbs
 from clew.records.rows import Record
 from clew.records.unit import Unit
 from clew.records.values import AnyRef
-from clew.sdk.actions import Act, Row
+from clew.sdk.actions import Act, Refused, Row, Within
 
 Reasoned = Callable[[Callable[[], Awaitable[Record]], str, Bilingual], Awaitable[Record]]
 """Does something under a reason; see `Effects.reasoned`."""
@@ -64,6 +65,8 @@ class PluginWork:
         for name, value in where.items():
             if known.fields[name].kind is FieldKind.ANY and isinstance(value, AnyRef):
                 conditions += [table.c[f"{name}_entity"] == value.entity, table.c[f"{name}_id"] == value.id]
+            elif isinstance(value, Within):
+                conditions += [table.c[name] >= value.first, table.c[name] < value.last]
             elif isinstance(value, tuple):
                 conditions.append(table.c[name].in_(value))
             else:
@@ -76,6 +79,13 @@ class PluginWork:
     async def linked(self, entity: str, field: str, record_id: UUID) -> list[UUID]:
         known = self.unit.engine.blueprint.entities[entity]
         return sorted(await store.link_targets(self.unit, known, field, record_id))
+
+    def decide(self, table: str, *given: Any) -> Mapping[str, Any]:
+        known = self.unit.engine.blueprint.decisions[table]
+        try:
+            return known.table.decide(given).values
+        except Undecidable as error:
+            raise Refused(f"{known.label.zh}:{error.message('zh')}", f"{known.label.en}: {error.message('en')}") from error
 
     async def create(self, entity: str, values: Row) -> UUID:
         made = await self.reasoned(lambda: verbs.create(self.unit, entity, dict(values)), "", self.label)

@@ -1,7 +1,7 @@
 """What a plugin may import: hook markers and the values that hooks are given."""
 
-from clew.sdk.actions import Act, Refused, Row, Work
+from clew.sdk.actions import Act, Refused, Row, Within, Work
 from clew.sdk.hooks import Hooks, hookimpl
 from clew.sdk.seeds import Loading, Move, SeedOrder
 
-__all__ = ["Act", "Hooks", "Loading", "Move", "Refused", "Row", "SeedOrder", "Work", "hookimpl"]
+__all__ = ["Act", "Hooks", "Loading", "Move", "Refused", "Row", "SeedOrder", "Within", "Work", "hookimpl"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from clew.kernel.errors import Conflict
@@ -13,6 +13,13 @@ from clew.kernel.text import Bilingual
 Row = Mapping[str, Any]
 """A record by field: canonical Python values (`Decimal`, `date`, `UUID`, `AnyRef`, `Money`). Lines and links are asked
 for by themselves, and computed fields are not there."""
+
+
+class Within(NamedTuple):
+    """A range to find records by: from the first, which belongs to it, to the last, which does not."""
+
+    first: Any
+    last: Any
 
 
 class Work(Protocol):
@@ -47,11 +54,17 @@ class Work(Protocol):
         ...
 
     async def find(self, entity: str, **where: Any) -> list[Row]:
-        """Records that are not void, by equal values of stored fields (a tuple: any of these), the oldest first."""
+        """Records that are not void, the oldest first, by values of stored fields: equal, any of a tuple, or in a range
+        (`Within`)."""
         ...
 
     async def linked(self, entity: str, field: str, record_id: UUID) -> list[UUID]:
         """The records that a `many` field of a record refers to."""
+        ...
+
+    def decide(self, table: str, *given: Any) -> Mapping[str, Any]:
+        """What a decision table of the project says, by output; its inputs in their order. Raises Refused for a case
+        it says nothing of."""
         ...
 
     async def create(self, entity: str, values: Row) -> UUID: ...

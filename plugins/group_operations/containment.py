@@ -1,0 +1,75 @@
+"""How far a nonconformance reaches: lots that share its cause, and devices that are in the field already."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from clew.sdk import Row, Within, Work
+
+_SHIFT = timedelta(hours=8)
+
+
+async def find_related_lots(work: Work) -> None:
+    """Write on a nonconformance the lots that share a component lot with its own, that were made of them, or that went
+    over the same equipment within a shift."""
+    ncr = await work.record()
+    own = set(await work.linked("nonconformance", "lots", ncr["id"]))
+    found: set[UUID] = set()
+    for lot in sorted(own, key=str):
+        found |= await _made_of(work, lot)
+        for execution in await work.find("operation_execution", lot=lot):
+            found |= await _same_shift(work, execution)
+            for line in await work.find("material_consumption", execution=execution["id"], state="posted"):
+                found |= await _made_of(work, line["component_lot"])
+    related = sorted(found - own, key=str)
+    if related:
+        await work.update("nonconformance", ncr["id"], {"related_lots": related})
+
+
+async def _made_of(work: Work, component: UUID) -> set[UUID]:
+    found = set()
+    for line in await work.find("material_consumption", component_lot=component, state="posted"):
+        execution = await work.record("operation_execution", line["execution"])
+        if execution["lot"] is not None:
+            found.add(execution["lot"])
+    return found
+
+
+async def _same_shift(work: Work, execution: Row) -> set[UUID]:
+    machines = set(await work.linked("operation_execution", "equipment", execution["id"]))
+    if not machines or execution["started_at"] is None:
+        return set()
+    around = Within(execution["started_at"] - _SHIFT, execution["started_at"] + _SHIFT)
+    found = set()
+    for other in await work.find("operation_execution", site=execution["site"], started_at=around):
+        if other["lot"] is not None and machines & set(
+            await work.linked("operation_execution", "equipment", other["id"])
+        ):
+            found.add(other["lot"])
+    return found
+
+
+async def open_field_action(work: Work) -> None:
+    """The evaluation of a field action for the lots of a nonconformance that were shipped, unless one is under way."""
+    ncr = await work.record()
+    shipped: list[UUID] = []
+    for lot in await work.linked("nonconformance", "lots", ncr["id"]):
+        owners = {each["owner"] for each in await work.find("shipment_line", lot=lot)}
+        sent = [await work.record("shipment", each) for each in sorted(owners, key=str)]
+        if any(each["shipped_at"] is not None for each in sent):
+            shipped.append(lot)
+    for action in await work.find("field_action", state=("evaluating", "decided", "notifying", "executing")):
+        shipped = [each for each in shipped if each not in await work.linked("field_action", "lots", action["id"])]
+    if not shipped:
+        return
+    item = await work.record("item", ncr["item"])
+    values = {
+        "subject": f"{ncr['number']} {item['name']}",
+        "measures": ["warn"],
+        "markets": list(item["sold_markets"] or ()) or ["CN"],
+        "hazard": ncr["description"],
+        "lots": shipped,
+        "nonconformance": ncr["id"],
+    }
+    await work.create("field_action", values)
