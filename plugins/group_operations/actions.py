@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clew.sdk import Act, hookimpl
-from group_operations import allocation, changes, containment, duties, history, looking, orders, planning, sampling, supply
+from group_operations import allocation, changes, containment, duties, history, looking, orders, planning, returns, sampling, supply
 
 
 @hookimpl
@@ -36,5 +36,8 @@ def clew_actions() -> Mapping[str, Act]:
         "allocate": allocation.allocate,
         "reallocate": allocation.reallocate,
         "dispatch": allocation.dispatch,
+        "take_back": returns.take_back,
+        "book_return": returns.book_return,
+        "settle_return": returns.settle_return,
         "draft_invoice": allocation.draft_invoice,
     }

@@ -24,7 +24,7 @@ async def allocate(work: Work) -> None:
     if any(each["state"] == "picking" for each in await work.find("shipment", sales_order=order["id"])):
         return
     taken = await _taken(work, order)
-    lines = _lines(taken)
+    lines = await _lines(work, taken)
     shipment = await work.create("shipment", {"site": order["site"], "sales_order": order["id"], "lines": lines})
     await _post(work, "reserve", AnyRef("shipment", shipment), [(place, qty) for _, place, qty in taken])
 
@@ -36,7 +36,7 @@ async def reallocate(work: Work) -> None:
     await _post(work, "unreserve", about, list((await reserved(work, about)).items()))
     order = await work.record("sales_order", shipment["sales_order"])
     taken = await _taken(work, order)
-    await work.update("shipment", shipment["id"], {"lines": _lines(taken)})
+    await work.update("shipment", shipment["id"], {"lines": await _lines(work, taken)})
     await _post(work, "reserve", about, [(place, qty) for _, place, qty in taken])
 
 
@@ -111,11 +111,15 @@ async def _first_to_expire(work: Work, site: UUID, item: UUID, until: date) -> l
     return [row[-1] for row in sorted(rows, key=lambda row: row[:-1])]
 
 
-def _lines(taken: list[tuple[UUID, Place, Decimal]]) -> list[dict[str, Any]]:
-    return [
-        {"line": at, "order_line": line, "item": place[0], "lot": place[1], "serial": place[2], "qty": qty}
-        for at, (line, place, qty) in enumerate(taken, 1)
-    ]
+async def _lines(work: Work, taken: list[tuple[UUID, Place, Decimal]]) -> list[dict[str, Any]]:
+    found = []
+    for at, (line, (item, lot, serial, _), qty) in enumerate(taken, 1):
+        unit = await work.record("serial_unit", serial) if serial is not None else None
+        udi = unit["udi_full"] if unit is not None else None
+        found.append(
+            {"line": at, "order_line": line, "item": item, "lot": lot, "serial": serial, "udi": udi, "qty": qty}
+        )
+    return found
 
 
 async def _post(

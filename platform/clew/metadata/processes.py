@@ -206,6 +206,8 @@ class Step:
     must_outputs: tuple[str, ...] = ()
     owner: str = ""
     limit: TimeLimit | None = None
+    minutes: Checked | None = None
+    """Working minutes it may take on its record instead of `limit`, which holds where this is missing."""
     alerts: tuple[Alert, ...] = ()
     when_late: str | None = None
     sign: str | None = None
@@ -263,7 +265,7 @@ class Schedule:
     `month` is 0 except in a year; `day` 0 is the last of the period. Without `values` it is about the record itself.
     """
 
-    every: Literal["year", "quarter", "month", "week"]
+    every: Literal["year", "quarter", "month", "week", "day"]
     month: int = 0
     day: int = 0
     ahead: TimeLimit | None = None

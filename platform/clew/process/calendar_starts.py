@@ -67,6 +67,8 @@ class CalendarStarts:
         since = await self.engine.database.run_write(lambda connection: _first_seen(connection, workflow, number, at))
         started = 0
         for day in days(schedule, working.day_of(since), working.day_of(at)):
+            if schedule.every == "day" and not working.works_on(day):
+                continue
             moment = begins(schedule, day, working)
             if since < moment <= at:
                 for record in await self._records(schedule):
@@ -163,6 +165,8 @@ def days(schedule: Schedule, first: date, last: date) -> Iterator[date]:
 
 def _deadline(schedule: Schedule, day: date) -> date:
     """The deadline of the period a day lies in."""
+    if schedule.every == "day":
+        return day
     if schedule.every == "week":
         return day + timedelta(days=(schedule.day or 7) - day.isoweekday())
     month = day.month

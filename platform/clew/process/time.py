@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
@@ -170,6 +171,10 @@ async def _running(
             return await _until(handling, step, site)
         limit = step.wait.limit
     assert limit is not None
+    if purpose != "wait" and step.minutes is not None:
+        minutes = await _value(handling, step, step.minutes)
+        if minutes is not None and minutes > 0:
+            return Running(timedelta(minutes=float(minutes)), True, timedelta(0), at), ""
     try:
         return begin(Limit(limit.amount, TimeUnit(limit.unit)), at, site), ""
     except ClewError as error:
@@ -181,15 +186,20 @@ async def _until(handling: Handling, step: Step, site: WorkingTime) -> tuple[Run
     assert step.wait is not None
     assert step.wait.until is not None
     at = handling.unit.at
-    token = next(each for each in handling.state.tokens.values() if each.step == step.path)
-    entity = handling.unit.engine.blueprint.entities[token.subject.entity]
-    record = await handling.unit.lock(entity, UUID(token.subject.id))
-    found: Any = await handling.unit.judge.value(step.wait.until, entity, record) if record is not None else None
+    found = await _value(handling, step, step.wait.until)
     if isinstance(found, date) and not isinstance(found, datetime):
         found = datetime.combine(found, time(), ZoneInfo(site.calendar.zone)).astimezone(UTC)
     if found is None:
         return Running(timedelta(0), False, timedelta(0), at), NO_MOMENT
     return Running(max(found - at, timedelta(0)), False, timedelta(0), at), ""
+
+
+async def _value(handling: Handling, step: Step, expression: Checked) -> Any:
+    """What an expression of a step says of the record it is about; None without one."""
+    token = next(each for each in handling.state.tokens.values() if each.step == step.path)
+    entity = handling.unit.engine.blueprint.entities[token.subject.entity]
+    record = await handling.unit.lock(entity, UUID(token.subject.id))
+    return await handling.unit.judge.value(expression, entity, record) if record is not None else None
 
 
 def _paused(running: Running, at: datetime, site: WorkingTime) -> Running:

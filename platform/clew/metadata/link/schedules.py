@@ -11,7 +11,7 @@ from clew.metadata.processes import Schedule, TimeLimit, Value
 from clew.metadata.source import AnyNode, find
 from clew.metadata.spec.workflow import ScheduleSpec, limit_of
 
-_DAYS = {"week": 7, "month": 31, "quarter": 31}
+_DAYS = {"day": 0, "week": 7, "month": 31, "quarter": 31}
 
 
 def link_schedule(

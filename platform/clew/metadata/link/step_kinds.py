@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clew.expressions.tree import Base, Type
+from clew.expressions.tree import Base, Checked, Type
 from clew.metadata import rules, rules_process
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.link.actions import Actions
@@ -17,6 +17,7 @@ from clew.metadata.spec.workflow import ApprovalSpec, GuardSpec, StepSpec, WaitS
 
 _INSTANT = Type(Base.DATETIME, nullable=True)
 _DATE = Type(Base.DATE, nullable=True)
+_MINUTES = Type(Base.DECIMAL, nullable=True, scale=9)
 _COUNT = Type(Base.INTEGER)
 
 
@@ -132,6 +133,15 @@ class Kinds:
                 )
         limit = TimeLimit(*limit_of(spec.for_)) if spec.for_ else None
         return Wait(limit, until, about, verb, where, spec.same or "")
+
+    def minutes(self, spec: StepSpec, node: AnyNode, entity: str, path: str) -> Checked | None:
+        """The time limit that the record says; `within` stands beside it for where it is missing."""
+        if spec.within_minutes is None:
+            return None
+        if spec.within is None:
+            self.linking.findings.add(rules.MISSING_KEY, node.place, path=path, key="within")
+        at = find(node, "within_minutes")
+        return self.actions.expressions.check(spec.within_minutes, at, entity, _MINUTES, f"{path}.within_minutes")
 
     def call(self, spec: StepSpec, node: AnyNode, entity: str, path: str) -> dict[str, Any]:
         assert spec.call is not None

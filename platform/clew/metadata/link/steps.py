@@ -163,6 +163,7 @@ class Steps:
             must_outputs=spec.must_output,
             owner=spec.owner or "",
             limit=limit,
+            minutes=self.kinds.minutes(spec, node, entity, where),
             alerts=(alerts or STANDARD_ALERTS) if limit else (),
             when_late=spec.when_late,
             sign=spec.sign,

@@ -234,6 +234,11 @@ class StepSpec(Spec):
         "时限:wh 工时、wd 工作日、cd 自然日、h 小时。",
         default=None,
     )
+    within_minutes: Expression | None = doc(
+        "Working minutes it may take on this record, such as 1.3 times a standard time; `within` where that is missing.",
+        "该记录允许的工作分钟数,如标准工时的 1.3 倍;算不出时用 `within`。",
+        default=None,
+    )
     alert: dict[Share, Name] = doc("Who is told when how much of it has passed.", "时限用去多少时提醒谁。", default={})
     when_late: Name | None = doc("The step that follows when time is up.", "超时后转入的步骤。", default=None)
     # what follows
@@ -260,7 +265,9 @@ def _day_of_period(value: Any) -> str:
 
 
 class ScheduleSpec(Spec):
-    every: Literal["year", "quarter", "month", "week"] = doc("How often.", "周期。")
+    every: Literal["year", "quarter", "month", "week", "day"] = doc(
+        "How often; day is each working day of the default calendar.", "周期;day 为默认日历的每个工作日。"
+    )
     by: Annotated[str, BeforeValidator(_day_of_period)] | None = doc(
         "The day it must be done by: 03-31 in a year, the day of the month (of a quarter's last one), the day of the"
         " week (1 is Monday); left out: the last day.",
