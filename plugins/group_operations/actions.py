@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clew.sdk import Act, hookimpl
-from group_operations import allocation, changes, containment, duties, history, looking, orders, planning, returns, sampling, supply
+from group_operations import (
+    allocation,
+    changes,
+    containment,
+    duties,
+    history,
+    looking,
+    orders,
+    planning,
+    returns,
+    sampling,
+    supply,
+)
 
 
 @hookimpl

@@ -49,7 +49,8 @@ async def _device(work: Work, complaint: Row) -> dict[str, Any]:
     device = devices[0]
     found: dict[str, Any] = {"item": device["item"]}
     if "10" in given:
-        found |= {"lot": each["id"] for each in await work.find("lot", item=device["item"], lot_no=given["10"])}
+        for lot in await work.find("lot", item=device["item"], lot_no=given["10"]):
+            found["lot"] = lot["id"]
     if "21" in given:
         for unit in await work.find("serial_unit", di=device["id"], serial=given["21"]):
             found["serial"] = unit["id"]
@@ -70,7 +71,9 @@ async def find_duplicates(work: Work) -> None:
     if isinstance(proposed, dict) and isinstance(proposed.get("name"), str):
         wanted.add(proposed["name"].strip())
     found = [
-        f"{each[_KEYS[entity]]} {each['name']}" for name in sorted(wanted) for each in await work.find(entity, name=name)
+        f"{each[_KEYS[entity]]} {each['name']}"
+        for name in sorted(wanted)
+        for each in await work.find(entity, name=name)
     ]
     text = "\n".join(found) or "未发现同名记录 / nothing of that name"
     await work.update("master_data_request", request["id"], {"duplicates_found": text})

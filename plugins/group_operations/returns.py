@@ -1,4 +1,4 @@
-"""Goods that come back: what a customer refused, into a location for returns, and on to where they are decided to go."""
+"""Goods that come back: what a customer refused, into a location for returns, and on to where they are to go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inspection lots: their sample and severity, by the decision tables of the pack; the history that switches severity."""
+"""Inspection lots: their sample and severity by the pack's decision tables, and the series that switches severity."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def sample_of(work: Work, sampling: str, lot_size: int, aql: Decimal | None, sev
     if sampling != "aql" or aql is None:
         return Sample(letter, min(zero["n"], lot_size), 0)
     if lot_size < _FEWEST or (severity == "tightened" and lot_size < _NO_PLAN_BELOW):
-        # No tightened plan is kept for small lots: all of it is inspected and nothing accepted, which no plan surpasses.
+        # No tightened plan is kept for small lots: all of it is inspected and none accepted, which no plan surpasses.
         return Sample(letter, lot_size, 0)
     said = work.decide("sampling_plan", severity, aql, lot_size)
     # A sample as large as the lot means all of it; the plan's acceptance number still holds.
@@ -62,7 +62,7 @@ def series_of(lots: Sequence[Judged]) -> Series:
     for each in lots:
         in_a_row = in_a_row + 1 if each.accepted else 0
         on_tightened = on_tightened + (not each.accepted) if each.severity == "tightened" else 0
-        # Two points for an acceptance number of 0 or 1, three where a tighter plan accepts too; else from the beginning.
+        # Two points for an acceptance number of 0 or 1, three where a tighter plan accepts too; else anew.
         scores = each.severity == "normal" and each.accepted and (each.ac < 2 or each.good)
         score = score + (3 if each.ac > 1 else 2) if scores else 0
     same = [each for each in lots[-_RUN:] if each.severity == lots[-1].severity]
@@ -125,7 +125,7 @@ async def open_inspection(work: Work, lot_id: UUID, stage: str, source: AnyRef, 
 async def _severity(work: Work, plan: Row, lot: Row) -> str:
     """What the last lot of the series said of the next. Reduced inspection is a permission for which no plans are
     kept: it stays normal. Raises Refused where inspection has stopped."""
-    rows = [each for each in await work.find("inspection_lot", plan=plan["id"], state=("judged", "closed"))]
+    rows = await work.find("inspection_lot", plan=plan["id"], state=("judged", "closed"))
     before = await _series(work, rows, plan, lot["supplier"])
     said = str(before[-1]["next_severity"] or "normal") if before else "normal"
     if said == "stopped":

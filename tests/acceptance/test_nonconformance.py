@@ -121,6 +121,9 @@ async def test_a_critical_one_is_scrapped_before_two_and_leads_to_a_capa(databas
     assert await firm.refusal(firm.does("quality_engineer", "verify", check_due=TODAY)) == "NO_TASK"
     await firm.does("qa_manager", "verify", check_due=TODAY)
     await firm.time_passes(24)
-    await firm.does("qa_manager", "judge", "effective")
+    judging = firm.does("qa_manager", "judge", "effective")
+    assert await firm.refusal(judging) == "NOT_FINISHED", "a day and no lots show nothing"
+    shown = [firm.ids[each] for each in ("good", "new", "made")]
+    await firm.does("qa_manager", "judge", "effective", check_lots=shown)
     assert await firm.state("capa", capa) == "closed"
     assert (await firm.ends())["corrective_action"] == ("ended", "closed")

@@ -39,14 +39,20 @@ async def test_master_data_is_asked_for_completed_and_published(database: TestDa
     await firm.moves("rd_engineer", "master_data_request", request, "submit")
     assert await firm.refusal(firm.does("steward", "search", "accept")) == "NOT_FINISHED", "duplicates come first"
     await firm.does("steward", "search", "accept", duplicates_searched=True, duplicates_found="无")
-    await firm.does("steward", "code", assigned_code="IT-STEEL-2")
+    by_hand = firm.does("steward", "code", assigned_code="IT-STEEL-2")
+    assert await firm.refusal(by_hand) == "ACTION_REFUSED", "the coding rule gives it"
+    fields = {"name": "新钢管", "type": "raw", "base_uom": firm.ids["pcs"], "make_buy": "buy"}
+    draft = await firm.creates("steward", "item", **fields)
+    await firm.does("steward", "code", result=AnyRef("item", draft))
+    code = (await firm.record("item", draft))["item_no"]
+    assert (await firm.record("master_data_request", request))["assigned_code"] == code
     await contributed(firm)
     await firm.does("steward", "approve", "again", "财务字段不全")
     for department, login in DEPARTMENTS.items():
         more = {"proposed": {"cost": 5}} if department == "finance" else {}
         await firm.does(login, f"{department}_fields", **more)
     await firm.does("steward", "approve", "approve")
-    await firm.does("steward", "publish", result=AnyRef("item", firm.ids["steel"]))
+    await firm.does("steward", "publish")
     assert await firm.state("master_data_request", request) == "published"
 
     given = {"kind": "retire", "entity_name": "item", "subject": "停用", "reason": "不再使用"}

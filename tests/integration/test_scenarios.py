@@ -213,6 +213,6 @@ def test_a_counterexample_of_the_proof_is_played(say: Say, tmp_path: Path) -> No
 async def test_the_scenarios_of_the_pack_hold(tmp_path: Path) -> None:
     loaded = load_folder(ROOT)
     assert loaded.blueprint is not None
-    played = await play_all(loaded.blueprint, loaded.extras["scenario"].values(), tmp_path)
+    played = await play_all(loaded.blueprint, loaded.extras["scenario"].values(), tmp_path, ROOT)
     assert played
     assert [(each.scenario.name, each.failure) for each in played if each.failure is not None] == []

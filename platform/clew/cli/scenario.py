@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
                 raise UnknownScenario(name=name, known=", ".join(known) or "–")
         with TemporaryDirectory(prefix="clew-test-") as folder:
             chosen = [known[name] for name in names or known]
-            played = asyncio.run(play_all(blueprint, chosen, Path(folder)))
+            played = asyncio.run(play_all(blueprint, chosen, Path(folder), given.settings.project))
         coverage = covered(blueprint.workflows, played)
         if names:
             # Of scenarios that were chosen: the processes they are about.

@@ -6,6 +6,7 @@ from clew.kernel.diagnostics import Rule, Severity
 
 UNKNOWN_STEP = Rule("UNKNOWN_STEP", "There is no step `{name}` here.", "此处没有步骤 `{name}`。")
 UNKNOWN_WORKFLOW = Rule("UNKNOWN_WORKFLOW", "There is no workflow `{name}`.", "没有流程 `{name}`。")
+UNKNOWN_ALERT = Rule("UNKNOWN_ALERT", "There is no alert `{name}`.", "没有预警 `{name}`。")
 UNKNOWN_ACTION = Rule(
     "UNKNOWN_ACTION",
     "No plugin action is called `{name}`.",

@@ -85,7 +85,8 @@ class PluginWork:
         try:
             return known.table.decide(given).values
         except Undecidable as error:
-            raise Refused(f"{known.label.zh}:{error.message('zh')}", f"{known.label.en}: {error.message('en')}") from error
+            zh, en = (f"{known.label.to(each)}: {error.message(each)}" for each in ("zh", "en"))
+            raise Refused(zh, en) from error
 
     async def create(self, entity: str, values: Row) -> UUID:
         made = await self.reasoned(lambda: verbs.create(self.unit, entity, dict(values)), "", self.label)

@@ -17,7 +17,6 @@ load_plugins(Path(__file__).parents[3])
 
 from group_operations.duties import grade_of  # noqa: E402
 from group_operations.netting import Component, Demand, Supply, Way, net, sized  # noqa: E402
-from group_operations.sampling import letter_of, sample_of, severity_after  # noqa: E402
 
 D = Decimal
 DAY = date(2026, 6, 1)
@@ -77,9 +76,7 @@ def test_nothing_is_ever_short_and_nobody_gets_more_than_they_asked() -> None:
             for at in range(6)
         ]
         stock = {each: D(chance.randint(0, 10)) for each in items}
-        coming = [
-            Supply(chance.choice(items), D(chance.randint(1, 9)), days(chance.randint(0, 40))) for _ in range(3)
-        ]
+        coming = [Supply(chance.choice(items), D(chance.randint(1, 9)), days(chance.randint(0, 40))) for _ in range(3)]
         found = net(wanted, stock, coming, parts, ways, DAY)
         needed = defaultdict(list)
         for demand in wanted:
@@ -95,35 +92,6 @@ def test_nothing_is_ever_short_and_nobody_gets_more_than_they_asked() -> None:
                 assert there + planned >= asked, (item, moment)
         for need in found:
             assert sum(need.pegs.values(), D(0)) <= need.net
-
-
-@pytest.mark.parametrize(
-    ("size", "aql", "severity", "expected"),
-    [
-        (8, "0.65", "normal", ("A", 8, 0)),
-        (281, "0.65", "normal", ("H", 80, 1)),
-        (500, "2.5", "normal", ("H", 50, 3)),
-        (3200, "1.0", "normal", ("K", 125, 3)),
-        (10_000, "2.5", "tightened", ("L", 200, 8)),
-        (600_000, "2.5", "normal", ("Q", 500, 21)),
-    ],
-)
-def test_samples_are_those_of_the_standard(size: int, aql: str, severity: str, expected: tuple[str, int, int]) -> None:
-    assert sample_of("aql", size, D(aql), severity) == expected
-    assert letter_of(size) == expected[0]
-
-
-def test_zero_and_full_inspection_accept_none() -> None:
-    assert sample_of("c0", 100, None, "normal") == ("F", 20, 0)
-    assert sample_of("full", 100, None, "normal") == ("F", 100, 0)
-
-
-def test_severity_switches_after_two_of_five_and_back_after_five() -> None:
-    good, bad = ("normal", True), ("normal", False)
-    assert severity_after([bad, good, good, good, bad]) == "tightened"
-    assert severity_after([bad, good, good, good, good, bad]) == "normal", "they are six apart"
-    assert severity_after([("tightened", True)] * 4) == "tightened"
-    assert severity_after([("tightened", True)] * 5) == "normal"
 
 
 def test_grades() -> None:

@@ -83,9 +83,9 @@ class _Scenario:
             assert spec.then is not None
             return Act("then", "", place, expected=MappingProxyType(spec.then.model_dump()))
         what = str(getattr(spec, kind))
-        if kind != "wait":
+        if kind not in ("wait", "find"):
             self._person(spec.by or "", at, "by")
-        if kind == "create" and self.linking.known_entity(what, self._at("steps", at, "create"), path):
+        if kind in ("create", "find") and self.linking.known_entity(what, self._at("steps", at, "create"), path):
             self._fields(what, spec.with_, "steps", at, "with")
             if spec.name is not None:
                 self.records[spec.name] = what
@@ -130,6 +130,12 @@ class _Scenario:
             if name not in self.linking.workflows:
                 place = self._at("steps", at, "then", "ended", name)
                 self.linking.unknown(rules_process.UNKNOWN_WORKFLOW, place, name, self.linking.workflows)
+        for name, alerts in then.alerts.items():
+            self._record(name, at, "then", "alerts", name)
+            for alert in alerts:
+                if alert not in self.linking.alerts:
+                    place = self._at("steps", at, "then", "alerts", name)
+                    self.linking.unknown(rules_process.UNKNOWN_ALERT, place, alert, self.linking.alerts)
         for name in then.count:
             self.linking.known_entity(name, self._at("steps", at, "then", "count", name))
 

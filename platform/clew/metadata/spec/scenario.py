@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from clew.metadata.spec.words import Label, Name, OneOrMany, OneOrManyText, Spec, Text, doc
 
-ACTS = ("create", "update", "move", "do", "start", "wait", "then")
+ACTS = ("create", "update", "move", "do", "start", "find", "wait", "then")
 
 
 def _plain(value: Any) -> Any:
@@ -29,6 +29,9 @@ class ExpectSpec(Spec):
     count: dict[Name, Annotated[int, Field(ge=0)]] = doc(
         "Entity → how many records there are.", "实体 → 记录数。", default={}
     )
+    alerts: dict[Name, OneOrMany] = doc(
+        "Record → the standing alerts on it, exactly these.", "记录 → 其上仍成立的预警(恰为这些)。", default={}
+    )
     trail: tuple[Text, ...] = doc(
         "Actions of the trail that happened in this order (`nonconformance.create`), others between them.",
         "审计线索中按此顺序发生的动作(如 `nonconformance.create`),其间可有其他动作。",
@@ -46,6 +49,11 @@ class ActSpec(Spec):
     move: Name | None = doc("A transition, of the record named in `of`.", "对 `of` 的记录执行迁移。", default=None)
     do: Text | None = doc("A step they have to do.", "办理某个待办步骤。", default=None)
     start: Name | None = doc("A workflow, about the record named in `of`.", "就 `of` 的记录发起流程。", default=None)
+    find: Name | None = doc(
+        "The one record of this entity that has the values of `with`; `name` is what it is called from here on.",
+        "该实体中符合 `with` 取值的唯一记录,此后以 `name` 称呼。",
+        default=None,
+    )
     of: Name | None = doc("The record.", "记录。", default=None)
     with_: Values = doc("Values of fields.", "字段值。", default={}, alias="with")
     outcome: Name = doc("What they decide.", "决定的结果。", default="done")

@@ -235,7 +235,7 @@ class StepSpec(Spec):
         default=None,
     )
     within_minutes: Expression | None = doc(
-        "Working minutes it may take on this record, such as 1.3 times a standard time; `within` where that is missing.",
+        "Working minutes it may take on its record, such as 1.3 times a standard time; `within` where that is missing.",
         "该记录允许的工作分钟数,如标准工时的 1.3 倍;算不出时用 `within`。",
         default=None,
     )

@@ -13,12 +13,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.extensions import load_actions
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, FieldKind
 from clew.metadata.scenarios import Act, Scenario
 from clew.process import jobs, store
+from clew.process.alerts import Alerts
 from clew.process.calendar import WorkingTime
 from clew.process.clocks import Limit, TimeUnit, begin
 from clew.process.time import calendar_of
@@ -52,9 +54,13 @@ class Played:
     """Steps that were refused, with the code."""
 
 
-async def play_all(blueprint: Blueprint, scenarios: Iterable[Scenario], folder: Path) -> list[Played]:
-    """Every scenario, each in a world of its own. `folder` is for their databases."""
-    theatre = Theatre(blueprint, folder)
+async def play_all(
+    blueprint: Blueprint, scenarios: Iterable[Scenario], folder: Path, project: Path | None = None
+) -> list[Played]:
+    """Every scenario, each in a world of its own. `folder` is for their databases; `project` has the plugins whose
+    actions automatic steps do."""
+    declared = {name: each.plugin for name, each in blueprint.project.actions.items()}
+    theatre = Theatre(blueprint, folder, load_actions(project, declared) if project is not None else {})
     return [await _play(theatre, each) for each in scenarios]
 
 
@@ -84,6 +90,8 @@ async def _one(stage: Stage, act: Act, played: Played) -> Bilingual | None:
         return await _Expected(stage, act.expected).wrong()
     if act.kind == "wait":
         return await _wait(stage, act.what)
+    if act.kind == "find":
+        return await _find(stage, act)
     try:
         await _act(stage, act)
     except Refused as refused:
@@ -126,6 +134,25 @@ async def _act(stage: Stage, act: Act) -> None:
         entity = tasks[0]["entity"] if tasks else ""
         fields = stage.values(entity, act.values) if entity else act.values
         await office.does(act.by, act.what, act.outcome, act.comment, fields)
+
+
+async def _find(stage: Stage, act: Act) -> Bilingual | None:
+    """The one record that has these values, by its name from here on."""
+    known = stage.runtime.blueprint.entities[act.what]
+    table = stage.runtime.tables.current(act.what)
+    query = sa.select(table.c.id)
+    today = stage.clock.now().date()
+    for name, value in stage.values(act.what, act.values).items():
+        canonical = isinstance(value, UUID | AnyRef)
+        given = value if canonical else coerce(known.fields[name], value, [name], stage.runtime.blueprint, today)
+        column = table.c[f"{name}_id"] if isinstance(given, AnyRef) else table.c[name]
+        query = query.where(column == (given.id if isinstance(given, AnyRef) else given))
+    async with stage.runtime.database.read() as connection:
+        found = await connection.fetch(query)
+    if len(found) != 1:
+        return _differs(f"find {act.what}", "1", str(len(found)))
+    stage.records[act.name or act.what] = act.what, found[0][0]
+    return None
 
 
 async def _wait(stage: Stage, text: str) -> Bilingual | None:
@@ -198,11 +225,29 @@ class _Expected:
         for name, number in self.then["count"].items():
             if counts[name] != number:
                 return _differs(f"count.{name}", str(number), str(counts[name]))
+        wrong = await self._alerts()
+        if wrong is not None:
+            return wrong
         left = list(trail)
         for action in self.then["trail"]:
             if action not in left:
                 return _differs("trail", action, ", ".join(left) or "–")
             left = left[left.index(action) + 1 :]
+        return None
+
+    async def _alerts(self) -> Bilingual | None:
+        """The alerts that stand on records, looked at now as every hour does."""
+        if not self.then["alerts"]:
+            return None
+        await Alerts(self.stage.runtime.processes).sweep()
+        standing = process_tables.standing_alert
+        for name, wanted in self.then["alerts"].items():
+            mine = standing.c.record_id == self.stage.records[name][1], standing.c.ceased_at.is_(None)
+            async with self.stage.runtime.database.read() as connection:
+                rows = await connection.fetch(sa.select(standing.c.alert).where(*mine))
+            found = sorted(str(each[0]) for each in rows)
+            if found != sorted(wanted):
+                return _differs(f"alerts.{name}", ", ".join(sorted(wanted)) or "–", ", ".join(found) or "–")
         return None
 
     async def _record(self, name: str) -> dict[str, Any]:

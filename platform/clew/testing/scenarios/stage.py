@@ -26,6 +26,7 @@ from clew.records.feed import Feed
 from clew.records.loading import Loader
 from clew.records.values import AnyRef, coerce
 from clew.runtime import IdentityParts, Runtime, assemble
+from clew.sdk import Act
 from clew.storage import releases
 from clew.storage.blobs import Blobs
 from clew.storage.change import install
@@ -80,8 +81,8 @@ class Stage:
 class Theatre:
     """The project, installed once and copied for each scenario."""
 
-    def __init__(self, blueprint: Blueprint, folder: Path) -> None:
-        self.blueprint, self.folder, self._ready = blueprint, folder, False
+    def __init__(self, blueprint: Blueprint, folder: Path, actions: Mapping[str, Act]) -> None:
+        self.blueprint, self.folder, self.actions, self._ready = blueprint, folder, actions, False
 
     @asynccontextmanager
     async def stage(self, scenario: Scenario) -> AsyncIterator[Stage]:
@@ -100,7 +101,9 @@ class Theatre:
             identity = IdentityParts(Vault("scenario"), CredentialPolicy(), Limits(), Hasher(CHEAP))
             release = await releases.current(database)
             feed = Feed(database, clock)
-            runtime = assemble(release, self.blueprint, database, clock, feed, blobs, identity=identity)
+            runtime = assemble(
+                release, self.blueprint, database, clock, feed, blobs, identity=identity, actions=self.actions
+            )
             stage = Stage(Office(runtime), clock)
             try:
                 await self._furnish(stage, scenario, blobs)
@@ -130,10 +133,15 @@ class Theatre:
 
             def given(name: str, entity: str, values: Mapping[str, Any]) -> None:
                 fields = known[entity].fields
-                resolved = stage.values(entity, values)
+                lines = {key: each for key, each in values.items() if fields[key].kind is FieldKind.LINES}
+                plain = {key: each for key, each in values.items() if key not in lines}
+                resolved = stage.values(entity, plain)
                 canonical = {key: self._canonical(fields[key], key, each, at) for key, each in resolved.items()}
                 stage.records[name] = entity, factory.add(entity, canonical)
                 factory.shared.setdefault(entity, stage.records[name][1])
+                for key, rows in lines.items():
+                    for number, row in enumerate(rows, 1):
+                        given(f"{name}.{key}.{number}", fields[key].target, {"owner": name, **row})
 
             # A site is where people work, and people are what other records refer to.
             for each in scenario.records:
