@@ -15,11 +15,13 @@ FOREIGN = {
     "US": ("Lakeside Medical Center", "St. Mary Hospital", "Northwest Surgical Supply"),
 }
 
+HOLDER = {"SUZ": "CN", "CTU": "CN2", "TUT": "DE"}
+"""Site → the legal entity that holds its papers."""
+
 
 async def licences(world: World, products: Sequence[Product]) -> None:
     """Registrations per family and market, and the sites' own licences."""
     authority = {"CN": ("NMPA", "NMPA_reg"), "EU": ("EU_NB", "CE_TD"), "US": ("FDA", "FDA_510k")}
-    holder = {"SUZ": "CN", "CTU": "CN2", "TUT": "DE"}
     for family in FAMILIES:
         items = [product.item for product in products if product.family is family]
         for market in family.markets:
@@ -34,7 +36,7 @@ async def licences(world: World, products: Sequence[Product]) -> None:
                 number=world.number(f"{market}-REG-", 6),
                 authority=office,
                 kind=kind,
-                holder=world.ids["legal_entity", holder[family.site]],
+                holder=world.ids["legal_entity", HOLDER[family.site]],
                 items=items,
                 sites=[world.sites[family.site]],
                 risk_classes=(family.classes[0],),
@@ -42,7 +44,12 @@ async def licences(world: World, products: Sequence[Product]) -> None:
                 expires_on=issued + timedelta(days=365 * years - 5),
                 file=world.file("注册证.pdf"),
             )
-    for code, entity in holder.items():
+    site_licences(world)
+
+
+def site_licences(world: World) -> None:
+    """What each site may make."""
+    for code, entity in HOLDER.items():
         issued = world.day(700)
         chinese = code != "TUT"
         world.add(

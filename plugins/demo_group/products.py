@@ -23,10 +23,10 @@ async def portfolio(world: World) -> list[Product]:
 
 def _family(world: World, family: Family) -> Iterator[Product]:
     born = 395.0
-    change = _introduction(world, family, born)
+    change = introduction(world, family, born)
     code = family.site
     papers = {
-        name: _paper(world, change, family, kind, title)
+        name: paper(world, change, family, kind, title)
         for name, kind, title in (
             ("sop", "WI", f"{family.zh}作业指导书"),
             ("label", "label_art", f"{family.zh}标签图稿"),
@@ -37,21 +37,21 @@ def _family(world: World, family: Family) -> Iterator[Product]:
         )
     }
     machines = methods.machines(world, family, papers)
-    pack = _item(world, family, change, f"{family.zh} 吸塑盒", "packaging", "pcs", "C")
-    label = _item(world, family, change, f"{family.zh} 标签", "label", "pcs", "B")
+    pack = material(world, family, change, f"{family.zh} 吸塑盒", "packaging", "pcs", "C")
+    label = material(world, family, change, f"{family.zh} 标签", "label", "pcs", "B")
     parts = [
         (
-            _item(world, family, change, name, "component" if unit in ("pcs", "set") else "raw", unit, grade),
+            material(world, family, change, name, "component" if unit in ("pcs", "set") else "raw", unit, grade),
             Decimal(qty),
         )
         for name, unit, qty, grade in family.parts
     ]
     for variant in family.variants[: world.size.products]:
-        semi = _item(world, family, change, f"{family.zh} {variant} 半成品", "semi", "pcs", "A")
-        item = _item(world, family, change, f"{family.zh} {variant}", "finished", "pcs", "A")
+        semi = material(world, family, change, f"{family.zh} {variant} 半成品", "semi", "pcs", "A")
+        item = material(world, family, change, f"{family.zh} {variant}", "finished", "pcs", "A")
         upper = [(semi, Decimal(1), True), (pack, Decimal(1), False), (label, Decimal(1), True)]
-        bom, lines = _bom(world, family, change, item, upper)
-        semi_bom, semi_lines = _bom(world, family, change, semi, [(part, qty, True) for part, qty in parts])
+        bom, lines = structure(world, family, change, item, upper)
+        semi_bom, semi_lines = structure(world, family, change, semi, [(part, qty, True) for part, qty in parts])
         product = Product(family, item, semi, parts, pack, label, bom, semi_bom, lines, semi_lines)
         product.label_template = papers["label"]
         product.sterilisation = machines["validation"]
@@ -61,7 +61,7 @@ def _family(world: World, family: Family) -> Iterator[Product]:
         yield product
 
 
-def _introduction(world: World, family: Family, born: float) -> Introduction:
+def introduction(world: World, family: Family, born: float) -> Introduction:
     at = world.ago(born + 20)
     site = family.site
     request = world.add(
@@ -115,7 +115,7 @@ def _introduction(world: World, family: Family, born: float) -> Introduction:
     return Introduction(world, order, born)
 
 
-def _paper(world: World, change: Introduction, family: Family, kind: str, title: str) -> UUID:
+def paper(world: World, change: Introduction, family: Family, kind: str, title: str) -> UUID:
     site = family.site
     owner = "rd" if kind in ("spec", "label_art") else "qa"
     at = world.ago(change.born + 8)
@@ -150,7 +150,17 @@ def _paper(world: World, change: Introduction, family: Family, kind: str, title:
     return revision
 
 
-def _item(world: World, family: Family, change: Introduction, name: str, kind: str, unit: str, grade: str) -> UUID:
+def material(
+    world: World,
+    family: Family,
+    change: Introduction,
+    name: str,
+    kind: str,
+    unit: str,
+    grade: str,
+    *,
+    number: str | None = None,
+) -> UUID:
     finished = kind == "finished"
     traced = kind not in ("packaging", "consumable")
     trace = family.trace if finished else ("lot" if traced else "none")
@@ -158,11 +168,13 @@ def _item(world: World, family: Family, change: Introduction, name: str, kind: s
     at = world.ago(change.born + 6)
     classes = family.classes if finished else ("NA", "NA", "NA")
     uom = world.ids["unit", unit]
+    given: Values = {} if number is None else {"item_no": number}
     item = world.add(
         "item",
         at,
         to="active",
         within=8,
+        **given,
         name=name,
         family=family.code,
         revision="A",
@@ -202,7 +214,7 @@ def _item(world: World, family: Family, change: Introduction, name: str, kind: s
     return item
 
 
-def _bom(
+def structure(
     world: World, family: Family, change: Introduction, item: UUID, lines: list[tuple[UUID, Decimal, bool]]
 ) -> tuple[UUID, list[Line]]:
     at = world.ago(change.born + 3)

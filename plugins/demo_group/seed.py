@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clew.sdk import SeedOrder, hookimpl
-from demo_group import design, making, market, office, people, products, quality, sales, supply, trouble
+from demo_group import design, making, market, office, people, practice, products, quality, sales, supply, trouble
 from demo_group.world import SIZES, World
 
 
@@ -23,6 +23,7 @@ async def clew_seed(order: SeedOrder) -> None:
     await design.development(world)
     await office.offices(world)
     await quality.quality(world)
+    await practice.practice(world)
     await supply.plain_stock(world, shelf, vendors)
     world.settle()
     await order.loader.flush()

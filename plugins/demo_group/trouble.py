@@ -17,8 +17,8 @@ COUNTRY = {"CN": "CN", "EU": "DE", "US": "US"}
 
 async def trouble(world: World, made: Sequence[Made], shipped: Sequence[Shipped]) -> None:
     """Nonconformances, a CAPA, complaints, a reported event and a recall under way."""
-    reasons = _reasons(world)
-    defects = [reasons[code] for code in ("DIM", "SEAL", "LABEL", "PART", "FUNC")]
+    known = reasons(world)
+    defects = [known[code] for code in ("DIM", "SEAL", "LABEL", "PART", "FUNC")]
     for number, lot in enumerate(made[:: max(1, len(made) // 14)]):
         _nonconformance(world, lot, defects[number % len(defects)], number)
     harmed = shipped[:: max(1, len(shipped) // 9)]
@@ -26,13 +26,13 @@ async def trouble(world: World, made: Sequence[Made], shipped: Sequence[Shipped]
     if complaints:
         _capa(world, harmed[0].site, complaints[0])
         _recall(world, harmed[0], complaints[0])
-        _return(world, harmed[-1], complaints[-1], reasons["RETURN"])
+        _return(world, harmed[-1], complaints[-1], known["RETURN"])
     _service(world, [each for each in shipped if each.serial])
-    _deviations(world, made, reasons["DEVIATION"])
+    _deviations(world, made, known["DEVIATION"])
     await world.breathe()
 
 
-def _reasons(world: World) -> dict[str, UUID]:
+def reasons(world: World) -> dict[str, UUID]:
     """Reason codes by code."""
     names = {
         "DIM": ("defect", "尺寸超差", "Dimension out of limits"),

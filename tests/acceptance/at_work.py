@@ -43,8 +43,9 @@ from clew.process import jobs
 from clew.records.feed import Feed
 from clew.records.loading import Loader
 from clew.records.values import AnyRef
-from clew.runtime import IdentityParts, assemble
+from clew.runtime import IdentityParts, Runtime, assemble
 from clew.storage import process_tables, releases
+from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 from clew.testing.office import PASSWORD, Office, Refused
@@ -198,8 +199,8 @@ class Firm(Office):
         await jobs.drain(self.runtime.processes)
 
 
-async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
-    """The pack, installed and furnished, with one person for every role that people hold; `staffed=False`: nobody."""
+async def running(test: TestDatabase) -> tuple[Runtime, Feed, Blobs]:
+    """The pack installed and put together as a server does, with passwords that are quick to check."""
     blueprint = pack()
     database, clock = await test.installed(blueprint), SystemClock()
     identity = IdentityParts(Vault("a key for tests"), CredentialPolicy(), Limits(), Hasher(CHEAP))
@@ -207,11 +208,18 @@ async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
     actions = load_actions(ROOT, {name: each.plugin for name, each in blueprint.project.actions.items()})
     feed = Feed(database, clock)
     runtime = assemble(release, blueprint, database, clock, feed, blobs, identity=identity, actions=actions)
+    return runtime, feed, blobs
+
+
+async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
+    """The pack, installed and furnished, with one person for every role that people hold; `staffed=False`: nobody."""
+    runtime, _, _ = await running(test)
+    blueprint, database = runtime.blueprint, runtime.database
     firm = Firm(runtime)
 
     async def furnish(connection: Connection) -> None:
         firm.ids.clear()
-        loader = Loader(connection, runtime.tables, runtime.operator_call("zh").context, release.digest)
+        loader = Loader(connection, runtime.tables, runtime.operator_call("zh").context, str(runtime.number))
         await loader.begin()
         World(loader, firm.ids).build()
         await loader.finish()
@@ -226,4 +234,4 @@ async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
     return firm
 
 
-__all__ = ["AnyRef", "Firm", "Refused", "opened"]
+__all__ = ["AnyRef", "Firm", "Refused", "opened", "running"]

@@ -1,115 +1,215 @@
-"""Every example of docs/processes.md runs, in order, by the role it names; the Chinese page shows the same ones."""
+"""Every example of docs/processes.md and its pages runs, in order, on the demonstration, by the account it names, and
+says where its process stands; the Chinese pages show the same ones. `--update-golden` writes what they say anew."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from tests.acceptance.at_work import PASSWORD, Firm, Refused, opened
-from tests.acceptance.market_world import furnished
-from tests.integration.pack_world import TODAY, pack
+from tests.acceptance.demonstration import Demonstration, demonstration
+from tests.integration.pack_world import pack
 
 from clew.metadata import naming
-from clew.process import jobs
+from clew.testing.office import Refused
+from clew.testing.plugin import Tier
 
 pytestmark = pytest.mark.anyio
 DOCS = Path(__file__).parents[2] / "docs"
-_SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
-_EXAMPLE = re.compile(r"```graphql\n# (\w+)\n(.+?)```", re.DOTALL)
-_TIME = {"today": TODAY, "later": TODAY + timedelta(days=90), "now": datetime.now(UTC) - timedelta(hours=2)}
+_PAGE = re.compile(r"^\| \[[^\]]+\]\(([^)]+)\)", re.MULTILINE)
+_EXAMPLE = re.compile(
+    r"```graphql\n# (?P<who>\w+)\n(?P<document>.+?)(?:^# → (?P<at>[^\n]+)\n)?```\n", re.DOTALL | re.MULTILINE
+)
+_PART = re.compile(r"<!-- (part|again): (\w+) -->\n")
+_ROW = re.compile(r"^\| \[.+$", re.MULTILINE)
 
 
-def sections(page: str) -> dict[str, list[tuple[str, str]]]:
-    """Title → role and document of each example."""
+@dataclass(frozen=True)
+class Example:
+    """One example and where it stands. `at`: the steps at which its process is afterwards."""
+
+    page: str
+    span: tuple[int, int]
+    who: str
+    document: str
+    at: str
+
+    @property
+    def mutation(self) -> str:
+        found = re.search(r"\{\s*(\w+)\(", self.document)
+        return found[1] if found is not None else ""
+
+    @property
+    def login(self) -> str:
+        return self.who.replace("_", ".")
+
+
+def pages(index: str) -> list[str]:
+    return _PAGE.findall((DOCS / index).read_text(encoding="utf-8"))
+
+
+def sections(page: str) -> dict[str, list[Example]]:
+    """Title → its examples in the order they are done: a part that comes again is done again."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    return {title: _EXAMPLE.findall(body) for title, body in _SECTION.findall(text)}
-
-
-def test_both_languages_show_the_same_examples() -> None:
-    assert list(sections("processes.md").values()) == list(sections("processes.zh.md").values())
-
-
-TOGETHER = list(sections("processes.md"))[5:]
-"""Sections that share one plant, furnished for the market."""
-
-
-@pytest.mark.parametrize("title", [each for each in sections("processes.md") if each not in TOGETHER])
-async def test_every_example_runs(title: str, new_database: Any) -> None:
-    """As a reader does it: what the page calls a variable is looked up as the page says."""
-    firm = await opened(new_database("sqlite"))
-    for role, document in sections("processes.md")[title]:
-        variables = await looked_up(firm, role, document)
-        await firm.ask(role, document, **variables)
-        await jobs.drain(firm.runtime.processes)
-        # What waits for a day of the calendar has come by the time anybody looks again.
-        await firm.time_passes(24)
-
-
-async def test_a_lot_is_made_and_released(new_database: Any) -> None:
-    firm = await furnished(new_database("sqlite"))
-    for title in TOGETHER:
-        for role, document in sections("processes.md")[title]:
-            mutation = re.search(r"\{\s*(\w+)\(", document)
-            assert mutation is not None
-            if "$task" in document and mutation[1] not in map(step_mutation, await firm.tasks(role)):
-                # What the calendar starts.
-                await firm.time_passes(48)
-            try:
-                await firm.ask(role, document, **await looked_up(firm, role, document))
-            except (Refused, ValueError) as problem:
-                raise AssertionError(f"{title}: {role} {mutation[1]}: {problem}") from problem
-            await jobs.drain(firm.runtime.processes)
-
-
-async def looked_up(firm: Firm, role: str, document: str) -> dict[str, Any]:
-    names = re.findall(r"\$(\w+):", document)
-    found = {name: await value(firm, name) for name in names if name not in ("task", "version", "signature")}
-    if "task" not in names:
-        about = re.search(r"id: \$(\w+),\s+rowVersion: \$version", document)
-        if about is not None:
-            entity = next(each for each in pack().entities if naming.field_name(each) == about[1])
-            found["version"] = (await firm.record(entity, found[about[1]]))["row_version"]
-            if "signature" in names:
-                move = next(
-                    each
-                    for each in pack().entities[entity].transitions.values()
-                    if f"{naming.transition_mutation(entity, each.name)}(" in document
-                )
-                found |= await signed(firm, role, entity, found[about[1]], str(move.sign))
-        return found
-    mutation = re.search(r"\{\s*(\w+)\(", document)
-    assert mutation is not None
-    (task,) = [each for each in await firm.tasks(role) if step_mutation(each) == mutation[1]]
-    found["task"] = task["id"]
-    if "signature" in names:
-        found |= await signed(firm, role, task["entity"], task["recordId"], task["sign"])
+    starts = [(each.start(), each[1]) for each in re.finditer(r"^## (.+)$", text, re.MULTILINE)]
+    found = {}
+    for (start, title), (end, _) in zip(starts, [*starts[1:], (len(text), "")], strict=True):
+        found[title] = list(_done(page, text, start, end))
     return found
 
 
-async def signed(firm: Firm, role: str, entity: str, record: Any, meaning: str) -> dict[str, Any]:
-    """What is shown of a record, and the signature over it."""
-    one = naming.field_name(entity)
-    look = f"query($id: ID!) {{ {one}(id: $id) {{ rowVersion signable {{ digest }} }} }}"
-    seen = (await firm.ask(role, look, id=record))[one]
-    signature = {"login": role, "password": PASSWORD, "digest": seen["signable"]["digest"], "meaning": meaning}
-    return {"version": seen["rowVersion"], "signature": signature}
+def _done(page: str, text: str, start: int, end: int) -> Iterator[Example]:
+    parts: dict[str, list[Example]] = {}
+    marks = [(each.start(), each[1], each[2]) for each in _PART.finditer(text, start, end)]
+    for (at, kind, name), (until, _, _) in zip([(start, "part", ""), *marks], [*marks, (end, "", "")], strict=True):
+        if kind == "again":
+            yield from parts[name]
+            continue
+        parts[name] = [
+            Example(page, each.span(), each["who"], each["document"], each["at"] or "")
+            for each in _EXAMPLE.finditer(text, at, until)
+        ]
+        yield from parts[name]
+
+
+def test_both_languages_show_the_same_examples() -> None:
+    def shown(index: str) -> list[Any]:
+        return [
+            [[(each.who, each.document, each.at) for each in done] for done in sections(page).values()]
+            for page in (index, *pages(index))
+        ]
+
+    assert shown("processes.md") == shown("processes.zh.md")
+
+
+def test_every_process_that_begins_has_its_examples() -> None:
+    told = re.findall(r"`(\w+)`", "\n".join(_ROW.findall((DOCS / "processes.md").read_text(encoding="utf-8"))))
+    begun = {each.name for each in pack().workflows.values() if each.starts}
+    assert set(told) <= set(pack().workflows)
+    assert begun - set(told) == set()
+
+
+async def test_every_example_runs(new_database: Any, request: pytest.FixtureRequest, tier: Tier) -> None:
+    """As a reader does it: what the page calls a variable is looked up as the page says."""
+    demo = await demonstration(new_database("sqlite"), whole=tier.full)
+    reader = Reader(demo)
+    for example in (each for done in sections("processes.md").values() for each in done):
+        await reader.looks_up(example)
+    wrong, seen = [], {}
+    for title, examples in ((title, each) for page in pages("processes.md") for title, each in sections(page).items()):
+        for example in examples:
+            try:
+                at = await reader.does(example)
+            except (Refused, ValueError, LookupError) as problem:
+                wrong.append(f"{title}: {example.who} {example.mutation}: {problem}; {await reader.open_tasks()}")
+                break
+            if at != example.at:
+                seen[example.page, example.span] = at
+                wrong.append(f"{title}: {example.who} {example.mutation}: at {at!r}, not {example.at!r}")
+    if request.config.getoption("--update-golden"):
+        told_anew(seen)
+    assert wrong == []
+
+
+class Reader:
+    """Somebody at GraphiQL who signs in as whoever an example names, and fills in its variables."""
+
+    def __init__(self, demo: Demonstration) -> None:
+        self._demo = demo
+        self._ids: dict[str, Any] = {}
+        today = datetime.now(UTC).date()
+        self._days: dict[str, date] = {"today": today, "later": today + timedelta(days=90)}
+
+    async def looks_up(self, example: Example) -> None:
+        """The queries of the page: the practice records, and whose record belongs to which account."""
+        for name, found in (await self._demo.ask(example.login, example.document)).items():
+            if name == "userAccounts":
+                for each in found:
+                    owner = naming.field_name("employee_" + each["login"].replace(".", "_"))
+                    self._ids[owner] = each["employee"]
+                continue
+            (node,) = found["nodes"]
+            (self._ids[name],) = node.values()
+
+    async def does(self, example: Example) -> str:
+        """Do an example; the steps its process is at when the platform has done its part."""
+        answer = await self._demo.ask(example.login, example.document, **await self._variables(example))
+        await self._demo.waits()
+        process = answer[example.mutation].get("process")
+        return "" if process is None else ", ".join(process["at"]) or "end"
+
+    async def _variables(self, example: Example) -> dict[str, Any]:
+        names = re.findall(r"\$(\w+):", example.document)
+        found = {name: await self._value(name) for name in names if name not in ("task", "version", "signature")}
+        if "task" in names:
+            mine = [each for each in await self._demo.tasks(example.login) if step_mutation(each) == example.mutation]
+            if len(mine) != 1:
+                raise LookupError(f"{len(mine)} such tasks")
+            found["task"] = mine[0]["id"]
+            if "signature" in names:
+                found |= await self._signed(example, mine[0]["entity"], mine[0]["recordId"], mine[0]["sign"])
+        elif "version" in names:
+            about = re.search(r"id: \$(\w+)", example.document)
+            assert about is not None
+            entity = next(each for each in pack().entities if naming.field_name(each) == about[1])
+            moves = pack().entities[entity].transitions.values()
+            named = [each for each in moves if naming.transition_mutation(entity, each.name) == example.mutation]
+            found |= await self._signed(example, entity, found[about[1]], str(named[0].sign) if named else "")
+        return found
+
+    async def _signed(self, example: Example, entity: str, record: str, meaning: str) -> dict[str, Any]:
+        """What is shown of a record, and the signature over it where one is asked for."""
+        one = naming.field_name(entity)
+        look = f"query($id: ID!) {{ {one}(id: $id) {{ rowVersion signable {{ digest }} }} }}"
+        seen = (await self._demo.ask(example.login, look, id=record))[one]
+        if "$signature" not in example.document:
+            return {"version": seen["rowVersion"]}
+        digest, password = seen["signable"]["digest"], self._demo.passwords[example.login]
+        signature = {"login": example.login, "password": password, "digest": digest, "meaning": meaning}
+        return {"version": seen["rowVersion"], "signature": signature}
+
+    async def _value(self, name: str) -> Any:
+        """A time, what the page looked up, or the newest record of an entity."""
+        if name == "now":
+            return datetime.now(UTC)
+        if name in self._days:
+            return self._days[name]
+        if name in self._ids:
+            return self._ids[name]
+        entity = next((each for each in pack().entities if naming.field_name(each) == name), None)
+        if entity is None:
+            raise LookupError(f"the page does not say what ${name} is")
+        many = naming.list_query(pack().entities[entity].plural)
+        (node,) = (await self._demo.ask("auditor", f"{{ {many}(last: 1) {{ nodes {{ id }} }} }}"))[many]["nodes"]
+        return UUID(node["id"])
+
+    async def open_tasks(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for login in self._demo.people:
+            with suppress(Refused):  # whoever takes no part in processes has no tasks to ask for
+                found[login] = [step_mutation(each) for each in await self._demo.tasks(login)]
+        return {login: each for login, each in found.items() if each}
 
 
 def step_mutation(task: dict[str, Any]) -> str:
     return naming.field_name(task["workflow"]) + "".join(map(naming.type_name, task["step"].split("/")))
 
 
-async def value(firm: Firm, name: str) -> Any:
-    """A day, a record of the plant, a person's record, or the newest record of an entity."""
-    if name in _TIME:
-        return _TIME[name]
-    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-    if snake in firm.ids:
-        return firm.ids[snake]
-    if snake.startswith("employee_"):
-        return firm.employees[snake.removeprefix("employee_")]
-    entity = next(each for each in pack().entities if naming.field_name(each) == name)
-    return (await firm.all(entity))[-1]["id"]
+def told_anew(seen: dict[tuple[str, tuple[int, int]], str]) -> None:
+    """Write the steps after each example into both languages."""
+    for page in dict.fromkeys(page for page, _ in seen):
+        for path in (DOCS / page, (DOCS / page).with_suffix(".zh.md")):
+            text, examples = path.read_text(encoding="utf-8"), list(_EXAMPLE.finditer(path.read_text(encoding="utf-8")))
+            english = [each.span() for each in _EXAMPLE.finditer((DOCS / page).read_text(encoding="utf-8"))]
+            for span, each in sorted(zip(english, examples, strict=True), key=lambda pair: -pair[0][0]):
+                if (page, span) in seen:
+                    at = f"# → {seen[page, span]}\n" if seen[page, span] else ""
+                    new = f"```graphql\n# {each['who']}\n{each['document']}{at}```\n"
+                    text = text[: each.start()] + new + text[each.end() :]
+            path.write_text(text, encoding="utf-8")

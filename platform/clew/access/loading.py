@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from clew.access.trial import failures
+from clew.extensions.plugins import FOLDER, MANIFEST
+from clew.kernel.diagnostics import Diagnostic, nearest
+from clew.metadata.blueprint import Blueprint
 from clew.metadata.kinds import DEFAULT_KINDS, Kinds
 from clew.metadata.load import Loaded, load_folder, load_sources
+from clew.metadata.rules_process import UNKNOWN_PLUGIN
 
 
 def load_project(path: Path, kinds: Kinds = DEFAULT_KINDS) -> Loaded:
-    """A project folder. A policy test that fails is an error like any other."""
-    return tried(load_folder(path, kinds))
+    """A project folder. A policy test that fails is an error like any other, and so is a plugin that is not there."""
+    loaded = load_folder(path, kinds)
+    return refused(tried(loaded), _missing_plugins(path, loaded.blueprint) if loaded.blueprint is not None else ())
+
+
+def _missing_plugins(path: Path, blueprint: Blueprint) -> Iterator[Diagnostic]:
+    """Plugins that clew.yaml takes actions from. They are not imported: a check runs nothing of the project's."""
+    there = [each.parent.name for each in (path / FOLDER).glob(f"*/{MANIFEST}")]
+    for name, action in blueprint.project.actions.items():
+        if action.plugin not in there:
+            where = f"actions.{name}.plugin"
+            known = nearest(action.plugin, there)
+            yield Diagnostic(UNKNOWN_PLUGIN, action.place, where, (("name", action.plugin),), known)
 
 
 def load_bundle(sources: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> Loaded:
@@ -25,7 +40,12 @@ def tried(loaded: Loaded) -> Loaded:
     """With the findings of the policy tests; without a Blueprint when there are any."""
     if loaded.blueprint is None:
         return loaded
-    found = tuple(failures(loaded.blueprint))
+    return refused(loaded, failures(loaded.blueprint))
+
+
+def refused(loaded: Loaded, findings: Iterable[Diagnostic]) -> Loaded:
+    """With these findings; without a Blueprint when there are any."""
+    found = tuple(findings)
     if not found:
         return loaded
     everything = sorted((*loaded.diagnostics, *found), key=lambda each: each.sort_key)

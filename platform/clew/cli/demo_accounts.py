@@ -1,4 +1,5 @@
-"""`clew demo`: one account for each role, to try the project with. Never made by any other command.
+"""`clew demo`: one account for each role, to try the project with; two where a process needs two people of a role.
+Never made by any other command.
 
 Whoever is asked for a vote on a board holds its membership too, as far as the separations allow.
 The passwords are derived from the installation's own key, so they differ everywhere and can be shown at every start.
@@ -7,17 +8,17 @@ The passwords are derived from the installation's own key, so they differ everyw
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from clew.api.exchange import Caller
+from clew.cli.demo_people import Employee, posted, roles_for_two
 from clew.identity import accounts
 from clew.identity.accounts import Account
 from clew.identity.assignments import Asked
-from clew.identity.errors import NoAccount
 from clew.kernel.errors import Conflict
 from clew.kernel.text import Locale
 from clew.metadata.policies import Role
@@ -27,8 +28,6 @@ from clew.storage.engine import Connection
 
 if TYPE_CHECKING:
     from clew.runtime import Runtime
-
-PEOPLE = "employee"
 
 
 class InUse(Conflict):
@@ -55,21 +54,26 @@ async def demo_accounts(runtime: Runtime, locale: Locale) -> list[DemoAccount]:
     policies, desk = runtime.blueprint.policies, runtime.desk
     if policies is None:
         return []
-    await _only_a_demonstration(runtime, {_login(each) for each in policies.roles.values()})
-    people = iter(await free_people(runtime, locale, len(policies.roles)))
+    ours = {_login(each, number) for each in policies.roles.values() for number in (1, 2)}
+    await _only_a_demonstration(runtime, ours)
+    twice = roles_for_two(runtime.blueprint.workflows.values())
+    every = {
+        _login(role, number): (role, number)
+        for role in policies.roles.values()
+        for number in ((1, 2) if role.name in twice else (1,))
+    }
+    async with desk.database.read() as connection:
+        there = {each.login: each for each in await accounts.every(connection)}
+    wanted = {login: role.name for login, (role, _) in every.items() if role.kind == "person" and login not in there}
+    people = await posted(runtime, locale, wanted)
     found = []
-    for role in policies.roles.values():
-        login = _login(role)
-        shown = DemoAccount(role.name, login, role.label.to(locale) or role.name, _password(runtime, login, role))
+    for login, (role, number) in every.items():
+        name = (role.label.to(locale) or role.name) + (f" {number}" if number > 1 else "")
+        shown = DemoAccount(role.name, login, name, _password(runtime, login, role))
         found.append(shown)
-        async with desk.database.read() as connection:
-            try:
-                account = await accounts.by_login(connection, login)
-            except NoAccount:
-                account = None
-        if account is None:
-            account = await _make(runtime, locale, role, shown, people)
-        await _seat(runtime, locale, role, account)
+        account = there.get(login) or await _make(runtime, locale, role, shown, people.get(login))
+        if number == 1:
+            await _seat(runtime, locale, role, account)
     return found
 
 
@@ -112,30 +116,21 @@ async def _only_a_demonstration(runtime: Runtime, ours: Container[str]) -> None:
             raise InUse(login=others[0].login)
 
 
-async def free_people(runtime: Runtime, locale: Locale, count: int) -> list[UUID]:
-    """Employees who have no account: so many, as far as there are."""
-    async with runtime.desk.database.read() as connection:
-        taken = {each.employee for each in await accounts.every(connection)}
-    found = await _ids(runtime, locale, PEOPLE, count + len(taken))
-    return [each for each in found if each not in taken]
+def _login(role: Role, number: int) -> str:
+    return role.name.replace("_", ".") + (f".{number}" if number > 1 else "")
 
 
-def _login(role: Role) -> str:
-    return role.name.replace("_", ".")
-
-
-async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount, people: Iterator[UUID]) -> Account:
+async def _make(runtime: Runtime, locale: Locale, role: Role, shown: DemoAccount, whose: Employee | None) -> Account:
     desk, context = runtime.desk, runtime.operator_call(locale).context
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = whose.facts if whose is not None else {}
     if role.kind == "external":
         party = next((name for name in runtime.blueprint.entities if role.name.startswith(name)), None)
         facts = {"party": next(iter(await _ids(runtime, locale, party, 1)), None)} if party else {}
 
     async def make(connection: Connection, at: datetime) -> Account:
-        employee = next(people, None) if role.kind == "person" else None
         made = await accounts.create(
             connection, desk.witness, context, login=shown.login, name=shown.name, at=at, kind=role.kind,
-            employee=employee, facts=facts,
+            employee=whose.id if whose is not None else None, facts=facts,
         )  # fmt: skip
         await desk.assignments.assign(connection, context, Asked(made.id, role.name, at, reason="demo"), at)
         return made

@@ -101,7 +101,7 @@ def assumptions(
 
     from clew.kernel.diagnostics import Findings
     from clew.metadata.source import parse, plain
-    from clew.process.simulation.assumptions import Assumptions
+    from clew.process.simulation.assumptions import Assumptions, problem
 
     said: dict[str, Any] = {}
     where = str(file) if file is not None else "--staff"
@@ -123,20 +123,19 @@ def assumptions(
         found_ = Assumptions.model_validate(said)
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadAssumption(
-            file=where, where=".".join(str(each) for each in first["loc"]) or "-", problem=first["msg"]
-        ) from None
+        at = ".".join(str(each) for each in first["loc"]) or "-"
+        raise BadAssumption(file=where, where=at, problem=problem(first)) from None
     steps = {key for _, step in workflow.walk() for key in (step.path, step.name)}
     roles = {role for _, step in workflow.walk() for role in _roles(step)} | {"*"}
     for kind, names, known in (("steps", found_.steps, steps), ("staff", found_.staff, roles)):
         for name in names:
             if name not in known:
                 close = nearest(name, known)
-                problem = Bilingual(
+                unknown = Bilingual(
                     f"流程中没有 {name}" + (f",是否想写 {close}?" if close else ""),
                     f"the process has no {name}" + (f"; did you mean {close}?" if close else ""),
                 )
-                raise BadAssumption(file=where, where=kind, problem=problem)
+                raise BadAssumption(file=where, where=kind, problem=unknown)
     return found_
 
 

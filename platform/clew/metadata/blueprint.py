@@ -391,6 +391,8 @@ class PluginAction:
     plugin: str
     entity: str
     label: Bilingual
+    place: Place
+    """Where its plugin is named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,13 @@ UNKNOWN_ACTION = Rule(
     "Actions of plugins are named in clew.yaml, under `actions`.",
     "插件动作须在 clew.yaml 的 `actions` 中声明。",
 )
+UNKNOWN_PLUGIN = Rule(
+    "UNKNOWN_PLUGIN",
+    "There is no plugin `{name}` in the folder plugins/.",
+    "plugins/ 目录中没有插件 `{name}`。",
+    "What a plugin consists of: docs/plugins.md",
+    "插件的组成见 docs/plugins.zh.md",
+)
 UNKNOWN_ROLE_IN_STEP = Rule("UNKNOWN_ROLE_IN_STEP", "There is no role `{name}`.", "没有角色 `{name}`。")
 UNKNOWN_TRANSITION = Rule(
     "UNKNOWN_TRANSITION", "`{entity}` has no transition `{name}`.", "`{entity}` 没有状态迁移 `{name}`。"

@@ -29,8 +29,8 @@ class CalendarMissing(ClewError):
     code, status = "CALENDAR_MISSING", 409
     en = "The working calendar {calendar} is not published for {year}."
     zh = "工作日历 {calendar} 尚未发布 {year} 年。"
-    hint_en = "Add the year under `years` of the calendar and apply the change."
-    hint_zh = "请在该日历的 `years` 中加入该年份并发布。"
+    hint_en = "Add the year under `years` of the calendar and apply the change; a simulation may begin earlier: --from"
+    hint_zh = "请在该日历的 `years` 中加入该年份并发布;模拟也可从更早的日期开始:--from"
 
 
 class NoWorkingTime(ClewError):

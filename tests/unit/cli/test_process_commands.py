@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def test_simulate_for_people_and_programs(say: Say, tmp_path: Path) -> None:
     code, _, err = say(*arguments, back=", returns_to: []")
     assert code != 0
     assert "CALENDAR_MISSING" in err, "without a calendar nothing is assumed"
+    assert "--from" in err
     (tmp_path / "calendars").mkdir()
     (tmp_path / "calendars" / "c.yaml").write_text(CALENDAR, encoding="utf-8")
     code, out, _ = say(*arguments, back=", returns_to: []")
@@ -103,8 +105,10 @@ def test_simulate_for_people_and_programs(say: Say, tmp_path: Path) -> None:
     [
         ("steps: {lok: {takes: [1, 2, 3]}}", "did you mean look?"),
         ("staff: {clerc: 1}", "did you mean clerk?"),
-        ("per_day: -1", "per_day"),
-        ("casess: 1", "casess"),
+        ("per_day: -1", "per_day: it must be above 0"),
+        ("casess: 1", "casess: this is not known here"),
+        ("steps: {look: {takes: [1, 2]}}", "steps.look.takes.2: this is missing"),
+        ("staff: {clerk: many}", "staff.clerk: it must be a whole number"),
         ("a: [", "a.yaml:2"),
     ],
 )
@@ -113,3 +117,6 @@ def test_simulate_refuses_what_it_does_not_know(say: Say, tmp_path: Path, text: 
     code, _, err = say("simulate", "handling", "--with", "a.yaml")
     assert code == 2
     assert told in err
+    code, _, err = say("simulate", "handling", "--with", "a.yaml", "--lang", "zh")
+    about = err.partition("docs/")[0]
+    assert not re.search(r"\b(it|this|must|input|should)\b", about.partition(":")[2].lower()), "in Chinese as well"

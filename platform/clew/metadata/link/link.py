@@ -122,6 +122,7 @@ def _project(linking: Linking) -> Project | None:
             each.plugin,
             each.for_,
             linking.label(f"action.{name}", text_of(each.label), Bilingual("", naming.human(name))),
+            found[0].at("actions", name, "plugin"),
         )
         for name, each in spec.actions.items()
     }

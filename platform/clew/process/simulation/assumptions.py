@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from clew.kernel.errors import fill
+from clew.kernel.text import Bilingual
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -44,3 +48,28 @@ class Assumptions(BaseModel):
 
 
 DEFAULT_STAFF = 2
+
+
+_SAID: Mapping[str, tuple[str, str]] = {
+    "extra_forbidden": ("不认识这一项", "this is not known here"),
+    "missing": ("缺少这一项", "this is missing"),
+    "greater_than": ("须大于 {gt}", "it must be above {gt}"),
+    "greater_than_equal": ("不得小于 {ge}", "it must be at least {ge}"),
+    "less_than": ("须小于 {lt}", "it must be below {lt}"),
+    "less_than_equal": ("不得大于 {le}", "it must be at most {le}"),
+    "too_long": ("最多 {max_length} 项", "there may be at most {max_length}"),
+    "finite_number": ("须为有限的数", "it must be a finite number"),
+    "string_type": ("须为文字", "it must be text"),
+}
+_NUMBER, _WHOLE = ("须为数字", "it must be a number"), ("须为整数", "it must be a whole number")
+_LIST, _MAPPING = ("须为列表", "it must be a list"), ("须为键值映射", "it must be a mapping of keys")
+_KINDS = {"float": _NUMBER, "int": _WHOLE, "list": _LIST, "tuple": _LIST, "dict": _MAPPING, "model": _MAPPING}
+
+
+def problem(detail: Mapping[str, Any]) -> Bilingual:
+    """What is wrong with an assumption, of an error as pydantic tells it."""
+    kind, bounds = str(detail["type"]), detail.get("ctx", {})
+    said = _SAID.get(kind) or _KINDS.get(kind.split("_")[0])
+    if said is None:
+        return Bilingual(f"值不合适({detail['msg']})", str(detail["msg"]))
+    return Bilingual(fill(said[0], bounds), fill(said[1], bounds))
