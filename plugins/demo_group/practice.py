@@ -22,7 +22,7 @@ PUMP = Family(
 STEEL_LOTS = {"TRY-GOOD": 500, "TRY-SCRATCHED": 20, "TRY-CRACKED": 20, "TRY-URGENT": 20}
 """Released lots of steel and how much of each lies in the store: one for each example that spoils it."""
 PUMP_LOTS = {"TRY-STOCK": (10, 60), "TRY-SOLD": (5, 90)}
-"""Released lots of pumps: how many, and how many days ago they were made."""
+"""Released lots of pumps: how many, and how many days ago they were made. Of the second nothing is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +141,6 @@ def _stocked(world: World, made: Practice) -> None:
         keeper, doc = world.person(SITE, "warehouse"), AnyRef("work_order", order)
         when, shelf = at + timedelta(days=7), ("finished", "released")
         world.move(SITE, when, "receipt", made.pump, qty, lot=lot, target=shelf, by=keeper, doc=doc)
+        if lot_no == "TRY-SOLD":
+            gone = when + timedelta(days=9)
+            world.move(SITE, gone, "ship", made.pump, qty, lot=lot, source=shelf, by=keeper)
