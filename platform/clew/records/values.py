@@ -1,8 +1,9 @@
 """What a caller sends for a field becomes the field's canonical Python value, or a coded error at its path.
 
 Canonical: see `kernel.scalars`; money is `Money`, a reference to one of several entities is `AnyRef`, `choices` is a
-sorted tuple of codes, `files` a tuple of mappings. Text is normalised to NFC; control and bidirectional override
-characters are refused, because what a signatory sees must be what is stored; the separator a scanner sends becomes ␝.
+sorted tuple of codes, `files` a tuple of mappings. Text is normalised to NFC; control, bidirectional override and
+invisible characters are refused, because what a signatory sees must be what is stored, and two lot numbers that look
+the same must be the same; the separator a scanner sends becomes ␝.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ from clew.records.errors import (
 Path = Sequence[str | int]
 DEFAULT_TEXT = 200
 DEFAULT_LONG_TEXT = 20_000
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-_LONG_CONTROLS = frozenset("\n\t")
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
+"""Unicode categories: controls, format characters (zero-width, bidirectional), surrogates, separators, unassigned."""
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+"""Letters and marks that show nothing."""
+_LONG_CONTROLS = frozenset("\n\t\u200c\u200d")
+"""What running text may have besides: line breaks, tabs, and the joiners that some scripts are written with."""
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILE_MEMBERS = frozenset({"name", "sha256", "size", "media_type"})
@@ -114,7 +119,7 @@ def _clean(field: Field, value: str, path: Path, allowed: frozenset[str]) -> str
     for character in text:
         if character in allowed:
             continue
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp", "Co", "Cn") or character in _BIDI:
+        if unicodedata.category(character) in _REFUSED or character in _UNSEEN:
             shown = f"U+{ord(character):04X}"
             why = Bilingual(f"含有不允许的字符 {shown}", f"the character {shown} is not allowed")
             raise BadText(path=path, field=_named(field), why=why)
