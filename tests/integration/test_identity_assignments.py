@@ -147,6 +147,20 @@ async def test_a_delegate_inherits_the_separations_of_the_delegator(database: Te
         await do(case, lambda connection, at: case.desk.assignments.end(connection, BY_ADMIN, made.id, at, "again"))
 
 
+async def test_a_role_that_groups_gave_takes_its_deputies_along_when_it_goes(database: TestDatabase) -> None:
+    """The provider's group is gone, and with it the claim: nobody stands in with a role its giver does not hold."""
+    case = await identity(database)
+    li, zhao = await case.account("li.wei"), await case.account("zhao.min")
+    claim = Asked(li.id, "buyer", case.clock.now(), kind="claim", reason="single sign-on")
+    held: Assignment = await do(
+        case, lambda connection, at: case.desk.assignments.assign(connection, BY_ADMIN, claim, at)
+    )
+    await delegated(case, li, zhao, "buyer")
+    assert (await person(case, zhao)).roles == ("buyer",)
+    await do(case, lambda connection, at: case.desk.assignments.end(connection, BY_ADMIN, held.id, at, "group gone"))
+    assert (await person(case, zhao)).roles == ()
+
+
 async def test_a_delegation_stays_within_what_is_held(database: TestDatabase) -> None:
     case = await identity(database)
     li, zhao = await case.account("li.wei"), await case.account("zhao.min")

@@ -37,6 +37,8 @@ from clew.storage.engine import Connection, Row
 Kind = Literal["permanent", "delegation", "break_glass", "claim"]
 State = Literal["requested", "active", "refused", "ended"]
 
+PASSED_ON: tuple[Kind, ...] = ("permanent", "claim")
+"""What may be passed on while it is held: neither what was lent, nor what was given for an emergency."""
 LONGEST_DELEGATION = timedelta(days=92)
 GRANT = Bilingual("授权", "grant a role")
 _t = system.assignment
@@ -178,7 +180,7 @@ class Assignments:
         if made.state != "active":
             raise NoAssignment
         await self._close(connection, context, made, at, why, "ended")
-        if made.kind == "permanent":
+        if made.kind in PASSED_ON:
             await self._end_delegations(connection, context, made, at, why)
 
     async def delegate(self, connection: Connection, context: Context, asked: Asked, at: datetime) -> Assignment:
@@ -196,7 +198,7 @@ class Assignments:
         asked = replace(asked, kind="delegation")
         made = await self.request(connection, context, asked, at)
         held = await self.of(connection, delegator, states=("active",))
-        if not any(each.kind != "delegation" and each.kind != "break_glass" and each.covers(made) for each in held):
+        if not any(each.kind in PASSED_ON and each.covers(made) for each in held):
             giver = await accounts.find(connection, delegator)
             raise NotHeld(login=giver.login if giver else delegator, role=asked.role)
         holder = await self._possible(connection, asked, at)
