@@ -99,6 +99,8 @@ async def test_lot_numbers_dates_and_states(plant: Plant) -> None:
         await move(plant, "lot", good, "release")
     with pytest.raises(ReasonRequired):
         await plant.commands.transition(plant.call, "lot", plant.ids["good"], "block", 1)
+    with pytest.raises(ReasonRequired):  # blanks say nothing
+        await plant.commands.transition(plant.why(" \t"), "lot", plant.ids["good"], "block", 1)
     await move(plant, "lot", plant.ids["good"], "block")
     assert (await plant.current("lot"))[plant.ids["good"]]["state"] == "blocked"
 

@@ -370,7 +370,7 @@ class _Run:
         at = max(now, self.floor) if self.floor else now
         call = self.call
         unit = Unit(
-            self.commands.engine, connection, call.context, call.decision, at, call.reason, call.foreign, self.elevated
+            self.commands.engine, connection, call.context, call.decision, at, said(call), call.foreign, self.elevated
         )
         unit.keyed, unit.signing = key is not None, call.signing
         unit.session_at = moment if self.later else None
@@ -395,6 +395,11 @@ class _Run:
         if self.unit is not None and self.unit.taken:
             self.unit.taken.pop()
         self.give_back()
+
+
+def said(call: Call) -> str | None:
+    """The reason that was given; blanks are none."""
+    return (call.reason or "").strip() or None
 
 
 class _Undo(Exception):
