@@ -22,6 +22,7 @@ from clew.metadata.forms import Form
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTED, DONE, STARTER = "started", "done", "starter"
 ANY = "any"
+LATE = "late"
 SEPARATOR = "/"
 
 
@@ -238,6 +239,14 @@ class Step:
     retries: int = 0
     on_error: str | None = None
     compensate: tuple[Action, ...] = ()
+
+    def effects_of(self, moment: str) -> tuple[Action, ...]:
+        """The actions of a moment: its own, and those of every outcome that is not against."""
+        found = self.effects.get(moment, ())
+        against = moment in self.outcomes and self.outcomes[moment].against
+        if moment in (STARTED, LATE) or against:
+            return found
+        return (*found, *(each for name in (DONE, ANY) if name != moment for each in self.effects.get(name, ())))
 
     def target(self, outcome: str) -> str | None:
         """The step that follows an outcome; None when the flow ends here."""

@@ -73,6 +73,13 @@ POST_NOT_ASKED = Rule("POST_NOT_ASKED", "`{name}` is not among those who are ask
 NO_OUTCOME_FOR = Rule(
     "NO_OUTCOME_FOR", "An approval needs an outcome that is not against.", "审批至少要有一个表示同意的结果。"
 )
+NO_OUTCOME_AGAINST = Rule(
+    "NO_OUTCOME_AGAINST",
+    "The votes may split between the outcomes, and none of them stands for that.",
+    "各方意见可能不一致,而没有任何结果可以代表这种情况。",
+    "Add an outcome with `against: true`, and say in `then` where it goes on.",
+    "请增加一个 `against: true` 的结果,并在 `then` 中写明后续步骤。",
+)
 NO_WAY_ON = Rule(
     "NO_WAY_ON",
     "`then` does not say where it goes on after `{name}`.",

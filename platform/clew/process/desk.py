@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from clew.kernel.text import Bilingual
-from clew.metadata.processes import SEPARATOR, STARTER, Step, StepKind
+from clew.metadata.processes import SEPARATOR, STARTED, STARTER, Action, Step, StepKind
 from clew.process import moves
 from clew.process.errors import (
     CommentRequired,
     NotEligible,
     NotFinished,
     NothingToWithdraw,
+    NotTakenBack,
     NotYourTask,
     NoWayBack,
     SamePerson,
@@ -184,6 +185,8 @@ def withdraw(run: Run, command: Withdraw, facts: Facts) -> None:
     step = run.known(last.step)
     if step is None or command.actor.person not in last.actors or not step.kind.human or trail[-1] != step.name:
         raise NothingToWithdraw
+    if step.sign is not None or lasting(step.effects_of(last.outcome)) or _begun(run.step_of(token)):
+        raise NotTakenBack
     name = step.name
     moves.leave(run, token, "withdrawn", command.actor.both)
     _back(run, token, name)
@@ -244,11 +247,14 @@ def _mine(run: Run, task: Task, token: Token, actor: Actor) -> None:
     if task.assignee is None and not any(each in task.candidates for each in actor.both):
         raise NotYourTask
     step = run.step_of(token)
-    _apart(run, step, actor.both)
+    # Whoever it was given to acts for the one who gave it away, whose duty it stays.
+    given = task.behalf if task.assignee == actor.person else None
+    acting = actor.both if given is None else (*actor.both, given)
+    _apart(run, step, acting)
     if task.kind in ("vote", "added"):
         for each in run.state.tasks_of(token.id):
             voted = each.kind in ("vote", "added") and each.status == "done" and each.id != task.id
-            if voted and {each.actor, each.behalf} & set(actor.both):
+            if voted and {each.actor, each.behalf} & set(acting):
                 raise SamePerson(step=step.label)
 
 
@@ -260,6 +266,16 @@ def _touched(run: Run, token: Token) -> bool:
             if task.status != "open" or taken:
                 return True
     return False
+
+
+def lasting(actions: tuple[Action, ...]) -> bool:
+    """Whether actions did something to other records that stays when the step is done again."""
+    return any(each.kind not in ("set", "notify") for each in actions)
+
+
+def _begun(step: Step) -> bool:
+    """Whether the beginning of a step has moved records on, its own or others."""
+    return STARTED in step.states or lasting(step.effects_of(STARTED))
 
 
 def _apart(run: Run, step: Step, people: tuple[str, ...]) -> None:

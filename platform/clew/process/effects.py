@@ -62,7 +62,7 @@ class Effects:
     async def _moment(self, moment: Moment) -> None:
         step = self.workflow.step(moment.step)
         entity = self.unit.engine.blueprint.entities[moment.subject.entity]
-        actions = self._actions(step, moment)
+        actions = step.effects.get(moment.moment, ()) if moment.against else step.effects_of(moment.moment)
         record = await self._record(moment.subject)
         values: dict[str, Any] = {}
         for action in actions:
@@ -124,15 +124,6 @@ class Effects:
             if await self.unit.judge.holds(each.read_only_when, entity, record):
                 known = ", ".join(name for name in step.outputs if name != each.name)
                 raise OutputNotAsked(path=["input", each.name], field=each.name, known=known or "–")
-
-    def _actions(self, step: Step, moment: Moment) -> tuple[Action, ...]:
-        """The actions of a moment: its own, and those of every outcome that is not against."""
-        found = list(step.effects.get(moment.moment, ()))
-        if moment.moment != STARTED and not moment.against:
-            for name in (DONE, ANY):
-                if name != moment.moment:
-                    found += step.effects.get(name, ())
-        return tuple(found)
 
     async def _state(self, step: Step, moment: Moment, entity: Entity, record: Record) -> None:
         target = step.states.get(moment.moment)

@@ -253,7 +253,7 @@ class Processes:
             return
         step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
         roles, person = asked_roles(task, step), unit.context.person.id
-        if not roles or (step.who is not None and replace(step.who, least_loaded=False) != Who(step.who.roles)):
+        if not roles or (step.who is not None and _plain(step.who) != Who(step.who.roles)):
             return
         among = step.approval.among if step.approval is not None else ""
         demand = Demand(tuple(sorted(roles)), site=instance.site, among=among)
@@ -355,6 +355,11 @@ class Processes:
         elif self.blueprint.policies is None or definition.owner in unit.context.person.roles:
             return
         raise NotAnOperator(workflow=definition.label)
+
+
+def _plain(who: Who) -> Who:
+    """Without what narrows the holders of its roles."""
+    return replace(who, least_loaded=False, qualified_for=None)
 
 
 @contextmanager

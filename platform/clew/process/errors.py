@@ -100,6 +100,14 @@ class NothingToWithdraw(Conflict):
     zh = "没有可撤回的办理:下一步骤已被处理,或上一步骤不是您办理的。"
 
 
+class NotTakenBack(Conflict):
+    """What was signed, or has changed more than the process, stays done."""
+
+    code = "NOT_TAKEN_BACK"
+    en = "This step was signed, or other records have changed with it: it is not taken back, only sent back."
+    zh = "该步骤已签名,或已引起其他记录变化,不能撤回,只能由后续办理人退回。"
+
+
 class NotFinished(Conflict):
     """The guard of the step's end does not hold."""
 

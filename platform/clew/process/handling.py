@@ -187,6 +187,7 @@ class Handling:
             "workflow": self.workflow.name,
             "definition": self.workflow.digest,
             "step": step.path,
+            "process": str(self.instance.id),
             "round": task.round,
             "outcome": command.outcome,
         }

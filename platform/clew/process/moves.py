@@ -75,9 +75,19 @@ def finish(run: Run, token: Token, outcome: str, actors: tuple[str, ...]) -> Non
 
 
 def leave(run: Run, token: Token, outcome: str, actors: tuple[str, ...]) -> None:
-    """Write down that a step ended, close what is left of its tasks, and stop its clock."""
+    """Write down that a step ended, close what is left of its tasks, and stop its clock. Whoever has done one of its
+    tasks had a part in it, however it ended."""
+    acted = (
+        person
+        for each in run.state.tasks_of(token.id)
+        if each.kind != "copy" and each.status == "done"
+        for person in (each.actor, each.behalf)
+        if person
+    )
+    actors = tuple(dict.fromkeys((*actors, *acted)))
     close_tasks(run, token)
     run.drop_timers(token.id)
+    run.forget(token)
     for below in run.state.below(token.id):
         remove(run, below)
     entry = Done(token.step, token.id, token.round, outcome, actors, run.at, token.subject)
@@ -223,8 +233,7 @@ def remove(run: Run, token: Token) -> None:
     run.drop_timers(token.id)
     if run.step_of(token).kind is StepKind.CALL and token.status == "open":
         run.effects.append(StopChild(token.id, token.step))
-    for incident in [each for each in run.state.incidents.values() if each.token == token.id]:
-        run.change(incidents=without(run.state.incidents, incident.id))
+    run.forget(token)
     run.drop(token)
 
 

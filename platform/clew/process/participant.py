@@ -56,7 +56,8 @@ class ProcessParticipant:
         owner = change.transition.moved_by or change.entity.moved_by
         if owner is None or unit.process == owner or owner not in self.engine.blueprint.workflows:
             return
-        if await store.live_on(unit.connection, change.id, owner) is not None:
+        held = await store.live_on(unit.connection, change.id, owner) is not None
+        if held or await store.in_hands(unit.connection, change.id, owner):
             process = self.engine.blueprint.workflows[owner].label
             raise MovedByProcess(transition=change.transition.label, process=process)
 

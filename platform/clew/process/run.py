@@ -85,6 +85,11 @@ class Run:
         self.keep(token, status="blocked")
         self.effects.append(Tell("incident", token.id, whom="owner", comment=detail))
 
+    def forget(self, token: Token) -> None:
+        """What stood in the way of a token stands there no more: it goes on, or is gone."""
+        for incident in [each for each in self.state.incidents.values() if each.token == token.id]:
+            self.change(incidents=without(self.state.incidents, incident.id))
+
     def settle(self, incident: Incident) -> None:
         """Try again what an incident stopped."""
         self.change(incidents=without(self.state.incidents, incident.id))

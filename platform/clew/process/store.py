@@ -112,6 +112,12 @@ async def live_on(connection: Connection, record: UUID, workflow: str) -> UUID |
     return found
 
 
+async def in_hands(connection: Connection, record: UUID, workflow: str) -> bool:
+    """Whether a workflow about another record asks somebody to do something about this one now."""
+    mine = _t.c.record_id == record, _t.c.workflow == workflow, _t.c.status.in_(("open", "held"))
+    return await connection.fetch_one(sa.select(_t.c.id).where(*mine).limit(1)) is not None
+
+
 async def process_of_task(connection: Connection, task: UUID) -> tuple[UUID, int] | None:
     """The instance a task belongs to, and the task's number in it."""
     row = await connection.fetch_one(sa.select(_t.c.process, _t.c.number).where(_t.c.id == task))

@@ -52,7 +52,5 @@ def tally(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence[T
     if possible:
         return None
     against = [each for each, outcome in outcomes.items() if outcome.against]
-    if not against:
-        # Nothing can be decided against: the voters have split, and the first outcome named by most stands.
-        return max(cast, key=lambda name: cast[name], default=next(iter(outcomes)))
-    return max(against, key=lambda name: cast.get(name, 0))
+    # Without any there is one outcome alone, for which all can only vote: the definition is checked for that.
+    return max(against, key=lambda name: cast.get(name, 0), default=None)

@@ -37,6 +37,7 @@ def codes(steps: str, head: str = "for: case\n", roles: bool = False) -> list[tu
         ("  a: {who: clerk, then: {maybe: a}}\n", "UNKNOWN_OUTCOME"),
         ("  a: {who: clerk, outcomes: {no_way: {against: true}}}\n", "NO_WAY_ON"),
         ("  a: {countersign: {posts: [clerk]}, outcomes: {x: {against: true}}, then: {x: a}}\n", "NO_OUTCOME_FOR"),
+        ("  a: {countersign: {posts: [clerk, head]}, outcomes: {x: {}, y: {}}}\n", "NO_OUTCOME_AGAINST"),
         ("  a: {countersign: {posts: [clerk], enough: 2}, then: {reject: a}}\n", "ENOUGH_TOO_MANY"),
         ("  a: {countersign: {posts: [clerk], must: [boss]}, then: {reject: a}}\n", "POST_NOT_ASKED"),
         ("  a: {countersign: {posts: [clerk], once: true}, sign: approval, then: {reject: a}}\n", "SIGNED_ONCE"),

@@ -191,7 +191,8 @@ def check(definition: Workflow, before: State, after: State) -> None:
     for task in after.tasks.values():
         if task.status in ("open", "held") and task.kind != "copy":
             token = after.tokens[task.token]
-            assert (token.step, token.round, token.status) == (task.step, task.round, "open")
+            left = any(each.kind == "left" for each in after.incidents.values() if each.token == token.id)
+            assert (token.step, token.round, token.status) == (task.step, task.round, "blocked" if left else "open")
         earlier = before.tasks.get(task.id)
         if earlier is not None and earlier.status in ("done", "closed"):
             assert task == earlier, "what is done stays as it was"

@@ -20,6 +20,7 @@ from clew.process.words import (
     EventArrived,
     Facts,
     Moment,
+    Reoffer,
     Resume,
     RetryIncident,
     SendBack,
@@ -133,6 +134,52 @@ def test_separation_from_earlier_actors() -> None:
     assert run.refused(Decide(task.id, "done", Actor("ann", "bob"), "t")) == "SAME_PERSON"
     assert run.refused(Decide(task.id, "done", Actor("bob", "ann"), "t")) == "SAME_PERSON"
     run.decide("bob")
+
+
+def test_what_is_done_for_somebody_counts_as_theirs_whichever_comes_first() -> None:
+    """A vote given away stays the duty of the one who gave it: they cast no other, before it or after it."""
+    people = {**PEOPLE, "law": ("fay", "dan"), "quality": ("dan", "eve")}
+    for first, second in (("dan", "eve"), ("eve", "dan")):
+        run = Play(workflow(BOARD % ("countersign", "")), people)
+        seats = {each.post: each.id for each in run.open()}
+        run.give(Transfer(seats["quality"], "eve", Actor("dan"), "t", delegated=True))
+        vote = {"dan": Decide(seats["law"], "approve", Actor("dan"), "t"),
+                "eve": Decide(seats["quality"], "approve", Actor("eve"), "t")}  # fmt: skip
+        run.give(vote[first])
+        assert run.refused(vote[second]) == "SAME_PERSON"
+
+
+def test_who_had_a_part_in_a_step_is_known_however_it_ended() -> None:
+    """A vote cast before the time was up, or before another sent the case back, keeps its voter from checking it."""
+    steps = """\
+  fill: {who: clerk}
+  ask: {countersign: {posts: [quality, law]}, within: 4 wh, when_late: check, then: {approve: check, reject: fill}}
+  check: {who: [quality, head], not_same_person_as: [ask]}
+"""
+    late = play(steps)
+    late.decide("ann")
+    late.decide("dan", "approve")
+    timer = next(each for each in late.state.timers.values() if each.purpose == "late")
+    late.give(TimerFired(timer.id, "t"))
+    assert late.open()[0].candidates == ("eve", "cid")
+    back = play(steps)
+    back.decide("ann")
+    back.decide("dan", "approve")
+    back.give(SendBack(back.task_of("fay").id, "fill", True, Actor("fay"), "t", "no"))
+    assert back.state.done[-1].actors == ("fay", "dan")
+
+
+def test_what_stood_in_the_way_of_a_step_does_not_follow_the_case() -> None:
+    """Nobody is left to do a step, its time is up, the next one waits for its guard: it goes on waiting for that."""
+    steps = "  fill: {who: clerk, within: 4 wh, when_late: look}\n  look: {who: head, entry: {when: serious}}\n"
+    run = play(steps, look=Facts(entry=False))
+    run.people = {**PEOPLE, "clerk": ()}
+    run.give(Reoffer(1, "t"))
+    late = next(each for each in run.state.timers.values() if each.purpose == "late")
+    run.give(TimerFired(late.id, "t"))
+    assert [each.kind for each in run.state.incidents.values()] == ["entry"]
+    run.give(Reoffer(1, "t"))
+    assert run.state.tokens[1].status == "blocked"
 
 
 def test_nobody_to_ask_is_an_incident_and_never_a_skip() -> None:
@@ -329,6 +376,20 @@ def test_withdrawn_while_nobody_has_touched_it() -> None:
     run.decide("bob")
     run.give(Claim(run.open()[0].id, Actor("dan"), "t"))
     assert run.refused(Withdraw(1, Actor("bob"), "t")) == "NOTHING_TO_WITHDRAW"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "  fill: {who: clerk, sign: approval}\n  look: {who: quality}\n",
+        "  fill: {who: clerk, effects: {done: [{create: part, with: {code: \"'p'\"}}]}}\n  look: {who: quality}\n",
+        "  fill: {who: clerk}\n  look: {who: quality, state: {started: checked}}\n",
+    ],
+)
+def test_what_was_signed_or_has_changed_other_records_is_not_taken_back(steps: str) -> None:
+    run = play(steps)
+    run.decide("ann")
+    assert run.refused(Withdraw(1, Actor("ann"), "t")) == "NOT_TAKEN_BACK"
 
 
 def test_urging_and_copies() -> None:

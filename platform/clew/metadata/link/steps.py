@@ -198,6 +198,8 @@ class Steps:
             changes["approval"] = self.kinds.approval(key, spec, node, entity, where)
             if not any(not each.against for each in outcomes.values()):
                 self.linking.findings.add(rules_process.NO_OUTCOME_FOR, find(node, "outcomes").place, path=where)
+            if len(outcomes) > 1 and not any(each.against for each in outcomes.values()):
+                self.linking.findings.add(rules_process.NO_OUTCOME_AGAINST, find(node, "outcomes").place, path=where)
         elif kind is StepKind.ACTION:
             changes["actions"] = self.actions.link(spec.do, find(node, "do"), entity, f"{where}.do")
         elif kind is StepKind.DECISION:

@@ -114,7 +114,7 @@ class RecordSigner:
         for each in self._objections:
             await each.object(act, unit)
         if repeats:
-            await _once(unit, act, shown)
+            await _once(unit, act, shown, definition)
         asked = Asked(entity, record["id"], action, meaning, signing, signatory, shown, definition)
         unit.at_end.append(lambda: _give(unit, asked))
 
@@ -174,14 +174,20 @@ class RecordSigner:
         return found
 
 
-async def _once(unit: Unit, act: Act, shown: Content) -> None:
+_ROUND = ("process", "round")
+"""What of a step's definition says which time it is asked."""
+
+
+async def _once(unit: Unit, act: Act, shown: Content, definition: Mapping[str, Any]) -> None:
     """Where a signature leads to no other state, the same person signing the same content again says nothing new and
-    would count twice."""
+    would count twice. A step that is asked anew, in another round or process, is answered anew."""
     mine = (act.signatory.account, act.meaning, act.action)
     for each in await signatures.of_record(unit.connection, act.entity.name, act.record_id):
         if (each.account, each.meaning, each.action) != mine:
             continue
-        if _said(each.signed()["content"]) == _said(shown.value):
+        signed = each.signed()
+        same_round = all(signed["definition"].get(name) == definition.get(name) for name in _ROUND)
+        if same_round and _said(signed["content"]) == _said(shown.value):
             raise AlreadySigned(what=act.entity.label, meaning=act.meaning)
 
 
