@@ -13,6 +13,8 @@ from clew.sdk import Refused, Row, Work
 from group_operations.netting import NOTHING, Component, Demand, Need, Supply, Way, net
 from group_operations.orders import components
 
+_UNVERIFIED = ("open", "contained", "investigating", "board", "executing")
+"""States of a nonconformance that keep its lots from being used."""
 _OPEN_ORDERS = ("planned", "firm", "released", "running", "paused")
 
 
@@ -85,7 +87,10 @@ async def usable(work: Work, lot_id: UUID, until: date) -> bool:
     lot = await work.record("lot", lot_id)
     if lot["state"] != "released" or (lot["exp_on"] is not None and lot["exp_on"] <= until):
         return False
-    return not await work.find("inventory_hold", lot=lot_id, state="active")
+    if await work.find("inventory_hold", lot=lot_id, state="active"):
+        return False
+    open_ones = await work.find("nonconformance", item=lot["item"], state=_UNVERIFIED)
+    return not any([lot_id in await work.linked("nonconformance", "lots", each["id"]) for each in open_ones])
 
 
 async def _supplies(work: Work, site: UUID) -> list[Supply]:

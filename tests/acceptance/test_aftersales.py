@@ -92,7 +92,12 @@ async def test_a_complaint_becomes_a_report_a_nonconformance_and_a_recall(databa
 
 async def recalled(firm: Firm, action: UUID) -> None:
     decided = {"class_cn": "class_1", "measures": ["withdraw"], "shipped_qty": "10.0000"}
+    await firm.does("management_representative", "evaluate", "none", "影响交付")
     await firm.does("qa_manager", "evaluate", "recall", **decided)
+    assert await firm.state("field_action", action) == "evaluating"
+    assert [each["state"] for each in await firm.all("inventory_hold", cause_id=action)] == ["active"]
+    assert len((await firm.waiting())["field_action_recall.evaluate"]) == 4, "one alone stops no recall: all four anew"
+    await firm.does("qa_manager", "evaluate", "recall")
     for login in ("ra_manager", "medical_reviewer"):
         await firm.does(login, "evaluate", "recall")
     assert await firm.state("field_action", action) == "evaluating", "all four agree"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.acceptance import market_world as world
 from tests.acceptance.at_work import Firm
 from tests.acceptance.market_world import furnish, furnished
-from tests.integration.pack_world import LATER, TODAY, AnyRef, World
+from tests.integration.pack_world import BORN, LATER, TODAY, AnyRef, World
 
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
@@ -35,6 +35,10 @@ def stocked(firm: Firm) -> Any:
             world.add(
                 f"stock:{name}", "inventory_balance", item=ids["pump"], lot=lot, on_hand=Decimal(qty),
                 reserved=Decimal(0), **where,
+            )  # fmt: skip
+            world.add(
+                f"release:{name}", "release_decision", site=ids["site"], number=f"RD-{name}", lot=lot, kind="market",
+                market="CN", outcome="release", decided_by=ids["zhao"], decided_at=BORN, state="decided",
             )  # fmt: skip
         world.add("reason", "reason_code", kind="return", code="R1", name={"zh": "拒收", "en": "Refused"})
 
@@ -82,11 +86,15 @@ async def test_an_order_is_allocated_shipped_delivered_and_invoiced(database: Te
     await firm.does("warehouse", "pick", "packed")
     assert await firm.tasks("warehouse", "review") == [], "never by the picker"
     await firm.does("second", "review", "fail", "箱唛不符")
+    await firm.hire(("third", ("warehouse",)))
+    await firm.does("second", "repack")
+    assert await firm.tasks("second", "review") == [], "whoever packed it again does not review it either"
+    await firm.does("third", "review", "fail", "箱唛仍不符")
     await firm.does("warehouse", "repack")
-    unsigned = firm.does("second", "review", "pass")
+    unsigned = firm.does("third", "review", "pass")
     assert await firm.refusal(unsigned) == "NOT_FINISHED", "the delivery note is to be signed"
-    await reviewed(firm, shipment["id"], "second")
-    await firm.does("second", "review", "pass")
+    await reviewed(firm, shipment["id"], "third")
+    await firm.does("third", "review", "pass")
     await firm.does("warehouse", "ship", carrier="顺丰", waybill="SF1")
     balance = await firm.only("inventory_balance", lot=ids["late"])
     assert (balance["on_hand"], balance["reserved"]) == (4, 0)

@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.at_work import AnyRef, Firm, opened
 from tests.integration.pack_world import TODAY
 
-from clew.storage import system
+from clew.storage import process_tables, system
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +31,12 @@ async def to_the_board(firm: Firm) -> None:
     await firm.does("quality_engineer", "investigate", root_cause="夹具磨损")
 
 
+async def back(firm: Firm, step: str, to: str) -> None:
+    (task,) = await firm.tasks("qa_manager", step)
+    ask = 'mutation($t: ID!, $to: String!) { sendBackTask(task: $t, to: $to, comment: "再看一次") { replayed } }'
+    await firm.ask("qa_manager", ask, t=task["id"], to=to)
+
+
 async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -> None:
     firm = await opened(database)
     ncr = await found(firm)
@@ -48,8 +54,18 @@ async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -
     await firm.does("warehouse", "execute")
     assert (await firm.record("nonconformance", ncr))["executed_by"] == firm.employees["warehouse"]
     await firm.does("qa_manager", "verify", "release")
+    await back(firm, "unblock", "verify")
+    await firm.does("qa_manager", "verify", "hold", "复验发现划痕")
+    assert await firm.state("nonconformance", ncr) == "executing", "it is disposed of again, still on hold"
+    assert [each["state"] for each in await firm.all("inventory_hold", cause_id=ncr)] == ["active"]
+    await firm.does("warehouse", "execute")
+    await firm.does("qa_manager", "verify", "release")
     await firm.does("qa_manager", "unblock")
     assert [each["state"] for each in await firm.all("inventory_hold", cause_id=ncr)] == ["released"]
+    assert await firm.refusal(back(firm, "close", "verify")) == "NO_WAY_BACK", "what was freed is not on hold again"
+    (process,) = await firm.rows(process_tables.process)
+    taken = firm.ask("qa_manager", "mutation($p: ID!) { withdrawStep(process: $p) { replayed } }", p=process["id"])
+    assert await firm.refusal(taken) == "NOT_TAKEN_BACK"
     await firm.does("qa_manager", "close")
     assert await firm.state("nonconformance", ncr) == "closed"
     assert (await firm.ends())["nonconformance_handling"] == ("ended", "closed")
@@ -58,6 +74,9 @@ async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -
         ("quality_engineer", "investigate", "done"),
         ("rd_engineer", "board", "rework"),
         ("qa_manager", "board", "rework"),
+        ("warehouse", "execute", "done"),
+        ("qa_manager", "verify", "release"),
+        ("qa_manager", "verify", "hold"),
         ("warehouse", "execute", "done"),
         ("qa_manager", "verify", "release"),
         ("qa_manager", "unblock", "done"),

@@ -36,6 +36,10 @@ async def test_a_lot_is_made_and_released_to_the_market(database: TestDatabase) 
     assert (report["state"], report["result"]) == ("drafted", "fail"), "nothing is taken to pass by itself"
     await world.reported(firm)
     assert (await firm.only("edhr"))["state"] == "compiled", "complete by what is known"
+    dhr = (await firm.only("edhr"))["id"]
+    await firm.updates("production_head", "edhr", dhr, production_reviewer=firm.employees["production_head"])
+    by_hand = firm.moves("production_head", "edhr", dhr, "review")
+    assert await firm.refusal(by_hand) == "MOVED_BY_PROCESS", "its process asks for the review now"
     await firm.does("production_head", "production_review", "return", comment="缺环境记录")
     await firm.does("production_supervisor", "complete")
     await world.reviewed(firm)
