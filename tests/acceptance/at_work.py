@@ -27,7 +27,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from tests.integration.identity_case import CHEAP
-from tests.integration.pack_world import BORN, ROOT, World, pack
+from tests.integration.pack_world import BORN, ROOT, furnish, pack
 from tests.integration.test_process_time import move_back
 from tests.integration.uploaded_file import uploaded
 
@@ -46,7 +46,7 @@ from clew.records.values import AnyRef
 from clew.runtime import IdentityParts, Runtime, assemble
 from clew.storage import process_tables, releases
 from clew.storage.blobs import Blobs
-from clew.storage.engine import Connection
+from clew.storage.engine import Connection, Database
 from clew.testing.databases import TestDatabase
 from clew.testing.office import PASSWORD, Office, Refused
 
@@ -199,10 +199,9 @@ class Firm(Office):
         await jobs.drain(self.runtime.processes)
 
 
-async def running(test: TestDatabase) -> tuple[Runtime, Feed, Blobs]:
-    """The pack installed and put together as a server does, with passwords that are quick to check."""
-    blueprint = pack()
-    database, clock = await test.installed(blueprint), SystemClock()
+async def running(database: Database) -> tuple[Runtime, Feed, Blobs]:
+    """The installed pack put together as a server does, with passwords that are quick to check."""
+    blueprint, clock = pack(), SystemClock()
     identity = IdentityParts(Vault("a key for tests"), CredentialPolicy(), Limits(), Hasher(CHEAP))
     release, blobs = await releases.current(database), await uploaded(database)
     actions = load_actions(ROOT, {name: each.plugin for name, each in blueprint.project.actions.items()})
@@ -213,25 +212,22 @@ async def running(test: TestDatabase) -> tuple[Runtime, Feed, Blobs]:
 
 async def opened(test: TestDatabase, *, staffed: bool = True) -> Firm:
     """The pack, installed and furnished, with one person for every role that people hold; `staffed=False`: nobody."""
-    runtime, _, _ = await running(test)
-    blueprint, database = runtime.blueprint, runtime.database
-    firm = Firm(runtime)
-
-    async def furnish(connection: Connection) -> None:
-        firm.ids.clear()
-        loader = Loader(connection, runtime.tables, runtime.operator_call("zh").context, str(runtime.number))
-        await loader.begin()
-        World(loader, firm.ids).build()
-        await loader.finish()
-
-    await database.run_write(furnish)
     if not staffed:
-        return firm
-    assert blueprint.policies is not None
-    people = [each.name for each in blueprint.policies.roles.values() if each.kind == "person"]
-    workflows = blueprint.workflows.values()
+        database, ids = await test.furnished(pack(), furnish)
+        return Firm((await running(database))[0], ids=ids)
+    database, (ids, people, employees) = await test.furnished(pack(), _staffed)
+    return Firm((await running(database))[0], people, ids=ids, employees=employees)
+
+
+async def _staffed(database: Database) -> tuple[dict[str, UUID], dict[str, UUID], dict[str, UUID]]:
+    """The small plant and its people; their records, accounts and employees."""
+    ids = await furnish(database)
+    firm = Firm((await running(database))[0], ids=ids)
+    policies, workflows = pack().policies, pack().workflows.values()
+    assert policies is not None
+    people = [each.name for each in policies.roles.values() if each.kind == "person"]
     await firm.hire(*((role, (role, *boards_of(workflows, role))) for role in people))
-    return firm
+    return firm.ids, firm.people, firm.employees
 
 
 __all__ = ["AnyRef", "Firm", "Refused", "opened", "running"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.acceptance.at_work import running
-from tests.integration.pack_world import ROOT
+from tests.integration.pack_world import ROOT, pack
 from tests.integration.uploaded_file import A_FILE
 
 from clew.api.exchange import Caller
@@ -44,7 +44,7 @@ class Demonstration(Office):
 
 async def demonstration(test: TestDatabase, *, whole: bool = True) -> Demonstration:
     """`whole=False`: of the records only the organisation and what is made for practice, which takes a second."""
-    runtime, feed, blobs = await running(test)
+    runtime, feed, blobs = await running(await test.installed(pack()))
 
     def never(*_: Any) -> Any:
         raise AssertionError("there is no other release")

@@ -20,9 +20,10 @@ from clew.metadata.load import load_folder
 from clew.records.commands import Call, Commands
 from clew.records.loading import Loader
 from clew.records.values import AnyRef, Money
-from clew.storage.change.install import install
+from clew.storage import releases
 from clew.storage.engine import Connection, Database
 from clew.storage.tables import Tables
+from clew.testing.databases import TestDatabase
 
 ROOT = Path(__file__).resolve().parents[2]
 BORN = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -37,26 +38,33 @@ def pack() -> Blueprint:
     return loaded.blueprint
 
 
-async def pack_plant(database: Database) -> Plant:
+async def furnish(database: Database) -> dict[str, UUID]:
+    """Put the small plant into a database with the pack; its records by name."""
+    release, ids = await releases.current(database), dict[str, UUID]()
+    tables = Tables(pack(), release.catalog, database.dialect)
+
+    async def fill(connection: Connection) -> None:
+        ids.clear()
+        loader = Loader(connection, tables, context(), release.digest)
+        await loader.begin()
+        World(loader, ids).build()
+        await loader.finish()
+
+    await database.run_write(fill)
+    return ids
+
+
+async def pack_plant(test: TestDatabase) -> Plant:
     """The pack installed on a database, with the small plant in it."""
     blueprint = pack()
-    release = await install(database, blueprint)
+    database, ids = await test.furnished(blueprint, furnish)
+    release = await releases.current(database)
     tables = Tables(blueprint, release.catalog, database.dialect)
     commands = Commands(
         database, blueprint, tables, release=release.digest, signer=AnySigner(), blobs=await uploaded(database)
     )
     decision = permit_all(blueprint)
-    made = Plant(database, blueprint, tables, commands, decision, Call(context(), decision, foreign=True))
-
-    async def fill(connection: Connection) -> None:
-        made.ids.clear()
-        loader = Loader(connection, tables, context(), release.digest)
-        await loader.begin()
-        World(loader, made.ids).build()
-        await loader.finish()
-
-    await database.run_write(fill)
-    return made
+    return Plant(database, blueprint, tables, commands, decision, Call(context(), decision, foreign=True), ids)
 
 
 class World:

@@ -27,6 +27,7 @@ from clew.records.commands import Call, Commands
 from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection, Database
+from clew.testing.databases import TestDatabase
 
 
 class StepSigner(AnySigner):
@@ -139,7 +140,7 @@ class Works:
         await self.plant.database.run_write(write)
 
 
-async def works(database: Database, blueprint: Blueprint | None = None) -> Works:
+async def works(database: TestDatabase, blueprint: Blueprint | None = None) -> Works:
     """The pack's plant, its processes running under fixed staff."""
     plant = await pack_plant(database)
     return at_work(plant, blueprint or pack())

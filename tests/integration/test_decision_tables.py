@@ -145,7 +145,7 @@ async def test_what_a_table_says_can_be_asked(database: TestDatabase) -> None:
 
 
 async def test_an_inspection_lot_is_sampled_by_the_plan(database: TestDatabase) -> None:
-    plant = await pack_plant(await database.open())
+    plant = await pack_plant(database)
     ids = plant.ids
     line = {"seq": 1, "name": "外观", "kind": "attribute", "severity": "major", "aql": "0.65"}
     plan = await plant.commands.create(

@@ -87,9 +87,9 @@ class House:
 
 @pytest.fixture
 async def house(database: TestDatabase) -> AsyncIterator[House]:
-    opened = await database.open()
-    yield House(await pack_plant(opened), await uploaded(opened))
-    await opened.close()
+    plant = await pack_plant(database)
+    yield House(plant, await uploaded(plant.database))
+    await plant.database.close()
 
 
 async def refused(action: Any, *kinds: type[ClewError]) -> None:

@@ -35,9 +35,9 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def plant(database: TestDatabase) -> AsyncIterator[Plant]:
-    opened = await database.open()
-    yield await pack_plant(opened)
-    await opened.close()
+    made = await pack_plant(database)
+    yield made
+    await made.database.close()
 
 
 async def refused(plant: Plant, entity: str, rule: str, **given: Any) -> None:

@@ -53,7 +53,7 @@ async def to_the_judgement(made: Works) -> None:
 
 
 async def test_an_effective_action_is_closed_by_another(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     capa = await a_capa(made)
     await to_the_judgement(made)
     await made.decide("dan", "effective")
@@ -63,7 +63,7 @@ async def test_an_effective_action_is_closed_by_another(database: TestDatabase) 
 
 
 async def test_a_plan_without_an_action_is_not_finished(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     await a_capa(made)
     await made.decide("cid")
     assert await refused(made.decide("ivy", given={"root_cause": "夹具磨损"})) == "NOT_FINISHED"
@@ -72,7 +72,7 @@ async def test_a_plan_without_an_action_is_not_finished(database: TestDatabase) 
 
 
 async def test_what_is_not_effective_begins_again(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     capa = await a_capa(made)
     await to_the_judgement(made)
     await made.decide("dan", "not_effective", comment="又出现划伤")

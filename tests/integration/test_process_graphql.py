@@ -61,7 +61,7 @@ class Door:
 
 @pytest.fixture
 async def door(database: TestDatabase) -> Door:
-    return Door(await works(await database.open()))
+    return Door(await works(database))
 
 
 async def test_a_nonconformance_through_the_api(door: Door) -> None:

@@ -46,7 +46,7 @@ async def to_the_board(made: Works) -> None:
 
 
 async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     ncr = await open_ncr(made)
     holds = [each for each in (await made.plant.current("inventory_hold")).values() if each["cause_id"] == ncr]
     assert [(each["lot"], each["state"]) for each in holds] == [(made.plant.ids["good"], "active")], "held at once"
@@ -107,7 +107,7 @@ async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) 
 
 
 async def test_scrap_takes_two_and_a_critical_one_a_capa(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     ncr = await open_ncr(made, severity="critical", supplier=made.plant.ids["supplier"], source="supplier")
     await to_the_board(made)
     (scar,) = (await made.plant.current("scar")).values()
@@ -131,7 +131,7 @@ async def as_employee(made: Works, login: str, employee: str) -> None:
 
 
 async def test_what_a_process_moves_nobody_else_moves(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     ncr = await open_ncr(made)
     by_hand = made.plant.commands.transition(made.call("ann"), "nonconformance", ncr, "contain", 1)
     assert await refused(by_hand) == "MOVED_BY_PROCESS"
@@ -143,7 +143,7 @@ async def test_what_a_process_moves_nobody_else_moves(database: TestDatabase) ->
 
 
 async def test_the_board_sends_it_back_and_the_record_follows(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     ncr = await open_ncr(made)
     await to_the_board(made)
     assert await refused(made.decide("dan", "send_back")) == "COMMENT_REQUIRED"
@@ -159,7 +159,7 @@ async def test_the_board_sends_it_back_and_the_record_follows(database: TestData
 
 async def test_separation_holds_across_steps(database: TestDatabase) -> None:
     """Who investigated has no vote on the board, not even with the role."""
-    made = await works(await database.open())
+    made = await works(database)
     made.staff.roles["rd_engineer"] = (made.people["cid"].id, made.people["eve"].id)
     await open_ncr(made)
     await to_the_board(made)
@@ -168,7 +168,7 @@ async def test_separation_holds_across_steps(database: TestDatabase) -> None:
 
 
 async def test_nobody_to_ask_is_an_incident(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     made.staff.roles["quality_engineer"] = ()
     await open_ncr(made)
     await made.decide("ann", given={"containment": "隔离区"})
@@ -180,7 +180,7 @@ async def test_nobody_to_ask_is_an_incident(database: TestDatabase) -> None:
 
 async def test_a_refused_effect_undoes_the_whole_decision(database: TestDatabase) -> None:
     """A critical nonconformance cannot be used as is: the vote that would make it so is not cast either."""
-    made = await works(await database.open())
+    made = await works(database)
     ncr = await open_ncr(made, severity="critical")
     await to_the_board(made)
     use = {"justification": "无影响", "concession_qty": "1.0000", "concession_until": "2027-01-01"}
@@ -195,7 +195,7 @@ async def test_a_refused_effect_undoes_the_whole_decision(database: TestDatabase
 
 
 async def test_the_same_key_twice_is_done_once(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     await open_ncr(made)
     (task,) = await made.tasks("ann")
     call = made.call("ann", idempotency_key="contain-1")

@@ -9,7 +9,8 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -52,6 +53,18 @@ class TestDatabase:
         database = await self.open(clock=clock, **options)
         await install(database, blueprint)
         return database
+
+    async def furnished(
+        self, blueprint: Blueprint, furnish: Callable[[Database], Awaitable[T]], **options: Any
+    ) -> tuple[Database, T]:
+        """The same with what `furnish` puts in, and a copy of what it returned: it runs once in a run of tests for each
+        engine, on a database that is then copied. `furnish` is known by its name, so it depends on nothing around it.
+        """
+        if self._templates is not None:
+            returned: T = await self._templates.copy(self, blueprint, furnish)
+            return await self.open(**options), deepcopy(returned)
+        database = await self.installed(blueprint, **options)
+        return database, await furnish(database)
 
     def close(self) -> None:
         for database in self._opened:
@@ -127,29 +140,38 @@ class Templates:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._servers: dict[str, PostgresServer] = {}
-        self._urls: dict[tuple[str, str], str] = {}
+        self._urls: dict[tuple[str, str, str], str] = {}
+        self._returned: dict[tuple[str, str, str], Any] = {}
 
     def know(self, url: str, server: PostgresServer) -> None:
         """Remember which server a test database lies on."""
         self._servers[url] = server
 
-    async def copy(self, database: TestDatabase, blueprint: Blueprint) -> None:
-        """Make `database` a copy of the installed `blueprint`."""
-        key = (database.dialect, blueprint.digest)
+    async def copy(
+        self, database: TestDatabase, blueprint: Blueprint, furnish: Callable[[Database], Awaitable[Any]] | None = None
+    ) -> Any:
+        """Make `database` a copy of the installed `blueprint` with what `furnish` puts in; what that returned."""
+        name = f"{furnish.__module__}.{furnish.__qualname__}" if furnish is not None else ""
+        key = (database.dialect, blueprint.digest, name)
         server = self._servers.get(database.url)
         if key not in self._urls:
-            self._urls[key] = server.create() if server else f"sqlite:///{self._folder / f'{blueprint.digest}.db'}"
-            made = await open_database(self._urls[key], clock=SystemClock(), connections=2)
-            await install(made, blueprint)
-            await made.close()
+            url = server.create() if server else f"sqlite:///{self._folder / f'{len(self._urls)}.db'}"
+            made = await open_database(url, clock=SystemClock(), connections=2)
+            try:
+                await install(made, blueprint)
+                self._returned[key] = await furnish(made) if furnish is not None else None
+            finally:
+                await made.close()
+            self._urls[key] = url
         if server:
             server.replace(database.url, self._urls[key])
         else:
             shutil.copyfile(self._urls[key].removeprefix("sqlite:///"), database.url.removeprefix("sqlite:///"))
+        return self._returned[key]
 
     def close(self) -> None:
         """Remove what was made on servers."""
-        for (dialect, _), url in self._urls.items():
+        for (dialect, *_), url in self._urls.items():
             if dialect == "postgresql":
                 next(iter(self._servers.values())).drop(url)
 
