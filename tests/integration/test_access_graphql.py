@@ -34,6 +34,7 @@ label: {zh: 复核员, en: Reviewer}
 administer: [reviews]
 may:
   lot: {read: always, hide: [created_by]}
+connectors: {"*": {run: always}}
 ---
 role: far_reviewer
 label: {zh: 他处复核员, en: Reviewer elsewhere}
@@ -108,6 +109,8 @@ async def inas_call(house: Served, call: Call) -> Call:
 CAN = """query($lot: String) { accessCan(login: "ina", action: "release", entity: "lot", record: $lot) {
   allowed reasons { code text } chains { way policy conditions { words holds values } } } }"""
 WHO = 'query($lot: String) { accessWhoCan(action: "release", entity: "lot", record: $lot) { login } }'
+CONNECTOR = """{ accessWhoCan(action: "run", entity: "connector:*") {
+  login allowed chains { way conditions { holds } } } }"""
 DECIDE = """mutation($r: ID!, $a: ID!, $v: String!, $s: ReviewSignature!) {
   decideAccessReview(review: $r, assignment: $a, verdict: $v, comment: "seen", signature: $s) { state signature } }"""
 
@@ -129,6 +132,13 @@ async def test_a_compliance_officer_asks_over_graphql(database: TestDatabase, tm
         orphans = {each["role"] for each in await cora.do("{ accessOrphans { role } }")}
         assert orphans == {"buyer", "forgotten", "sqe", "trainee"}
         assert await cora.do("{ accessUnused(days: 30) { role } }") == []
+        # A connector is about no record.
+        assert await cora.do(CONNECTOR) == [
+            {"login": "bo", "allowed": True, "chains": [{"way": ["blind_reviewer"], "conditions": []}]}
+        ]
+        [why] = await cora.do(CONNECTOR.replace("WhoCan(", 'Can(login: "rob", '))
+        assert (why["allowed"], why["chains"]) == (False, [])
+        assert await cora.refused(WHO.replace('"lot"', '"connector:mes"')) == "UNKNOWN_IN_REVIEW"
         # For others these names do not exist.
         for query in (WHO, CAN, "{ accessConflicts { login } }", "{ accessReviews { name } }"):
             assert await rob.refused(query) == "GRAPHQL_INVALID"

@@ -10,8 +10,9 @@ from tests.integration.review_world import ROLES, SEPARATIONS, World, project, w
 from clew.access.review.matrix import Cell, matrix
 from clew.records.duties import Duties
 from clew.records.errors import SeparationOfDuties
+from clew.records.review.answer import Standing
 from clew.records.review.difference import Change, Comparison, Difference, Side
-from clew.records.review.standing import Standing, Standings
+from clew.records.review.standing import Standings
 from clew.records.review.usage import breaches, orphans, unused
 from clew.testing.databases import TestDatabase
 

@@ -25,7 +25,7 @@ from clew.kernel.errors import NotFound
 from clew.kernel.text import Bilingual
 from clew.records.review import campaign as campaigns
 from clew.records.review.campaign import Deciding, Verdict
-from clew.records.review.desk import Question, ReviewDesk, unknown
+from clew.records.review.desk import ConnectorQuestion, Question, ReviewDesk, unknown
 from clew.records.review.difference import Comparison, Side
 from clew.records.review.progress import Progress, progress
 from clew.records.review.standing import Standings
@@ -166,13 +166,13 @@ async def _can(room: Room, connection: Connection, call: Call) -> list[Any]:
     return [standing(await Standings(room.desk, connection, at).can(known, question, record), call)]
 
 
-async def _target(room: Room, connection: Connection, call: Call) -> tuple[Question, Record | None]:
+async def _target(room: Room, connection: Connection, call: Call) -> tuple[Question | ConnectorQuestion, Record | None]:
     """What is asked, and the record, which the caller must see."""
     args, desk = call.arguments, room.desk
-    question = desk.question(args["action"], args["entity"])
-    if not args.get("record"):
+    question = desk.asked(args["action"], args["entity"])
+    record = await desk.asked_about(connection, question, args.get("record"))
+    if record is None or isinstance(question, ConnectorQuestion):
         return question, None
-    record = await desk.record(connection, question.entity, args["record"])
     at = await connection.now()
     me = await desk.one(connection, call.caller.context.person.login, at)
     read = call.caller.decision.on(question.entity.name).read

@@ -20,9 +20,10 @@ from clew.kernel.canonical import wire
 from clew.kernel.scalars import to_wire
 from clew.kernel.text import Locale
 from clew.metadata.blueprint import Entity
+from clew.records.review.answer import Standing
+from clew.records.review.desk import Question
 from clew.records.review.difference import Change
 from clew.records.review.progress import Progress
-from clew.records.review.standing import Standing
 from clew.records.signing.proven import PERSONAL
 
 _TEXT, _ID, _WHEN = scalars.TEXT.type, scalars.ID.type, scalars.DATE_TIME.type
@@ -112,18 +113,19 @@ def change(each: Change, locale: Locale) -> dict[str, Any]:
 
 def standing(each: Standing, call: Call) -> dict[str, Any]:
     locale, account = call.caller.context.locale, each.known.account
+    entity = each.question.entity if isinstance(each.question, Question) else None
     return {
         "login": account.login,
         "name": account.name,
         "allowed": each.allowed,
-        "chains": [_chain(link, each.question.entity, call) for link in each.links],
-        "forbiddenBy": [_chain(link, each.question.entity, call) for link in each.forbids],
+        "chains": [_chain(link, entity, call) for link in each.links],
+        "forbiddenBy": [_chain(link, entity, call) for link in each.forbids],
         "reasons": [{"code": reason.code, "text": reason.text.to(locale)} for reason in each.reasons],
         "rolesThatCould": each.could,
     }
 
 
-def _chain(link: Link, entity: Entity, call: Call) -> dict[str, Any]:
+def _chain(link: Link, entity: Entity | None, call: Call) -> dict[str, Any]:
     holding, locale = link.holding, call.caller.context.locale
     return {
         "assignment": holding.assignment,
@@ -145,7 +147,7 @@ def _chain(link: Link, entity: Entity, call: Call) -> dict[str, Any]:
     }
 
 
-def _seen(values: Mapping[str, Any], entity: Entity, call: Call) -> dict[str, Any]:
+def _seen(values: Mapping[str, Any], entity: Entity | None, call: Call) -> dict[str, Any]:
     """The values whose fields the caller sees on every record; facts of people are theirs to review."""
     found = {}
     for path, value in values.items():
@@ -157,8 +159,7 @@ def _seen(values: Mapping[str, Any], entity: Entity, call: Call) -> dict[str, An
     return found
 
 
-def _shows(path: list[str], entity: Entity, call: Call) -> bool:
-    at: Entity | None = entity
+def _shows(path: list[str], at: Entity | None, call: Call) -> bool:
     for name in path:
         if at is None:
             return False

@@ -12,13 +12,22 @@ from clew.cli.words import t
 from clew.kernel.text import Bilingual, Locale
 
 if TYPE_CHECKING:
-    from clew.records.review.standing import Standing
+    from clew.records.review.answer import Standing
 
-Action = Annotated[str, typer.Argument(help=t("read, update, release …", "操作:read、update、release 等。"))]
+Action = Annotated[
+    str,
+    typer.Argument(
+        help=t("read, update, release, start, decide, run …", "操作:read、update、release、start、decide、run 等。")
+    ),
+]
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="RECORD", help=t("lot/L-001, lot.price/L-001, or lot.", "lot/L-001、lot.price/L-001 或 lot。")
+        metavar="RECORD",
+        help=t(
+            "lot/L-001, lot.price/L-001, lot; a process or a step of it: ncr/N-1, ncr.board/N-1; connector:erp.",
+            "lot/L-001、lot.price/L-001、lot;流程及其步骤:ncr/N-1、ncr.board/N-1;connector:erp。",
+        ),
     ),
 ]
 Login = Annotated[str, typer.Argument(metavar="PERSON", help=t("The person's login.", "人员的登录名。"))]
@@ -37,11 +46,12 @@ def who_command(
     action: Action,
     record: Target,
 ) -> None:
-    found = asyncio.run(_who(given, action, record))
-    from clew.cli.reviewing import FORMAT, standing_json
+    found, also = asyncio.run(_who(given, action, record))
+    from clew.cli.reviewing import FORMAT, both, standing_json
 
     terminal = given.terminal
-    terminal.emit(format=FORMAT, action=action, record=record, people=[standing_json(each) for each in found])
+    people = [standing_json(each) for each in found]
+    terminal.emit(format=FORMAT, action=action, record=record, people=people, also=[both(each) for each in also])
     heads = [
         Bilingual("登录名", "Login"),
         Bilingual("姓名", "Name"),
@@ -58,7 +68,9 @@ def who_command(
         rows.append([each.known.account.login, each.known.account.name, ways, places])
     if found:
         terminal.table(heads, rows)
-    else:
+    for words in also:
+        terminal.say(f"By the case also: {words.to('en')}.", f"按个案还包括:{words.to('zh')}。")
+    if not found and not also:
         terminal.say(
             f"Nobody can. Why one person cannot: clew access can PERSON {action} {record}",
             f"没有人可以。查看某人为何不可以:clew access can 登录名 {action} {record}",
@@ -100,16 +112,19 @@ def split(text: str) -> tuple[str, str | None]:
     return entity, record or None
 
 
-async def _who(given: Situation, action: str, target: str) -> list[Standing]:
+async def _who(given: Situation, action: str, target: str) -> tuple[list[Standing], tuple[Bilingual, ...]]:
+    """Everybody who can, and whom a step asks besides, by the case."""
     from clew.cli.reviewing import reviewing
     from clew.records.review.standing import Standings
 
     entity, record = split(target)
     async with reviewing(given.settings) as now:
-        question = now.desk.question(action, entity)
-        found = await now.desk.record(now.connection, question.entity, record) if record else None
+        question = now.desk.asked(action, entity)
+        found = await now.desk.asked_about(now.connection, question, record)
         people = await now.desk.everybody(now.connection, now.at)
-        return await Standings(now.desk, now.connection, now.at).who_can(people, question, found)
+        standings = Standings(now.desk, now.connection, now.at)
+        also = standings.also(question) if found is None else ()
+        return await standings.who_can(people, question, found), also
 
 
 async def _can(given: Situation, login: str, action: str, target: str) -> Standing:
@@ -118,8 +133,8 @@ async def _can(given: Situation, login: str, action: str, target: str) -> Standi
 
     entity, record = split(target)
     async with reviewing(given.settings) as now:
-        question = now.desk.question(action, entity)
-        found = await now.desk.record(now.connection, question.entity, record) if record else None
+        question = now.desk.asked(action, entity)
+        found = await now.desk.asked_about(now.connection, question, record)
         known = await now.desk.one(now.connection, login, now.at)
         return await Standings(now.desk, now.connection, now.at).can(known, question, found)
 

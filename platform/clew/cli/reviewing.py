@@ -17,8 +17,8 @@ from clew.identity.assignments import Assignments
 from clew.identity.book import book_of
 from clew.kernel.canonical import wire
 from clew.kernel.text import Bilingual, Locale
+from clew.records.review.answer import Standing
 from clew.records.review.desk import ReviewDesk
-from clew.records.review.standing import Standing
 from clew.records.unit import Engine
 from clew.runtime import stored_blueprint
 from clew.settings import Settings

@@ -5,10 +5,11 @@ Two grants are the same when they allow under the same conditions, however these
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from clew.access.decision import NEVER, Decision, EntityAccess, Grant
+from clew.access.review.processes import WHEN_ASKED, askings_of, step_question, steps_asking
 from clew.access.review.words import any_in_words
 from clew.kernel.canonical import canonical_json
 from clew.kernel.text import Bilingual
@@ -26,6 +27,8 @@ class Granted:
 
     rows: Grant
     field: Grant | None = None
+    when_asked: bool = False
+    """Of a step: only when the process asks."""
 
     @property
     def allowed(self) -> bool:
@@ -36,6 +39,9 @@ class Granted:
         grant = self.rows if self.field is None else self.field
         if not self.allowed:
             return any_in_words(blueprint, ())
+        if self.when_asked:
+            said = [WHEN_ASKED] + ([any_in_words(blueprint, grant.conditions)] if grant.conditions else [])
+            return Bilingual(",且".join(each.zh for each in said), ", and ".join(each.en for each in said))
         return any_in_words(blueprint, grant.conditions or (None,))
 
 
@@ -82,6 +88,31 @@ def process_shifts(before: Decision, after: Decision, about: Mapping[str, str]) 
             was, becomes = getattr(one, action), getattr(other, action)
             if not alike(was, becomes):
                 yield Shift(entity, process_question(workflow, action), "", Granted(was), Granted(becomes))
+
+
+def step_shifts(before: Blueprint, after: Blueprint, was: Collection[str], becomes: Collection[str]) -> Iterator[Shift]:
+    """Every step that asks holders of these roles in one version and not, or otherwise, in the other. Cases that run
+    keep whom they ask."""
+    one, other = _asked(before, was), _asked(after, becomes)
+    for key in sorted({*one, *other}):
+        first, second = one.get(key, NOTHING), other.get(key, NOTHING)
+        if not alike(first.rows, second.rows):
+            entity, question = key
+            yield Shift(entity, question, "", first, second)
+
+
+def _asked(blueprint: Blueprint, roles: Collection[str]) -> dict[tuple[str, str], Granted]:
+    """The steps that ask holders of one of these roles: when they do."""
+    found: dict[tuple[str, str], Granted] = {}
+    for name, workflow in blueprint.workflows.items():
+        for path, step in steps_asking(workflow).items():
+            asked = [each for each in askings_of(blueprint, workflow, step) if each.role in roles]
+            if asked:
+                needed = [each.condition for each in asked if each.condition is not None]
+                conditions = tuple(needed) if len(needed) == len(asked) else ()
+                entity = workflow.place_of(path)[0].entity
+                found[entity, step_question(name, path)] = Granted(Grant(True, conditions), when_asked=True)
+    return found
 
 
 def connector_shifts(before: Decision, after: Decision) -> Iterator[Shift]:

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clew.access.judgement import questions
-from clew.access.review.words import in_words
+from clew.access.review.words import Words, in_words
+from clew.expressions.tree import Checked, Node
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
+from clew.metadata.naming import human
 from clew.metadata.policies import PROCESS_ACTIONS, process_question
-from clew.metadata.processes import Step, Workflow
+from clew.metadata.processes import SEPARATOR, Step, Who, Workflow
+
+STEP = "step:"
+DECIDE = "decide"
+"""How the steps of processes are asked about on the command line: `decide handling.board`."""
 
 PROCESS_WORDS = {
     "start": Bilingual("发起", "start"),
@@ -29,6 +35,7 @@ class Asking:
     step: Step
     role: str
     when: Bilingual = Bilingual()
+    condition: Checked | None = None
 
     @property
     def place(self) -> Place:
@@ -78,7 +85,62 @@ def step_words(asking: Asking) -> Bilingual:
 
 
 def step_question(workflow: str, path: str) -> str:
-    return f"step:{workflow}:{path}"
+    return f"{STEP}{workflow}:{path}"
+
+
+def step_of(question: str) -> tuple[str, str] | None:
+    """The workflow and the path of the step a question is about; None when it is about something else."""
+    workflow, _, path = question.removeprefix(STEP).partition(":")
+    return (workflow, path) if question.startswith(STEP) and path else None
+
+
+def steps_asking(workflow: Workflow) -> dict[str, Step]:
+    """The steps that ask people, by path."""
+    return {step.path: step for _, step in workflow.walk() if step.who is not None or step.approval is not None}
+
+
+def step_meant(workflow: Workflow, given: str) -> Step | None:
+    """`board`, `assess.quality.verdict` or `assess/quality/verdict`: the step meant; its own name is enough where only
+    one step has it."""
+    steps = steps_asking(workflow)
+    path = given.replace(".", SEPARATOR)
+    if path in steps:
+        return steps[path]
+    named = [each for each in steps.values() if each.name == given]
+    return named[0] if len(named) == 1 else None
+
+
+def askings_of(blueprint: Blueprint, workflow: Workflow, step: Step) -> Iterator[Asking]:
+    """Every role that a step names."""
+    for role in step.who.roles if step.who is not None else ():
+        yield Asking(workflow, step, role)
+    if step.approval is not None:
+        yield from (Asking(workflow, step, role) for role in step.approval.posts)
+        for role, when in step.approval.also:
+            yield Asking(workflow, step, role, in_words(blueprint, when), when)
+
+
+def others_asked(blueprint: Blueprint, workflow: Workflow, step: Step) -> tuple[Bilingual, ...]:
+    """Whom a step asks otherwise than by a role, in words; who that is depends on the case."""
+    return tuple(_others(blueprint, workflow, step.who)) if step.who is not None else ()
+
+
+def _others(blueprint: Blueprint, workflow: Workflow, who: Who) -> Iterator[Bilingual]:
+    def said(zh: str, en: str, node: Node) -> Bilingual:
+        return Bilingual(zh.format(Words(blueprint, "zh").value(node)), en.format(Words(blueprint, "en").value(node)))
+
+    for code in who.positions:
+        yield Bilingual(f"在岗位 {code} 任职者", f"whoever holds position {code}")
+    if who.person is not None:
+        yield said("{}", "{}", who.person.root)
+    if who.manager_of is not None:
+        yield said("{}的上级", "the manager of {}", who.manager_of.root)
+    if who.starter:
+        yield Bilingual("发起人", "whoever started the case")
+    if who.actor_of is not None:
+        known = next((step.label for _, step in workflow.walk() if step.name == who.actor_of), Bilingual())
+        name = human(who.actor_of)
+        yield Bilingual(f"处理“{known.to('zh') or name}”者", f"whoever did “{known.to('en') or name}”")
 
 
 def askings(blueprint: Blueprint, entity: Entity) -> Iterator[Asking]:
@@ -86,9 +148,4 @@ def askings(blueprint: Blueprint, entity: Entity) -> Iterator[Asking]:
     step are no matter of roles."""
     for workflow in processes_about(blueprint, entity):
         for _, step in workflow.walk():
-            for role in step.who.roles if step.who is not None else ():
-                yield Asking(workflow, step, role)
-            if step.approval is not None:
-                yield from (Asking(workflow, step, role) for role in step.approval.posts)
-                for role, when in step.approval.also:
-                    yield Asking(workflow, step, role, in_words(blueprint, when))
+            yield from askings_of(blueprint, workflow, step)

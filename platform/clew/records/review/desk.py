@@ -11,7 +11,15 @@ from uuid import UUID
 from clew.access.decision import ALWAYS, NEVER, Decision, Grant
 from clew.access.judgement import Judgement
 from clew.access.review.matrix import FIELD_VERBS, asked_action, connectors_in
-from clew.access.review.processes import process_of, processes_about
+from clew.access.review.processes import (
+    DECIDE,
+    process_of,
+    processes_about,
+    step_meant,
+    step_of,
+    step_question,
+    steps_asking,
+)
 from clew.access.unite import Unite, held_by
 from clew.identity.assignments import Assignments
 from clew.kernel.diagnostics import nearest
@@ -19,7 +27,8 @@ from clew.kernel.errors import BadInput, Conflict, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.naming import human
-from clew.metadata.policies import CONNECTOR, DO, PROCESS_ACTIONS, Policies, process_question
+from clew.metadata.policies import CONNECTOR, CONNECTOR_ACTIONS, DO, PROCESS_ACTIONS, Policies, process_question
+from clew.metadata.processes import SEPARATOR, Workflow
 from clew.records.judge import Judge
 from clew.records.review.people import Known, everybody, one
 from clew.records.rows import Record
@@ -61,8 +70,8 @@ class SeveralRecords(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: an action on an entity or on a process about it, or `see`, `update`, `create`, `correct` of one of
-    its fields."""
+    """What is asked: an action on an entity or on a process about it, deciding a step of one, or `see`, `update`,
+    `create`, `correct` of one of its fields."""
 
     entity: Entity
     action: str
@@ -77,6 +86,20 @@ class Question:
     def process(self) -> tuple[str, str] | None:
         """The process and the action on it, when the question is about one."""
         return process_of(self.action)
+
+    @property
+    def step(self) -> tuple[str, str] | None:
+        """The process and the path of the step, when the question is who decides one."""
+        return step_of(self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorQuestion:
+    """What is asked of a connector, which is about no record: one of CONNECTOR_ACTIONS. `*` is every connector that no
+    role names."""
+
+    connector: str
+    action: str
 
 
 class ReviewDesk:
@@ -118,14 +141,35 @@ class ReviewDesk:
             raise unknown(Bilingual("角色", "role"), name, self.policies.roles)
         return name
 
+    def asked(self, action: str, thing: str) -> Question | ConnectorQuestion:
+        """A question about records, or `run connector:erp`. Raises UnknownThing, UnknownAction."""
+        if not thing.startswith(CONNECTOR):
+            return self.question(action, thing)
+        name = self.subject(thing)
+        if action not in CONNECTOR_ACTIONS:
+            raise UnknownAction(entity=name, name=action, known=", ".join(CONNECTOR_ACTIONS))
+        return ConnectorQuestion(name.removeprefix(CONNECTOR), action)
+
+    async def asked_about(
+        self, connection: Connection, question: Question | ConnectorQuestion, record: str | None
+    ) -> Record | None:
+        """The record the question is about; None for none. Raises NotFound, SeveralRecords, UnknownThing."""
+        if not record:
+            return None
+        if isinstance(question, ConnectorQuestion):
+            raise unknown(Bilingual("连接器", "connector"), f"{question.connector}/{record}", {})
+        return await self.record(connection, question.entity, record)
+
     def question(self, action: str, entity: str) -> Question:
-        """`read lot`, `release lot`, `see lot.price`, `update lot.price`, `handling.start nonconformance` or
-        `start handling`. Raises UnknownThing, UnknownAction."""
+        """`read lot`, `release lot`, `see lot.price`, `update lot.price`, `handling.start nonconformance`,
+        `start handling` or `decide handling.board`. Raises UnknownThing, UnknownAction."""
         name, _, field = entity.partition(".")
         process = self.engine.blueprint.workflows.get(name)
+        if process is not None and action == DECIDE:
+            return self._step(process, field)
         if process is not None and name not in self.engine.blueprint.entities and not field:
             if action not in PROCESS_ACTIONS:
-                raise UnknownAction(entity=name, name=action, known=", ".join(PROCESS_ACTIONS))
+                raise UnknownAction(entity=name, name=action, known=", ".join((*PROCESS_ACTIONS, DECIDE)))
             return Question(self.entity(process.entity), process_question(name, action))
         found = self.entity(name)
         if field:
@@ -141,6 +185,14 @@ class ReviewDesk:
             known = (*FIELD_VERBS.values(), "void", "export", "audit", *found.transitions, *begun)
             raise UnknownAction(entity=name, name=action, known=", ".join(dict.fromkeys(known)))
         return Question(found, question)
+
+    def _step(self, process: Workflow, given: str) -> Question:
+        """Of the records that the step itself is about, which in a step done for each of several are those."""
+        step = step_meant(process, given)
+        if step is None:
+            known = {path.replace(SEPARATOR, "."): None for path in steps_asking(process)}
+            raise unknown(Bilingual(f"{process.name} 的步骤", f"step of {process.name}"), given, known)
+        return Question(self.entity(process.place_of(step.path)[0].entity), step_question(process.name, step.path))
 
     async def record(self, connection: Connection, entity: Entity, given: str) -> Record:
         """A record by its id or by its business key (parts joined by `/`); the last part by itself is enough where only

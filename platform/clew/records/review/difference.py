@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from clew.access.decision import Decision, Grant
 from clew.access.judgement import Judgement
-from clew.access.review.effective import Granted, Shift, connector_shifts, process_shifts, shifts
+from clew.access.review.effective import Granted, Shift, connector_shifts, process_shifts, shifts, step_shifts
 from clew.access.review.matrix import CONNECTOR_WORDS, action_words, field_words
-from clew.access.review.processes import process_of
+from clew.access.review.processes import Asking, process_of, step_of, step_words
 from clew.access.separations import broken
 from clew.access.unite import Unite, held_by
 from clew.expressions.tree import Checked
@@ -140,7 +140,8 @@ class Comparison:
         if one.digest == other.digest:
             return
         args = {**self._args(was), **self._args(becomes)}
-        for shift in self._shifted(one, other):
+        steps = step_shifts(self.before.blueprint, self.after.blueprint, was.roles, becomes.roles)
+        for shift in (*self._shifted(one, other), *steps):
             counted = await self._count(shift, args, known)
             gained, lost = counted if counted is not None else (None, None)
             what, label = self._named(shift)
@@ -179,6 +180,11 @@ class Comparison:
     def _label(self, entity: Entity, shift: Shift) -> Bilingual:
         if shift.field:
             return field_words(entity, shift.action, shift.field)
+        step = step_of(shift.action)
+        if step is not None:
+            side = self.after if shift.after.allowed else self.before
+            workflow = side.blueprint.workflows[step[0]]
+            return step_words(Asking(workflow, workflow.step(step[1]), ""))
         process = process_of(shift.action)
         knows = process is None or process[0] in self.after.blueprint.workflows
         return action_words((self.after if knows else self.before).blueprint, entity, shift.action)
@@ -186,7 +192,7 @@ class Comparison:
     async def _count(self, shift: Shift, args: Mapping[str, Any], known: Known) -> tuple[int, int] | None:
         """Records gained and lost."""
         entity = self._engine.blueprint.entities.get(shift.entity)
-        if entity is None or shift.action in _NO_RECORDS or not self._countable(entity, shift):
+        if entity is None or step_of(shift.action) or shift.action in _NO_RECORDS or not self._countable(entity, shift):
             return None
         grants = [each for part in (shift.before, shift.after) for each in (part.rows, part.field) if each is not None]
         personal = any("user" in each.uses for grant in grants for each in grant.conditions)

@@ -7,14 +7,15 @@ of. Where the two could ever disagree, the decision's answer is the one that is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from clew.access.review.explain import Holding, Link, Test, Tried, lines_for, roles_that_could, tests_of, way_to
+from clew.access.review.explain import Link, Test, Tried, lines_for, roles_that_could, tests_of, way_to
 from clew.access.review.matrix import action_words, field_words
+from clew.access.review.processes import others_asked
 from clew.access.review.words import in_words
 from clew.expressions.check import check
 from clew.expressions.problems import ExpressionError
@@ -23,46 +24,17 @@ from clew.kernel.text import Bilingual
 from clew.metadata.policies import DO
 from clew.metadata.schema import BlueprintSchema
 from clew.records.judge import Judge
-from clew.records.review.desk import Question, ReviewDesk, grant_for
+from clew.records.review.answer import NO_ACCOUNT, NO_GRANT, Reason, Standing, dormant, forbidden
+from clew.records.review.connectors import connector_standing
+from clew.records.review.desk import ConnectorQuestion, Question, ReviewDesk, grant_for
 from clew.records.review.duty import excluded
 from clew.records.review.names import Names
 from clew.records.review.people import Known
+from clew.records.review.steps import Deciding
 from clew.records.rows import Record
 from clew.records.unit import frozen
 from clew.storage import process_tables
 from clew.storage.engine import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing that stands in the way. `code` is stable: no_account, no_grant, condition, never, not_visible, state,
-    guard, moved_by, frozen, void, derived, signature, duty, running, not_running."""
-
-    code: str
-    text: Bilingual
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How one person stands to one question."""
-
-    known: Known
-    question: Question
-    allowed: bool
-    links: tuple[Link, ...]
-    """Chains to lines that allow it, in force or not."""
-    forbids: tuple[Link, ...]
-    reasons: tuple[Reason, ...]
-    could: tuple[str, ...] = ()
-    """Roles that would give it."""
-
-    words: Bilingual = Bilingual()
-    """What people call what is asked."""
-
-    @property
-    def through(self) -> tuple[Link, ...]:
-        """The chains that do allow it now."""
-        return tuple(each for each in self.links if each.holding.force == "in force" and each.holds)
 
 
 class Standings:
@@ -72,12 +44,17 @@ class Standings:
         self.desk, self.connection, self.at = desk, connection, at
         self._schema = BlueprintSchema.of(desk.engine.blueprint)
         self._names = Names(desk.engine, connection)
+        self._deciding = Deciding(self)
 
-    async def can(self, known: Known, question: Question, record: Record | None) -> Standing:
+    async def can(self, known: Known, question: Question | ConnectorQuestion, record: Record | None = None) -> Standing:
         """With its whole chain. Without a record: as far as that can be said without one."""
+        if isinstance(question, ConnectorQuestion):
+            return connector_standing(self.desk, known, question)
+        if question.step is not None:
+            return await self._deciding.can(known, question, record)
         judge = self.desk.judge(self.connection, known, self.at)
         links, forbids = self._chains(known, question)
-        tried = await self._try([*links, *forbids], judge, known, question, record)
+        tried = await self.tried([*links, *forbids], judge, known, question, record)
         links, forbids = tried[: len(links)], tried[len(links) :]
         allowed = await self._allowed(judge, known, question, record)
         reasons = [] if allowed else self._why_not(known, question, links, forbids)
@@ -93,18 +70,32 @@ class Standings:
             return field_words(question.entity, question.action, question.field)
         return action_words(self.desk.engine.blueprint, question.entity, question.action)
 
-    async def who_can(self, people: Sequence[Known], question: Question, record: Record | None) -> list[Standing]:
+    async def who_can(
+        self, people: Sequence[Known], question: Question | ConnectorQuestion, record: Record | None = None
+    ) -> list[Standing]:
         """Everybody who can now, by login."""
         found = []
         for known in people:
-            if not known.account.active or not known.roles:
-                continue
-            record_grant, field_grant = grant_for(self.desk.decision(known), question)
-            if record_grant.allowed and field_grant.allowed:
+            if self._might(known, question):
                 standing = await self.can(known, question, record)
                 if standing.allowed:
                     found.append(standing)
         return found
+
+    def also(self, question: Question | ConnectorQuestion) -> tuple[Bilingual, ...]:
+        """Whom a step asks otherwise than by a role."""
+        if isinstance(question, ConnectorQuestion) or question.step is None:
+            return ()
+        workflow = self.desk.engine.blueprint.workflows[question.step[0]]
+        return others_asked(self.desk.engine.blueprint, workflow, workflow.step(question.step[1]))
+
+    def _might(self, known: Known, question: Question | ConnectorQuestion) -> bool:
+        """Whether it is worth asking. A step may ask people whatever their roles."""
+        if not known.account.active:
+            return False
+        if isinstance(question, ConnectorQuestion) or question.step is not None:
+            return True
+        return bool(known.roles) and all(each.allowed for each in grant_for(self.desk.decision(known), question))
 
     # ── chains ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,7 +119,7 @@ class Standings:
                     into.append(Link(holding, way, line, tuple(Tried(test, None, {}) for test in tests)))
         return links, [each for each in forbids if each.holding.force == "in force"]
 
-    async def _try(
+    async def tried(
         self, links: Sequence[Link], judge: Judge, known: Known, question: Question, record: Record | None
     ) -> list[Link]:
         """The same chains with what each condition came to."""
@@ -198,16 +189,16 @@ class Standings:
         self, known: Known, question: Question, links: Sequence[Link], forbids: Sequence[Link]
     ) -> list[Reason]:
         if not known.account.active:
-            return [Reason("no_account", Bilingual("账号已停用", "the account is disabled"))]
+            return [NO_ACCOUNT]
         hit = [each for each in forbids if each.holds]
         if hit:
-            return [Reason("never", _at("被策略明令禁止", "a policy forbids it", each)) for each in hit]
+            return [forbidden(each) for each in hit]
         mine = [each for each in links if each.holding.force == "in force"]
         if not mine:
-            dormant = [each.holding for each in links]
-            if dormant:
-                return [_dormant(each) for each in dormant]
-            return [Reason("no_grant", Bilingual("没有任何角色授予该操作", "no role of theirs grants it"))]
+            resting = [each.holding for each in links]
+            if resting:
+                return [dormant(each) for each in resting]
+            return [NO_GRANT]
         if any(each.holds for each in mine):
             read = Bilingual("无权查看该记录", "they do not see this record")
             return [Reason("not_visible", read)]
@@ -273,20 +264,3 @@ class Standings:
 
 def _at(zh: str, en: str, link: Link) -> Bilingual:
     return Bilingual(f"{zh}:{link.line.place}", f"{en}: {link.line.place}")
-
-
-_FORCE = {
-    "not yet": Bilingual("尚未生效", "is not in force yet"),
-    "expired": Bilingual("已过期", "has expired"),
-    "ended": Bilingual("已终止", "was ended"),
-    "requested": Bilingual("尚未批准", "is only requested"),
-    "refused": Bilingual("已被拒绝", "was refused"),
-    "unknown role": Bilingual("的角色已不存在", "names a role that does not exist"),
-    "account disabled": Bilingual("的账号已停用", "belongs to a disabled account"),
-}
-
-
-def _dormant(holding: Holding) -> Reason:
-    said = _FORCE[holding.force]
-    text = Bilingual(f"“{holding.role}”的授权{said.zh}", f"the assignment as {holding.role} {said.en}")
-    return Reason("no_grant", text)
