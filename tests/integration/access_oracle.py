@@ -34,7 +34,7 @@ may:
   serial_unit: {read: "lot.state != 'rejected'", export: "lot.qty > 20.0"}
   nonconformance:
     read: always
-    mask: {severity: "state == 'closed'", lots: "state == 'open'"}
+    mask: {severity: "state == 'closed'", lots: "state == 'open'", evidence: "state == 'open'"}
     audit: "state == 'open'"
 ---
 role: planner
@@ -44,7 +44,7 @@ sites: own
 may:
   lot: {read: "state == 'released'", mask: {supplier: "qty < 50.0"}, hide: [supplier_lot], export: "qty < 60.0"}
   supplier: {read: "number != 'SUP0'", mask: {name: "state == 'active'"}, hide: [contact, note]}
-  nonconformance: {read: "severity != 'minor'", hide: [subject]}
+  nonconformance: {read: "severity != 'minor'", hide: [subject, evidence]}
 ---
 role: quality
 label: {zh: 质量, en: Quality}
@@ -63,11 +63,11 @@ may:
 """
 
 
-def policed() -> Blueprint:
-    """The mini project with these policies."""
+def policed(policies: str = POLICIES, **more: str) -> Blueprint:
+    """The mini project with these policies, and further files."""
     mini = load_folder(MINI).blueprint
     assert mini is not None
-    found = load_bundle({**mini.sources, "permissions/p.yaml": POLICIES}).blueprint
+    found = load_bundle({**mini.sources, "permissions/p.yaml": policies, **more}).blueprint
     assert found is not None
     return found
 
@@ -128,6 +128,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
             mask={
                 "severity": lambda o, row: row["state"] == "closed",
                 "lots": lambda o, row: row["state"] == "open",
+                "evidence": lambda o, row: row["state"] == "open",
             },
             own_site=True,
             audit=lambda o, row: row["state"] == "open",
@@ -147,12 +148,15 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
             hide=frozenset({"contact", "note"}),
             mask={"name": lambda o, row: row["state"] == "active"},
         ),
-        "nonconformance": Rule(lambda o, row: row["severity"] != "minor", hide=frozenset({"subject"}), own_site=True),
+        "nonconformance": Rule(
+            lambda o, row: row["severity"] != "minor", hide=frozenset({"subject", "evidence"}), own_site=True
+        ),
     },
     "quality": {
         name: Rule(audit=always, export=always)
         for name in ("site", "item", "lot", "supplier", "serial_unit", "nonconformance", "test_record")
     },
+    "overseer": {"site": Rule(), "lot": Rule(lambda o, row: row["qty"] > 90)},
     "partner": {
         "supplier": Rule(lambda o, row: row["number"] == "SUP1", hide=frozenset({"note"})),
         "lot": Rule(_supplied_by_1, show=frozenset({"number", "state", "supplier", "qty"}), export=always),
@@ -164,25 +168,25 @@ NEVER_READ: Mapping[tuple[str, str], Test] = {
 NEVER_SHOWN = {("quality", "supplier", "contact")}
 
 
-def _person(at: int, **scopes: tuple[UUID, ...] | None) -> Person:
+def a_person(at: int, **scopes: tuple[UUID, ...] | None) -> Person:
     made = {role: Scope(sites, None) for role, sites in scopes.items()}
     every = tuple(dict.fromkeys(site for sites in scopes.values() for site in sites or ()))
     return Person(UUID(int=0x900 + at), f"p{at}", f"P{at}", tuple(scopes), every, None, scopes=made)
 
 
 PEOPLE = (
-    _person(1, inspector=(SITES[0],)),
-    _person(2, planner=(SITES[1],)),
-    _person(3, inspector=(SITES[0],), planner=(SITES[1], SITES[2])),
-    _person(4, quality=None),
-    _person(5, partner=None),
-    _person(6, quality=None, inspector=(SITES[2],)),
-    _person(7, inspector=None),
-    _person(8, inspector=()),
-    _person(9, stranger=None),
-    _person(10, partner=None, planner=(SITES[2],)),
-    _person(11, basic=None),
-    _person(12),
+    a_person(1, inspector=(SITES[0],)),
+    a_person(2, planner=(SITES[1],)),
+    a_person(3, inspector=(SITES[0],), planner=(SITES[1], SITES[2])),
+    a_person(4, quality=None),
+    a_person(5, partner=None),
+    a_person(6, quality=None, inspector=(SITES[2],)),
+    a_person(7, inspector=None),
+    a_person(8, inspector=()),
+    a_person(9, stranger=None),
+    a_person(10, partner=None, planner=(SITES[2],)),
+    a_person(11, basic=None),
+    a_person(12),
 )
 
 

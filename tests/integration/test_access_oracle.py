@@ -27,6 +27,8 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.context import Person
 from clew.kernel.errors import ClewError
 from clew.metadata import naming
+from clew.metadata.blueprint import Blueprint
+from clew.process.engine import Processes
 from clew.records.commands import Commands
 from clew.records.exporting import Source, export_file
 from clew.records.feed import Feed
@@ -67,13 +69,15 @@ AUDITED = ("lot", "nonconformance")
 class Scene:
     """The policed world on a database, and everybody in it."""
 
-    def __init__(self, database: Any, tables: Any) -> None:
-        self.database, self.tables, self.blueprint = database, tables, policed()
+    def __init__(
+        self, database: Any, tables: Any, blueprint: Blueprint | None = None, processes: Processes | None = None
+    ) -> None:
+        self.database, self.tables, self.blueprint = database, tables, blueprint or policed()
         self.deciding = Deciding(self.blueprint, uid(99, 1))
         self.world = world(7)
-        features = api_features(
-            Commands(database, self.blueprint, tables, release="1"), Feed(database, SystemClock()), database
-        )
+        self.feed = Feed(database, SystemClock())
+        commands = Commands(database, self.blueprint, tables, release="1")
+        features = api_features(commands, self.feed, database, processes=processes)
         self.engine = GraphQLEngine(self.blueprint, tables, database, SystemClock(), None, features)
         self.plain = GraphQLEngine(self.blueprint, tables, database, SystemClock(), Options.production(), features)
         """Without suggestions."""
