@@ -92,6 +92,28 @@ async def test_a_record_with_its_lines_is_proven_elsewhere(database: TestDatabas
         page = archive.read("index.html").decode()
     assert "测量 &lt;b&gt;" in page
     assert "原因:fewer" in page
+    # Names and keys beside the ids, of the record, of what it refers to, and of its lines' owner.
+    number, lot = await named(made, "nonconformance", case), await made.rows(made.tables.current("lot"))
+    assert f"<h1>证据:不合格品 {number}</h1>" in page
+    assert f"{lot[0]['number']} <code>{lot[0]['id']}</code>" in page
+    assert f"SHA <code>{made.ids['SHA']}</code>" in page
+
+
+async def named(made: Plant, entity: str, id: UUID) -> str:
+    (row,) = [each for each in await made.rows(made.tables.current(entity)) if each["id"] == id]
+    return str(row["number"])
+
+
+async def test_a_name_made_of_a_redacted_field_is_left_out(database: TestDatabase, tmp_path: Path) -> None:
+    made = await plant(await database.open())
+    case = await a_case(made)
+    await sealed(made, tmp_path)
+    await bundle(made, About("nonconformance", case), tmp_path / "b", hidden=["number"], locale="en")
+    page = (tmp_path / "b" / "index.html").read_text(encoding="utf-8")
+    assert await named(made, "nonconformance", case) not in page
+    assert f"<code>{case}</code>" in page
+    assert f"SHA <code>{made.ids['SHA']}</code>" in page, "the key of a site is another field"
+    assert proven(tmp_path / "b")["ok"] is True
 
 
 async def test_redacted_fields_are_gone_and_the_rest_is_proven(database: TestDatabase, tmp_path: Path) -> None:

@@ -18,24 +18,22 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-import sqlalchemy as sa
-
 from clew.audit.errors import NothingSealed
 from clew.audit.evidence import page
-from clew.audit.evidence.collect import About, entries, subjects, unsealed
+from clew.audit.evidence.collect import PAGE, About, Entry, entries, subjects, unsealed
+from clew.audit.evidence.naming import Names
 from clew.audit.sealing import checkpoints
 from clew.audit.sealing.keys import named_keys, origin_of
 from clew.audit.signatures import Signature, of_record, one
 from clew.kernel.canonical import canonical_json
 from clew.kernel.text import Locale
-from clew.storage import system
 from clew.storage.engine import Connection, Database
 from clew.storage.releases import numbered
 from clew.storage.tables import Tables
@@ -76,7 +74,11 @@ async def write_bundle(database: Database, tables: Tables, wanted: Wanted, path:
         ids = await subjects(connection, tables, wanted.about) if wanted.about.record_id else {}
         flat = [each for some in ids.values() for each in some]
         made.unsealed = await unsealed(connection, wanted.about, flat, made.size)
-        reader = page.Reader(tables.blueprint, wanted.locale, await _people(connection))
+        names = Names(connection, tables, wanted.hidden)
+        await names.begin()
+        if wanted.about.entity is not None and wanted.about.record_id is not None:
+            await names.look_up({wanted.about.entity: {wanted.about.record_id}})
+        reader = page.Reader(tables.blueprint, wanted.locale, names)
         origin, _ = await origin_of(connection)
         with _open(path) as bundle:
             await _entries(connection, bundle, reader, wanted, flat, checkpoint, made)
@@ -115,7 +117,7 @@ async def _entries(
     signed: list[Signature] = []
     with bundle.stream("index.html") as html, bundle.stream("entries.jsonl") as lines:
         html.write(page.head(reader, _title(reader, wanted.about), _facts(reader, wanted, made)).encode())
-        async for entry in entries(connection, wanted.about, ids, made.size, wanted.hidden):
+        async for entry in _named(reader.names, entries(connection, wanted.about, ids, made.size, wanted.hidden)):
             line = {
                 "index": entry.index,
                 "leaf_id": entry.leaf_id,
@@ -135,6 +137,21 @@ async def _entries(
     made.signatures = len(signed)
     text = "".join(canonical_json(_told(each, bool(wanted.hidden))).decode() + "\n" for each in signed)
     bundle.put("signatures.jsonl", text)
+
+
+async def _named(names: Names, found: AsyncIterator[Entry]) -> AsyncIterator[Entry]:
+    """The same entries; what they refer to is looked up for many of them at once."""
+    waiting: list[Entry] = []
+    async for entry in found:
+        waiting.append(entry)
+        if len(waiting) == PAGE:
+            await names.learn(waiting)
+            for each in waiting:
+                yield each
+            waiting = []
+    await names.learn(waiting)
+    for each in waiting:
+        yield each
 
 
 async def _signature(connection: Connection, header: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Signature]:
@@ -169,21 +186,21 @@ async def _release(database: Database, bundle: _Bundle, number: int) -> None:
     bundle.put(f"releases/{number}.json", _json(kept))
 
 
-async def _people(connection: Connection) -> dict[str, str]:
-    account = system.account
-    rows = await connection.fetch(sa.select(account.c.id, account.c.name))
-    return page.names_of((row[0], row[1]) for row in rows)
-
-
 def _title(reader: page.Reader, about: About) -> str:
     if about.entity is not None:
-        return f"{reader.say('证据:', 'Evidence: ')}{reader.entity(about.entity)} {about.record_id}"
+        name = reader.names.known.get(str(about.record_id), str(about.record_id))
+        return f"{reader.say('证据:', 'Evidence: ')}{reader.entity(about.entity)} {name}"
     begin, end = about.begin or "…", about.end or "…"
     return f"{reader.say('证据:', 'Evidence: ')}{begin} – {end}"
 
 
 def _facts(reader: page.Reader, wanted: Wanted, made: Made) -> list[tuple[str, str]]:
     facts = [
+        *(
+            [(reader.say("记录标识", "Id of the record"), str(wanted.about.record_id))]
+            if wanted.about.record_id
+            else []
+        ),
         (reader.say("生成时间", "Made"), wanted.made_at.isoformat(timespec="seconds")),
         (reader.say("日志条数", "Entries of the log"), str(made.size)),
     ]

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from clew.audit.evidence.collect import Entry
+from clew.audit.evidence.naming import Names, called
 from clew.audit.signatures import Signature
 from clew.kernel.scalars import parse_instant
 from clew.kernel.text import Bilingual, Locale
@@ -49,14 +49,14 @@ class Reader:
 
     blueprint: Blueprint
     locale: Locale
-    people: Mapping[str, str]
-    """Account id → name."""
+    names: Names
+    """What people and records are called."""
 
     def say(self, zh: str, en: str) -> str:
         return Bilingual(zh, en).to(self.locale)
 
     def person(self, account: Any) -> str:
-        return self.people.get(str(account), str(account or "—"))
+        return self.names.known.get(str(account), str(account or "—"))
 
     def entity(self, name: str) -> str:
         known = self.blueprint.entities.get(name)
@@ -90,6 +90,10 @@ def head(reader: Reader, title: str, facts: Sequence[tuple[str, str]]) -> str:
     how = reader.say(
         "离线核验(需 Python 与 cryptography 包):", "Verify it offline (Python and the package cryptography):"
     )
+    names = reader.say(
+        "名称与业务键为生成本页时的叫法,便于阅读;所证明的是其旁的标识。",
+        "Names and business keys are what people and records were called when this page was made; proven are the ids.",
+    )
     columns = [
         reader.say("序号", "Entry"),
         reader.say("时间", "When"),
@@ -101,7 +105,7 @@ def head(reader: Reader, title: str, facts: Sequence[tuple[str, str]]) -> str:
     return (
         f'<!doctype html><html lang="{reader.locale}"><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1><dl>{rows}</dl>"
-        f"<p>{escape(how)} <code>python clew_verify.py .</code></p>"
+        f"<p>{escape(how)} <code>python clew_verify.py .</code></p><p class='soft'>{escape(names)}</p>"
         f"<h2>{reader.say('审计条目', 'Entries of the trail')}</h2><table><tr>{heads}</tr>\n"
     )
 
@@ -117,7 +121,7 @@ def row(reader: Reader, entry: Entry) -> str:
     reason = f"<br>{reader.say('原因:', 'Reason: ')}{escape(header['reason'])}" if header["reason"] else ""
     what = (
         f"{escape(reader.action(header['entity'], header['action']))}<br>"
-        f"<span class='soft'>{escape(reader.entity(header['entity']))}{version} · <code>{header['record_id']}</code>"
+        f"<span class='soft'>{escape(reader.entity(header['entity']))}{version} · {_named(reader, header['record_id'])}"
         f"</span>{reason}<br><span class='soft'>{reader.say('发布', 'release')} {escape(str(header['release']))} · "
         f"{escape(header['channel'])} {escape(header['client'] or '')}</span>"
     )
@@ -134,12 +138,22 @@ def _changes(reader: Reader, entity: str, fields: Mapping[str, Any]) -> str:
         if "s" not in kept:
             lines.append(f"{label}: <span class='gone'>{reader.say('已遮盖', 'redacted')}</span>")
             continue
-        new, old = _shown(kept.get("n")), kept.get("o")
-        lines.append(f"{label}: " + (f"{_shown(old)} → {new}" if old is not None else new))
+        new, old = _shown(reader, kept.get("n")), kept.get("o")
+        lines.append(f"{label}: " + (f"{_shown(reader, old)} → {new}" if old is not None else new))
     return "<br>".join(lines)
 
 
-def _shown(value: Any) -> str:
+def _named(reader: Reader, identifier: str) -> str:
+    """What it is called, with the id that is proven beside it."""
+    name = called(reader.names.known, identifier)
+    return (f"{escape(name)} " if name is not None else "") + f"<code>{escape(identifier)}</code>"
+
+
+def _shown(reader: Reader, value: Any) -> str:
+    if called(reader.names.known, value) is not None:
+        return _named(reader, value["id"] if isinstance(value, Mapping) else value)
+    if isinstance(value, list) and value and all(called(reader.names.known, each) is not None for each in value):
+        return ", ".join(_shown(reader, each) for each in value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return escape(text if len(text) <= 400 else text[:400] + " …")
 
@@ -165,8 +179,3 @@ def _signature(reader: Reader, each: Signature) -> str:
     what = f"{escape(reader.entity(each.entity))} v{each.row_version}<br><code>{each.record_sha256}</code>"
     who = f"{escape(each.printed_name)}<br><span class='soft'>{escape(each.role)}</span>"
     return f"<tr><td>{who}</td><td>{escape(each.meaning)}</td><td>{at}</td><td>{what}</td></tr>"
-
-
-def names_of(rows: Iterable[tuple[UUID, str]]) -> dict[str, str]:
-    """Account id → name, as pages show people."""
-    return {str(account): name for account, name in rows}
