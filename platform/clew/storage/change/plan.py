@@ -14,6 +14,7 @@ from clew.kernel.canonical import digest
 from clew.kernel.text import Bilingual, Locale, counted
 from clew.metadata.blueprint import Blueprint
 from clew.storage.catalog import Catalog
+from clew.storage.change.definitions import DefinitionChange, definition_changes
 from clew.storage.change.differences import Change, diff
 from clew.storage.change.reflect import Found, drift, reflect
 from clew.storage.change.script import script
@@ -45,6 +46,8 @@ class Plan:
     catalog: Catalog
     steps: tuple[Step, ...]
     consequences: tuple[Consequence, ...]
+    definitions: tuple[DefinitionChange, ...] = ()
+    """Processes, roles, separations and decision tables that are new, changed or gone."""
 
     @property
     def empty(self) -> bool:
@@ -95,6 +98,12 @@ class Plan:
                 if zh
                 else "  No stored data change: only labels, rules or other definitions do."
             )
+        for definition in self.definitions:
+            lines.append(f"  {definition.sign} {definition.text.to(locale)}: {definition.effect.to(locale)}")
+        if any(each.kind in ("role", "separation", "process") for each in self.definitions):
+            lines.append(
+                "  谁因此得到或失去权限:clew access diff" if zh else "  Who gains or loses what: clew access diff"
+            )
         steps = len(self.steps)
         lines += ["", f"{steps} 个步骤。" if zh else f"{counted(steps, 'step')}."]
         return "\n".join(lines) + "\n"
@@ -112,6 +121,7 @@ class Plan:
             "empty": self.empty,
             "needs": list(self.needs),
             "changes": [_consequence_json(each) for each in self.consequences],
+            "definitions": [each.to_json() for each in self.definitions],
             "steps": [each.to_json() for each in self.steps],
             "catalog": self.catalog.to_json(),
             "sources": dict(self.sources),
@@ -131,6 +141,7 @@ class Plan:
             Catalog.from_json(data["catalog"]),
             tuple(Step.from_json(each) for each in data["steps"]),
             tuple(_consequence_of(each) for each in data["changes"]),
+            tuple(DefinitionChange.of(each) for each in data.get("definitions", ())),
         )
 
 
@@ -159,6 +170,8 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
     number = await next_number(connection, base, found)
     steps = build_steps(old, new, found, connection.dialect, await connection.now(), number)
     consequences = await survey(connection, diff(old.blueprint if old else None, blueprint), old, new) if count else []
+    earlier = old.blueprint if old else None
+    definitions = await definition_changes(connection, earlier, blueprint, found.tables) if count else []
     base_digest = base.blueprint_digest if base else ""
     identity = [
         str(database_id),
@@ -179,6 +192,7 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
         catalog,
         steps,
         tuple(consequences),
+        tuple(definitions),
     )
 
 
