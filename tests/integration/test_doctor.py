@@ -10,14 +10,15 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import sqlalchemy as sa
 
-from clew.cli.applying import open_to_servers
+from clew.cli.applying import catch_up, open_to_servers
 from clew.cli.doctor_database import database_findings
 from clew.cli.finding import Finding
 from clew.kernel.ids import uuid7
 from clew.settings import Settings
-from clew.storage import health, nodes, system
+from clew.storage import health, nodes, releases, system
 from clew.storage.change import apply, install, plan, resume
 from clew.storage.engine import Database
+from clew.storage.errors import PlatformBehind
 from clew.storage.partitions import ensure_partitions
 from clew.testing.blueprints import Shelf, blueprint, entity, field
 from clew.testing.databases import TestDatabase
@@ -43,6 +44,7 @@ async def test_a_healthy_database(database: TestDatabase) -> None:
     seen = await found(of(database))
     postgres = database.dialect == "postgresql"
     expected = {"Database", "Clock difference", "Environment of the database", "Release", "Change"}
+    expected |= {"The platform's own tables"}
     expected |= {"Leaves to seal", "Events to dispatch"}
     expected |= {"Key of the trail", "Checkpoint of the trail", "Checkpoints outside"}
     expected |= {"Monthly partitions", "Rights of the servers' role"} if postgres else set()
@@ -54,6 +56,27 @@ async def test_a_healthy_database(database: TestDatabase) -> None:
         assert each.found.en
         assert each.state == "ok" or (each.mend.zh and each.mend.en)
     assert seen["Database"].found.en.startswith("PostgreSQL " if postgres else "SQLite")
+
+
+async def test_a_database_of_an_earlier_version_says_what_to_do(database: TestDatabase) -> None:
+    db = await database.open()
+    await install(db, ONE)
+    async with db.migrate() as connection:
+        await connection.run_sql("DROP TABLE clew_token_request")
+        await connection.run_sql("ALTER TABLE clew_task DROP COLUMN done_at")
+    with pytest.raises(PlatformBehind) as told:
+        await releases.current(db)
+    assert told.value.message("en").endswith("it lacks clew_task.done_at, clew_token_request.")
+    assert "clew apply --resume" in told.value.hint("zh")
+    seen = (await found(of(database)))["The platform's own tables"]
+    assert (seen.state, seen.found.en) == (
+        "bad",
+        "of an earlier version: clew_task.done_at, clew_token_request missing",
+    )
+    assert await catch_up(db) == ["clew_task.done_at", "clew_token_request"]
+    assert await catch_up(db) == []
+    assert (await releases.current(db)).number == 1
+    assert (await found(of(database)))["The platform's own tables"].state == "ok"
 
 
 async def test_queues_and_failed_jobs(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,13 +22,14 @@ from clew.process.definitions import require_borne
 from clew.records.review.promoted import require_signed
 from clew.runtime import OPERATOR, TEXTS, stored_blueprint, usable
 from clew.settings import Settings
+from clew.storage.behind import bring_up_to_date, lacking
 from clew.storage.change import Plan, Signer, apply, plan
 from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
 from clew.storage.partitions import ensure_partitions
 from clew.storage.promotion.bundle import Bundle
 from clew.storage.promotion.environment import expect, refuse_production
-from clew.storage.releases import Release
+from clew.storage.releases import Release, current_in
 from clew.storage.roles import grant_runtime
 from clew.storage.sites import unknown_sites
 
@@ -118,6 +119,17 @@ def operator_context() -> Context:
     return Context(OPERATOR, str(uuid7()), channel="cli")
 
 
+async def catch_up(database: Database) -> list[str]:
+    """Add what a database of an earlier version lacks of the platform's own tables; what that was. A database nothing
+    was applied to is left alone."""
+    async with database.read() as connection:
+        missing = await lacking(connection) if await current_in(connection) is not None else []
+    if missing:
+        async with database.migrate() as connection:
+            await bring_up_to_date(connection)
+    return missing
+
+
 async def open_to_servers(settings: Settings, database: Database) -> None:
     """After each apply: partitions for the months to come, and the servers' own role may use the new tables."""
     await ensure_partitions(database)
@@ -136,6 +148,8 @@ async def bring_up(settings: Settings, terminal: Terminal) -> Release | None:
     async with owner_database(settings) as database:
         async with database.read() as connection:
             await refuse_production(connection, "clew dev / clew demo")
+        if await catch_up(database):
+            await open_to_servers(settings, database)
         found = await plan_for(database, blueprint)
         if found.empty and found.base:
             return None

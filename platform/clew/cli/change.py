@@ -141,13 +141,21 @@ async def _plan(given: Situation, release: int | None) -> Plan:
 
 async def _apply(given: Situation, file: Path | None, consents: frozenset[str], note: str, by: str) -> None:
     from clew.audit.releases import release_recorder
-    from clew.cli.applying import carry_out, open_to_servers, operator_context, owner_database, tell_unknown_sites
+    from clew.cli.applying import (
+        carry_out,
+        catch_up,
+        open_to_servers,
+        operator_context,
+        owner_database,
+        tell_unknown_sites,
+    )
     from clew.runtime import TEXTS, stored_blueprint
     from clew.storage.change import Signer, resume
 
     terminal = given.terminal
     async with owner_database(given.settings) as database:
         if file is None:
+            caught_up = await catch_up(database)
             release = await resume(
                 database,
                 load=stored_blueprint,
@@ -156,9 +164,12 @@ async def _apply(given: Situation, file: Path | None, consents: frozenset[str], 
                 on_live=release_recorder(operator_context()),
             )
             await open_to_servers(given.settings, database)
+            if caught_up:
+                added = ", ".join(caught_up)
+                terminal.say(f"Added for this version of Clew: {added}.", f"已为本版本的 Clew 补充:{added}。")
             if release is None:
-                terminal.say("There is nothing to finish.", "没有未完成的变更。")
-                terminal.emit(ok=True, release=None)
+                terminal.say("There is no change to finish.", "没有未完成的变更。")
+                terminal.emit(ok=True, release=None, added=caught_up)
                 return
         else:
             release = await carry_out(database, _read_plan(file), consents=consents, by=by, note=note)

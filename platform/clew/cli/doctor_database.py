@@ -15,6 +15,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual, counted
 from clew.settings import Settings
 from clew.storage import health, releases
+from clew.storage.behind import lacking
 from clew.storage.engine import Connection
 from clew.storage.open import open_database
 from clew.storage.promotion.environment import Environment, declaration
@@ -40,6 +41,7 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
                 yield _nothing_applied()
                 return
             yield Finding(Bilingual("发布", "Release"), "ok", same(str(current.number)))
+            yield await _own_tables(connection)
             yield await _change(connection)
             async for each in _sites(settings.project, connection):
                 yield each
@@ -73,6 +75,19 @@ def _nothing_applied() -> Finding:
     found = Bilingual("尚未应用任何发布", "nothing has been applied")
     mend = Bilingual("clew plan,然后 clew apply", "clew plan, then clew apply")
     return Finding(Bilingual("发布", "Release"), "warn", found, mend)
+
+
+async def _own_tables(connection: Connection) -> Finding:
+    subject = Bilingual("平台自身的表", "The platform's own tables")
+    missing = await lacking(connection)
+    if not missing:
+        return Finding(subject, "ok", Bilingual("与本版本相符", "as this version needs them"))
+    found = Bilingual(f"属于较早版本,缺少 {_some(missing)}", f"of an earlier version: {_some(missing)} missing")
+    mend = Bilingual(
+        "请先备份,然后以本版本、用拥有数据表的角色执行一次:clew apply --resume",
+        "Back the database up, then run once with this version, as the owner of the tables: clew apply --resume",
+    )
+    return Finding(subject, "bad", found, mend)
 
 
 async def _engine(subject: Bilingual, connection: Connection) -> Finding:

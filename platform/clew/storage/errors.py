@@ -119,6 +119,16 @@ class ConsentMissing(Conflict):
     hint_zh = "确认数据可以弃用后,为每个对象加上 --consent。"
 
 
+class PlatformBehind(ClewError):
+    """The database was made by an earlier version of the platform and lacks tables that this one works with."""
+
+    code, status = "PLATFORM_BEHIND", 503
+    en = "This database is of an earlier version of Clew: it lacks {lacking}."
+    zh = "该数据库属于较早版本的 Clew,缺少 {lacking}。"
+    hint_en = "Back it up, then run once with this version, as the owner of the tables: clew apply --resume"
+    hint_zh = "请先备份,然后以本版本、用拥有数据表的角色执行一次:clew apply --resume"
+
+
 class Drift(Conflict):
     """Somebody changed the tables behind the platform's back."""
 

@@ -12,11 +12,14 @@ import sqlalchemy as sa
 
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
+from clew.storage.behind import lacking
 from clew.storage.catalog import Catalog
 from clew.storage.engine import Connection, Database, Row
-from clew.storage.errors import NoRelease, ReleaseUnreadable
+from clew.storage.errors import NoRelease, PlatformBehind, ReleaseUnreadable
 from clew.storage.system import existing_tables, release
 
+_TOLD = 5
+"""How many missing tables a message names."""
 ReleaseState = Literal["pending", "live", "settled"]
 Loader = Callable[[Mapping[str, str]], Blueprint]
 
@@ -62,11 +65,16 @@ async def current_in(connection: Connection) -> Release | None:
 
 
 async def current(database: Database) -> Release:
-    """The release servers run. Raises NoRelease on a database nothing was applied to."""
+    """The release servers run. Raises NoRelease on a database nothing was applied to, PlatformBehind on one of an
+    earlier version of the platform."""
     async with database.read() as connection:
         found = await current_in(connection)
-    if found is None:
-        raise NoRelease()
+        if found is None:
+            raise NoRelease()
+        missing = await lacking(connection)
+    if missing:
+        more = f" … (+{len(missing) - _TOLD})" if len(missing) > _TOLD else ""
+        raise PlatformBehind(lacking=", ".join(missing[:_TOLD]) + more)
     return found
 
 

@@ -19,6 +19,7 @@ from clew.kernel.canonical import digest
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.storage import releases
+from clew.storage.behind import bring_up_to_date
 from clew.storage.change.fill import BATCH, Filler, Outcome
 from clew.storage.change.perform import perform
 from clew.storage.change.plan import Plan, plan_in
@@ -31,7 +32,7 @@ from clew.storage.promotion.environment import Environment, declaration
 from clew.storage.promotion.verdict import require_promotion
 from clew.storage.releases import Loader, Release, stored_blueprint
 from clew.storage.retry import retry_write
-from clew.storage.system import change, ensure_system, existing_tables, platform, promotion, release
+from clew.storage.system import change, existing_tables, platform, promotion, release
 
 OnStep = Callable[[str], None]
 """Told what was just done: `expand lot 1` after a statement, `expand lot committed` after its transaction. A test may
@@ -143,7 +144,7 @@ async def _claim(
 ) -> int:
     """Write the release and its journal, all steps waiting. Joins when another node has claimed the same plan."""
     async with database.migrate() as connection:
-        await ensure_system(connection)
+        await bring_up_to_date(connection)
         await _permit(connection, plan, warrant.bundle)
         pending = await connection.fetch_one(
             sa.select(release.c.number, release.c.plan_id).where(release.c.state == "pending")
