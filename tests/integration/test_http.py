@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -13,6 +15,7 @@ import pytest
 from tests.integration.http_case import ADDRESS, Served, served
 
 from clew.audit.sealing.keys import new_key
+from clew.kernel.clock import SystemClock
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -217,6 +220,16 @@ async def test_readiness_tells_that_the_trail_cannot_be_signed(new_database: Any
         assert (await house.client.get("/readyz")).json()["checkpointsNotSigned"] == "AUDIT_KEY_UNREADABLE"
         key.write_text(new_key(), encoding="utf-8")
         assert "checkpointsNotSigned" not in (await house.client.get("/readyz")).json()
+
+
+async def test_readiness_tells_of_a_clock_that_is_off(
+    database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(database.url, tmp_path) as house:
+        assert "databaseClockAheadSeconds" not in (await house.client.get("/readyz")).json()
+        behind = SystemClock().now() - timedelta(seconds=60)
+        monkeypatch.setattr(house.host, "clock", SimpleNamespace(now=lambda: behind))
+        assert (await house.client.get("/readyz")).json()["databaseClockAheadSeconds"] > 55
 
 
 async def test_health_and_figures(database: TestDatabase, tmp_path: Path) -> None:

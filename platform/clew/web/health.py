@@ -16,12 +16,14 @@ from clew.identity.secrets import same
 from clew.kernel.errors import ClewError
 from clew.kernel.scalars import instant_text
 from clew.settings import Settings
-from clew.storage import releases
+from clew.storage import health, releases
 from clew.web.entrance import Entrance
 from clew.web.gate import address_of
 from clew.web.requests import headers_of
 
 READY_SECONDS = 2.0
+DRIFT_SECONDS = 5.0
+"""How far this server's clock and the database's may be apart before whoever watches is told."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
 
@@ -46,6 +48,7 @@ class Health:
         try:
             async with asyncio.timeout(READY_SECONDS), host.database.read() as connection:
                 await releases.current_number(connection)
+                ahead = (await health.clock_ahead(connection, host.clock.now())).total_seconds()
                 failing = [each for each in await outside.deliveries(connection) if each.failing_since is not None]
         except (ClewError, TimeoutError, OSError) as problem:
             code = problem.code if isinstance(problem, ClewError) else "UNAVAILABLE"
@@ -57,6 +60,9 @@ class Health:
                 for each in failing
                 if each.failing_since is not None
             ]
+        if abs(ahead) > DRIFT_SECONDS:
+            # The trail and histories use the database's time; a server that is off counts limits and tokens wrongly.
+            found["databaseClockAheadSeconds"] = round(ahead, 1)
         if (unsigned := _unsigned(host.settings)) is not None:
             found["checkpointsNotSigned"] = unsigned
         return JSONResponse({"status": "ready", **found})
