@@ -87,5 +87,6 @@ class Deciding:
 def _complete(decision: Decision, entities: Iterable[str]) -> None:
     """Ask about everything of these entities, so that it is known."""
     for access in map(decision.on, entities):
-        for field in access.fields:
-            access.fields.get(field)
+        for known in (access.fields, access.transitions):
+            for name in known:
+                known.get(name)

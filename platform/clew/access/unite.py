@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from types import MappingProxyType
 from typing import Any
 
 from clew.access.connectors import connectors_named
@@ -24,7 +23,7 @@ from clew.access.decision import (
     Grant,
     ProcessAccess,
 )
-from clew.access.judgement import NOTHING, Judgement, questions
+from clew.access.judgement import NOTHING, Judgement
 from clew.access.lazily import Lazily
 from clew.access.lines import REST, Line
 from clew.expressions.rewrite import assigned, both, negated, truth
@@ -33,7 +32,15 @@ from clew.kernel.canonical import digest
 from clew.kernel.context import Person
 from clew.kernel.diagnostics import Place
 from clew.metadata.blueprint import Entity
-from clew.metadata.policies import CONNECTOR_ACTIONS, DO, PROCESS_ACTIONS, Clause, Policies, process_question
+from clew.metadata.policies import (
+    CONNECTOR_ACTIONS,
+    DO,
+    PROCESS_ACTIONS,
+    RECORD_ACTIONS,
+    Clause,
+    Policies,
+    process_question,
+)
 from clew.metadata.processes import Workflow
 
 KEPT_GRANTS = 50_000
@@ -185,6 +192,9 @@ class Unite:
             rows = granting.get(action)
             if rows is None:
                 rows = granting[action] = self.applied(rows_of, action, roles)[0]
+            if not rows and entity.part_of is None:
+                # A field goes with rows of the same role: without any there is nothing to give.
+                return NEVER
             return self._on_rows(rows, *self.applied(entity.name, question, roles))
 
         return FieldAccess(
@@ -195,7 +205,7 @@ class Unite:
         )
 
     def _entity(self, entity: Entity, roles: Sequence[Held]) -> EntityAccess:
-        grants = {each: self.grant(*self.applied(entity.name, each, roles)) for each in questions(entity)}
+        grants = {each: self.grant(*self.applied(entity.name, each, roles)) for each in RECORD_ACTIONS}
         named = self.judgement.asked(entity.name).named
         rows: dict[str, list[Applied]] = {}
         # The fields that no line names are all alike.
@@ -210,7 +220,9 @@ class Unite:
             update=grants["update"],
             void=grants["void"],
             correct=grants["correct"],
-            transitions=MappingProxyType({name: grants[DO + name] for name in entity.transitions}),
+            transitions=Lazily(
+                entity.transitions, lambda name: self.grant(*self.applied(entity.name, DO + name, roles))
+            ),
             fields=fields,
             audit=grants["audit"],
             export=grants["export"],
