@@ -168,7 +168,7 @@ def _needed(world: World, run: Run, site: str) -> None:
     planner = world.person(site, "planner")
     plan = world.add(
         "planning_run", run.start, to="confirmed", site=world.sites[site], horizon=horizon, planner=planner,
-        calculated_at=run.start,
+        calculated_at=run.start, daily=False,
     )  # fmt: skip
     qty, due = Decimal(run.qty), (run.start + timedelta(days=6)).date()
     world.add(
