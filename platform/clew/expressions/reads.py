@@ -133,8 +133,9 @@ def _weight(node: Node) -> int:
 
 
 def _doubling(root: Node) -> int:
+    # What walks down from each node is asked last.
     return sum(
-        1 for node in walk(root) if fallible(node) and (node.type.nullable or isinstance(node, Macro) or _chooses(node))
+        1 for node in walk(root) if (node.type.nullable or isinstance(node, Macro) or _chooses(node)) and fallible(node)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -172,23 +172,19 @@ ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below a node, in evaluation order."""
-    match cast(AnyNode, node):
-        case Member(of=of):
-            return (of,)
-        case Unary(operand=operand):
-            return (operand,)
-        case Binary(left=left, right=right):
-            return (left, right)
-        case Conditional(condition=condition, then=then, otherwise=otherwise):
-            return (condition, then, otherwise)
-        case ListOf(items=items):
-            return items
-        case Call(args=args):
-            return args
-        case Macro(over=over, body=body):
-            return (over, body)
-        case _:
-            return ()
+    below = _BELOW.get(type(node))
+    return () if below is None else below(node)
+
+
+_BELOW: Mapping[type, Callable[[Any], tuple[Node, ...]]] = {
+    Member: lambda node: (node.of,),
+    Unary: lambda node: (node.operand,),
+    Binary: lambda node: (node.left, node.right),
+    Conditional: lambda node: (node.condition, node.then, node.otherwise),
+    ListOf: lambda node: node.items,
+    Call: lambda node: node.args,
+    Macro: lambda node: (node.over, node.body),
+}
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -58,13 +58,17 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
     )
 
 
-@lru_cache(maxsize=64)
-def _attributes(cls: type) -> tuple[tuple[str, Any], ...]:
-    found = []
-    for each in fields(cls):
-        default = each.default if each.default is not MISSING else None
-        found.append((each.name, default))
-    return tuple(found)
+@cache
+def _attributes(cls: type) -> tuple[tuple[str, Any], ...] | None:
+    """Name and default of what counts in a dataclass; None for another type."""
+    if not is_dataclass(cls):
+        return None
+    counted = [each for each in fields(cls) if each.name != "type"]
+    return tuple((each.name, each.default if each.default is not MISSING else None) for each in counted)
+
+
+_PLAIN = frozenset({type(None), str, bool, int})
+_PLACED = frozenset({Place, Span})
 
 
 def meaning(value: Any) -> Any:
@@ -73,26 +77,30 @@ def meaning(value: Any) -> Any:
     Leaving defaults out keeps the digest of a project when the Blueprint learns to say something new. A mapping
     becomes pairs, because the order of fields, states and codes is part of the meaning.
     """
+    kind: type = type(value)
+    if kind in _PLAIN:
+        return value
     if isinstance(value, Enum):
         return str(value.value)
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str | int):
         return value
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    if isinstance(value, Checked):
-        return {"expression": meaning(value.root)}
-    if isinstance(value, Place | Span):
+    if kind in _PLACED:
         return None
-    if is_dataclass(value) and not isinstance(value, type):
-        found: dict[str, Any] = {"": type(value).__name__}
-        for name, default in _attributes(type(value)):
+    if kind is Checked:
+        return {"expression": meaning(value.root)}
+    attributes = _attributes(kind)
+    if attributes is not None:
+        found: dict[str, Any] = {"": kind.__name__}
+        for name, default in attributes:
             each = getattr(value, name)
-            if each == default or isinstance(each, Place | Span) or each == () or name == "type":
+            if each is default or each == default or each == () or type(each) in _PLACED:
                 continue
             inner = meaning(each)
             if inner not in (None, [], ""):
                 found[name] = inner
         return found
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     if isinstance(value, Mapping):
         return [[name, meaning(each)] for name, each in value.items()]
     if isinstance(value, frozenset | set):
