@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -90,6 +92,22 @@ async def test_the_database_computes_what_memory_would(database: TestDatabase) -
     share = dict(await node.lots("number", "share"))
     assert share["L0000003"] == Decimal("0.75"), "one divisor is not zero"
     assert share["L0000004"] is None, "what cannot be decided stays empty"
+
+
+async def test_today_is_the_day_of_the_project(database: TestDatabase) -> None:
+    """What `today` fills in is the day it is where the project is, as it is for whoever writes there."""
+    db = await database.open()
+    east, west = ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Etc/GMT+12")
+    zone = next(each for each in (east, west) if datetime.now(each).date() != datetime.now(UTC).date())
+    added = field("due", "date", required=True, default=_computed("date", "today"))
+    project = blueprint(entity("lot", [*PLAIN, added]), entity("item", [field("name")]))
+    project = replace(project, project=replace(project.project, time_zone=zone.key))
+    shelf = Shelf(old_project(), project)
+    await seeded(db, 1)
+    made = await plan(db, project, load=shelf)
+    release = await apply(db, made, load=shelf)
+    ((due,),) = await Node.of(db, project, release.catalog).lots("due")
+    assert due == datetime.now(zone).date()
 
 
 async def test_writers_go_on_while_a_fill_runs(database: TestDatabase) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from clew.metadata.blueprint import Blueprint
 from clew.storage.catalog import Catalog
-from clew.storage.change.values import Evaluate, TextForms, evaluator, value_sql
+from clew.storage.change.values import Evaluate, TextForms, evaluator, today_at, value_sql
 from clew.storage.change.versions import Stretch, Versions
 from clew.storage.ddl import Ddl
 from clew.storage.dialects import any_of
@@ -135,7 +135,7 @@ class _Fill:
         if self._work["mode"] == "expression":
             change = change.where(value.is_not(None))
         change = change.values({self._target: value}).returning(self._id)
-        args = {**stretch.args, "now": at, "today": at.date()}
+        args = {**stretch.args, "now": at, "today": today_at(self._filler.blueprint, at)}
         return [row[0] for row in await self._connection.fetch(change, args)]
 
     # -- in memory

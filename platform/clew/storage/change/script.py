@@ -17,7 +17,7 @@ from clew.storage.catalog import Catalog
 from clew.storage.change.carry import carry_statements
 from clew.storage.change.fill import BATCH
 from clew.storage.change.steps import Step
-from clew.storage.change.values import value_sql
+from clew.storage.change.values import today_at, value_sql
 from clew.storage.ddl import Ddl
 from clew.storage.dialects import literal_sql, literal_text
 from clew.storage.engine import DialectName
@@ -133,7 +133,7 @@ class _Writer:
         value = value_sql(work, self._tables, self._blueprint)
         if value is None:
             return None
-        moments: Mapping[str, Any] = {"now": self._at, "today": self._at.date()}
+        moments: Mapping[str, Any] = {"now": self._at, "today": today_at(self._blueprint, self._at)}
 
         def settle(bind: Any) -> None:
             if bind.key in moments:

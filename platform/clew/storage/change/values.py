@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -67,12 +68,17 @@ def evaluator(work: Mapping[str, Any], blueprint: Blueprint, texts: TextForms | 
         return lambda facts, _at: _converted(facts["from"], form)
     if work["mode"] == "expression":
         program = compile_memory(_default(work, blueprint))
-        return lambda facts, at: _decided(lambda: program.run(facts, now=at))
+        return lambda facts, at: _decided(lambda: program.run(facts, now=at, today=today_at(blueprint, at)))
     if texts is None:
         raise TextFormsMissing(object=f"{work['entity']}.{work['field']}")
     if work["mode"] == "sort":
         return lambda facts, _at: texts.sort_key(facts["from"])
     return lambda facts, _at: sorted(texts.grams(facts["from"]))
+
+
+def today_at(blueprint: Blueprint, at: datetime) -> date:
+    """The day it is at a moment where the project is: what `today` means to whoever writes a record."""
+    return at.astimezone(ZoneInfo(blueprint.project.time_zone)).date()
 
 
 def _default(work: Mapping[str, Any], blueprint: Blueprint) -> Checked:
