@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tests.integration.guarded_case import INSTALLER, make_account
 from tests.integration.test_process_people import Visits, visits
 
+from clew.identity import accounts
 from clew.identity.accounts import Account
 from clew.identity.assignments import Asked, Assignment
 from clew.process.errors import NotYourTask
@@ -95,3 +96,26 @@ async def test_a_task_of_their_own_is_done_for_nobody_else(database: TestDatabas
         await made.house.runtime.processes.decide(made.house.call(zhao), task, "done")
         log = process_tables.process_log
         assert await rows(made, log.c.actor, log.c.behalf, what="decide") == [(zhao.id, None)]
+
+
+async def test_who_stands_in_is_trained_themselves(database: TestDatabase, tmp_path: Path) -> None:
+    """A step asks for training: whoever was lent the role of somebody trained does not do it without their own."""
+    async with visits(database.url, tmp_path, "{role: buyer, qualified_for: course}") as made:
+        create, decide = made.house.create, made.house.runtime.processes.decide
+        course = await create("course", code="C1")
+        records = {"li": await made.person("li", "buyer"), "zhao": await made.person("zhao", "reader")}
+
+        async def train(login: str) -> None:
+            training = await create("training", employee=records[login], course=course)
+            await made.house.move("training", training, "pass")
+
+        await train("li")
+        async with made.house.runtime.database.read() as connection:
+            li, zhao = [await accounts.by_login(connection, login) for login in records]
+        await create("visit", course=course)
+        ((task,),) = await rows(made, process_tables.task.c.id)
+        await lend(made, li, zhao, "buyer")
+        with pytest.raises(NotYourTask):
+            await decide(made.house.call(zhao), task, "done")
+        await train("zhao")
+        await decide(made.house.call(zhao), task, "done")

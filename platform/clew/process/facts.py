@@ -117,6 +117,17 @@ class Inquiry:
             )
         )
 
+    async def trained(self, number: int, person: UUID) -> bool:
+        """Whether somebody has the training that a task's step asks of whoever does it, also in another's place."""
+        task = self.state.tasks.get(number)
+        token = self.state.tokens.get(task.token) if task is not None else None
+        who = self.workflow.step(task.step).who if task is not None and task.kind == "task" else None
+        if token is None or who is None or who.qualified_for is None:
+            return True
+        entity = self.unit.engine.blueprint.entities[token.subject.entity]
+        record = await locked(self.unit, entity, UUID(token.subject.id))
+        return str(person) in await self.whom(who, entity, record, anyone=True)
+
     async def _named(self, expression: Checked | None, entity: Entity, record: Record) -> list[UUID]:
         """The record an expression names, if any."""
         found = await self._value(expression, entity, record) if expression is not None else None

@@ -15,6 +15,7 @@ from clew.metadata.processes import Action, Step, Workflow
 from clew.process import jobs, machine, store, time, words
 from clew.process.behalf import asked_roles
 from clew.process.effects import Effects, asked_for, locked
+from clew.process.errors import NotYourTask
 from clew.process.facts import Inquiry
 from clew.process.staff import Demand
 from clew.process.state import State, Token
@@ -92,6 +93,8 @@ class Handling:
         if task is None or token is None or task.kind == "copy":
             return
         machine.step(self.workflow, self.state, command)
+        if not await self.inquiry.trained(command.task, self.unit.context.person.id):
+            raise NotYourTask
         asked_for(self.workflow.step(task.step), given)
         await self.effects.vote(self.workflow.step(task.step), command.outcome, token.subject)
         await self._sign(command)
