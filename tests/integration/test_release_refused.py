@@ -21,7 +21,7 @@ from tests.integration.write_journey import context
 
 from clew.kernel.errors import ClewError
 from clew.records import verbs
-from clew.records.errors import GuardFailed, RuleBroken
+from clew.records.errors import Frozen, GuardFailed, RuleBroken
 from clew.records.loading import Loader
 from clew.records.unit import Unit
 from clew.storage.engine import Connection
@@ -350,6 +350,64 @@ async def test_units_lots_and_places_on_hold_do_not_leave(plant: Plant) -> None:
     assert error.value.params["rule"] == "released_lots_only"
     await move(plant, "nonconformance", ncr, "annul")
     await move(plant, "shipment", parcel, "ship")
+
+
+async def test_what_was_measured_decides_what_is_accepted(plant: Plant) -> None:
+    """A reading out of its limits is not accepted by writing down that there was none, nor by measuring one piece
+    twice, nor by taking the reading back; and what was judged, signed and decided stays."""
+    ids = plant.ids
+    site = {"site": ids["site"]}
+    test = await created(plant, "inspection_lot", **site, lot=ids["new"], plan=ids["plan"], lot_size=9, n=2)
+    await move(plant, "inspection_lot", test, "start")
+    reading = {**site, "inspection_lot": test, "characteristic": ids["diameter"], "inspector": ids["li"]}
+    bad = await created(plant, "inspection_result", **reading, sample=1, value="5.20")
+    judged = {"judgement": "accept", "judged_by": ids["li"]}
+
+    async def judge(rule: str) -> None:
+        version = (await plant.current("inspection_lot"))[test]["row_version"]
+        with pytest.raises(RuleBroken) as error:
+            await plant.commands.update(plant.why("tested"), "inspection_lot", test, version, judged)
+        assert error.value.params["rule"] == rule
+
+    await judge("accept_by_readings")
+    await move(plant, "inspection_result", bad, "supersede")
+    mended = {"kind": "correction", "explanation": "读错"}
+    version = (await plant.current("inspection_lot"))[test]["row_version"]
+    await plant.commands.update(plant.why("tested"), "inspection_lot", test, version, judged)
+    await created(plant, "inspection_result", **reading, sample=2, value="5.00")
+    await created(plant, "inspection_result", **reading, sample=2, value="5.00", version=2, **mended)
+    await refused_move(plant, "inspection_lot", test, "judge", GuardFailed)  # two readings, of one piece
+    await created(plant, "inspection_result", **reading, sample=1, value="5.01", version=2, **mended)
+    await move(plant, "inspection_lot", test, "judge")
+    judged = {"judgement": "reject"}
+    await judge("judgement_stands")
+
+    decision = await asked(plant, "new", kind="incoming", conditions="无")
+    await move(plant, "release_decision", decision, "decide")
+    with pytest.raises(Frozen):
+        await plant.commands.update(plant.why("x"), "release_decision", decision, 2, {"outcome": "reject"})
+    with pytest.raises(RuleBroken) as error:
+        await plant.commands.update(plant.why("longer"), "lot", ids["new"], 1, {"exp_on": str(LATER)})
+    assert error.value.params["rule"] == "dates_stand_once_decided"
+
+
+async def test_what_the_board_decided_is_not_changed_afterwards(plant: Plant) -> None:
+    ids = plant.ids
+
+    def room(world: World) -> None:
+        world.add(
+            "board", "nonconformance", site=ids["site"], number="NCR-B", source="IQC", found_at=BORN,
+            item=ids["steel"], lots=[ids["good"]], description="划伤", defect=ids["defect"], severity="critical",
+            containment="隔离", root_cause="夹具", disposition="rework", rework_instruction=ids["label"],
+            rework_effect="无", state="executing",
+        )  # fmt: skip
+
+    await furnish(plant, room)
+    for change in ({"severity": "minor"}, {"disposition": "regrade"}):
+        with pytest.raises(RuleBroken) as error:
+            await plant.commands.update(plant.why("x"), "nonconformance", ids["board"], 1, change)
+        assert error.value.params["rule"] == "disposition_stands"
+    await plant.commands.update(plant.why("rework failed"), "nonconformance", ids["board"], 1, {"disposition": "scrap"})
 
 
 async def test_a_record_that_was_compiled_stays_whole(plant: Plant) -> None:
