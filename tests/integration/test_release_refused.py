@@ -33,11 +33,10 @@ CHECKED = [{"item": "批记录、检验、标签", "ok": True}]
 
 @pytest.fixture
 async def plant(database: TestDatabase) -> AsyncIterator[Plant]:
-    opened = await database.open()
-    made = await pack_plant(opened)
+    made = await pack_plant(database)
     await furnish(made, _market)
     yield made
-    await opened.close()
+    await made.database.close()
 
 
 async def furnish(plant: Plant, room: Callable[[World], object]) -> None:
