@@ -249,9 +249,16 @@ class ActSpec:
     async def run(self, call: Call) -> str:
         done = await self.act(self, call, _command(call))
         async with self.processes.database.read() as connection:
-            instance = await reading.instance(connection, done.process)
+            instance = await reading.instance(connection, done.process, _lists(call))
         answer = {"process": instance, "replayed": done.replayed}
         return json.dumps(shape(call.planner, call.selected, answer, call), **_JSON)
+
+
+def _lists(call: Call) -> frozenset[str]:
+    """The long lists of the instance that are selected."""
+    children = call.planner.children
+    inner = (each for child in children(call.selected) if child.name == "process" for each in children(child))
+    return reading.LISTS & {each.name for each in inner}
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,23 +348,27 @@ def step_act(workflow: Workflow, step: Step) -> Act:
     """Decides a task of this step; any other task is refused as if it did not exist."""
 
     async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-        async with spec.processes.database.read() as connection:
-            task = await reading.task(connection, call.arguments["task"])
-        if task is None or (task["workflow"], task["step"]) != (workflow.name, step.path):
+        task = await task_asked(spec.processes, command, call.arguments["task"])
+        if (task["workflow"], task["step"]) != (workflow.name, step.path):
             raise NoSuchProcess(what=TASK)
-        return await decide(spec, call, command)
+        return await _decided(spec, call, command, task)
 
     return act
 
 
 async def decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
+    task = await task_asked(spec.processes, command, call.arguments["task"])
+    return await _decided(spec, call, command, task)
+
+
+async def _decided(spec: ActSpec, call: Call, command: CommandCall, task: Mapping[str, Any]) -> Done:
     args = call.arguments
     refuse_written_secrets(call.selected)
-    task = await task_asked(spec.processes, command, args["task"])
     fields = filled(spec.processes, task, args.get("input"))
     if args.get("signature") is not None:
         command = replace(command, signing=await _proven(spec.prover, call))
-    return await spec.processes.decide(command, args["task"], args["outcome"], fields, args.get("comment") or "")
+    at = UUID(task["process"]), int(task["number"])
+    return await spec.processes.decide(command, at, args["outcome"], fields, args.get("comment") or "")
 
 
 async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) -> Mapping[str, Any]:

@@ -1,5 +1,10 @@
-"""Leased jobs: put, claim, renew, complete. A job is done by one worker; when that one dies, its lease runs out and
-another takes over. Handlers must therefore bear being run again (at least once)."""
+"""Jobs: put, and done by one worker, in one of two ways.
+
+What takes long or acts outside the database is leased: claimed, renewed, completed. When its worker dies the lease
+runs out and another takes over, so its handler must bear being run again (at least once). What is one transaction needs
+no lease: it is found by `upcoming` and finished inside that transaction, which holds it meanwhile. Its effect comes
+exactly once, and when its worker dies the database lets go of it at once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clew.kernel.ids import uuid7
-from clew.storage.engine import Connection, Database
+from clew.storage.dialects import any_of
+from clew.storage.engine import Connection, Database, DialectName
 from clew.storage.errors import LeaseLost
 from clew.storage.system import job
 
@@ -25,16 +31,16 @@ MOST_ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job. `lease` proves the claim."""
+    """A job. `lease` proves the claim of one that was claimed."""
 
     id: UUID
     kind: str
     key: str | None
     payload: Mapping[str, Any]
     run_at: datetime
-    lease: UUID
-    lease_until: datetime
     attempts: int
+    lease: UUID | None = None
+    lease_until: datetime | None = None
 
 
 async def put(
@@ -47,13 +53,18 @@ async def put(
 ) -> UUID | None:
     """Ask for work, in the caller's transaction. With a `key` at most one such job is open: None when one is."""
     at = await connection.now()
-    insert = postgresql.insert if connection.dialect == "postgresql" else sqlite.insert
     new = uuid7()
-    statement = insert(job).values(
-        id=new, kind=kind, key=key, payload=dict(payload), state="ready", run_at=run_at or at, attempts=0, created_at=at
-    )
-    inserted = await connection.execute(statement.on_conflict_do_nothing())
-    return new if inserted else None
+    row = {
+        "id": new,
+        "kind": kind,
+        "key": key,
+        "payload": dict(payload),
+        "state": "ready",
+        "run_at": run_at or at,
+        "attempts": 0,
+        "created_at": at,
+    }
+    return new if await connection.execute(_PUT[connection.dialect], row) else None
 
 
 async def claim(
@@ -71,7 +82,7 @@ async def claim(
         taken = []
         for row in await connection.fetch(query):
             id_, kind, key, payload, run_at, attempts = row
-            mine = Job(id_, kind, key, payload, run_at, uuid7(), at + lease, attempts + 1)
+            mine = Job(id_, kind, key, payload, run_at, attempts + 1, uuid7(), at + lease)
             change = (
                 sa.update(job)
                 .where(job.c.id == mine.id)
@@ -130,6 +141,66 @@ async def fail(database: Database, mine: Job, error: str, *, most_attempts: int 
 
     await database.run_write(give_back)
     return again
+
+
+# ── without a lease ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def upcoming(connection: Connection, kinds: Sequence[str], most: int) -> list[Job]:
+    """Due jobs, the earliest first; none of them is taken by this."""
+    at = await connection.now()
+    rows = await connection.fetch(_UPCOMING, {"kinds": list(kinds), "due_at": at, "most": most})
+    return [Job(*row) for row in rows]
+
+
+async def finish(connection: Connection, mine: Job) -> None:
+    """Do a job: the first thing in the transaction of its effect. Until that ends nobody else can.
+    Raises LeaseLost when somebody else is at it, or has done it."""
+    args = {"job_id": mine.id, "finished_at": await connection.now()}
+    if not await connection.execute(_FINISH[connection.dialect], args):
+        raise LeaseLost(job=mine.id)
+
+
+async def postpone(database: Database, mine: Job, error: str) -> None:
+    """A job whose transaction was undone: it is tried again, later and later. `error` must hold no secrets."""
+
+    async def put_off(connection: Connection) -> None:
+        pause = min(FIRST_PAUSE * 2 ** min(mine.attempts, 12), LONGEST_PAUSE)
+        change = {"run_at": await connection.now() + pause, "attempts": mine.attempts + 1, "last_error": error[:2000]}
+        same = sa.and_(job.c.id == mine.id, job.c.attempts == mine.attempts, _OPEN)
+        await connection.execute(sa.update(job).where(same).values(state="ready", **change))
+
+    await database.run_write(put_off)
+
+
+_COLUMNS = tuple(job.c[name] for name in ("id", "kind", "key", "payload", "run_at", "attempts"))
+_ROW = {
+    name: sa.bindparam(name, type_=job.c[name].type)
+    for name in ("id", "kind", "key", "payload", "state", "run_at", "attempts", "created_at")
+}
+_PUT: Mapping[DialectName, Any] = {
+    "postgresql": postgresql.insert(job).values(_ROW).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(job).values(_ROW).on_conflict_do_nothing(),
+}
+_UPCOMING = (
+    sa.select(*_COLUMNS)
+    .where(any_of(job.c.kind, "kinds"), job.c.state == "ready")
+    .where(job.c.run_at <= sa.bindparam("due_at", type_=job.c.run_at.type))
+    .order_by(job.c.run_at, job.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
+_OPEN = job.c.state == "ready"
+_MINE = sa.and_(job.c.id == sa.bindparam("job_id", type_=job.c.id.type), _OPEN)
+_DONE = {"state": "done", "done_at": sa.bindparam("finished_at", type_=job.c.done_at.type)}
+# On PostgreSQL a worker steps over a job that another is at, instead of waiting to find it done.
+_FREE = sa.select(job.c.id).where(_MINE).with_for_update(skip_locked=True).scalar_subquery()
+_FINISH: Mapping[DialectName, Any] = {
+    "postgresql": sa.update(job).where(job.c.id == _FREE).values(_DONE),
+    "sqlite": sa.update(job).where(_MINE).values(_DONE),
+}
+
+
+# ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def due(at: datetime) -> sa.ColumnElement[bool]:

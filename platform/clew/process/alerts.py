@@ -7,7 +7,9 @@ transaction; the index over what stands makes it happen once.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from clew.audit.trail import record_event
 from clew.jobs import leases
+from clew.jobs.leases import Job
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
@@ -34,12 +37,15 @@ from clew.records.participants import Change
 from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection
+from clew.storage.errors import LeaseLost
 from clew.storage.expressions import Rows, condition_sql
 
 if TYPE_CHECKING:
     from clew.process.engine import Processes
 
 CHECK = "alert.check"
+_BATCH = 100
+_log = logging.getLogger("clew.process")
 WHAT = Bilingual("预警", "alert")
 _a = process_tables.standing_alert
 
@@ -100,21 +106,36 @@ class Alerts:
 
     async def drain(self, most: int = 500) -> int:
         """Look at what changes have left; how many alerts were raised."""
-        raised = 0
-        for _ in range(most):
-            found = await leases.claim(self.engine.database, f"alerts-{uuid7()}", (CHECK,), most=1)
-            if not found:
+        raised = done = 0
+        while done < most:
+            async with self.engine.database.read() as connection:
+                found = await leases.upcoming(connection, (CHECK,), min(_BATCH, most - done))
+            before = done
+            for job in found:
+                with suppress(LeaseLost):  # another worker came first
+                    raised += await self._job(job)
+                    done += 1
+            if done == before:
                 break
-            alert = self.engine.blueprint.alerts.get(str(found[0].payload["alert"]))
-            if alert is None:
-                # A later release does without it.
-                gone = found[0]
-                await self.engine.database.run_write(partial(_complete, gone))
-            else:
-                raised += await self.look(alert, UUID(found[0].payload["record"]), found[0])
         return raised
 
-    async def look(self, alert: StandingAlert, record: UUID | None = None, job: leases.Job | None = None) -> int:
+    async def _job(self, job: Job) -> int:
+        alert = self.engine.blueprint.alerts.get(str(job.payload["alert"]))
+        if alert is None:
+            # A later release does without it.
+            await self.engine.database.run_write(partial(_finish, job))
+            return 0
+        try:
+            return await self.look(alert, UUID(job.payload["record"]), job)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            # One alert that cannot be looked at stands in no other's way.
+            _log.exception("alert %s of record %s cannot be looked at", alert.name, job.payload["record"])
+            await leases.postpone(self.engine.database, job, type(error).__name__)
+            return 0
+
+    async def look(self, alert: StandingAlert, record: UUID | None = None, job: Job | None = None) -> int:
         """Look at one alert, for one record or all; how often it was raised."""
         from clew.process.jobs import system_call
 
@@ -124,7 +145,7 @@ class Alerts:
             nonlocal raised
             raised = 0
             if job is not None:
-                await leases.complete(unit.connection, job)
+                await leases.finish(unit.connection, job)
             holding = await self._holding(unit, alert, record)
             standing = await self._standing(unit.connection, alert, record)
             for each in sorted(set(standing) - set(holding)):
@@ -230,8 +251,8 @@ class Alerts:
         await self.engine.commands.run(call, work, elevated=True)
 
 
-async def _complete(job: leases.Job, connection: Connection) -> None:
-    await leases.complete(connection, job)
+async def _finish(job: Job, connection: Connection) -> None:
+    await leases.finish(connection, job)
 
 
 async def was_told(connection: Connection, number: UUID, person: UUID) -> bool:

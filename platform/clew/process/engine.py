@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from clew.audit.trail import record_event
 from clew.identity import accounts
 from clew.kernel.canonical import digest
 from clew.kernel.context import Person
@@ -33,6 +32,7 @@ from clew.process.staff import Demand, Staff
 from clew.process.state import Subject
 from clew.process.store import Instance
 from clew.process.words import Actor, Command
+from clew.process.writes import STORED
 from clew.records import idempotency
 from clew.records.commands import Call, Commands
 from clew.records.unit import Unit
@@ -132,13 +132,13 @@ class Processes:
     async def decide(
         self,
         call: Call,
-        task: UUID,
+        task: UUID | tuple[UUID, int],
         outcome: str,
         given: Mapping[str, Any] | None = None,
         comment: str = "",
     ) -> Done:
-        """Complete a task, or cast a vote."""
-        process, number = await self.find_task(task)
+        """Complete a task, or cast a vote. `task`: its id, or its instance and number where these are known."""
+        process, number = await self.find_task(task) if isinstance(task, UUID) else task
 
         def make(instance: Instance, actor: Actor, at: str) -> Command:
             return words.Decide(number, outcome, actor, at, comment)
@@ -319,26 +319,19 @@ class Processes:
                 if kept is not None:
                     return Done(UUID(kept["process"]), kept["status"], replayed=True)
             process = await work(unit)
-            instance = await store.load(unit.connection, process)
+            # What became of it in this unit is known without asking again; nothing has changed it otherwise.
+            instance = unit.found.get(STORED, {}).get(process) or await store.load(unit.connection, process)
             assert instance is not None
             done = Done(process, instance.state.status)
-            await record_event(
-                unit.connection,
-                unit.context,
-                self.release,
-                f"process:{asked[0]}",
-                "clew.process",
-                process,
-                {"workflow": instance.workflow, "asked": json.dumps(_exact(asked), ensure_ascii=False)},
-            )
+            said = {"workflow": instance.workflow, "asked": json.dumps(_exact(asked), ensure_ascii=False)}
+            unit.tell(f"process:{asked[0]}", "clew.process", process, said)
             if key is not None:
                 answer = json.dumps({"process": str(process), "status": done.status})
                 await idempotency.keep_answer(unit.connection, person, key, known, answer, unit.at)
             return done
 
         done = await self.commands.run(call, whole)
-        if units[-1].found.get(jobs.LEFT):
-            await jobs.drain(self, jobs.RIGHT_AFTER)
+        await jobs.right_after(self, units[-1].found.get(jobs.LEFT, ()))
         return done
 
     async def _visible(self, call: Call, unit: Unit, entity: Entity, record: Mapping[str, Any]) -> bool:

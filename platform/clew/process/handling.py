@@ -21,6 +21,7 @@ from clew.process.staff import Demand
 from clew.process.state import State, Token
 from clew.process.store import Instance
 from clew.process.words import Command, Effect
+from clew.process.writes import Writes
 from clew.records import verbs
 from clew.records.decisions.tables import answer
 from clew.records.errors import SignatureRequired
@@ -55,9 +56,11 @@ class Handling:
     instance: Instance
     state: State = field(init=False)
     effects: Effects = field(init=False)
+    writes: Writes = field(init=False)
 
     def __post_init__(self) -> None:
         self.state = self.instance.state
+        self.writes = Writes(self.unit, self.instance)
         self.effects = Effects(self.unit, self.workflow, self._start, self._notify, self.engine.plugins)
 
     async def run(self, command: Command, given: Mapping[str, Any]) -> None:
@@ -70,13 +73,14 @@ class Handling:
             facts = words.NO_FACTS
             wanted = machine.wanted(self.workflow, self.state, now)
             if wanted is not None:
+                who = self.workflow.step(wanted.step).who
+                if who is not None and who.least_loaded:
+                    await self.write()  # what this command has given them counts
                 person = now.person if isinstance(now, words.Transfer | words.AddSigner) else None
                 facts = await self.inquiry.facts(wanted, person)
             result = machine.step(self.workflow, self.state, now, facts)
             before, self.state = self.state, result.state
-            await self._log(now, before)
-            # Tasks and outcomes are written before what follows from them, so that whoever is told can look.
-            self.instance = await store.save(self.unit.connection, self.instance, self.state, self.unit.at)
+            self._log(now, before)
             for effect in result.effects:
                 if isinstance(effect, words.Advance):
                     waiting.append(words.Enter(effect.token, instant_text(self.unit.at)))
@@ -84,6 +88,11 @@ class Handling:
                     waiting.append(words.Reoffer(effect.token, instant_text(self.unit.at)))
                 else:
                     await self._carry_out(effect)
+        await self.write()
+
+    async def write(self) -> None:
+        """Store what has become of the instance."""
+        self.instance = await self.writes.write(self.state)
 
     async def _before(self, command: words.Decide, given: Mapping[str, Any]) -> None:
         """Is it theirs to decide; their signature on what they saw; then what they filled in, so that the guard of the
@@ -118,19 +127,21 @@ class Handling:
     # ── effects ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _carry_out(self, effect: Effect) -> None:
-        connection, at, process = self.unit.connection, self.unit.at, self.instance.id
+        process = self.instance.id
+        if isinstance(effect, words.Moment | words.StartChild | words.Compensate):
+            # Tasks and outcomes are written before what follows from them, so that whoever is told can look.
+            await self.write()
         match effect:
             case words.Moment():
                 await self._decided(effect)
                 await self.effects.moment(effect)
-                await self._waits(effect)
+                self._waits(effect)
             case words.Act(token=token):
-                self.unit.found[jobs.LEFT] = True
-                await jobs.ask_act(connection, process, token)
+                await jobs.ask_act(self.unit, process, token)
             case words.SetTimer(timer=timer):
                 await time.set_timer(self, timer)
-            case words.DropTimer(timer=timer):
-                await store.drop_clock(connection, process, timer)
+            case words.DropTimer():
+                pass  # its clock goes with it
             case words.StopClocks():
                 await time.stop(self)
             case words.RunClocks():
@@ -141,17 +152,15 @@ class Handling:
                 definition = self.engine.blueprint.workflows[workflow]
                 await self.engine.begin(self.unit, definition, UUID(subject.id), (process, token))
             case words.StopChild(token=token, reason=reason):
-                self.unit.found[jobs.LEFT] = True
-                await jobs.ask_stop(connection, process, token, reason)
+                await jobs.ask_stop(self.unit, process, token, reason)
             case words.Compensate(step=step, subject=subject):
                 with self.effects.at(step):
                     for action in self.workflow.step(step).compensate:
                         await self.effects.act(action, subject)
             case words.Ended(outcome=outcome):
-                await store.log(connection, process, at, "ended", outcome=outcome)
+                self.writes.log("ended", outcome=outcome)
                 if self.instance.parent is not None and self.instance.parent_token is not None:
-                    self.unit.found[jobs.LEFT] = True
-                    await jobs.ask_ended(connection, self.instance.parent, self.instance.parent_token, outcome)
+                    await jobs.ask_ended(self.unit, self.instance.parent, self.instance.parent_token, outcome)
 
     async def _decided(self, moment: words.Moment) -> None:
         """The timeline says what a decision table was asked, in which version, and which of its rows held."""
@@ -162,10 +171,7 @@ class Handling:
         record = await locked(self.unit, entity, UUID(moment.subject.id))
         given = [await self.unit.judge.value(each, entity, record) for each in step.asked]
         said = answer(step.table, given)
-        await store.log(
-            self.unit.connection,
-            self.instance.id,
-            self.unit.at,
+        self.writes.log(
             "decided",
             step=step.path,
             outcome=step.table.name,
@@ -203,16 +209,14 @@ class Handling:
         )
         self.unit.covered.add((record_id, step.sign))
 
-    async def _waits(self, moment: words.Moment) -> None:
+    def _waits(self, moment: words.Moment) -> None:
         step = self.workflow.step(moment.step)
         if step.wait is None:
             return
-        connection, process = self.unit.connection, self.instance.id
         if moment.moment == "started" and step.wait.entity:
-            record = UUID(moment.subject.id)
-            await store.wait(connection, process, moment.token, step.wait.entity, step.wait.verb, record)
+            self.writes.wait(moment.token, step.wait.entity, step.wait.verb, UUID(moment.subject.id))
         elif moment.moment != "started":
-            await store.unwait(connection, process, moment.token)
+            self.writes.unwait(moment.token)
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,22 +226,16 @@ class Handling:
         step = self.workflow.step(token.step) if token is not None else None
         if tell.whom:
             people += await self._whom(tell.whom, step, token)
-        await store.tell(
-            self.unit.connection,
+        self.writes.tell(
             people,
-            self.instance.id,
             tell.about,
             step.path if step is not None else "",
-            self.unit.at,
             task=tell.task or None,
             share=tell.share,
             text=Bilingual(tell.comment, tell.comment) if tell.comment else None,
         )
         if tell.about == "alert":
-            await store.log(
-                self.unit.connection,
-                self.instance.id,
-                self.unit.at,
+            self.writes.log(
                 "alert",
                 step=step.path if step is not None else "",
                 outcome=f"{tell.share}%",
@@ -274,25 +272,20 @@ class Handling:
     async def _notify(self, unit: Unit, action: Action, entity: Entity, record: Record) -> None:
         assert action.who is not None
         people = await self.inquiry.whom(action.who, entity, record)
-        await store.tell(
-            unit.connection, [UUID(each) for each in people], self.instance.id, "notice", "", unit.at, text=action.say
-        )
+        self.writes.tell([UUID(each) for each in people], "notice", "", text=action.say)
 
     async def _start(self, unit: Unit, workflow: str, entity: Entity, record_id: UUID) -> None:
         if await store.live_on(unit.connection, record_id, workflow) is None:
             await self.engine.begin(unit, self.engine.blueprint.workflows[workflow], record_id)
 
-    async def _log(self, command: Command, before: State) -> None:
+    def _log(self, command: Command, before: State) -> None:
         """The timeline: what people did, and what they said."""
         if not isinstance(command, _BY_PEOPLE):
             return
         number = getattr(command, "task", None)
         task = before.tasks.get(number) if number is not None else None
         token = before.tokens.get(getattr(command, "token", 0))
-        await store.log(
-            self.unit.connection,
-            self.instance.id,
-            self.unit.at,
+        self.writes.log(
             type(command).__name__.lower(),
             actor=UUID(command.actor.person),
             behalf=UUID(command.actor.behalf) if command.actor.behalf else None,

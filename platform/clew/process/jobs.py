@@ -1,4 +1,4 @@
-"""What a process leaves to be done by itself: timers, automatic steps, events, ends of sub-processes. Leased jobs.
+"""What a process leaves to be done by itself: timers, automatic steps, events, ends of sub-processes. Jobs.
 
 Each job is finished in the transaction of its effect, so any number of workers, and one that dies, come to the effect
 exactly once. A command runs what it has just left behind right after its commit; a worker takes what remains.
@@ -7,21 +7,25 @@ exactly once. A command runs what it has just left behind right after its commit
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from clew.jobs import leases
+from clew.jobs.leases import Job
 from clew.kernel.context import Context, Person
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.process import people, store, words
 from clew.process.words import Actor, Command
+from clew.process.writes import TIMER
 from clew.records.commands import Call
 from clew.records.unit import Unit
 from clew.storage import process_tables, system
@@ -31,7 +35,7 @@ from clew.storage.errors import LeaseLost
 if TYPE_CHECKING:
     from clew.process.engine import Processes
 
-TIMER, ACT, EVENT, ENDED, STOP = "process.timer", "process.act", "process.event", "process.ended", "process.stop"
+ACT, EVENT, ENDED, STOP = "process.act", "process.event", "process.ended", "process.stop"
 PEOPLE, OFFER, RECOUNT = "process.people", "process.offer", "process.recount"
 KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER, RECOUNT)
 SYSTEM = Person(UUID("00000000-0000-7000-8000-000000000002"), "system", "System")
@@ -39,6 +43,8 @@ SYSTEM = Person(UUID("00000000-0000-7000-8000-000000000002"), "system", "System"
 RIGHT_AFTER = 20
 """How many jobs a command runs after its commit; a worker takes what remains."""
 _MOST_ROUNDS = 500
+_BATCH = 100
+"""How many due jobs a worker looks at together."""
 _log = logging.getLogger("clew.process")
 
 
@@ -50,23 +56,30 @@ async def ask_timer(connection: Connection, process: UUID, timer: int, due: date
         await connection.execute(sa.update(job).where(mine).values(run_at=due))
 
 
-async def ask_act(connection: Connection, process: UUID, token: int) -> None:
-    await leases.put(connection, ACT, {"process": str(process), "token": token}, key=f"{process}:{token}")
+async def ask_act(unit: Unit, process: UUID, token: int) -> None:
+    await _ask_now(unit, ACT, {"process": str(process), "token": token}, f"{process}:{token}")
 
 
-async def ask_event(connection: Connection, process: UUID, token: int, record: UUID) -> None:
+async def ask_event(unit: Unit, process: UUID, token: int, record: UUID) -> None:
     payload = {"process": str(process), "token": token, "record": str(record)}
-    await leases.put(connection, EVENT, payload, key=f"{process}:{token}:{record}")
+    await _ask_now(unit, EVENT, payload, f"{process}:{token}:{record}")
 
 
-async def ask_ended(connection: Connection, process: UUID, token: int, outcome: str) -> None:
+async def ask_ended(unit: Unit, process: UUID, token: int, outcome: str) -> None:
     payload = {"process": str(process), "token": token, "outcome": outcome}
-    await leases.put(connection, ENDED, payload, key=f"{process}:{token}")
+    await _ask_now(unit, ENDED, payload, f"{process}:{token}")
 
 
-async def ask_stop(connection: Connection, process: UUID, token: int, reason: str) -> None:
+async def ask_stop(unit: Unit, process: UUID, token: int, reason: str) -> None:
     payload = {"process": str(process), "token": token, "reason": reason}
-    await leases.put(connection, STOP, payload, key=f"{process}:{token}")
+    await _ask_now(unit, STOP, payload, f"{process}:{token}")
+
+
+async def _ask_now(unit: Unit, kind: str, payload: Mapping[str, Any], key: str) -> None:
+    """What is to be done right after the unit: it notes what it has left."""
+    made = await leases.put(unit.connection, kind, payload, key=key)
+    if made is not None:
+        unit.found.setdefault(LEFT, []).append(Job(made, kind, key, payload, unit.at, 0))
 
 
 async def ask_people(connection: Connection, account: UUID, due: datetime | None = None) -> None:
@@ -89,75 +102,123 @@ async def drain(engine: Processes, most: int = _MOST_ROUNDS) -> int:
     if not engine.republished:
         engine.republished = await republication.publish(engine)
     count = 0
-    for _ in range(most):
-        found = await leases.claim(engine.database, f"process-{uuid7()}", KINDS, most=1)
-        if not found:
+    while count < most:
+        async with engine.database.read() as connection:
+            found = await leases.upcoming(connection, KINDS, min(_BATCH, most - count))
+        done = await _batch(engine, found)
+        if not done:
+            # Nothing is due, or others are at all of it.
             break
-        for job in found:
-            await run(engine, job)
-            count += 1
+        count += done
     return count
 
 
+async def _batch(engine: Processes, found: Sequence[Job]) -> int:
+    """Do these jobs; how many this worker has done."""
+    if len(found) == _BATCH:
+        # So much is due that other workers look at the same: each begins somewhere else, an instance as a whole.
+        begin = _subject(random.choice(found))
+        found = sorted(found, key=lambda each: (_subject(each) < begin, _subject(each)))
+    done = 0
+    for job in found:
+        left = await run(engine, job)
+        if left is not None:
+            done += 1
+        elif done:
+            # Another worker has come here: look again where there is something to do.
+            break
+    return done
+
+
+def _subject(job: Job) -> str:
+    """The instance, or the account, that a job is about."""
+    return str(job.payload.get("process", job.payload.get("account")))
+
+
+async def right_after(engine: Processes, left: Sequence[Job]) -> None:
+    """What a command has left, and what that leaves in turn, within bounds; a worker takes what remains."""
+    waiting = list(left)
+    for _ in range(RIGHT_AFTER):
+        if not waiting:
+            break
+        waiting += await run(engine, waiting.pop(0)) or ()
+
+
 LEFT = ("process", "jobs left")
-"""Noted in a unit that has left something to be done at once."""
+"""The jobs that a unit has left to be done at once."""
 
 
 def system_call(engine: Processes) -> Call:
-    from clew.access.decision import permit_all
-
-    context = Context(SYSTEM, str(uuid7()), channel="process")
-    return Call(context, permit_all(engine.blueprint))
+    return Call(Context(SYSTEM, str(uuid7()), channel="process"), engine.commands.engine.process)
 
 
-async def run(engine: Processes, job: leases.Job) -> None:
-    """One job, finished in the transaction of its effect; failed ones come again, later and later."""
-    process = UUID(job.payload.get("process", job.payload.get("account")))
-    call = system_call(engine)
-    from clew.process import republication
+Work = Callable[[Unit], Awaitable[None]]
 
-    async def finish(unit: Unit) -> None:
-        await leases.complete(unit.connection, job)
+
+async def run(engine: Processes, job: Job) -> Sequence[Job] | None:
+    """One job, finished in the transaction of its effect, and what it has left to be done; failed ones come again,
+    later and later. None when another worker is at it or has done it."""
+    units: list[Unit] = []
+
+    async def whole(unit: Unit) -> None:
+        units.append(unit)
+        await leases.finish(unit.connection, job)
+        await work(unit)
 
     try:
-        if job.kind == TIMER:
-            await _timer(engine, call, process, job)
-        elif job.kind == ACT:
-            await _act(engine, call, process, job)
-        elif job.kind == STOP:
-            await _stop(engine, call, process, job)
-        elif job.kind == PEOPLE:
-            await people.changed(engine, call, process, job)
-        elif job.kind == OFFER:
-            await people.offer(engine, call, process, job)
-        elif job.kind == RECOUNT:
-            await republication.recount(engine, call, process, job)
-        else:
-            await engine.system(call, process, _command(job.kind, job.payload, await _now(engine)), finish)
+        work = await _work(engine, job)
+        await engine.commands.run(system_call(engine), whole, elevated=True)
     except LeaseLost:
-        return
+        return None
     except ClewError as error:
-        await _failed(engine, call, process, job, error)
+        await _failed(engine, job, error.code, error.message("en"))
+    except Exception as error:
+        # A fault of ours or of a plugin: its trace is kept, and it stands in nobody's way.
+        _log.exception("%s of %s failed", job.kind, _subject(job))
+        await _failed(engine, job, type(error).__name__, type(error).__name__)
+    else:
+        found: list[Job] = units[-1].found.get(LEFT, [])
+        return found
+    return ()
 
 
-async def _failed(engine: Processes, call: Call, process: UUID, job: leases.Job, error: ClewError) -> None:
+async def _work(engine: Processes, job: Job) -> Work:
+    """What a job does inside its transaction."""
+    from clew.process import republication
+
+    subject, payload = UUID(_subject(job)), job.payload
+    if job.kind == TIMER:
+        return partial(_timer, engine, subject, int(payload["timer"]))
+    if job.kind == ACT:
+        return partial(_act, engine, subject, int(payload["token"]))
+    if job.kind == STOP:
+        return partial(_stop, engine, subject, int(payload["token"]), str(payload["reason"]))
+    if job.kind == PEOPLE:
+        return partial(people.changed, engine, subject)
+    if job.kind == OFFER:
+        return partial(people.offer, engine, subject)
+    if job.kind == RECOUNT:
+        return await republication.recount(engine, subject, int(payload["release"]), int(payload["before"]))
+    return partial(_told, engine, subject, job)
+
+
+async def _failed(engine: Processes, job: Job, code: str, said: str) -> None:
     """Try again later. An automatic step that failed often enough is an incident."""
-    most = await _attempts(engine, process, job)
-    if job.kind == ACT and job.attempts >= most:
-        failed = words.ActionFailed(job.payload["token"], error.message("en"), await _now(engine))
+    process = UUID(_subject(job))
+    if job.kind == ACT and job.attempts + 1 >= await _attempts(engine, process, job):
+        failed = words.ActionFailed(job.payload["token"], said, await _now(engine))
 
         async def finish(unit: Unit) -> None:
-            await leases.complete(unit.connection, job)
+            await leases.finish(unit.connection, job)
 
         with suppress(LeaseLost):
-            await engine.system(call, process, failed, finish)
+            await engine.system(system_call(engine), process, failed, finish)
         return
-    _log.warning("%s of process %s failed: %s", job.kind, process, error.code)
-    with suppress(LeaseLost):
-        await leases.fail(engine.database, job, error.code, most_attempts=1_000_000)
+    _log.warning("%s of %s failed: %s", job.kind, process, code)
+    await leases.postpone(engine.database, job, code)
 
 
-async def _attempts(engine: Processes, process: UUID, job: leases.Job) -> int:
+async def _attempts(engine: Processes, process: UUID, job: Job) -> int:
     async with engine.database.read() as connection:
         instance = await store.load(connection, process)
         token = instance.state.tokens.get(job.payload.get("token", 0)) if instance is not None else None
@@ -167,65 +228,48 @@ async def _attempts(engine: Processes, process: UUID, job: leases.Job) -> int:
     return definition.step(token.step).retries + 1
 
 
-async def _timer(engine: Processes, call: Call, process: UUID, job: leases.Job) -> None:
+async def _timer(engine: Processes, process: UUID, number: int, unit: Unit) -> None:
     """Fire a timer that is due by its clock; one that is not (paused, moved) waits for its moment."""
-    number = int(job.payload["timer"])
-
-    async def work(unit: Unit) -> None:
-        instance = await store.load(unit.connection, process, lock=True)
-        clock = None
-        if instance is not None:
-            clock = next((each for each in await store.clocks(unit.connection, process) if each.number == number), None)
-        if instance is None or clock is None or clock.due_at is None:
-            await leases.complete(unit.connection, job)
-            return
-        if clock.due_at > unit.at:
-            await leases.complete(unit.connection, job)
-            await ask_timer(unit.connection, process, number, clock.due_at)
-            return
-        await leases.complete(unit.connection, job)
-        await store.drop_clock(unit.connection, process, number)
-        await engine.handle(unit, instance, words.TimerFired(number, instant_text(unit.at)))
-
-    await engine.commands.run(call, work, elevated=True)
+    instance = await store.load(unit.connection, process, lock=True)
+    clock = None if instance is None else await store.clock(unit.connection, process, number)
+    if instance is None or clock is None or clock.due_at is None:
+        return
+    if clock.due_at > unit.at:
+        await ask_timer(unit.connection, process, number, clock.due_at)
+        return
+    await engine.handle(unit, instance, words.TimerFired(number, instant_text(unit.at)))
 
 
-async def _act(engine: Processes, call: Call, process: UUID, job: leases.Job) -> None:
+async def _act(engine: Processes, process: UUID, token_id: int, unit: Unit) -> None:
     """An automatic step: its actions and its end, in one transaction."""
-    token_id = int(job.payload["token"])
-
-    async def work(unit: Unit) -> None:
-        await leases.complete(unit.connection, job)
-        instance = await store.load(unit.connection, process, lock=True)
-        token = instance.state.tokens.get(token_id) if instance is not None else None
-        if instance is None or token is None or token.status != "working" or not instance.state.live:
-            return
-        await engine.act_by_itself(unit, instance, token_id)
-
-    await engine.commands.run(call, work, elevated=True)
+    instance = await store.load(unit.connection, process, lock=True)
+    token = instance.state.tokens.get(token_id) if instance is not None else None
+    if instance is None or token is None or token.status != "working" or not instance.state.live:
+        return
+    await engine.act_by_itself(unit, instance, token_id)
 
 
-async def _stop(engine: Processes, call: Call, process: UUID, job: leases.Job) -> None:
+async def _stop(engine: Processes, process: UUID, token: int, reason: str, unit: Unit) -> None:
     """The sub-process of a step that was called off."""
-
-    async def work(unit: Unit) -> None:
-        await leases.complete(unit.connection, job)
-        p = process_tables.process
-        mine = sa.and_(p.c.parent == process, p.c.parent_token == job.payload["token"], p.c.status.in_(store.LIVE))
-        for row in await unit.connection.fetch(sa.select(p.c.id).where(mine)):
-            instance = await store.load(unit.connection, row[0], lock=True)
-            if instance is not None:
-                cancel = words.Cancel(Actor(str(SYSTEM.id)), instant_text(unit.at), str(job.payload["reason"]))
-                await engine.handle(unit, instance, cancel)
-
-    await engine.commands.run(call, work, elevated=True)
+    p = process_tables.process
+    mine = sa.and_(p.c.parent == process, p.c.parent_token == token, p.c.status.in_(store.LIVE))
+    for row in await unit.connection.fetch(sa.select(p.c.id).where(mine)):
+        instance = await store.load(unit.connection, row[0], lock=True)
+        if instance is not None:
+            cancel = words.Cancel(Actor(str(SYSTEM.id)), instant_text(unit.at), reason)
+            await engine.handle(unit, instance, cancel)
 
 
-def _command(kind: str, payload: Mapping[str, Any], at: str) -> Command:
-    token = int(payload["token"])
-    if kind == EVENT:
-        return words.EventArrived(token, at)
-    return words.ChildEnded(token, str(payload["outcome"]), at)
+async def _told(engine: Processes, process: UUID, job: Job, unit: Unit) -> None:
+    """An event, or the end of a sub-process."""
+    instance = await store.load(unit.connection, process, lock=True)
+    if instance is not None:
+        token, at = int(job.payload["token"]), instant_text(unit.at)
+        ended = job.kind == ENDED
+        command: Command = (
+            words.ChildEnded(token, str(job.payload["outcome"]), at) if ended else words.EventArrived(token, at)
+        )
+        await engine.handle(unit, instance, command)
 
 
 async def _now(engine: Processes) -> str:

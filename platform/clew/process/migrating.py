@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess
 from clew.process.migration import Verdict, verdict
 from clew.process.state import State
 from clew.process.store import Instance
+from clew.process.writes import Writes
 from clew.records.commands import Call
 from clew.records.unit import Unit
 from clew.storage import process_tables
@@ -85,7 +85,7 @@ class Migration:
             await store.define(
                 unit.connection, self.engine.definitions.text_of(self.workflow), self.engine.release, unit.at
             )
-            await _save(unit.connection, instance, said.state, unit.at)
+            await _save(unit, instance, said.state)
             await self._told(unit, instance, said)
 
         await self.engine.commands.run(call, work)
@@ -120,14 +120,15 @@ async def _pinned_elsewhere(connection: Connection, workflow: str, digest: str) 
     return [row[0] for row in await connection.fetch(query)]
 
 
-async def _save(connection: Connection, before: Instance, state: State, at: datetime) -> None:
+async def _save(unit: Unit, before: Instance, state: State) -> None:
     """The instance's next version, by another definition; its open tasks under the names of its steps."""
+    connection = unit.connection
     await connection.execute(sa.update(_p).where(_p.c.id == before.id).values(definition=state.digest))
     for number, task in state.tasks.items():
         if task.step != before.state.tasks[number].step:
             mine = _t.c.process == before.id, _t.c.number == number
             await connection.execute(sa.update(_t).where(*mine).values(step=task.step))
-    await store.save(connection, replace(before, definition=state.digest), state, at)
+    await Writes(unit, replace(before, definition=state.digest)).write(state)
 
 
 def why(said: Verdict) -> Bilingual:

@@ -101,5 +101,4 @@ class ProcessParticipant:
             if wait is None or wait.same not in about.get(UUID(at.subject.id), ()):
                 continue
             if wait.where is None or await unit.judge.holds(wait.where, change.entity, dict(change.new)):
-                unit.found[jobs.LEFT] = True
-                await jobs.ask_event(unit.connection, process, token, change.id)
+                await jobs.ask_event(unit, process, token, change.id)

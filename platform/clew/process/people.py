@@ -16,7 +16,6 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.identity.ports import SecurityEvent, Witness
-from clew.jobs import leases
 from clew.kernel.scalars import instant_text
 from clew.metadata.blueprint import Blueprint
 from clew.process import jobs, store, words
@@ -25,7 +24,6 @@ from clew.storage.engine import Connection
 
 if TYPE_CHECKING:
     from clew.process.engine import Processes
-    from clew.records.commands import Call
     from clew.records.unit import Unit
 
 _a, _t, _c = system.assignment, process_tables.task, process_tables.task_candidate
@@ -46,34 +44,24 @@ class OfferingWitness:
             await jobs.ask_people(connection, event.subject_id)
 
 
-async def changed(engine: Processes, call: Call, account: UUID, job: leases.Job) -> None:
+async def changed(engine: Processes, account: UUID, unit: Unit) -> None:
     """Find the instances whose tasks this person has, could have, or can have now."""
-
-    async def work(unit: Unit) -> None:
-        connection = unit.connection
-        await leases.complete(connection, job)
-        for process in await _touched(connection, engine.blueprint, account, unit.at):
-            await jobs.ask_offer(connection, process)
-        for moment in await _turns(connection, account, unit.at):
-            await jobs.ask_people(connection, account, moment)
-
-    await engine.commands.run(call, work, elevated=True)
+    connection = unit.connection
+    for process in await _touched(connection, engine.blueprint, account, unit.at):
+        await jobs.ask_offer(connection, process)
+    for moment in await _turns(connection, account, unit.at):
+        await jobs.ask_people(connection, account, moment)
 
 
-async def offer(engine: Processes, call: Call, process: UUID, job: leases.Job) -> None:
+async def offer(engine: Processes, process: UUID, unit: Unit) -> None:
     """Offer the open tasks of an instance to whoever can do them now."""
-
-    async def work(unit: Unit) -> None:
-        await leases.complete(unit.connection, job)
-        instance = await store.load(unit.connection, process, lock=True)
-        if instance is None or not instance.state.live:
-            return
-        for token in list(instance.state.tokens):
-            fresh = await store.load(unit.connection, process)
-            if fresh is not None:
-                await engine.handle(unit, fresh, words.Reoffer(token, instant_text(unit.at)))
-
-    await engine.commands.run(call, work, elevated=True)
+    instance = await store.load(unit.connection, process, lock=True)
+    if instance is None or not instance.state.live:
+        return
+    for token in list(instance.state.tokens):
+        fresh = await store.load(unit.connection, process)
+        if fresh is not None:
+            await engine.handle(unit, fresh, words.Reoffer(token, instant_text(unit.at)))
 
 
 async def _touched(connection: Connection, blueprint: Blueprint, account: UUID, at: datetime) -> list[UUID]:

@@ -6,7 +6,7 @@ the record sees its processes too, which the caller of this room decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +46,7 @@ _TASK = (
     _t.c.opened_at,
     _t.c.due_at,
     _t.c.done_at,
+    _t.c.number,
 )
 
 
@@ -107,24 +108,29 @@ async def of_record(connection: Connection, record: UUID) -> list[Answer]:
     return await _instances(connection, query)
 
 
-async def instance(connection: Connection, process: UUID) -> Answer | None:
-    """One instance with its tasks, incidents and timeline."""
+LISTS = frozenset({"tasks", "timeline"})
+"""What of an instance is as long as its history."""
+
+
+async def instance(connection: Connection, process: UUID, lists: Collection[str] = LISTS) -> Answer | None:
+    """One instance with its incidents and those of its `LISTS` that are asked for."""
     found = await load(connection, process)
-    return None if found is None else await _whole(connection, found)
+    return None if found is None else await _whole(connection, found, lists)
 
 
 async def takes_part(connection: Connection, process: UUID, person: UUID) -> bool:
     """Whether somebody started an instance, acted in it, or is asked in it."""
-    found = await load(connection, process)
-    if found is None:
-        return False
-    mine = sa.select(_c.c.task).join(_t, _t.c.id == _c.c.task).where(_t.c.process == process, _c.c.person == person)
-    acted = sa.select(_log.c.id).where(_log.c.process == process, _log.c.actor == person)
-    return (
-        found.starter == person
-        or await connection.fetch_value(mine.limit(1)) is not None
-        or await connection.fetch_value(acted.limit(1)) is not None
+    return bool(await connection.fetch_value(_TAKES_PART, {"of_process": process, "by_person": person}))
+
+
+_BY = sa.bindparam("by_person", type_=_p.c.starter.type)
+_TAKES_PART = sa.select(
+    sa.or_(
+        _p.c.starter == _BY,
+        sa.exists().where(_t.c.process == _p.c.id, _t.c.id == _c.c.task, _c.c.person == _BY),
+        sa.exists().where(_log.c.process == _p.c.id, _log.c.actor == _BY),
     )
+).where(_p.c.id == sa.bindparam("of_process", type_=_p.c.id.type))
 
 
 async def notices(connection: Connection, person: UUID, *, unread: bool, limit: int) -> list[Answer]:
@@ -164,15 +170,14 @@ async def _instances(connection: Connection, query: sa.Select[Any]) -> list[Answ
     return found
 
 
-async def _whole(connection: Connection, found: Instance) -> Answer:
+async def _whole(connection: Connection, found: Instance, lists: Collection[str] = LISTS) -> Answer:
     state = found.state
-    tasks = await connection.fetch(sa.select(*_TASK).where(_t.c.process == found.id).order_by(_t.c.number))
-    lines = await connection.fetch(
-        sa.select(_log.c.at, _log.c.what, _log.c.step, _log.c.actor, _log.c.behalf, _log.c.outcome, _log.c.comment)
-        .where(_log.c.process == found.id)
-        .order_by(_log.c.at, _log.c.id)
-    )
-    names = ("at", "what", "step", "actor", "behalf", "outcome", "comment")
+    more: Answer = {}
+    if "tasks" in lists:
+        query = sa.select(*_TASK).where(_t.c.process == found.id).order_by(_t.c.number)
+        more["tasks"] = [_task(row) for row in await connection.fetch(query)]
+    if "timeline" in lists:
+        more["timeline"] = await _timeline(connection, found.id)
     return {
         "id": str(found.id),
         "workflow": found.workflow,
@@ -184,21 +189,28 @@ async def _whole(connection: Connection, found: Instance) -> Answer:
         "starter": str(found.starter),
         "startedAt": instant_text(found.started_at),
         "at": sorted({each.step for each in state.tokens.values()}),
-        "tasks": [_task(row) for row in tasks],
         "incidents": [
             {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
             for each in state.incidents.values()
         ],
-        "timeline": comments.merged(
-            [_plain(names, row) for row in lines], await comments.of_process(connection, found.id)
-        ),
+        **more,
     }
+
+
+async def _timeline(connection: Connection, process: UUID) -> list[Answer]:
+    lines = await connection.fetch(
+        sa.select(_log.c.at, _log.c.what, _log.c.step, _log.c.actor, _log.c.behalf, _log.c.outcome, _log.c.comment)
+        .where(_log.c.process == process)
+        .order_by(_log.c.at, _log.c.id)
+    )
+    names = ("at", "what", "step", "actor", "behalf", "outcome", "comment")
+    return comments.merged([_plain(names, row) for row in lines], await comments.of_process(connection, process))
 
 
 def _task(row: Sequence[Any]) -> Answer:
     names = (
         "id", "process", "workflow", "step", "round", "kind", "post", "status", "assignee", "behalf", "actor",
-        "outcome", "comment", "entity", "recordId", "openedAt", "dueAt", "doneAt",
+        "outcome", "comment", "entity", "recordId", "openedAt", "dueAt", "doneAt", "number",
     )  # fmt: skip
     return _plain(names, row)
 

@@ -8,7 +8,7 @@ calendar of then and stays used up; the rest is counted by the new one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,7 +21,6 @@ from clew.jobs import leases
 from clew.metadata.blueprint import Blueprint
 from clew.process import jobs, store, time
 from clew.process.handling import Handling
-from clew.records.commands import Call
 from clew.records.unit import Unit
 from clew.storage import nodes, process_tables, releases, system
 from clew.storage.engine import Connection
@@ -85,13 +84,12 @@ def _calendars(sources: Mapping[str, str]) -> dict[str, str]:
     return {file: text for file, text in sources.items() if file == "clew.yaml" or "calendar" in text}
 
 
-async def recount(engine: Processes, call: Call, process: UUID, job: leases.Job) -> None:
-    """The clocks of one instance, by the calendar of the release that is served."""
-    at = await _live_at(engine, int(job.payload["release"]))
-    earlier = await _blueprint(engine, int(job.payload["before"]))
+async def recount(engine: Processes, process: UUID, release: int, before: int) -> Callable[[Unit], Awaitable[None]]:
+    """What counts the clocks of one instance by the calendar of the release that is served, inside a unit."""
+    at = await _live_at(engine, release)
+    earlier = await _blueprint(engine, before)
 
     async def work(unit: Unit) -> None:
-        await leases.complete(unit.connection, job)
         instance = await store.load(unit.connection, process, lock=True)
         if instance is None or not instance.state.live:
             return
@@ -105,7 +103,7 @@ async def recount(engine: Processes, call: Call, process: UUID, job: leases.Job)
                 unit.connection, unit.context, engine.release, "process:recount", "clew.process", process, particulars
             )
 
-    await engine.commands.run(call, work, elevated=True)
+    return work
 
 
 async def _live_at(engine: Processes, number: int) -> datetime:

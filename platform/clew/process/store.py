@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -176,46 +176,13 @@ async def create(connection: Connection, instance: Instance, at: datetime) -> No
     )
 
 
-async def save(connection: Connection, before: Instance, state: State, at: datetime) -> Instance:
-    """The instance's next version, with its tasks and candidates as they are now."""
-    values: dict[str, Any] = {
-        "state": state.to_json(),
-        "status": state.status,
-        "outcome": state.outcome,
-        "version": before.version + 1,
-        "changed_at": at,
-    }
-    if not state.live:
-        values["ended_at"] = at
-    await connection.execute(sa.update(_p).where(_p.c.id == before.id).values(**values))
-    await _save_tasks(connection, before, state, at)
-    return replace(before, state=state, version=before.version + 1)
-
-
-async def _save_tasks(connection: Connection, before: Instance, state: State, at: datetime) -> None:
-    for number, task in state.tasks.items():
-        earlier = before.state.tasks.get(number)
-        if earlier == task:
-            continue
-        if earlier is None:
-            await connection.execute(sa.insert(_t).values(**_new_task(before, state, task, at)))
-            found = await connection.fetch_value(_task_id(before.id, number))
-        else:
-            found = await connection.fetch_value(_task_id(before.id, number))
-            await connection.execute(sa.update(_t).where(_t.c.id == found).values(**_changing(task, at)))
-        offered = set(task.candidates) if task.status in ("open", "held") else set()
-        was = set() if earlier is None or earlier.status not in ("open", "held") else set(earlier.candidates)
-        for person in sorted(was - offered):
-            await connection.execute(sa.delete(_c).where(_c.c.person == UUID(person), _c.c.task == found))
-        for person in sorted(offered - was):
-            await connection.execute(sa.insert(_c).values(person=UUID(person), task=found))
-
-
-def _task_id(process: UUID, number: int) -> sa.Select[Any]:
+def task_id(process: UUID, number: int) -> sa.Select[Any]:
+    """The id of a task by its number."""
     return sa.select(_t.c.id).where(_t.c.process == process, _t.c.number == number)
 
 
-def _new_task(instance: Instance, state: State, task: Task, at: datetime) -> dict[str, Any]:
+def new_task(instance: Instance, state: State, task: Task, at: datetime) -> dict[str, Any]:
+    """The row of a task that was not there before; without the moment it is due."""
     token = state.tokens.get(task.token) or instance.state.tokens.get(task.token)
     subject = token.subject if token is not None else state.subject
     return {
@@ -231,11 +198,12 @@ def _new_task(instance: Instance, state: State, task: Task, at: datetime) -> dic
         "record_id": UUID(subject.id),
         "site": instance.site,
         "opened_at": at,
-        **_changing(task, at),
+        **changing(task, at),
     }
 
 
-def _changing(task: Task, at: datetime) -> dict[str, Any]:
+def changing(task: Task, at: datetime) -> dict[str, Any]:
+    """What changes of a task while it lives."""
     return {
         "status": task.status,
         "assignee": _id(task.assignee),
@@ -259,70 +227,39 @@ def one_of(column: sa.Column[Any], ids: Iterable[UUID]) -> sa.ColumnElement[bool
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def set_clock(connection: Connection, process: UUID, clock: Clock) -> None:
-    """Write a timer's clock, new or changed."""
-    await drop_clock(connection, process, clock.number)
-    running = clock.running
-    await connection.execute(
-        sa.insert(_timer).values(
-            process=process,
-            number=clock.number,
-            token=clock.token,
-            share=clock.share,
-            budget=running.budget // _MICRO,
-            working=running.working,
-            used=running.used // _MICRO,
-            since=running.since,
-            calendar=clock.calendar,
-            due_at=clock.due_at,
-            trouble=clock.trouble,
-        )
-    )
-
-
-async def drop_clock(connection: Connection, process: UUID, number: int) -> None:
-    await connection.execute(sa.delete(_timer).where(_timer.c.process == process, _timer.c.number == number))
+_CLOCK = (
+    _timer.c.number,
+    _timer.c.token,
+    _timer.c.share,
+    _timer.c.budget,
+    _timer.c.working,
+    _timer.c.used,
+    _timer.c.since,
+    _timer.c.calendar,
+    _timer.c.due_at,
+    _timer.c.trouble,
+)
 
 
 async def clocks(connection: Connection, process: UUID) -> list[Clock]:
     """Every running or standing timer of an instance."""
-    query = sa.select(
-        _timer.c.number,
-        _timer.c.token,
-        _timer.c.share,
-        _timer.c.budget,
-        _timer.c.working,
-        _timer.c.used,
-        _timer.c.since,
-        _timer.c.calendar,
-        _timer.c.due_at,
-        _timer.c.trouble,
-    ).where(_timer.c.process == process)
-    found = []
-    for number, token, share, budget, working, used, since, calendar, due_at, trouble in await connection.fetch(query):
-        running = Running(budget * _MICRO, bool(working), used * _MICRO, since)
-        found.append(Clock(number, token, share, running, calendar, due_at, trouble))
-    return found
+    return [_clock(row) for row in await connection.fetch(sa.select(*_CLOCK).where(_timer.c.process == process))]
 
 
-async def due_of_tasks(connection: Connection, process: UUID, step: str, due: datetime | None) -> None:
-    """When the open tasks of a step are due."""
-    mine = sa.and_(_t.c.process == process, _t.c.step == step, _t.c.status.in_(("open", "held")))
-    await connection.execute(sa.update(_t).where(mine).values(due_at=due))
+async def clock(connection: Connection, process: UUID, number: int) -> Clock | None:
+    """One timer of an instance."""
+    query = sa.select(*_CLOCK).where(_timer.c.process == process, _timer.c.number == number)
+    row = await connection.fetch_one(query)
+    return None if row is None else _clock(row)
+
+
+def _clock(row: Sequence[Any]) -> Clock:
+    number, token, share, budget, working, used, since, calendar, due_at, trouble = row
+    running = Running(budget * _MICRO, bool(working), used * _MICRO, since)
+    return Clock(number, token, share, running, calendar, due_at, trouble)
 
 
 # ── waiting, telling, remembering ─────────────────────────────────────────────────────────────────────────────────
-
-
-async def wait(connection: Connection, process: UUID, token: int, entity: str, verb: str, record: UUID) -> None:
-    await unwait(connection, process, token)
-    await connection.execute(
-        sa.insert(_wait).values(process=process, token=token, entity=entity, verb=verb, record_id=record)
-    )
-
-
-async def unwait(connection: Connection, process: UUID, token: int) -> None:
-    await connection.execute(sa.delete(_wait).where(_wait.c.process == process, _wait.c.token == token))
 
 
 async def waiting(connection: Connection, entity: str, verb: str, records: Iterable[UUID]) -> list[tuple[UUID, int]]:
@@ -333,8 +270,12 @@ async def waiting(connection: Connection, entity: str, verb: str, records: Itera
     return [(row[0], row[1]) for row in await connection.fetch(query)]
 
 
-async def log(
-    connection: Connection,
+async def log(connection: Connection, process: UUID, at: datetime, what: str, **said: Any) -> None:
+    """A line of the timeline."""
+    await connection.execute(sa.insert(_log).values(**log_row(process, at, what, **said)))
+
+
+def log_row(
     process: UUID,
     at: datetime,
     what: str,
@@ -345,26 +286,30 @@ async def log(
     task: int | None = None,
     outcome: str = "",
     comment: str = "",
-) -> None:
-    """A line of the timeline."""
-    await connection.execute(
-        sa.insert(_log).values(
-            id=uuid7(),
-            process=process,
-            at=at,
-            actor=actor,
-            behalf=behalf,
-            what=what,
-            step=step,
-            task=task,
-            outcome=outcome,
-            comment=comment,
-        )
-    )
+) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "process": process,
+        "at": at,
+        "actor": actor,
+        "behalf": behalf,
+        "what": what,
+        "step": step,
+        "task": task,
+        "outcome": outcome,
+        "comment": comment,
+    }
 
 
 async def tell(
-    connection: Connection,
+    connection: Connection, people: Iterable[UUID], process: UUID, about: str, step: str, at: datetime, **said: Any
+) -> None:
+    """A notice for each of these people."""
+    for row in notice_rows(people, process, about, step, at, **said):
+        await connection.execute(sa.insert(_notice).values(**row))
+
+
+def notice_rows(
     people: Iterable[UUID],
     process: UUID,
     about: str,
@@ -374,21 +319,21 @@ async def tell(
     task: int | None = None,
     share: int = 0,
     text: Bilingual | None = None,
-) -> None:
-    """A notice for each of these people."""
+) -> list[dict[str, Any]]:
     text = text or Bilingual()
-    for person in dict.fromkeys(people):
-        await connection.execute(
-            sa.insert(_notice).values(
-                id=uuid7(),
-                person=person,
-                process=process,
-                task=task,
-                about=about,
-                step=step,
-                share=share,
-                zh=text.zh,
-                en=text.en,
-                at=at,
-            )
-        )
+    return [
+        {
+            "id": uuid7(),
+            "person": person,
+            "process": process,
+            "task": task,
+            "about": about,
+            "step": step,
+            "share": share,
+            "zh": text.zh,
+            "en": text.en,
+            "at": at,
+            "read_at": None,
+        }
+        for person in dict.fromkeys(people)
+    ]

@@ -20,7 +20,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import Step, TimeLimit
 from clew.metadata.working_time import PublishedYear, WorkingCalendar
-from clew.process import jobs, store
+from clew.process import store
 from clew.process.calendar import WorkingTime
 from clew.process.clocks import Limit, Running, TimeUnit, begin
 from clew.process.store import Clock
@@ -45,15 +45,13 @@ async def set_timer(handling: Handling, number: int) -> None:
     site = await site_time(handling)
     running, trouble = await _running(handling, step, timer.purpose, site, unit.at)
     clock = Clock(number, token.id, timer.share, running, site.calendar.name, None, trouble)
-    await arm(handling, clock, site)
+    arm(handling, clock, site)
     if timer.purpose != "alert" or timer.share == 100:
-        await store.due_of_tasks(
-            unit.connection, handling.instance.id, step.path, None if trouble else _full(running, site)
-        )
+        handling.writes.due(step.path, None if trouble else _full(running, site))
 
 
-async def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime | None:
-    """Write a clock with the moment it is due, which it tells, and ask for the job that fires it."""
+def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime | None:
+    """Set a clock to the moment it is due, which it tells: then it rings."""
     due, trouble = None, clock.trouble
     if not trouble:
         try:
@@ -61,9 +59,7 @@ async def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime |
         except ClewError as error:
             trouble = error.code
     clock = replace(clock, due_at=due, trouble=trouble)
-    await store.set_clock(handling.unit.connection, handling.instance.id, clock)
-    if due is not None:
-        await jobs.ask_timer(handling.unit.connection, handling.instance.id, clock.number, due)
+    handling.writes.clock(clock)
     return due
 
 
@@ -72,7 +68,7 @@ async def stop(handling: Handling) -> None:
     site = await site_time(handling)
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
         stopped = replace(clock, running=_paused(clock.running, handling.unit.at, site), due_at=None)
-        await store.set_clock(handling.unit.connection, handling.instance.id, stopped)
+        handling.writes.clock(stopped)
 
 
 async def go_on(handling: Handling) -> None:
@@ -82,19 +78,19 @@ async def go_on(handling: Handling) -> None:
         running, trouble = clock.running.resume(at), ""
         if _unknown(clock):
             running, trouble = await _again(handling, clock, site, at)
-        await arm(handling, replace(clock, running=running, trouble=trouble), site)
+        arm(handling, replace(clock, running=running, trouble=trouble), site)
 
 
 async def republish(handling: Handling, earlier: Blueprint, at: datetime) -> tuple[str, ...]:
     """Count the running clocks by the calendar of the present release. `earlier` is the release before the one that
     went live at `at`: what was used up until then stays used up. A second time changes nothing. Clocks that stand still
     or count plain time are not touched. The paths of the steps whose time has moved."""
-    code, connection = await _site_code(handling), handling.unit.connection
+    code = await _site_code(handling)
     before = WorkingTime(calendar_of(earlier, code))
     site = WorkingTime(calendar_of(handling.engine.blueprint, code))
     changed = not _same(before.calendar, site.calendar)
     moved: list[str] = []
-    for clock in await store.clocks(connection, handling.instance.id):
+    for clock in await store.clocks(handling.unit.connection, handling.instance.id):
         timer, running, trouble = handling.state.timers.get(clock.number), clock.running, ""
         if timer is None or running.since is None or clock.trouble == NO_MOMENT:
             continue
@@ -107,12 +103,13 @@ async def republish(handling: Handling, earlier: Blueprint, at: datetime) -> tup
             with suppress(ClewError):
                 running = running.moved(at, before)
         again = replace(clock, running=running, calendar=site.calendar.name, trouble=trouble)
-        due = await arm(handling, again, site)
+        due = arm(handling, again, site)
         step = handling.state.tokens[clock.token].step
         if timer.purpose != "alert" or timer.share == 100:
-            await store.due_of_tasks(connection, handling.instance.id, step, None if trouble else _full(running, site))
+            handling.writes.due(step, None if trouble else _full(running, site))
         if due != clock.due_at:
             moved.append(step)
+    await handling.write()
     return tuple(dict.fromkeys(moved))
 
 

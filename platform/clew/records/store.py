@@ -36,6 +36,7 @@ async def insert(unit: Unit, entity: Entity, record: Record, path: Path) -> None
     args["at"] = unit.at
     async with in_words(unit, entity, path):
         await statements.insert.run(unit.connection, args)
+    unit.hold(entity, record)
     if statements.grams:
         await _add_grams(unit, entity, record, entity.searchable)
 
@@ -110,6 +111,7 @@ async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Pat
     async with in_words(unit, entity, path):
         step = statements.amend if mine else statements.update
         touched = await step.run(unit.connection, args)
+    unit.hold(entity, new)
     if not touched:
         await _close_late(unit, entity, old["id"])
     if statements.grams:
@@ -125,6 +127,7 @@ async def remove(unit: Unit, entity: Entity, old: Record, path: Path) -> None:
     if statements.grams:
         for field in entity.searchable:
             await unit.connection.execute(statements.grams.forget, {"of": old["id"], "in_field": field.name})
+    unit.release(entity, old["id"])
     args = {"v_id": old["id"], "at": unit.at, "was_at": old["updated_at"]}
     async with in_words(unit, entity, path, removing=True):
         touched = await statements.remove.run(unit.connection, args)

@@ -219,6 +219,8 @@ class Unit:
     """What each version was before it was noted, to undo it."""
     _removed: list[Version] = field(default_factory=list)
     _events: list[outbox.Event] = field(default_factory=list)
+    _held: dict[tuple[str, UUID], Record] = field(default_factory=dict)
+    """Rows this unit has locked, as they are now."""
     _seen: set[tuple[str, UUID]] = field(default_factory=set)
     _judge: Judge | None = None
 
@@ -322,15 +324,32 @@ class Unit:
         del self.at_end[mark.at_end :]
         # What was looked up may be gone with it; it is looked up again.
         self._seen.clear()
+        self._held.clear()
         self.found.clear()
 
     # ── rows and versions ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def lock(self, entity: Entity, record_id: UUID) -> Record | None:
-        """The present row, held until the end of the transaction."""
+        """The present row, held until the end of the transaction: nobody else changes it from here on, so it is read
+        once, and what this unit writes is known."""
+        known = self._held.get((entity.name, record_id))
+        if known is not None:
+            return dict(known)
         statements = self.engine.statements.of(entity.name)
         row = await self.connection.fetch_one(statements.lock, {"id": record_id})
-        return self.locked(statements.shape.record(row)) if row else None
+        if row is None:
+            return None
+        record = self.locked(statements.shape.record(row))
+        self.hold(entity, record)
+        return record
+
+    def hold(self, entity: Entity, record: Record) -> None:
+        """This is what a locked row holds now."""
+        self._held[entity.name, record["id"]] = dict(record)
+
+    def release(self, entity: Entity, record_id: UUID) -> None:
+        """A row that is no more."""
+        self._held.pop((entity.name, record_id), None)
 
     def locked(self, record: Record) -> Record:
         """A row read for writing; its time must lie before this transaction's."""
@@ -375,6 +394,12 @@ class Unit:
         record = change.new if change.new is not None else change.old
         assert record is not None
         self._events.append(self._event(change, row_version, sorted(changed), record))
+
+    def tell(self, action: str, entity: str, subject: UUID, particulars: Mapping[str, Any]) -> None:
+        """A leaf of what belongs to no version, as `audit.trail.record_event` makes them; stored with the others."""
+        circumstances = Circumstances(self.at, self.context, self.engine.release)
+        told = {name: (None, value) for name, value in particulars.items()}
+        self.leaves.append(make_leaf(circumstances, action, entity, subject, 0, told))
 
     def _event(self, change: Change, row_version: int, changed: list[str], record: Mapping[str, Any]) -> outbox.Event:
         verb = change.transition.name if change.transition else change.verb
