@@ -18,7 +18,7 @@ from clew.web.server import bind, calm_collector, configuration
 
 async def main(port: int, folder: Path) -> None:
     url = os.environ["BENCH_DATABASE_URL"]
-    settings = Settings(database_url=url, port=port, mode="production", project=folder, blobs=folder)
+    settings = Settings(database_url=url, port=port, project=folder, blobs=folder)
     listening = bind(settings)
     application = Application(await open_runtime(settings), settings)
     calm_collector()

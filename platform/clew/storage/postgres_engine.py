@@ -24,7 +24,7 @@ from clew.storage.errors import (
     IntegrityFault,
     StatementTimeout,
 )
-from clew.storage.retry import retry_write, uninterrupted
+from clew.storage.retry import Turns, retry_write, uninterrupted
 from clew.storage.server_clock import ServerClock
 
 T = TypeVar("T")
@@ -211,8 +211,9 @@ class PostgresDatabase:
 
     dialect: DialectName = "postgresql"
 
-    def __init__(self, url: str, readers: Any, writers: Any) -> None:
+    def __init__(self, url: str, readers: Any, writers: Any, most: int) -> None:
         self.url, self._readers, self._writers = url, Connections(readers), Connections(writers)
+        self._turns = Turns(most)
         self._cache, self._clock = StatementCache("postgresql"), ServerClock()
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
@@ -230,7 +231,8 @@ class PostgresDatabase:
             yield connection
 
     async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        return await retry_write(self.write, work)
+        async with self._turns.one():
+            return await retry_write(self.write, work, self._turns)
 
     async def close(self) -> None:
         await self._readers.close()
@@ -257,7 +259,7 @@ async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabas
         writers = await _pool(url, 0, size, {**settings, "default_transaction_isolation": "serializable"})
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseUnreachable(reason=str(error)) from error
-    return PostgresDatabase(url, readers, writers)
+    return PostgresDatabase(url, readers, writers, size)
 
 
 async def _pool(url: str, least: int, most: int, settings: Mapping[str, str]) -> Any:
