@@ -42,7 +42,7 @@ def in_zone(zone: str) -> Blueprint:
     """Processes of one step, each with another kind of limit; work is in the small hours, in which clocks change."""
     days = "days: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]"
     years = "years: {2026: {}, 2027: {}}"
-    calendar = f"calendar: c\nzone: {zone}\ndefault: true\n{days}\nhours: [00:30-04:30, 22:00-24:00]\n{years}\n"
+    calendar = f"calendar: c\nzone: {zone}\ndefault: true\n{days}\nhours: ['00:30-04:30', '22:00-24:00']\n{years}\n"
     flows = [
         f"workflow: w{at}\nfor: case\nowner: boss\nsteps:\n  fill: {{who: clerk, within: {limit}}}\n"
         for at, limit in enumerate(LIMITS)

@@ -65,7 +65,7 @@ async def test_one_winner_across_two_servers(
 
             answers = Counter(await asyncio.gather(*(decide(each) for each in range(many))))
             assert answers.pop("done") == 1, answers
-            assert set(answers) <= {"TASK_GONE", "PROCESS_NOT_FOUND", "NOT_FOUND"}, answers
+            assert set(answers) <= {"TASK_GONE", "NO_SUCH_PROCESS"}, answers
         await until(partial(nothing_due, made))
     lines = [each for each in await made.plant.rows(process_tables.process_log) if each["what"] == "decide"]
     assert len(lines) == rounds

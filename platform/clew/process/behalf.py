@@ -6,6 +6,7 @@ ask for this role, those that were open before it began as well, and nothing els
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -42,6 +43,11 @@ class Standing:
     def lenders(self) -> tuple[UUID, ...]:
         return tuple(dict.fromkeys(each.lender for each in self.held if each.lender is not None))
 
+    def holds(self, roles: Collection[str], among: str, site: UUID | None) -> bool:
+        """Whether one of these roles is held at a site, their own or lent, and the one it is among as well."""
+        here = {each.role for each in self.held if each.at(site)}
+        return not here.isdisjoint(roles) and (not among or among in here)
+
     def behalf(self, person: str, task: Task, step: Step, site: UUID | None) -> str | None:
         """In whose place this person does a task; None when it is their own, or not theirs at all."""
         roles = asked_roles(task, step)
@@ -74,19 +80,22 @@ def asked_roles(task: Task, step: Step) -> frozenset[str]:
 
 async def standing(connection: Connection, person: UUID, at: datetime) -> Standing:
     """What this account holds at `at`."""
-    query = (
-        sa.select(_t.c.role, _t.c.kind, _t.c.delegator, _t.c.sites)
-        .where(
-            _t.c.account == person,
-            _t.c.state == "active",
-            _t.c.valid_from <= at,
-            sa.or_(_t.c.valid_to.is_(None), _t.c.valid_to > at),
-        )
-        .order_by(_t.c.id)
-    )
     return Standing(
         tuple(
             Held(role, lender if kind == "delegation" else None, None if sites is None else frozenset(sites))
-            for role, kind, lender, sites in await connection.fetch(query)
+            for role, kind, lender, sites in await connection.fetch(_HELD, {"of_account": person, "held_at": at})
         )
     )
+
+
+_AT = sa.bindparam("held_at", type_=_t.c.valid_from.type)
+_HELD = (
+    sa.select(_t.c.role, _t.c.kind, _t.c.delegator, _t.c.sites)
+    .where(
+        _t.c.account == sa.bindparam("of_account", type_=_t.c.account.type),
+        _t.c.state == "active",
+        _t.c.valid_from <= _AT,
+        sa.or_(_t.c.valid_to.is_(None), _t.c.valid_to > _AT),
+    )
+    .order_by(_t.c.id)
+)

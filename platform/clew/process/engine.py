@@ -23,7 +23,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.processes import Who, Workflow
 from clew.process import comments, jobs, machine, reading, store, words
-from clew.process.behalf import asked_roles, standing
+from clew.process.behalf import Standing, asked_roles, standing
 from clew.process.definitions import Definitions
 from clew.process.effects import locked
 from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter, NotYourTask
@@ -120,9 +120,10 @@ class Processes:
             command = make(instance, actor, instant_text(unit.at))
             number = getattr(command, "task", None)
             if number is not None:
-                behalf = await self._behalf(unit, instance, number)
+                stands = await standing(unit.connection, call.context.person.id, unit.at)
+                behalf = await self._behalf(unit, instance, number, stands)
                 command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
-                await self._still(unit, instance, number, behalf)
+                await self._still(unit, instance, number, behalf, stands)
                 await self._stand_in(unit, instance, number, behalf)
             await self.handle(unit, instance, command, given)
             return process
@@ -237,15 +238,17 @@ class Processes:
                     await handling.effects.act(action, at.subject)
             await handling.run(words.ActionDone(token, instant_text(unit.at)), {})
 
-    async def _behalf(self, unit: Unit, instance: Instance, number: int) -> str | None:
+    async def _behalf(self, unit: Unit, instance: Instance, number: int, stands: Standing) -> str | None:
         """For whom the caller does a task of an instance, if it is not their own."""
         task, person = instance.state.tasks.get(number), unit.context.person.id
         if task is None:
             return None
         step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
-        return (await standing(unit.connection, person, unit.at)).behalf(str(person), task, step, instance.site)
+        return stands.behalf(str(person), task, step, instance.site)
 
-    async def _still(self, unit: Unit, instance: Instance, number: int, behalf: str | None) -> None:
+    async def _still(
+        self, unit: Unit, instance: Instance, number: int, behalf: str | None, stands: Standing
+    ) -> None:
         """Whoever was asked as the holder of a role holds it still: a role that was lost takes its tasks along at once,
         before anybody has offered them to others. Raises NotYourTask."""
         task = instance.state.tasks.get(number)
@@ -258,7 +261,8 @@ class Processes:
         among = step.approval.among if step.approval is not None else ""
         demand = Demand(tuple(sorted(roles)), site=instance.site, among=among)
         mine = str(person) in (*task.candidates, task.assignee)
-        if mine and not await self.staff.holds(unit.connection, person, demand, unit.at):
+        held = stands.holds(roles, among, instance.site)
+        if mine and not held and not await self.staff.holds(unit.connection, person, demand, unit.at):
             raise NotYourTask
 
     async def _stand_in(self, unit: Unit, instance: Instance, number: int, behalf: str | None) -> None:

@@ -86,8 +86,11 @@ async def open_tasks_of(connection: Connection, people: Sequence[UUID]) -> list[
 
 async def task(connection: Connection, number: UUID) -> Answer | None:
     """One task, whoever it is asked of."""
-    row = await connection.fetch_one(sa.select(*_TASK).where(_t.c.id == number))
+    row = await connection.fetch_one(_ONE_TASK, {"of_task": number})
     return None if row is None else _task(row)
+
+
+_ONE_TASK = sa.select(*_TASK).where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
 
 
 async def started_by(connection: Connection, person: UUID, limit: int) -> list[Answer]:

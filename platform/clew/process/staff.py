@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from clew.process.roster import Roster
 from clew.process.store import one_of
 from clew.storage import process_tables, system
+from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 
 _account, _assignment = system.account, system.assignment
@@ -125,22 +126,25 @@ async def _holders(
     """Whose account holds one of these roles at a site now; `only`: asked of this account alone."""
     if not roles:
         return []
-    query = (
-        sa.select(_account.c.id, _assignment.c.sites)
-        .join(_assignment, _assignment.c.account == _account.c.id)
-        .where(
-            _assignment.c.role.in_(roles),
-            _assignment.c.state == "active",
-            _assignment.c.valid_from <= at,
-            sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > at),
-            _account.c.state == "active",
-        )
-        .order_by(_account.c.id)
-    )
-    if only is not None:
-        query = query.where(_account.c.id == only)
-    rows = await connection.fetch(query)
+    args = {"asked_roles": list(roles), "held_at": at, "of_account": only}
+    rows = await connection.fetch(_HOLDERS if only is None else _HOLDER, args)
     return [person for person, sites in rows if sites is None or site is None or str(site) in sites]
+
+
+_AT = sa.bindparam("held_at", type_=_assignment.c.valid_from.type)
+_HOLDERS = (
+    sa.select(_account.c.id, _assignment.c.sites)
+    .join(_assignment, _assignment.c.account == _account.c.id)
+    .where(
+        any_of(_assignment.c.role, "asked_roles"),
+        _assignment.c.state == "active",
+        _assignment.c.valid_from <= _AT,
+        sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > _AT),
+        _account.c.state == "active",
+    )
+    .order_by(_account.c.id)
+)
+_HOLDER = _HOLDERS.where(_account.c.id == sa.bindparam("of_account", type_=_account.c.id.type))
 
 
 async def _least_loaded(connection: Connection, people: Sequence[UUID]) -> tuple[UUID, ...]:

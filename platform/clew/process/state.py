@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -199,16 +200,21 @@ def without(items: Mapping[int, T], *numbers: int) -> Mapping[int, T]:
 def _plain(value: Any) -> dict[str, Any]:
     """A value as JSON data, without what equals its default."""
     found: dict[str, Any] = {}
-    for each in fields(value):
-        item = getattr(value, each.name)
-        if item == each.default:
+    for name, default in _members(type(value)):
+        item = getattr(value, name)
+        if item == default:
             continue
         if isinstance(item, Subject):
             item = _plain(item)
         elif isinstance(item, tuple):
             item = [list(part) if isinstance(part, tuple) else part for part in item]
-        found[each.name] = item
+        found[name] = item
     return found
+
+
+@cache
+def _members(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((each.name, each.default) for each in fields(cls))
 
 
 def _made(cls: type[T], data: Mapping[str, Any]) -> T:

@@ -90,12 +90,14 @@ _COLUMNS = (
 )
 
 
+_BY_ID = sa.select(*_COLUMNS).where(_p.c.id == sa.bindparam("of_process", type_=_p.c.id.type))
+_LOCKED = _BY_ID.with_for_update()
+
+
 async def load(connection: Connection, process: UUID, *, lock: bool = False) -> Instance | None:
     """An instance; with `lock` it is held until the end of the transaction."""
-    query = sa.select(*_COLUMNS).where(_p.c.id == process)
-    if lock and connection.dialect == "postgresql":
-        query = query.with_for_update()
-    row = await connection.fetch_one(query)
+    query = _LOCKED if lock and connection.dialect == "postgresql" else _BY_ID
+    row = await connection.fetch_one(query, {"of_process": process})
     return None if row is None else _instance(row)
 
 
@@ -120,8 +122,11 @@ async def in_hands(connection: Connection, record: UUID, workflow: str) -> bool:
 
 async def process_of_task(connection: Connection, task: UUID) -> tuple[UUID, int] | None:
     """The instance a task belongs to, and the task's number in it."""
-    row = await connection.fetch_one(sa.select(_t.c.process, _t.c.number).where(_t.c.id == task))
+    row = await connection.fetch_one(_PLACE, {"of_task": task})
     return None if row is None else (row[0], row[1])
+
+
+_PLACE = sa.select(_t.c.process, _t.c.number).where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
 
 
 async def define(connection: Connection, definition: Definition, release: str, at: datetime) -> None:

@@ -17,6 +17,7 @@ from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity
 from clew.records.rows import Shape
 from clew.storage import system
+from clew.storage.batch import Insert
 from clew.storage.engine import Connection, DialectName
 from clew.storage.tables import Tables
 from clew.storage.types import Instant
@@ -182,6 +183,11 @@ class LinkStatements:
         )
 
 
+LEAF, LEAF_PENDING = Insert(1, system.leaf), Insert(2, system.leaf_pending)
+EVENT, EVENT_PENDING = Insert(3, system.outbox), Insert(4, system.outbox_pending)
+DECISION = Insert(5, system.decision)
+
+
 class Statements:
     """All statements of one release, built when first needed."""
 
@@ -189,14 +195,6 @@ class Statements:
         self.tables = tables
         self._entities: dict[str, EntityStatements] = {}
         self._links: dict[tuple[str, str], LinkStatements] = {}
-        self.trail = Step(
-            tables.dialect,
-            [_plain_row(each, "leaf").insert() for each in (system.leaf, system.leaf_pending)],
-        )
-        self.events = Step(
-            tables.dialect,
-            [_plain_row(each, "event").insert() for each in (system.outbox, system.outbox_pending)],
-        )
         self.rows = (
             _plain_row(system.leaf, "leaf"),
             _plain_row(system.leaf_pending, "leaf"),
@@ -205,9 +203,9 @@ class Statements:
         )
         self.both = Step(tables.dialect, [each.insert() for each in self.rows])
         decision = _plain_row(system.decision, "decision")
-        self.decisions = Step(tables.dialect, [decision.insert()])
         self.both_decided = Step(tables.dialect, [each.insert() for each in (*self.rows, decision)])
-        self.events_decided = Step(tables.dialect, [each.insert() for each in (*self.rows[2:], decision)])
+        self.leaf, self.leaf_pending = LEAF, LEAF_PENDING
+        self.event, self.event_pending, self.decision = EVENT, EVENT_PENDING, DECISION
 
     def of(self, entity: str) -> EntityStatements:
         known = self._entities.get(entity)

@@ -32,6 +32,7 @@ from clew.records.rows import Record
 from clew.records.signing.proven import Signing
 from clew.records.statements import Statements
 from clew.records.values import plain
+from clew.storage.batch import Batch
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
@@ -292,7 +293,12 @@ class Unit:
     # ── what this unit knows ──────────────────────────────────────────────────────────────────────────────────────
 
     def knows(self, entity: str, ids: Sequence[UUID]) -> bool:
-        return all((entity, each) in self._seen for each in ids)
+        """Whether records are known to be there and usable. A process sees everything it has locked."""
+        return all((entity, each) in self._seen or (self.elevated and self._stands(entity, each)) for each in ids)
+
+    def _stands(self, entity: str, record_id: UUID) -> bool:
+        known = self._held.get((entity, record_id))
+        return known is not None and known.get("voided_at") is None
 
     def note_seen(self, entity: str, ids: Sequence[UUID]) -> None:
         self._seen.update((entity, each) for each in ids)
@@ -449,66 +455,67 @@ class Unit:
             )
             for each in versions
         ] + self.leaves
-        actor = self.context.person.id
-        trail = [
-            {
-                "leaf_leaf_id": leaf.leaf_id,
-                "leaf_at": leaf.at,
-                "leaf_action": leaf.action,
-                "leaf_entity": leaf.entity,
-                "leaf_record_id": leaf.record_id,
-                "leaf_row_version": leaf.row_version,
-                "leaf_actor": actor,
-                "leaf_header": leaf.header,
-                "leaf_fields": leaf.fields,
-                "leaf_digest": leaf.digest,
-            }
-            for leaf in leaves
-        ]
-        events = [
-            {
-                "event_event_id": event.event_id,
-                "event_at": event.at,
-                "event_type": event.type,
-                "event_entity": event.entity,
-                "event_record_id": event.record_id,
-                "event_row_version": event.row_version,
-                "event_site": event.site,
-                "event_lane": event.lane,
-                "event_payload": event.payload,
-            }
-            for event in self._events
-        ]
+        trail = [_leaf_row(leaf, self.context.person.id) for leaf in leaves]
+        events = [_event_row(event) for event in self._events]
         statements = self.engine.statements
         decisions = [row_of(self, each) for each in self.traces if each.outcome == "allowed"]
         if self.waiting is not None:
             assert len(trail) == len(events) == 1
             assert not decisions
-            await store.insert_waiting(self, self.waiting, {**trail[0], **events[0]})
-        elif len(trail) == len(events):
-            if trail:
-                rows = [{**leaf, **event} for leaf, event in zip(trail, events, strict=True)]
-                if len(rows) == len(decisions) == 1:
-                    rows[0].update(_decision_args(decisions.pop()))
-                    await statements.both_decided.run(self.connection, rows[0])
-                else:
-                    await statements.both.run_many(self.connection, rows)
-        else:
-            if trail:
-                await statements.trail.run_many(self.connection, trail)
-            if len(events) == len(decisions) == 1:
-                decided = {**events[0], **_decision_args(decisions.pop())}
-                await statements.events_decided.run(self.connection, decided)
-            else:
-                await statements.events.run_many(self.connection, events)
-        if decisions:
-            await statements.decisions.run_many(self.connection, [_decision_args(each) for each in decisions])
+            await store.insert_waiting(self, self.waiting, {**_named("leaf", trail[0]), **_named("event", events[0])})
+        elif len(trail) == len(events) == 1 and len(decisions) <= 1:
+            row = {**_named("leaf", trail[0]), **_named("event", events[0])}
+            step = statements.both
+            for each in decisions:
+                step, row = statements.both_decided, {**row, **_named("decision", each)}
+            await step.run(self.connection, row)
+        elif trail or events or decisions:
+            batch = Batch()
+            for row in trail:
+                batch.add(statements.leaf, row)
+                batch.add(statements.leaf_pending, row)
+            for row in events:
+                batch.add(statements.event, row)
+                batch.add(statements.event_pending, row)
+            for row in decisions:
+                batch.add(statements.decision, row)
+            await batch.write(self.connection)
         self._versions, self._noted, self._removed, self._events, self.waiting = {}, [], [], [], None
         self.at_end, self.leaves, self.traces = [], [], [each for each in self.traces if each.outcome == "refused"]
 
 
-def _decision_args(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"decision_{name}": value for name, value in row.items()}
+def _leaf_row(leaf: Leaf, actor: UUID) -> dict[str, Any]:
+    return {
+        "leaf_id": leaf.leaf_id,
+        "at": leaf.at,
+        "action": leaf.action,
+        "entity": leaf.entity,
+        "record_id": leaf.record_id,
+        "row_version": leaf.row_version,
+        "actor": actor,
+        "header": leaf.header,
+        "fields": leaf.fields,
+        "digest": leaf.digest,
+    }
+
+
+def _event_row(event: outbox.Event) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "at": event.at,
+        "type": event.type,
+        "entity": event.entity,
+        "record_id": event.record_id,
+        "row_version": event.row_version,
+        "site": event.site,
+        "lane": event.lane,
+        "payload": event.payload,
+    }
+
+
+def _named(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row under the bind names of a statement that writes rows of several tables."""
+    return {f"{prefix}_{name}": value for name, value in row.items()}
 
 
 def frozen(entity: Entity, state: str | None) -> bool:

@@ -11,11 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from clew.storage.engine import Connection
-from clew.storage.types import Json
+from clew.storage.types import Converter, Json
+
+
+class _Rows(Json):
+    """Rows as JSON. The platform's own tables hold no number that JSON would round."""
+
+    def to_driver(self, dialect: str) -> Converter | None:
+        return lambda rows: msgspec.json.encode(rows).decode()
 
 
 class Part:
@@ -61,7 +69,7 @@ class Insert(Part):
     def all(self, name: str) -> Any:
         """All rows of the JSON list that is bound as `name`, on PostgreSQL."""
         columns = [sa.column(each, self.table.c[each].type) for each in self.columns]
-        rows: Any = sa.func.jsonb_to_recordset(sa.bindparam(name, type_=Json())).table_valued(*columns)
+        rows: Any = sa.func.jsonb_to_recordset(sa.bindparam(name, type_=_Rows())).table_valued(*columns)
         rows = rows.render_derived(name=f"of_{name}", with_types=True)
         made = postgresql.insert(self.table)
         return self._or(made.from_select(list(self.columns), sa.select(*rows.c), include_defaults=False))
@@ -96,6 +104,8 @@ class Delete(Part):
 Row = Mapping[str, Any]
 _MOST = 12
 """Rows that are changed within one statement; more go by themselves."""
+_LONGEST = 500
+"""New rows of one table within one statement."""
 _WHOLE: dict[tuple[tuple[Part, int], ...], Any] = {}
 """Statements by their parts and how often each occurs; bounded by `_MOST`."""
 
@@ -125,6 +135,9 @@ class Batch:
         args: dict[str, Any] = {}
         for part, given in rows.items():
             if isinstance(part, Insert):
+                while len(given) > _LONGEST:
+                    slice_, given = given[:_LONGEST], given[_LONGEST:]
+                    await connection.fetch(_statement([(part, 0)]), {f"rows_{part.rank}": slice_})
                 shape.append((part, 0))
                 args[f"rows_{part.rank}"] = given
             elif len(given) <= _MOST:
@@ -134,17 +147,19 @@ class Batch:
             else:
                 await connection.execute_many(part.plain, [part.bound(each) for each in given])
         if shape:
-            key = tuple(shape)
-            if key not in _WHOLE:
-                _WHOLE[key] = _whole(shape)
-            await connection.fetch(_WHOLE[key], args)
+            await connection.fetch(_statement(shape), args)
 
 
-def _whole(shape: Sequence[tuple[Part, int]]) -> Any:
+def _statement(shape: Sequence[tuple[Part, int]]) -> Any:
+    """The statement of these parts, made once."""
+    known = _WHOLE.get(tuple(shape))
+    if known is not None:
+        return known
     named = []
     for part, count in shape:
         if isinstance(part, Insert):
             named.append(part.all(f"rows_{part.rank}").cte(f"part_{part.rank}"))
         for at in range(count):
             named.append(part.one(f"_{part.rank}_{at}").cte(f"part_{part.rank}_{at}"))
-    return sa.select(sa.literal_column("1")).add_cte(*named)
+    made = _WHOLE[tuple(shape)] = sa.select(sa.literal_column("1")).add_cte(*named)
+    return made
