@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import data, growth, run
+import pytest
+from benchmarks import data, growth, process, run
 
 from clew.testing.databases import TestDatabase
 
@@ -28,3 +29,16 @@ def test_growth_is_measured_from_import_to_reload() -> None:
     measured = growth.in_own_process(run.HERE / "project")
     assert measured["entities"] == 6
     assert min(measured.values()) > 0
+
+
+def test_processes_are_measured(
+    new_database: Callable[[str], TestDatabase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every task that was answered is done, beside the bare insert; every due timer rings once."""
+    monkeypatch.setenv("BENCH_POSTGRES", new_database("postgresql").url)
+    monkeypatch.setattr(process, "WORKERS", 1)
+    small = ["--few", "12", "--many", "0", "--timers", "3", "--rounds", "1", "--requests", "2"]
+    report = process.measure(process.parser().parse_args([*small, "--only", "complete,timers"]))
+    assert set(report["complete"]) == {"bare", "12 open released", "12 open timed"}
+    assert report["timers"]["by_worker"] == [3]
+    assert list(process.lines(report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -14,6 +15,7 @@ from tests.integration.moved_clock import MovedDatabase
 from tests.integration.process_world import Works, at_work, small_works
 from tests.unit.process.play import PROJECT
 
+from clew.access.decision import permit_all
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
 from clew.process import jobs
@@ -65,11 +67,8 @@ async def test_each_moment_comes_once_whatever_the_clock_does(database: TestData
 
 def moved(made: Works, time: MovedDatabase, blueprint: Blueprint) -> Works:
     """The same plant at another time, under another calendar."""
-    inner, made.plant.database = made.plant.database, cast(Database, time)
-    try:
-        there = at_work(made.plant, blueprint, ())
-    finally:
-        made.plant.database = inner
+    plant = replace(made.plant, database=cast(Database, time), decision=permit_all(blueprint))
+    there = at_work(plant, blueprint, ())
     there.people, there.staff.roles = made.people, made.staff.roles
     return there
 

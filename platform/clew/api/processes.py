@@ -248,8 +248,12 @@ class ActSpec:
 
     async def run(self, call: Call) -> str:
         done = await self.act(self, call, _command(call))
-        async with self.processes.database.read() as connection:
-            instance = await reading.instance(connection, done.process, _lists(call))
+        lists = _lists(call)
+        if done.instance is not None and not lists:
+            instance: Any = reading.without_lists(done.instance)
+        else:
+            async with self.processes.database.read() as connection:
+                instance = await reading.instance(connection, done.process, lists)
         answer = {"process": instance, "replayed": done.replayed}
         return json.dumps(shape(call.planner, call.selected, answer, call), **_JSON)
 
@@ -374,9 +378,12 @@ async def _decided(spec: ActSpec, call: Call, command: CommandCall, task: Mappin
 async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) -> Mapping[str, Any]:
     """The task, for who has a part in its instance. Raises NoSuchProcess."""
     async with processes.database.read() as connection:
-        task = await reading.task(connection, task_id)
         person = command.context.person.id
-        if task is None or not await processes.takes_part(connection, UUID(task["process"]), person):
+        found = await reading.task_asked(connection, task_id, person)
+        if found is None:
+            raise NoSuchProcess(what=TASK)
+        task, taking_part = found
+        if not taking_part and not await processes.takes_part(connection, UUID(task["process"]), person):
             raise NoSuchProcess(what=TASK)
     return task
 

@@ -50,6 +50,8 @@ class Done:
     process: UUID
     status: str
     replayed: bool = False
+    instance: Instance | None = None
+    """As the command has left it, where nothing ran after it."""
 
 
 Make = Callable[[Instance, Actor, str], Command]
@@ -111,7 +113,7 @@ class Processes:
         the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator)."""
 
         async def work(unit: Unit) -> UUID:
-            instance = await store.load(unit.connection, process, lock=True)
+            instance = await store.load_for(unit, process)
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
@@ -326,7 +328,7 @@ class Processes:
             # What became of it in this unit is known without asking again; nothing has changed it otherwise.
             instance = unit.found.get(STORED, {}).get(process) or await store.load(unit.connection, process)
             assert instance is not None
-            done = Done(process, instance.state.status)
+            done = Done(process, instance.state.status, instance=instance)
             said = {"workflow": instance.workflow, "asked": json.dumps(_exact(asked), ensure_ascii=False)}
             unit.tell(f"process:{asked[0]}", "clew.process", process, said)
             if key is not None:
@@ -334,9 +336,10 @@ class Processes:
                 await idempotency.keep_answer(unit.connection, person, key, known, answer, unit.at)
             return done
 
-        done = await self.commands.run(call, whole)
-        await jobs.right_after(self, units[-1].found.get(jobs.LEFT, ()))
-        return done
+        done = await self.commands.run(call, whole, looks=True)
+        left = units[-1].found.get(jobs.LEFT, ())
+        await jobs.right_after(self, left)
+        return replace(done, instance=None) if left else done
 
     async def _visible(self, call: Call, unit: Unit, entity: Entity, record: Mapping[str, Any]) -> bool:
         return await unit.visible(entity, dict(record))

@@ -121,19 +121,51 @@ async def instance(connection: Connection, process: UUID, lists: Collection[str]
     return None if found is None else await _whole(connection, found, lists)
 
 
+def without_lists(found: Instance) -> Answer:
+    """An instance that is known already, without its long lists."""
+    state = found.state
+    return {
+        "id": str(found.id),
+        "workflow": found.workflow,
+        "status": state.status,
+        "outcome": state.outcome or None,
+        "entity": found.entity,
+        "recordId": str(found.record_id),
+        "threadId": str(found.thread_id) if found.thread_id else None,
+        "starter": str(found.starter),
+        "startedAt": instant_text(found.started_at),
+        "at": sorted({each.step for each in state.tokens.values()}),
+        "incidents": [
+            {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
+            for each in state.incidents.values()
+        ],
+    }
+
+
 async def takes_part(connection: Connection, process: UUID, person: UUID) -> bool:
     """Whether somebody started an instance, acted in it, or is asked in it."""
     return bool(await connection.fetch_value(_TAKES_PART, {"of_process": process, "by_person": person}))
 
 
+async def task_asked(connection: Connection, number: UUID, person: UUID) -> tuple[Answer, bool] | None:
+    """One task, and whether somebody is asked by it or takes part in its instance otherwise."""
+    row = await connection.fetch_one(_ASKED, {"of_task": number, "by_person": person})
+    return None if row is None else (_task(row[:-2]), bool(row[-2] or row[-1]))
+
+
 _BY = sa.bindparam("by_person", type_=_p.c.starter.type)
-_TAKES_PART = sa.select(
-    sa.or_(
-        _p.c.starter == _BY,
-        sa.exists().where(_t.c.process == _p.c.id, _t.c.id == _c.c.task, _c.c.person == _BY),
-        sa.exists().where(_log.c.process == _p.c.id, _log.c.actor == _BY),
-    )
-).where(_p.c.id == sa.bindparam("of_process", type_=_p.c.id.type))
+_asked_by = sa.alias(_t)
+_PART = sa.or_(
+    _p.c.starter == _BY,
+    sa.exists().where(_asked_by.c.process == _p.c.id, _asked_by.c.id == _c.c.task, _c.c.person == _BY),
+    sa.exists().where(_log.c.process == _p.c.id, _log.c.actor == _BY),
+)
+_TAKES_PART = sa.select(_PART).where(_p.c.id == sa.bindparam("of_process", type_=_p.c.id.type))
+_ASKED = (
+    sa.select(*_TASK, sa.exists().where(_c.c.task == _t.c.id, _c.c.person == _BY), _PART)
+    .join(_p, _p.c.id == _t.c.process)
+    .where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
+)
 
 
 async def notices(connection: Connection, person: UUID, *, unread: bool, limit: int) -> list[Answer]:
@@ -174,30 +206,13 @@ async def _instances(connection: Connection, query: sa.Select[Any]) -> list[Answ
 
 
 async def _whole(connection: Connection, found: Instance, lists: Collection[str] = LISTS) -> Answer:
-    state = found.state
-    more: Answer = {}
+    answer = without_lists(found)
     if "tasks" in lists:
         query = sa.select(*_TASK).where(_t.c.process == found.id).order_by(_t.c.number)
-        more["tasks"] = [_task(row) for row in await connection.fetch(query)]
+        answer["tasks"] = [_task(row) for row in await connection.fetch(query)]
     if "timeline" in lists:
-        more["timeline"] = await _timeline(connection, found.id)
-    return {
-        "id": str(found.id),
-        "workflow": found.workflow,
-        "status": state.status,
-        "outcome": state.outcome or None,
-        "entity": found.entity,
-        "recordId": str(found.record_id),
-        "threadId": str(found.thread_id) if found.thread_id else None,
-        "starter": str(found.starter),
-        "startedAt": instant_text(found.started_at),
-        "at": sorted({each.step for each in state.tokens.values()}),
-        "incidents": [
-            {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
-            for each in state.incidents.values()
-        ],
-        **more,
-    }
+        answer["timeline"] = await _timeline(connection, found.id)
+    return answer
 
 
 async def _timeline(connection: Connection, process: UUID) -> list[Answer]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -212,9 +211,15 @@ def _plain(value: Any) -> dict[str, Any]:
     return found
 
 
-@cache
 def _members(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((each.name, each.default) for each in fields(cls))
+    """The members of a class of this room, with their defaults."""
+    known = _MEMBERS.get(cls)
+    if known is None:
+        known = _MEMBERS[cls] = tuple((each.name, each.default) for each in fields(cls))
+    return known
+
+
+_MEMBERS: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
 
 
 def _made(cls: type[T], data: Mapping[str, Any]) -> T:

@@ -10,10 +10,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.identity import sessions
+from clew.identity.errors import SessionEnded
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.process.clocks import Running
 from clew.process.state import State, Task
+from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection
 
@@ -99,6 +102,24 @@ async def load(connection: Connection, process: UUID, *, lock: bool = False) -> 
     query = _LOCKED if lock and connection.dialect == "postgresql" else _BY_ID
     row = await connection.fetch_one(query, {"of_process": process})
     return None if row is None else _instance(row)
+
+
+async def load_for(unit: Unit, process: UUID) -> Instance | None:
+    """An instance for a command of its caller, held until the end. Where nobody has looked at the caller's session yet,
+    this does, in the same statement. Raises SessionEnded."""
+    if unit.session_at is None or unit.connection.dialect != "postgresql":
+        return await load(unit.connection, process, lock=True)
+    args = {"of_process": process, **sessions.asked(unit.context, unit.session_at)}
+    row = await unit.connection.fetch_one(_LOCKED_HELD, args)
+    if row is None:
+        return None
+    if row[-1] != 1:
+        raise SessionEnded
+    unit.session_at = None
+    return _instance(row[:-1])
+
+
+_LOCKED_HELD = _BY_ID.add_columns(sessions.HELD.label("session")).with_for_update(of=_p)
 
 
 def _instance(row: Sequence[Any]) -> Instance:

@@ -236,9 +236,13 @@ class Commands:
 
     # ── any work ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def run(self, call: Call, work: Callable[[Unit], Awaitable[T]], *, elevated: bool = False) -> T:
-        """Several commands in one transaction: `records.verbs` on the unit given. For rooms above."""
-        return await self._run(replace(call, idempotency_key=None), "", work, None, None, elevated=elevated)
+    async def run(
+        self, call: Call, work: Callable[[Unit], Awaitable[T]], *, elevated: bool = False, looks: bool = False
+    ) -> T:
+        """Several commands in one transaction: `records.verbs` on the unit given. For rooms above. `looks`: the work
+        may look at the caller's session itself (`Unit.session_at`); if it has not by its end, that is done then."""
+        call = replace(call, idempotency_key=None)
+        return await self._run(call, "", work, None, None, elevated=elevated, simple=looks)
 
     async def _one(
         self,
@@ -344,7 +348,7 @@ class _Run:
     dry: bool = False
     """Nothing was to be written, so nothing is decided either."""
     simple: bool = False
-    """One new record: it may be one statement."""
+    """One of its statements may look at the session: that of one new record, or of an instance that is loaded."""
     floor: datetime | None = None
     unit: Unit | None = field(default=None)
     refused: list[dict[str, Any]] = field(default_factory=list)

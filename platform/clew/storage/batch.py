@@ -161,5 +161,6 @@ def _statement(shape: Sequence[tuple[Part, int]]) -> Any:
             named.append(part.all(f"rows_{part.rank}").cte(f"part_{part.rank}"))
         for at in range(count):
             named.append(part.one(f"_{part.rank}_{at}").cte(f"part_{part.rank}_{at}"))
-    made = _WHOLE[tuple(shape)] = sa.select(sa.literal_column("1")).add_cte(*named)
+    made: Any = sa.select(sa.literal_column("1")).add_cte(*named)
+    _WHOLE[tuple(shape)] = made
     return made
