@@ -27,7 +27,7 @@ from clew.testing.plugin import Tier
 
 pytestmark = pytest.mark.anyio
 
-PEOPLE = {**{role: people for role, people in ROLES.items() if people}, "boss": ("hal",)}
+PEOPLE = {each: tuple(role for role, people in ROLES.items() if each in people) for each in EVERYBODY}
 COMMANDS = 25
 Given = Callable[[Actor, str], Command]
 
@@ -133,7 +133,9 @@ def something(dice: random.Random, works: Works, state: State) -> tuple[str, Giv
 
 
 async def test_restarted_after_every_step(database: TestDatabase, tier: Tier) -> None:
-    made = await small_works(await database.open(), "  fill: {who: clerk}\n", people=PEOPLE)
+    made = await small_works(await database.open(), "  fill: {who: clerk}\n", people={"boss": ("hal",)})
+    for login, roles in PEOPLE.items():
+        made.hire(login, *roles)
     parts = [(await made.plant.commands.create(made.call("hal"), "part", {"code": f"P{each}"})).id for each in range(2)]
     played = done = 0
     for seed in range(10_000):
