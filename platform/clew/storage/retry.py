@@ -62,10 +62,8 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(turn)
-            else:
-                self._give()
+            if not turn.cancelled():
+                self._give()  # it came at the same moment
             raise
 
     def _give(self) -> None:
