@@ -14,10 +14,9 @@ from clew.api import scalars
 from clew.api.blocked import WhyBlocked
 from clew.api.blocked_doers import Doers
 from clew.api.build import Build, Factory, required
-from clew.api.forms import step_shown
 from clew.api.inputs import given_record
 from clew.api.operations import Call
-from clew.api.planner import Planner, Selected
+from clew.api.process_shapes import shape, shaped
 from clew.api.process_sight import oversees, shown
 from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
 from clew.api.process_types import members_of_types
@@ -26,7 +25,6 @@ from clew.api.signing import proof_of, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
-from clew.metadata import naming
 from clew.metadata.processes import Step, Workflow
 from clew.process import reading, words
 from clew.process.engine import TASK, WHAT, Done, Processes
@@ -143,7 +141,7 @@ class ProcessFeature:
         }
 
     def _live(self, build: Build) -> dict[str, GraphQLField]:
-        spec = WorkSpec(self._processes, _my_tasks, _notices, _shaped)
+        spec = WorkSpec(self._processes, _my_tasks, _notices, shaped)
         arguments = {"first": GraphQLArgument(scalars.INT.type, default_value=50)}
         say = build.say("我的待办与通知:现状与其后的变化", "My tasks and notices, now and as they change")
         return {"myWorkChanged": build.field(required(build.type("MyWork")), spec, say, arguments)}
@@ -569,49 +567,3 @@ def _object(build: Build, name: str, members: Mapping[str, Any]) -> Factory:
 
 def _many(build: Build, name: str) -> Any:
     return required(GraphQLList(required(build.type(name))))
-
-
-def shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
-    """A plain value with the members that were selected, under their response keys."""
-    if isinstance(value, list):
-        return [shape(planner, selected, each, call) for each in value]
-    if not isinstance(value, Mapping) or not any(node.selection_set for node in selected.nodes):
-        return value
-    found = {}
-    for child in planner.children(selected):
-        if child.name == "__typename":
-            found[child.key] = selected.type.name
-        else:
-            found[child.key] = shape(planner, child, _member(value, child.name, call), call)
-    return found
-
-
-def _shaped(call: Call, value: Any) -> Any:
-    return shape(call.planner, call.selected, value, call)
-
-
-def _member(value: Mapping[str, Any], name: str, call: Call) -> Any:
-    if name in value:
-        return value[name]
-    blueprint, locale = call.planner.build.blueprint, call.caller.context.locale
-    workflow = blueprint.workflows.get(value["workflow"])
-    if "step" not in value:
-        return workflow.label.to(locale) if workflow is not None else value["workflow"]
-    try:
-        step = workflow.step(value["step"]) if workflow is not None else None
-    except KeyError:
-        # The instance is pinned to an earlier definition, in which the step had this name.
-        step = None
-    if name == "label":
-        return step.label.to(locale) if step is not None else value["step"]
-    if name == "sign":
-        return step.sign if step is not None else None
-    if name == "form":
-        known = blueprint.entities.get(value["entity"])
-        return step_shown(call.planner.build, step, known) if step is not None and known is not None else None
-    if name == "phrases":
-        offered = dict.fromkeys((*step.phrases, *workflow.phrases)) if step is not None and workflow is not None else ()
-        return [each.to(locale) for each in offered]
-    if name == "outcomes":
-        return list(step.outcomes) if step is not None else []
-    return [naming.field_name(each) for each in step.outputs] if step is not None else []
