@@ -16,9 +16,9 @@ from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.exchange import Caller
 from clew.api.operations import Call
+from clew.api.process_shapes import shape
 from clew.api.process_sight import shown
 from clew.api.process_steps import told
-from clew.api.process_shapes import shape
 from clew.identity import accounts
 from clew.identity.errors import NoAccount, SessionEnded
 from clew.identity.people import person_of
