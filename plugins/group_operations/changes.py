@@ -102,12 +102,13 @@ def _told(what: str, found: list[str]) -> str:
 
 
 async def put_into_effect(work: Work) -> None:
-    """Hold what a change order does not leave as it is: lots in stock and in process on the revision before. Order
-    lines and requisitions that are held are marked. Done again, it adds only what is not held yet."""
+    """Hold what a change order does not leave as it is: lots in stock and in process on the revision before. It names
+    the order lines it holds and marks requisitions. Done again, it adds only what is not held yet."""
     order = await work.record()
     sites = set(await work.linked("change_order", "effective_sites", order["id"]))
     cause = AnyRef("change_order", order["id"])
     held: set[UUID] = set(await work.linked("change_order", "held_lots", order["id"]))
+    lines: set[UUID] = set(await work.linked("change_order", "held_order_lines", order["id"]))
     for affected in await work.find("affected_item", change_order=order["id"]):
         items = await items_of(work, affected["object"])
         for item in sorted(items, key=str):
@@ -123,10 +124,11 @@ async def put_into_effect(work: Work) -> None:
                     what = {"site": lot["site"], "lot": lot["id"], "cause": cause, "because": because}
                     await work.create("inventory_hold", what)
             if affected["open_po_disposition"] != "use":
-                await _mark(work, "purchase_order_line", order, sites, item=item, state="open")
-                asked = ("draft", "submitted", "approved")
-                await _mark(work, "purchase_requisition", order, sites, item=item, state=asked)
-    await work.update("change_order", order["id"], {"held_lots": sorted(held, key=str)})
+                still = await work.find("purchase_order_line", item=item, state="open")
+                lines |= {each["id"] for each in still if not sites or each["site"] in sites}
+                await _mark_requisitions(work, item, order, sites)
+    values = {"held_lots": sorted(held, key=str), "held_order_lines": sorted(lines, key=str)}
+    await work.update("change_order", order["id"], values)
 
 
 async def _in_stock(work: Work, item: UUID, affected: Row, order: Row) -> list[Row]:
@@ -168,10 +170,10 @@ async def _receipts(work: Work, lot: Row) -> list[Row]:
     return await work.find("goods_receipt", lot=lot["id"])
 
 
-async def _mark(work: Work, entity: str, order: Row, sites: set[UUID], **where: object) -> None:
-    for each in await work.find(entity, **where):
+async def _mark_requisitions(work: Work, item: UUID, order: Row, sites: set[UUID]) -> None:
+    for each in await work.find("purchase_requisition", item=item, state=("draft", "submitted", "approved")):
         if each["held_by_change"] is None and (not sites or each["site"] in sites):
-            await work.update(entity, each["id"], {"held_by_change": order["id"]})
+            await work.update("purchase_requisition", each["id"], {"held_by_change": order["id"]})
 
 
 async def mark_requisition(work: Work) -> None:

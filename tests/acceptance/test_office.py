@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from tests.acceptance import market_world as world
 from tests.acceptance.at_work import Firm, opened
 from tests.integration.pack_world import BORN, TODAY, AnyRef, World
 
+from clew.process.calendar_starts import CalendarStarts
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -100,3 +102,18 @@ async def test_a_duty_comes_round_again(database: TestDatabase) -> None:
     await due(firm, "supplier_reevaluation")
     card = await firm.only("supplier_scorecard")
     assert (card["grade"], card["score"]) == ("A", Decimal(100))
+
+    # What the calendar begins by itself, from the first of January to the tenth of February of 2026.
+    starts, known = CalendarStarts(firm.runtime.processes), len(await firm.all("quality_audit"))
+    await starts.look(datetime(2026, 1, 1, tzinfo=UTC))
+    await starts.look(datetime(2026, 2, 10, 12, tzinfo=UTC))
+    begun = sorted(await firm.all("quality_audit"), key=lambda each: str(each["number"]))[known:]
+    assert Counter(each["kind"] for each in begun) == {
+        "self_inspection": 1,  # fifty working days before the end of March
+        "supplier_reevaluation": 2,
+        "licence_watch": 2,
+    }
+    (site,) = [each["audited_site"] for each in begun if each["kind"] == "self_inspection"]
+    assert site == firm.ids["site"]
+    daily = [each for each in await firm.all("planning_run") if each["daily"]]
+    assert len(daily) == 28, "each working day, the Sunday that made up for the new year holiday too"

@@ -72,6 +72,10 @@ class Stage:
             return AnyRef(*self.records[value])
         if field_.kind is FieldKind.LINES and isinstance(value, list):
             return [{key: self.value(field_.target, key, item) for key, item in each.items()} for each in value]
+        if field_.kind is FieldKind.LINES and isinstance(value, dict):
+            return {how: self.value(entity, name, rows) for how, rows in value.items()}
+        if name == "id" and value in self.records:
+            return self.records[value][1]
         return value
 
     def values(self, entity: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +175,7 @@ class Theatre:
                     name=login,
                     at=at,
                     employee=people[login],
-                    facts={},
+                    facts={"site": stage.site} if stage.site is not None else {},
                 )
                 stage.office.people[login] = made.id
                 for role in roles if policies is not None else ():
