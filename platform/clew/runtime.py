@@ -54,7 +54,7 @@ from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
 from clew.jobs.upkeep import Chore, Upkeep, chores
 from clew.kernel.clock import Clock, SystemClock
-from clew.kernel.context import EVERYWHERE, Context, Person
+from clew.kernel.context import EVERYWHERE, OPERATOR_ID, Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
@@ -99,7 +99,7 @@ from clew.storage.tables import Tables
 _log = logging.getLogger("clew.runtime")
 
 OPERATOR = Person(
-    id=UUID("00000000-0000-7000-8000-000000000001"),
+    id=OPERATOR_ID,
     login="operator",
     name="Operator",
     roles=(OPERATOR_ROLE,),

@@ -20,7 +20,7 @@ from clew.process.staff import AssignedStaff
 from clew.process.words import Claim
 from clew.records.participants import Participant
 from clew.records.review.answer import Standing
-from clew.records.review.desk import UnknownAction, UnknownThing
+from clew.records.review.desk import UnknownAction
 from clew.records.review.difference import Comparison, Side
 from clew.records.review.standing import Standings
 from clew.records.review.usage import unused
@@ -125,7 +125,7 @@ async def test_who_decides_a_step_and_why(database: TestDatabase) -> None:
     look = {each: await codes(made, each, "look") for each in ("ina", "rob")}
     assert look == {"ina": [], "rob": ["by_case"]}, "whoever starts it is asked too"
     assert await codes(made, "ina", "look", "here") == ["not_there"]
-    with pytest.raises(UnknownThing):
+    with pytest.raises(UnknownAction, match="use look, agree"):
         made.review.question("decide", "lot_check.done")
 
     await engine.start(await made.call("ina"), "lot_check", made.lots["here"])

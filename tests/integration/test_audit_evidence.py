@@ -97,6 +97,9 @@ async def test_a_record_with_its_lines_is_proven_elsewhere(database: TestDatabas
     assert f"<h1>证据:不合格品 {number}</h1>" in page
     assert f"{lot[0]['number']} <code>{lot[0]['id']}</code>" in page
     assert f"SHA <code>{made.ids['SHA']}</code>" in page
+    assert f": 新增 {lot[0]['number']} <code>" in page
+    assert "轻微 <code>minor</code>" in page, "codes are said in words"
+    assert ": 已开立 <code>open</code>" in page
 
 
 async def named(made: Plant, entity: str, id: UUID) -> str:

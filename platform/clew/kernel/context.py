@@ -19,6 +19,10 @@ class Scope:
     families: tuple[str, ...] | None = ()
 
 
+OPERATOR_ID = UUID("00000000-0000-7000-8000-000000000001")
+"""Whoever works at this machine's command line."""
+PLATFORM_ID = UUID("00000000-0000-7000-8000-000000000002")
+"""The platform itself: timers, sealing, what happens by the calendar."""
 NOWHERE = Scope()
 EVERYWHERE = Scope(None, None)
 

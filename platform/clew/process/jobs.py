@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from clew.jobs import leases
 from clew.jobs.leases import Job
-from clew.kernel.context import Context, Person
+from clew.kernel.context import PLATFORM_ID, Context, Person
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ACT, EVENT, ENDED, STOP = "process.act", "process.event", "process.ended", "process.stop"
 PEOPLE, OFFER, RECOUNT = "process.people", "process.offer", "process.recount"
 KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER, RECOUNT)
-SYSTEM = Person(UUID("00000000-0000-7000-8000-000000000002"), "system", "System")
+SYSTEM = Person(PLATFORM_ID, "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
 """How many jobs a command runs after its commit; a worker takes what remains."""

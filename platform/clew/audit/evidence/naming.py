@@ -122,6 +122,9 @@ def _ids(value: Any, target: str) -> Iterable[tuple[str, UUID]]:
         case list():
             for each in value:
                 yield from _ids(each, target)
+        case {"added": list()} | {"removed": list()}:
+            for each in value.values():
+                yield from _ids(each, target)
         case {"entity": str(entity), "id": str(id)}:
             yield from _ids(id, entity)
         case str() if target:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from clew.audit.evidence.collect import Entry
 from clew.audit.evidence.naming import Names, called
 from clew.audit.signatures import Signature
+from clew.kernel.context import OPERATOR_ID, PLATFORM_ID
 from clew.kernel.scalars import parse_instant
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
@@ -30,6 +31,17 @@ _ACTIONS = {
     "release": Bilingual("发布生效", "Release went live"),
     "key": Bilingual("日志密钥", "Key of the log"),
     "erase": Bilingual("删除个人信息", "Personal data erased"),
+}
+_NOBODY = {
+    str(OPERATOR_ID): Bilingual("本机操作员(命令行)", "Operator (command line)"),
+    str(PLATFORM_ID): Bilingual("平台", "The platform"),
+}
+_THINGS = {
+    "clew.release": Bilingual("配置发布", "Release of the configuration"),
+    "clew.log": Bilingual("审计日志", "Log of the trail"),
+    "clew.account": Bilingual("账号", "Account"),
+    "clew.process": Bilingual("流程实例", "Instance of a process"),
+    "clew.role": Bilingual("角色", "Role"),
 }
 _STYLE = """
 body{font:14px/1.5 system-ui,"PingFang SC","Microsoft YaHei",sans-serif;margin:2rem auto;max-width:1100px;color:#1c2430}
@@ -56,9 +68,13 @@ class Reader:
         return Bilingual(zh, en).to(self.locale)
 
     def person(self, account: Any) -> str:
+        if str(account) in _NOBODY:
+            return _NOBODY[str(account)].to(self.locale)
         return self.names.known.get(str(account), str(account or "—"))
 
     def entity(self, name: str) -> str:
+        if name in _THINGS:
+            return _THINGS[name].to(self.locale)
         known = self.blueprint.entities.get(name)
         return known.label.to(self.locale) if known and known.label else name
 
@@ -66,6 +82,17 @@ class Reader:
         known = self.blueprint.entities.get(entity)
         found = known.fields.get(name) if known else None
         return found.label.to(self.locale) if found and found.label else name
+
+    def codes(self, entity: str, name: str) -> Mapping[str, str]:
+        """What the values of a field are called: its code list's, or its entity's states."""
+        known = self.blueprint.entities.get(entity)
+        field = known.fields.get(name) if known else None
+        if known is None or field is None:
+            return {}
+        listed = self.blueprint.code_lists.get(field.code_list or "")
+        if listed is not None:
+            return {code: each.label.to(self.locale) for code, each in listed.codes.items() if each.label}
+        return {code: each.label.to(self.locale) for code, each in known.states.items()} if name == "state" else {}
 
     def action(self, entity: str, action: str) -> str:
         kind, _, name = action.partition(":")
@@ -138,8 +165,9 @@ def _changes(reader: Reader, entity: str, fields: Mapping[str, Any]) -> str:
         if "s" not in kept:
             lines.append(f"{label}: <span class='gone'>{reader.say('已遮盖', 'redacted')}</span>")
             continue
-        new, old = _shown(reader, kept.get("n")), kept.get("o")
-        lines.append(f"{label}: " + (f"{_shown(reader, old)} → {new}" if old is not None else new))
+        codes = reader.codes(entity, name)
+        new, old = _shown(reader, kept.get("n"), codes), kept.get("o")
+        lines.append(f"{label}: " + (f"{_shown(reader, old, codes)} → {new}" if old is not None else new))
     return "<br>".join(lines)
 
 
@@ -149,11 +177,21 @@ def _named(reader: Reader, identifier: str) -> str:
     return (f"{escape(name)} " if name is not None else "") + f"<code>{escape(identifier)}</code>"
 
 
-def _shown(reader: Reader, value: Any) -> str:
+def _shown(reader: Reader, value: Any, codes: Mapping[str, str]) -> str:
+    """A value as people read it: what it is called where it has a name, with what is proven beside it."""
     if called(reader.names.known, value) is not None:
         return _named(reader, value["id"] if isinstance(value, Mapping) else value)
-    if isinstance(value, list) and value and all(called(reader.names.known, each) is not None for each in value):
-        return ", ".join(_shown(reader, each) for each in value)
+    match value:
+        case bool():
+            return reader.say("是", "yes") if value else reader.say("否", "no")
+        case str() if value in codes:
+            return f"{escape(codes[value])} <code>{escape(value)}</code>"
+        case list() if value:
+            return ", ".join(_shown(reader, each, codes) for each in value)
+        case {"added": list()} | {"removed": list()}:
+            said = {"added": reader.say("新增", "added"), "removed": reader.say("移除", "removed")}
+            parts = [f"{said.get(key, key)} {_shown(reader, each, codes)}" for key, each in value.items() if each]
+            return "; ".join(parts)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return escape(text if len(text) <= 400 else text[:400] + " …")
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 import sqlalchemy as sa
 
 from clew.audit.sealing import checkpoints, log, outside
 from clew.audit.sealing.keys import configured_key, ensure_named
 from clew.jobs.upkeep import Chore
-from clew.kernel.context import Context, Person
+from clew.kernel.context import PLATFORM_ID, Context, Person
 from clew.kernel.ids import uuid7
 from clew.settings import Settings
 from clew.storage import releases, system
 from clew.storage.engine import Connection, Database
 
-PLATFORM = Person(UUID("00000000-0000-7000-8000-000000000002"), "clew", "Clew", ("platform",))
+PLATFORM = Person(PLATFORM_ID, "clew", "Clew", ("platform",))
 """Who acts when the platform does something by itself."""
 
 

@@ -190,8 +190,8 @@ class ReviewDesk:
         """Of the records that the step itself is about, which in a step done for each of several are those."""
         step = step_meant(process, given)
         if step is None:
-            known = {path.replace(SEPARATOR, "."): None for path in steps_asking(process)}
-            raise unknown(Bilingual(f"{process.name} 的步骤", f"step of {process.name}"), given, known)
+            known = ", ".join(path.replace(SEPARATOR, ".") for path in steps_asking(process))
+            raise UnknownAction(entity=process.name, name=f"{DECIDE} {given}", known=known)
         return Question(self.entity(process.place_of(step.path)[0].entity), step_question(process.name, step.path))
 
     async def record(self, connection: Connection, entity: Entity, given: str) -> Record:

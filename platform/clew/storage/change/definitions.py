@@ -156,7 +156,7 @@ def _role(one: Any, other: Any, holders: int) -> Bilingual:
             f"{people_zh}仍有此前同名角色的授权,立即生效",
             f"{people_en} still have assignments of this name: it holds at once",
         )
-    return Bilingual(f"涉及 {people_zh}(含继承者)", f"concerns {people_en}, through roles that inherit it too")
+    return Bilingual(f"涉及 {people_zh}(含继承者)", f"concerns {people_en}, holders of roles that inherit it included")
 
 
 _SEPARATION: Mapping[str, Bilingual] = {
