@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from clew.cli.applying import catch_up, open_to_servers
 from clew.cli.doctor_database import database_findings
 from clew.cli.finding import Finding
+from clew.cli.serve import _guarded
 from clew.kernel.ids import uuid7
 from clew.settings import Settings
 from clew.storage import health, nodes, releases, system
@@ -68,6 +69,8 @@ async def test_a_database_of_an_earlier_version_says_what_to_do(database: TestDa
         await releases.current(db)
     assert told.value.message("en").endswith("it lacks clew_task.done_at, clew_token_request.")
     assert "clew apply --resume" in told.value.hint("zh")
+    with pytest.raises(PlatformBehind):
+        await _guarded(of(database))
     seen = (await found(of(database)))["The platform's own tables"]
     assert (seen.state, seen.found.en) == (
         "bad",

@@ -359,6 +359,27 @@ def test_nobody_grants_a_role_to_themselves_or_holds_two_of_a_group(installed: I
     installed.tell(story)
 
 
+def test_a_position_has_several_holders_at_once_and_who_leaves_hands_over(installed: Installed) -> None:
+    async def story(group: Group) -> None:
+        leaver, stays = group.ids["author"], group.ids["reviewer"]
+        for each in (leaver, stays):
+            await group.move("employee", each, "activate")
+        held = [{"employee": each, "valid_from": "2026-01-01"} for each in (leaver, stays)]
+        position = await group.create(
+            "position", code="QC-01", department=group.ids["department"], title="检验", holders=held
+        )
+        await group.update("employee", leaver, left_on="2026-06-30")
+        await group.move("employee", leaver, "leave")
+        assert await broken_rule(group.update("position", position, title="检验岗")) == "leaver_hands_over"
+        over = {"valid_to": "2026-06-30", "handed_over_to": leaver, "handed_over_on": "2026-06-29"}
+        to_oneself = group.update("position", position, holders=[{**held[0], **over}, held[1]])
+        assert await broken_rule(to_oneself) == "handed_over_to_another"
+        await group.update("position", position, holders=[{**held[0], **over, "handed_over_to": stays}, held[1]])
+        assert (await refused(group.move("position", position, "close"))).code == "GUARD", "the other holds it still"
+
+    installed.tell(story)
+
+
 def test_a_change_of_the_printed_name_needs_a_reason(installed: Installed) -> None:
     async def story(group: Group) -> None:
         person = group.ids["author"]

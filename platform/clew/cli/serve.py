@@ -97,11 +97,12 @@ def _serve(given: Situation, *, prepare: bool = False, watch: bool = False, seed
 
 
 async def _guarded(settings: Settings) -> bool:
-    """Whether the release to be served has policies; False when there is none to look at."""
+    """Whether the release to be served has policies; False when there is none to look at. Raises PlatformBehind."""
     from clew.kernel.clock import SystemClock
     from clew.kernel.errors import ClewError
     from clew.runtime import stored_blueprint
     from clew.storage import releases
+    from clew.storage.errors import PlatformBehind
     from clew.storage.open import open_database
 
     try:
@@ -110,6 +111,8 @@ async def _guarded(settings: Settings) -> bool:
         return False
     try:
         return stored_blueprint((await releases.current(database)).sources).policies is not None
+    except PlatformBehind:
+        raise
     except ClewError:
         return False
     finally:

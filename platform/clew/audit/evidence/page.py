@@ -188,7 +188,7 @@ def _shown(reader: Reader, value: Any, codes: Mapping[str, str]) -> str:
             return f"{escape(codes[value])} <code>{escape(value)}</code>"
         case list() if value:
             return ", ".join(_shown(reader, each, codes) for each in value)
-        case {"added": list()} | {"removed": list()}:
+        case Mapping() if value and set(value) <= {"added", "removed"}:
             said = {"added": reader.say("新增", "added"), "removed": reader.say("移除", "removed")}
             parts = [f"{said.get(key, key)} {_shown(reader, each, codes)}" for key, each in value.items() if each]
             return "; ".join(parts)
