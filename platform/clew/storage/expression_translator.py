@@ -33,7 +33,7 @@ from clew.storage.expression_moments import between, shifted
 from clew.storage.expression_numbers import Numbers
 from clew.storage.expression_relations import Record, Relations
 from clew.storage.expression_rows import Rows
-from clew.storage.formula import Sql, formula
+from clew.storage.formula import Sql, formula, is_code, written_out
 from clew.storage.types import Day, Duration, Exact, Id, Instant, Integer, Json, Text, Truth
 
 _ORDER = ("<", "<=", ">", ">=")
@@ -114,7 +114,7 @@ class Translator:
         value = cast(Literal, node).value
         if value is None:
             return sa.null()
-        return sa.literal(value, sql_type(node.type))
+        return written_out(value) if is_code(value) else sa.literal(value, sql_type(node.type))
 
     def _arithmetic(self, node: Binary) -> Sql:
         left, right = self.value(node.left), self.value(node.right)

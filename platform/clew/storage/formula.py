@@ -5,12 +5,15 @@ An argument that is repeated should be small. Where it may be large, name it onc
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
+
+from clew.storage.types import Text
 
 Sql = sa.ColumnElement[Any]
 
@@ -44,6 +47,22 @@ def _compile(element: Formula, compiler: Any, **options: Any) -> str:
 def formula(template: str, *arguments: Sql, type_: TypeEngine[Any], sqlite: str | None = None) -> Formula:
     """`template` for both engines, or for PostgreSQL when `sqlite` is given. Literal braces do not occur."""
     return Formula(f"({template})", f"({sqlite or template})", arguments, type_)
+
+
+_CODE = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+def is_code(value: object) -> TypeGuard[str]:
+    """A text of nothing but letters, digits and underscores of ASCII, as codes of choices and names of roles are."""
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None
+
+
+def written_out(code: str) -> Formula:
+    """A code as part of the statement instead of a bind, for constants of the project: PostgreSQL knows how many rows
+    have this state, say, and picks its way accordingly."""
+    if not is_code(code):
+        raise ValueError(f"{code!r} is no code")
+    return Formula(f"('{code}'::text COLLATE \"C\")", f"'{code}'", (), Text())
 
 
 def let(names: str, body: str) -> str:

@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 from clew.metadata.blueprint import FieldKind
 from clew.records.query.json_text import Sql, as_text
-from clew.records.query.plan import And, Compare, Const, Granted, Holds, Not, Or, Predicate, Search, Through
+from clew.records.query.plan import And, Compare, Const, Granted, Holds, Not, Or, Predicate, Search, Through, Value
 from clew.records.query.relations import relate
 from clew.records.query.scope import FALSE, TRUE, Scope, select_from
 from clew.records.query.search import matches
 from clew.records.query.values import bound, listed, type_of
 from clew.storage.dialects import AnyOf
 from clew.storage.engine import DialectName
+from clew.storage.formula import is_code, written_out
 
 Operator = Callable[[Sql, Sql, DialectName], Sql]
 
@@ -107,14 +108,25 @@ def _compare(scope: Scope, predicate: Compare) -> Sql:
     if known.kind is FieldKind.TRANSLATED and predicate.part:
         column = inner_text(column, predicate.part, scope.build.dialect)
     type_ = type_of(known, predicate.part)
-    if op == "in":
-        test: Sql = AnyOf(sa.type_coerce(column, type_), listed(value, type_))
+    codes = _codes(value) if known.kind is FieldKind.CHOICE and op in ("eq", "in") else ()
+    if codes:
+        test: Sql = column.in_([written_out(each) for each in codes])
+    elif op == "in":
+        test = AnyOf(sa.type_coerce(column, type_), listed(value, type_))
     elif op == "has":
         test = _has(column, bound(value, type_), scope.build.dialect)
     else:
         test = OPERATORS[op](column, bound(value, type_), scope.build.dialect)
     # `mask AND test`, not `CASE`: every operator here is false on a missing value, and this form can use an index.
     return test if mask is None else sa.and_(mask, test)
+
+
+def _codes(value: Value) -> tuple[str, ...]:
+    """The codes a constant names; none when it is no constant or anything else."""
+    if not isinstance(value, Const):
+        return ()
+    named = value.value if isinstance(value.value, list | tuple) else (value.value,)
+    return tuple(named) if all(is_code(each) for each in named) else ()
 
 
 _POSITIVE = {"ne": "eq", "not_in": "in"}
