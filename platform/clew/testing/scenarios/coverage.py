@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from clew.metadata.processes import Step, StepKind, Workflow
+from clew.metadata.processes import Flow, Step, StepKind, Workflow
 from clew.testing.scenarios.play import Played
 
 REFUSES = ("NOT_FINISHED", "PROCESS_BLOCKED")
@@ -39,9 +39,9 @@ def _one(workflow: Workflow, walked: set[tuple[str, str]], refused: set[tuple[st
     met = {path for path, _ in walked}
     ends = {outcome for path, outcome in walked if not path}
     steps = branches = guards = met_steps = met_branches = met_guards = 0
-    for _, step in workflow.walk():
+    for flow, step in workflow.walk():
         steps += 1
-        here = step.path in met or (step.kind is StepKind.END and step.outcome in ends)
+        here = step.path in met or (step.kind is StepKind.END and (step.outcome in ends or _led_to(flow, step, walked)))
         met_steps += here
         if not here:
             missing.append(step.path)
@@ -59,6 +59,17 @@ def _one(workflow: Workflow, walked: set[tuple[str, str]], refused: set[tuple[st
             missing += [] if held else [f"{step.path}: exit holds"]
             missing += [] if stopped else [f"{step.path}: exit refuses"]
     return Covered(workflow.name, (met_steps, steps), (met_branches, branches), (met_guards, guards), tuple(missing))
+
+
+def _led_to(flow: Flow, end: Step, walked: set[tuple[str, str]]) -> bool:
+    """Whether a branch or one of a set came to this end of it: only the end of the process itself is recorded."""
+    if "/" not in end.path:
+        return False
+    for each in flow.steps.values():
+        taken = {outcome for path, outcome in walked if path == each.path}
+        if any(each.target(outcome) == end.name or (each.branches and outcome == end.name) for outcome in taken):
+            return True
+    return False
 
 
 def _ways(step: Step) -> tuple[str, ...]:
