@@ -209,6 +209,13 @@ def due(at: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(ready, sa.and_(job.c.state == "leased", job.c.lease_until < at))
 
 
+async def next_at(connection: Connection, kinds: Sequence[str]) -> datetime | None:
+    """When the next job of these kinds falls due; None without one."""
+    waiting = job.c.kind.in_(list(kinds)), job.c.state == "ready"
+    found: datetime | None = await connection.fetch_value(sa.select(sa.func.min(job.c.run_at)).where(*waiting))
+    return found
+
+
 async def _owned(connection: Connection, mine: Job, **values: Any) -> None:
     if values.get("state"):
         values |= {"lease": None, "lease_until": None, "worker": None}

@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.extensions import load_actions
+from clew.jobs import leases
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
@@ -156,7 +157,7 @@ async def _find(stage: Stage, act: Act) -> Bilingual | None:
 
 
 async def _wait(stage: Stage, text: str) -> Bilingual | None:
-    """Time passes, in steps of an hour, so that what is due on the way happens when it is due."""
+    """Time passes, from one thing that falls due to the next, so that each happens when it is due."""
     found = _WAIT.fullmatch(text.strip())
     if found is None:
         return Bilingual(
@@ -168,9 +169,12 @@ async def _wait(stage: Stage, text: str) -> Bilingual | None:
         until = running.due(site) or stage.clock.now()
     except ClewError as problem:
         return Bilingual(problem.message("zh"), problem.message("en"))
-    hour = timedelta(hours=1)
+    at_least = timedelta(minutes=1)
     while (left := until - stage.clock.now()) > timedelta():
-        stage.clock.advance(min(hour, left))
+        async with stage.runtime.database.read() as connection:
+            following = await leases.next_at(connection, jobs.KINDS)
+        step = left if following is None else max(following - stage.clock.now(), at_least)
+        stage.clock.advance(min(step, left))
         await jobs.drain(stage.runtime.processes)
     return None
 

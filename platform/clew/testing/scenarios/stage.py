@@ -54,6 +54,8 @@ class Stage:
     clock: ManualClock
     records: dict[str, tuple[str, UUID]] = field(default_factory=dict)
     """Name → entity and id; people are known by their names as well, where the project has employees."""
+    file: Mapping[str, Any] = field(default_factory=dict)
+    """An uploaded file: what a scenario attaches is this one, under the name it gives."""
     site: UUID | None = None
     """Where everybody works: the first site that was given, else one made up."""
 
@@ -74,6 +76,8 @@ class Stage:
             return [{key: self.value(field_.target, key, item) for key, item in each.items()} for each in value]
         if field_.kind is FieldKind.LINES and isinstance(value, dict):
             return {how: self.value(entity, name, rows) for how, rows in value.items()}
+        if field_.kind is FieldKind.FILES and isinstance(value, list):
+            return [{**self.file, "name": each} if isinstance(each, str) else each for each in value]
         if name == "id" and value in self.records:
             return self.records[value][1]
         return value
@@ -125,7 +129,7 @@ class Theatre:
     async def _furnish(self, stage: Stage, scenario: Scenario, blobs: Blobs) -> None:
         runtime, by = stage.runtime, stage.runtime.operator_call("en").context
         policies, known = self.blueprint.policies, self.blueprint.entities
-        file = await _uploaded(stage, blobs)
+        stage.file = file = await _uploaded(stage, blobs)
         people: dict[str, UUID | None] = {}
         kept = self.blueprint.project.identity.people if self.blueprint.project.identity is not None else None
 
