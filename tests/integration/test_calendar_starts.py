@@ -57,6 +57,7 @@ def test_the_days_of_a_schedule() -> None:
     assert all_of(Schedule("quarter"))[:4] == ["2026-03-31", "2026-06-30", "2026-09-30", "2026-12-31"]
     assert all_of(Schedule("month", 0, 31))[:3] == ["2026-01-31", "2026-02-28", "2026-03-31"]
     assert all_of(Schedule("week", 0, 1))[:2] == ["2026-01-19", "2026-01-26"]
+    assert all_of(Schedule("day"))[:3] == ["2026-01-15", "2026-01-16", "2026-01-17"], "which of them is worked is asked"
 
 
 def test_it_begins_so_many_working_days_ahead_whatever_the_clocks_do() -> None:

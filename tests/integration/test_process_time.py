@@ -57,6 +57,21 @@ async def alerts(made: Works) -> list[int]:
     return sorted(int(each["outcome"].rstrip("%")) for each in rows if each["what"] == "alert")
 
 
+async def test_a_limit_the_record_says(database: TestDatabase) -> None:
+    """An hour for what is serious; where the record says nothing, the step's own four."""
+    steps = STEPS.replace("within: 4 wh,", 'within: 4 wh, within_minutes: "serious ? 60.0 : 0.0",')
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    for serious in (True, False):
+        case = await made.plant.commands.create(made.call("ann"), "case", {"serious": serious})
+        await made.processes.start(made.call("ann"), "handling", case.id)
+    await time_passes(made, 1.5)
+    await jobs.drain(made.processes)
+    assert sorted(each["step"] for each in await made.tasks()) == ["fill", "rescue"]
+    await time_passes(made, 3)
+    await jobs.drain(made.processes)
+    assert [each["step"] for each in await made.tasks()] == ["rescue", "rescue"]
+
+
 async def test_timer_once(database: TestDatabase, tier: Tier) -> None:
     """Threat 38: four workers, also after three days in which nobody looked: each moment comes once."""
     made = await small_works(await database.open(), STEPS, people=PEOPLE)
