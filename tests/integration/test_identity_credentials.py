@@ -10,19 +10,22 @@ import pytest
 import sqlalchemy as sa
 from tests.integration.identity_case import BY_ADMIN, PASSWORD, Case, as_, identity
 
-from clew.identity import accounts
+from clew.identity import accounts, vouching
 from clew.identity.accounts import Account
 from clew.identity.credentials import Credentials
 from clew.identity.errors import (
+    BadLogin,
     ComponentsMissing,
     LockedOut,
     LoginTaken,
     SecretKeyMissing,
     SignInFailed,
+    SingleSignOnFailed,
     WeakPassword,
     WrongCredentials,
 )
 from clew.identity.secrets import Vault
+from clew.identity.sso import Provider, Vouched
 from clew.identity.totp import STEP_SECONDS
 from clew.kernel.errors import ClewError
 from clew.storage import system
@@ -220,6 +223,26 @@ async def test_a_login_is_never_given_again(database: TestDatabase) -> None:
     await case.desk.within(lambda connection, at: accounts.disable(connection, case.witness, BY_ADMIN, li, at, "left"))
     with pytest.raises(LoginTaken):
         await case.account("LI.WEI")
+
+
+@pytest.mark.parametrize("alike", ["\u212aate.li", "kate.\uff4ci", "\u3000kate.li", "kate.li\x00"])
+async def test_a_login_that_only_looks_the_same_is_nobodys(database: TestDatabase, alike: str) -> None:
+    """A provider whose people choose their names vouches for none of ours by a letter that folds into another."""
+    case = await identity(database)
+    kate = await case.account("kate.li")
+    provider = Provider("https://login.test", "clew", "secret", "preferred_username", "groups", ())
+    for create in (False, True):
+        with pytest.raises(SingleSignOnFailed):
+            stranger = Vouched("https://login.test|9", alike, "Kate", (), "/")
+            await vouching.enter(case.desk, provider, stranger, BY_ADMIN, create=create)
+    async with case.desk.database.read() as connection:
+        found = await accounts.find(connection, kate.id)
+    assert found is not None
+    assert found.subject is None
+    with pytest.raises(BadLogin):
+        await case.account(alike)
+    with pytest.raises(SignInFailed):
+        await case.desk.credentials.sign_in(alike, "whatever it is", "")
 
 
 async def test_no_account_goes_away(database: TestDatabase) -> None:

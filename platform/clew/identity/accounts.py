@@ -57,7 +57,8 @@ class Account:
 def canonical_login(login: str) -> str:
     """The one spelling of a login. Raises BadLogin."""
     found = login.strip().lower()
-    if not _LOGIN.fullmatch(found):
+    # Other letters are never folded into these: a Kelvin sign is a k in lower case.
+    if not login.isascii() or not _LOGIN.fullmatch(found):
         raise BadLogin(path=["login"])
     return found
 
@@ -106,8 +107,12 @@ async def find(connection: Connection, account: UUID) -> Account | None:
 
 
 async def by_login(connection: Connection, login: str) -> Account:
-    """Raises NoAccount."""
-    row = await connection.fetch_one(sa.select(*_COLUMNS).where(_a.c.login == login.strip().lower()))
+    """Raises NoAccount, also for what cannot be a login."""
+    try:
+        known = canonical_login(login)
+    except BadLogin:
+        raise NoAccount(login=login) from None
+    row = await connection.fetch_one(sa.select(*_COLUMNS).where(_a.c.login == known))
     if row is None:
         raise NoAccount(login=login)
     return _account(row)
