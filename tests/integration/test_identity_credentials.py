@@ -231,9 +231,9 @@ async def test_a_login_that_only_looks_the_same_is_nobodys(database: TestDatabas
     case = await identity(database)
     kate = await case.account("kate.li")
     provider = Provider("https://login.test", "clew", "secret", "preferred_username", "groups", ())
+    stranger = Vouched("https://login.test|9", alike, "Kate", (), "/")
     for create in (False, True):
         with pytest.raises(SingleSignOnFailed):
-            stranger = Vouched("https://login.test|9", alike, "Kate", (), "/")
             await vouching.enter(case.desk, provider, stranger, BY_ADMIN, create=create)
     async with case.desk.database.read() as connection:
         found = await accounts.find(connection, kate.id)
