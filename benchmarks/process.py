@@ -84,16 +84,13 @@ class Meter:
 
     def __init__(self, server: psutil.Process, postmaster: psutil.Process | None) -> None:
         self._server, self._postmaster = server, postmaster
-        self._before = self._now()
-
-    def _now(self) -> tuple[float, float]:
-        behind = self._postmaster.children(recursive=True) if self._postmaster is not None else []
-        return run.processor_time([self._server]), run.processor_time(behind)
+        self._before = run.processor_time([server]), run.processor_time(run.behind(postmaster))
 
     def each(self, count: int) -> tuple[float, float]:
         """Milliseconds for each of so many: server, database."""
-        now = self._now()
-        return (now[0] - self._before[0]) * 1e3 / count, (now[1] - self._before[1]) * 1e3 / count
+        server, database = self._before
+        spent = run.spent_since(server, [self._server]), run.spent_since(database, run.behind(self._postmaster))
+        return spent[0] * 1e3 / count, spent[1] * 1e3 / count
 
 
 def told(storms: list[Storm], spent: list[tuple[float, float]]) -> Report:
