@@ -222,6 +222,25 @@ async def test_break_glass_takes_two_and_is_reviewed(database: TestDatabase) -> 
     assert await do(case, lambda connection, at: emergency.pending(book, connection)) == []
 
 
+async def test_whom_a_disabled_account_has_lent_a_role_acts_for_it_no_more(database: TestDatabase) -> None:
+    case = await identity(database)
+    li, zhao, qian = [await case.account(each) for each in ("li.wei", "zhao.min", "qian.yu")]
+    await case.assign(li, "buyer")
+    await case.assign(qian, "planner")
+    await delegated(case, li, zhao, "buyer")
+    await delegated(case, qian, li, "planner")
+    await do(
+        case,
+        lambda connection, at: leaving.disable(case.desk.assignments, connection, BY_ADMIN, li, at, "lost badge"),
+    )
+    assert (await person(case, zhao)).roles == ()
+    told = [(each.action, each.subject_id, each.reason) for each in case.witness.events[-2:]]
+    assert told == [("assignment.end", zhao.id, "lost badge"), ("account.disable", li.id, "lost badge")]
+    await do(case, lambda connection, at: accounts.enable(connection, case.witness, BY_ADMIN, li, "found"))
+    assert (await person(case, zhao)).roles == (), "coming back brings nothing back that was lent"
+    assert set((await person(case, li)).roles) == {"buyer", "planner"}, "what is theirs, and what was lent to them"
+
+
 async def test_leaving_ends_everything_and_names_what_is_open(database: TestDatabase) -> None:
     case = await identity(database)
     li, zhao = await case.account("li.wei"), await case.account("zhao.min")

@@ -200,7 +200,7 @@ def _on_account(work: Callable[[Desk, Connection, datetime, Account, str, Contex
 
 
 async def _disable(desk: Desk, connection: Connection, at: datetime, who: Account, why: str, by: Context) -> None:
-    await accounts.disable(connection, desk.witness, by, who, at, why)
+    await leaving.disable(desk.assignments, connection, by, who, at, why)
 
 
 async def _enable(desk: Desk, connection: Connection, at: datetime, who: Account, why: str, by: Context) -> None:

@@ -200,11 +200,11 @@ def disable(
     reason: Reason,
 ) -> None:
     async def work(counter: Counter) -> None:
-        from clew.identity import accounts
+        from clew.identity import leaving
 
         account, desk = await counter.account(login), counter.desk
         await counter.do(
-            lambda connection, at: accounts.disable(connection, desk.witness, counter.context, account, at, reason)
+            lambda connection, at: leaving.disable(desk.assignments, connection, counter.context, account, at, reason)
         )
 
     at_counter(given, work)

@@ -1,4 +1,5 @@
-"""Leaving: nothing a person held goes on, and what nobody else holds now is named as an open handover."""
+"""Being let in no more: nobody acts in that person's place. Leaving: nothing they held goes on, and what nobody else
+holds now is named as an open handover."""
 
 from __future__ import annotations
 
@@ -34,6 +35,15 @@ class Handover:
     to_account: UUID | None = None
 
 
+async def disable(
+    assignments: Assignments, connection: Connection, context: Context, account: Account, at: datetime, reason: str
+) -> None:
+    """Disable an account. What it has delegated ends with it: nobody acts in the place of somebody who may not act
+    themselves; being let in again brings none of it back."""
+    await _end_lent(assignments, connection, context, account, at, reason)
+    await accounts.disable(connection, assignments.witness, context, account, at, reason)
+
+
 async def leave(
     assignments: Assignments,
     connection: Connection,
@@ -52,10 +62,7 @@ async def leave(
         await assignments.end(connection, context, each.id, at, reason)
     for each in await assignments.of(connection, account.id, states=("requested",)):
         await assignments.refuse(connection, context, each.id, at, reason)
-    given = sa.select(_t.c.id).where(_t.c.delegator == account.id, _t.c.state == "active")
-    for row in await connection.fetch(given):
-        await assignments.end(connection, context, row[0], at, reason)
-    await accounts.disable(connection, assignments.witness, context, account, at, reason)
+    await disable(assignments, connection, context, account, at, reason)
     orphaned = [each.role for each in held if each.kind == "permanent" and not await _held(connection, each.role, at)]
     named = [*(f"role:{role}" for role in dict.fromkeys(orphaned)), *also]
     opened = [Handover(uuid7(), account.id, what, at) for what in named]
@@ -87,6 +94,18 @@ async def close_handover(
         raise NoAssignment
     event = SecurityEvent("handover.close", "account", to.id, context, {"handover": handover, "to": to.login})
     await assignments.witness.record(connection, event)
+
+
+async def _end_lent(
+    assignments: Assignments, connection: Connection, context: Context, account: Account, at: datetime, reason: str
+) -> None:
+    """Delegations that this person gave or that are asked for in their name."""
+    given = sa.select(_t.c.id, _t.c.state).where(
+        _t.c.delegator == account.id, _t.c.state.in_(("requested", "active"))
+    )
+    for delegation, state in await connection.fetch(given.order_by(_t.c.id)):
+        close = assignments.end if state == "active" else assignments.refuse
+        await close(connection, context, delegation, at, reason)
 
 
 async def _held(connection: Connection, role: str, at: datetime) -> bool:

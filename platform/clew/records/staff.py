@@ -78,7 +78,9 @@ class Staff(Quiet):
             await leaving.leave(self._desk.assignments, connection, context, account, unit.at, reason, also)
             await self._close_given(unit, change.id)
         elif state in people.away:
-            await accounts.disable(connection, witness, context, account, unit.at, unit.reason or str(state))
+            await leaving.disable(
+                self._desk.assignments, connection, context, account, unit.at, unit.reason or str(state)
+            )
         elif was in people.away and not gone:
             await accounts.enable(connection, witness, context, account, unit.reason or str(state))
 
