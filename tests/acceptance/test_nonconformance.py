@@ -103,6 +103,8 @@ async def test_the_process_writes_what_no_role_may_and_says_so(database: TestDat
     assert steps[0] == ("create", None), "found by hand"
     assert ("transition:decide", "nonconformance_handling.board") in steps
     assert ("transition:carry_out", "nonconformance_handling.execute") in steps
+    given = [step for action, step in steps if action == "sign:approval"]
+    assert given == ["nonconformance_handling.board"] * 2, "a signature says in which step it was given"
     signed = [each["role"] for each in await firm.rows(system.signature) if each["record_id"] == ncr]
     assert signed == ["mrb_member", "mrb_member"], "they sign as members of the board"
 

@@ -288,6 +288,40 @@ async def test_replay_asks_for_the_signature_and_for_who_might_give_it(house: Ho
         assert ("check", "signature release:release") in {(each.what, each.name) for each in found.differences}
 
 
+BROKEN = (
+    ("UPDATE clew_signature SET printed_name = 'somebody'", "printed_name is not what was signed"),
+    ("UPDATE clew_signature SET action = 'none'", "no electronic signature is stored"),
+)
+
+
+async def test_a_decision_whose_signature_was_altered_is_not_replayed_faithfully(house: House) -> None:
+    """Whoever edits a stored signature breaks the decision that rests on it, and the replay says why."""
+    await house.person("zhang", "releaser", sites=("SHA",))
+    lot = await house.lot()
+    assert await (await browser(house, "zhang")).release(lot, login="zhang", password=PASSWORD) == "released"
+    mend = "UPDATE clew_signature SET printed_name = 'zhang 先生', action = 'transition:release'"
+    for edit, said in BROKEN:
+        await alter_signatures(house, edit)
+        (found,) = await house.replays()
+        assert not found.faithful
+        assert found.then.outcome == "refused", "without it nothing was allowed"
+        (wrong,) = found.unfaithful
+        assert wrong.startswith("signature release:release answers differently: ")
+        assert said in wrong
+        await alter_signatures(house, mend)
+        assert all(each.faithful for each in await house.replays())
+
+
+async def alter_signatures(house: House, statement: str) -> None:
+    """As somebody with all rights on the database would."""
+    async with house.served.host.current.database.migrate() as connection:
+        if connection.dialect == "postgresql":
+            await connection.run_sql("ALTER TABLE clew_signature DISABLE TRIGGER USER")
+        else:
+            await connection.run_sql("DROP TRIGGER IF EXISTS clew_signature__no_update")
+        await connection.run_sql(statement)
+
+
 async def signing_of(house: House, login: str) -> UUID:
     async with house.served.host.current.database.read() as connection:
         found = (await accounts.by_login(connection, login)).employee

@@ -82,10 +82,13 @@ _IN_BYTES = (
 
 
 def make_signature(
-    known: Mapping[str, Any], more: Mapping[str, Any], circumstances: Circumstances
+    known: Mapping[str, Any],
+    more: Mapping[str, Any],
+    circumstances: Circumstances,
+    process_step: str | None = None,
 ) -> tuple[Signature, Leaf]:
     """The signature over what is `known` (the columns in the bytes) and `more` (content, definition, what was shown),
-    with the leaf that commits to it."""
+    with the leaf that commits to it. `process_step`: the step of a process in which it was given."""
     said = {name: known[name] for name in _IN_BYTES}
     local = local_time(known["signed_at"], known["time_zone"])
     text = canonical_json({"format": FORMAT, **said, "local_time": local, **more}).decode()
@@ -98,6 +101,7 @@ def make_signature(
         known["record_id"],
         0,
         {name: (None, value) for name, value in told.items()},
+        process_step,
     )
     return Signature(**{**known, "leaf_id": leaf.leaf_id, "signed_bytes": text, "digest": digest}), leaf
 

@@ -19,7 +19,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.policies import DO, Policies, Role
 from clew.records.decisions.duties_again import Holds
 from clew.records.signing.accounts import ACCOUNTS, MAY_SIGN
-from clew.records.signing.signatories import Signatory
+from clew.records.signing.signatories import STEP, Signatory
 from clew.records.signing.verify import Inspection
 from clew.records.unit import Engine
 from clew.storage.engine import Connection
@@ -29,8 +29,6 @@ Record = Mapping[str, Any]
 
 if TYPE_CHECKING:
     from clew.records.decisions.evaluate import Case
-
-STEP = "step:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from clew.records.unit import Unit
 
 
+STEP = "step:"
+"""What the action of a signature begins with that was given in a step of a process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signatory:
     """The person behind an account, as the transaction finds them."""

@@ -29,7 +29,7 @@ from clew.records.signing.errors import (
     RecordAltered,
 )
 from clew.records.signing.proven import PROOF_LASTS, SESSION_BREAK, Signing, enough
-from clew.records.signing.signatories import Act, Objections, Signatories, Signatory
+from clew.records.signing.signatories import STEP, Act, Objections, Signatories, Signatory
 from clew.records.signing.verify import sources_digest
 from clew.records.signing.zones import zone_of
 from clew.records.unit import Unit
@@ -49,6 +49,8 @@ class Asked:
     signatory: Signatory
     shown: Content
     definition: Mapping[str, Any]
+    process_step: str | None
+    """The step of a process in which it is given; by then another may be under way."""
 
 
 class RecordSigner:
@@ -94,7 +96,7 @@ class RecordSigner:
         record = await unit.lock(entity, record_id)
         if record is None:
             raise NotFound(what=entity.label)
-        await self._ask(unit, entity, record, f"step:{step}", meaning, signing, definition, repeats=True)
+        await self._ask(unit, entity, record, f"{STEP}{step}", meaning, signing, definition, repeats=True)
 
     async def _ask(
         self,
@@ -115,7 +117,8 @@ class RecordSigner:
             await each.object(act, unit)
         if repeats:
             await _once(unit, act, shown, definition)
-        asked = Asked(entity, record["id"], action, meaning, signing, signatory, shown, definition)
+        step = action.removeprefix(STEP) if action.startswith(STEP) else unit.process_step
+        asked = Asked(entity, record["id"], action, meaning, signing, signatory, shown, definition, step)
         unit.at_end.append(lambda: _give(unit, asked))
 
     async def _as_shown(
@@ -240,7 +243,7 @@ async def _give(unit: Unit, asked: Asked) -> None:
         "on_behalf_of": context.on_behalf_of.id if context.on_behalf_of else None,
     }
     circumstances = Circumstances(unit.at, context, unit.engine.release, unit.reason)
-    signature, leaf = signatures.make_signature(known, more, circumstances)
+    signature, leaf = signatures.make_signature(known, more, circumstances, asked.process_step)
     unit.leaves.append(leaf)
     await signatures.insert(unit.connection, signature)
 
