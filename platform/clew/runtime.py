@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -37,13 +37,15 @@ from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.process_batches import ProcessBatches
 from clew.api.process_comments import ProcessComments
+from clew.api.process_migrations import ProcessMigrations
+from clew.api.process_phrases import Phrases
 from clew.api.processes import ProcessFeature
 from clew.api.standing_alerts import StandingAlerts
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.audit.sealing.sealer import Sealer
 from clew.audit.trail import Trail
-from clew.extensions import load_actions
+from clew.extensions import load_actions, load_channels
 from clew.identity import accounts, sessions
 from clew.identity.book import book_of
 from clew.identity.desk import Desk, desk
@@ -59,7 +61,7 @@ from clew.kernel.diagnostics import Diagnostic, Severity
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
-from clew.metadata.blueprint import Blueprint
+from clew.metadata.blueprint import Blueprint, Project
 from clew.metadata.load import Loaded
 from clew.process.alerts import AlertParticipant, Alerts
 from clew.process.calendar_starts import CalendarStarts
@@ -74,6 +76,7 @@ from clew.records.commands import Call, Commands
 from clew.records.decisions.replay import Replayer
 from clew.records.duties import Duties
 from clew.records.feed import Feed
+from clew.records.notices import Post
 from clew.records.participants import Participant
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
@@ -85,6 +88,7 @@ from clew.records.signing.signer import RecordSigner
 from clew.records.staff import Staff
 from clew.records.watching import Watcher
 from clew.sdk.actions import Act
+from clew.sdk.channels import Send
 from clew.settings import Settings
 from clew.storage import nodes, releases
 from clew.storage.blobs import Blobs
@@ -160,6 +164,8 @@ class Runtime:
     processes: Processes
     replayer: Replayer
     operator: Person = OPERATOR
+    channels: Mapping[str, Send] = field(default_factory=lambda: MappingProxyType({}))
+    """How plugins carry notices, by name."""
 
     @property
     def guarded(self) -> bool:
@@ -227,7 +233,7 @@ class RuntimeHost:
         watcher = Watcher(self.database, lambda: self.current.tables)
         of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
         sweep = Chore("identity.sweep", timedelta(days=1), self._sweep)
-        reminders = Reminders(self.database, lambda: self.current.blueprint.project.name)
+        reminders = Reminders(self.database, lambda: self.current.blueprint.project)
         standing = Chore("alerts.sweep", timedelta(hours=1), lambda: Alerts(self.current.processes).sweep())
         by_calendar = Chore(
             "processes.calendar", timedelta(minutes=10), lambda: CalendarStarts(self.current.processes).look()
@@ -305,6 +311,7 @@ class RuntimeHost:
             try:
                 await drain(self._current.processes)
                 await Alerts(self._current.processes).drain()
+                await Post(self.database, self._current.channels).drain()
             except Exception:
                 _log.exception("processes cannot reach their jobs; they try again")
             await asyncio.sleep(self.settings.release_poll)
@@ -344,7 +351,9 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
             blueprint, required = stored_blueprint(found.sources), settings.audit_outside_required
             declared = {name: each.plugin for name, each in blueprint.project.actions.items()}
             actions = load_actions(settings.project, declared)
-            return assemble(found, blueprint, database, clock, feed, blobs, options, identity, required, actions)
+            channels = load_channels(settings.project, carrying(blueprint.project))
+            made = assemble(found, blueprint, database, clock, feed, blobs, options, identity, required, actions)
+            return replace(made, channels=channels)
 
         first = await asyncio.to_thread(build, await releases.current(database))
         host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
@@ -411,6 +420,11 @@ def assemble(
         processes,
         replayer,
     )
+
+
+def carrying(project: Project) -> Mapping[str, str]:
+    """Channel → the plugin that has it."""
+    return {name: each.plugin for name, each in project.channels.items()}
 
 
 def replaying(commands: Commands) -> Replayer:
@@ -489,9 +503,11 @@ def api_features(
     prover = AccountProver(desk.credentials) if desk is not None else None
     running: tuple[Feature, ...] = ()
     if processes is not None:
-        alerts = StandingAlerts(Alerts(processes))
+        alerts = StandingAlerts(Alerts(processes), feed)
         comments = ProcessComments(processes, decide)
-        running = (ProcessFeature(processes, prover), ProcessBatches(processes, prover), comments, alerts)
+        assignments = desk.assignments if desk is not None else None
+        steps = (ProcessFeature(processes, prover, feed, assignments), ProcessBatches(processes, prover))
+        running = (*steps, ProcessMigrations(processes), comments, Phrases(processes.database), alerts)
     decided = (Mutations(commands, prover), Decisions(replayed), DecisionTables(), Forms(processes))
     trail = AuditTrail(lambda: commands.engine.tables)
     return (*READ_FEATURES, Inputs(), *administration, *running, *decided, trail, Subscriptions(feed, database))

@@ -8,6 +8,7 @@ import pytest
 from tests.acceptance.at_work import opened
 from tests.acceptance.test_nonconformance import found
 
+from clew.api import process_waiting
 from clew.api.exchange import Question
 from clew.testing.databases import TestDatabase
 
@@ -17,7 +18,10 @@ NEXT = "query($r: ID!) { nextActors(record: $r) { workflow step label post peopl
 MINE = "subscription { myWorkChanged { tasks { step } notices { about step } } }"
 
 
-async def test_a_lot_waits_for_whoever_its_nonconformance_asks(database: TestDatabase) -> None:
+async def test_a_lot_waits_for_whoever_its_nonconformance_asks(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_waiting, "LOOK_ANYWAY_SECONDS", 1_000_000.0)
     firm = await opened(database)
     question = Question(MINE, variables={})
     work = firm.runtime.graphql.stream(question, await firm.caller("quality_engineer"))

@@ -53,6 +53,8 @@ class FixedStaff:
     roles: dict[str, tuple[UUID, ...]] = field(default_factory=dict)
     employees: dict[UUID, UUID] = field(default_factory=dict)
     """Whose account an employee has."""
+    sites: dict[UUID, UUID] = field(default_factory=dict)
+    """Where somebody works."""
 
     async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
         found = [each for role in demand.roles for each in self.roles.get(role, ())]
@@ -64,6 +66,9 @@ class FixedStaff:
 
     async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
         return person in await self.find(connection, demand, at)
+
+    async def site_of(self, connection: Connection, person: UUID) -> UUID | None:
+        return self.sites.get(person)
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         return any(person in people for people in self.roles.values())

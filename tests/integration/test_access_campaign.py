@@ -20,6 +20,7 @@ from clew.identity.credentials import Proof
 from clew.identity.people import person_of
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint
+from clew.process import reading
 from clew.records.review import campaign as campaigns
 from clew.records.review.campaign import (
     Campaign,
@@ -246,7 +247,7 @@ async def test_owners_are_reminded_once_before_and_once_after_the_due_date(datab
     campaign = await case.start("qc_inspector", "releaser", qc_inspector="cora", releaser="carl")
     items = await case.items(campaign)
     await case.decide(campaign, "cora", items["ina"].assignment, "attest")
-    reminders = Reminders(made.database, lambda: "mini")
+    reminders = Reminders(made.database, lambda: made.plant.blueprint.project)
 
     async def due_in(days: float) -> None:
         async with made.database.write() as connection:
@@ -263,6 +264,11 @@ async def test_owners_are_reminded_once_before_and_once_after_the_due_date(datab
         told = json.loads(payload)["data"]
         assert (type_, told["open"], told["name"]) == (f"clew.review.{kind}", 1, "2026 Q4")
         assert told["owner"] == str(made.accounts["carl"].id)
+        async with made.database.read() as connection:
+            (notice,) = (await reading.notices(connection, made.accounts["carl"].id, unread=True, limit=9))[:1]
+        assert (notice["about"], notice["process"]) == (f"review_{kind}", str(campaign.id)), "and in the application"
+        assert "2026 Q4" in notice["en"]
+        assert "1" in notice["zh"]
     await case.close(campaign, lapse=True)
     async with made.database.read() as connection:
         assert await left(connection) == []

@@ -11,6 +11,7 @@ from tests.integration.process_world import StepSigner, small_works
 from tests.integration.test_process_graphql import Door
 
 from clew.api.process_batches import MOST, ProcessBatches
+from clew.api.process_phrases import Phrases
 from clew.kernel.context import Context
 from clew.records.errors import SignatureRequired
 from clew.records.signing.proven import Proof
@@ -124,3 +125,20 @@ async def test_words_are_offered_for_the_comment(door: Door) -> None:
     await cases(door, 1)
     (task,) = await door.do("cat", "{ myTasks { phrases } }")
     assert task["phrases"] == ["Intact", "As reported"]
+
+
+async def test_words_of_ones_own_are_nobody_elses(door: Door) -> None:
+    mine = Door(door.made, (Phrases(door.made.plant.database),))
+    keep, listed = "mutation($t: String!) { keepPhrase(text: $t) { id text } }", "{ myPhrases { id text } }"
+    first = await mine.do("cat", keep, t=" 同意,请尽快办理 ")
+    assert first["text"] == "同意,请尽快办理"
+    assert await mine.do("cat", keep, t="同意,请尽快办理") == first, "the same words are kept once"
+    second = await mine.do("cat", keep, t="Agreed")
+    assert await mine.do("cat", listed) == [first, second]
+    assert await mine.do("cy", listed) == []
+    drop = "mutation($i: ID!) { dropPhrase(id: $i) }"
+    assert await mine.do("cy", drop, i=first["id"]) is False
+    assert await mine.do("cat", drop, i=first["id"]) is True
+    assert await mine.do("cat", listed) == [second]
+    for text in (" ", "x" * 201):
+        assert await mine.code("cat", keep, t=text) == "BAD_INPUT"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from tests.integration.guarded_case import ORIGIN, make_account, sign_in
 from tests.integration.process_world import Works, small_works
+from tests.integration.test_http_files import PNG
 from tests.integration.test_process_graphql import Door
+from tests.integration.test_process_people import visits
 from tests.integration.uploaded_file import A_FILE
 
 from clew.access.deciding import Deciding
@@ -17,6 +21,8 @@ from clew.access.decision import Decision
 from clew.api.exchange import Caller, Question
 from clew.api.process_comments import ProcessComments
 from clew.kernel.context import Context
+from clew.process.comments import Said
+from clew.storage import process_tables
 from clew.storage.engine import Connection
 from clew.storage.system import account, leaf
 from clew.testing.databases import TestDatabase
@@ -103,3 +109,33 @@ async def test_only_who_sees_the_instance_comments(room: Room) -> None:
     assert await room.code("cat", COMMENT, p=process, t="x", f=unknown) == "BLOB_MISSING"
     found = await room.do("cat", "query($p: ID!) { processInstance(id: $p) { timeline { what } } }", p=process)
     assert found["timeline"] == [], "what is refused leaves nothing"
+
+
+async def test_the_file_of_a_comment_comes_out_to_who_may_look_at_the_process(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    async with visits(database.url, tmp_path, "{role: buyer}") as made:
+        served = made.house.served
+        li = await make_account(made.house.runtime.desk, "li", "buyer")
+        await make_account(made.house.runtime.desk, "zhao", "reader")
+        await made.house.create("visit")
+        async with made.house.runtime.database.read() as connection:
+            process = await connection.fetch_value(sa.select(process_tables.process.c.id))
+        assert (await sign_in(served.client, "li")).status_code in (200, 204)
+        headers = {**ORIGIN, "x-clew-csrf": served.client.cookies.get("clew_csrf") or ""}
+        given = {**headers, "content-type": "application/octet-stream", "x-clew-file-name": "p.png"}
+        stored = (await served.client.post("/files", content=PNG, headers=given)).json()
+        address = f"/files/{stored['sha256']}?process={process}"
+        assert (await served.client.get(address)).status_code == 404, "no comment brings it yet"
+        file = Said("see this", ({"name": "照片.png", "sha256": stored["sha256"]},))
+        await made.house.runtime.processes.comment(made.house.call(li), process, file)
+        answer = await served.client.get(address)
+        assert (answer.status_code, answer.content) == (200, PNG)
+        assert answer.headers["content-disposition"].startswith("inline; filename*=UTF-8''%E7%85%A7")
+        for other in (f"/files/{'0' * 64}?process={process}", f"/files/{stored['sha256']}?process={li.id}",
+                      f"/files/{stored['sha256']}?process=x"):  # fmt: skip
+            assert (await served.client.get(other)).status_code == 404, other
+        served.client.cookies.clear()
+        assert (await served.client.get(address)).status_code == 401
+        assert (await sign_in(served.client, "zhao")).status_code in (200, 204)
+        assert (await served.client.get(address)).status_code == 404, "who may not look at it is told of no file"

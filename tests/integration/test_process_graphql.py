@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from clew.api.mutations import Mutations
 from clew.api.processes import ProcessFeature
 from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
+from clew.storage import process_tables
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -132,6 +134,11 @@ async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
     await door.do("ann", copy, p=str(instance), people=[str(door.made.people["gus"].id)])
     (notice,) = await door.do("gus", "{ notices(unread: true) { id about process } }")
     assert (notice["about"], notice["process"]) == ("copy", str(instance))
+    assert [each["kind"] for each in await door.do("gus", "{ myTasks(copied: true) { kind } }")] == ["copy"]
+    assert await door.do("gus", "{ myTasks(copied: false) { kind } }") == []
+    about = "query($p: ID!) { processInstance(id: $p) { records { entity recordId } } }"
+    records = (await door.do("ann", about, p=str(instance)))["records"]
+    assert records == [{"entity": "nonconformance", "recordId": task["recordId"]}]
     assert await door.do("gus", "mutation($i: ID!) { readNotice(id: $i) }", i=notice["id"]) is True
     assert await door.do("gus", "{ notices(unread: true) { id } }") == []
     suspend = 'mutation($p: ID!) { suspendProcess(process: $p, reason: "待供应商") { process { status } } }'
@@ -145,6 +152,16 @@ async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
     ended = (await door.do("dan", cancel, p=str(instance)))["process"]
     assert ended["status"] == "cancelled"
     assert [each["status"] for each in ended["tasks"] if each["kind"] == "task"] == ["closed"]
+
+
+async def test_my_tasks_that_are_late(door: Door) -> None:
+    await open_ncr(door.made)
+    late, mine = "{ myTasks(overdue: true) { id } }", "{ myTasks { id dueAt } }"
+    assert await door.do("ann", late) == []
+    (first,) = await door.do("ann", mine)
+    past = datetime(2026, 1, 5, tzinfo=UTC)
+    await door.made.update(process_tables.task, due_at=past)
+    assert [each["id"] for each in await door.do("ann", late)] == [first["id"]]
 
 
 async def test_each_step_has_a_mutation_of_its_own(door: Door) -> None:

@@ -12,8 +12,10 @@ from uuid import UUID
 import pytest
 from tests.integration.process_world import small_works
 from tests.integration.test_calendar_republication import YEARS, published
+from tests.integration.test_process_graphql import Door
 from tests.unit.process.play import PROJECT
 
+from clew.api.process_migrations import ProcessMigrations
 from clew.cli.app import run
 from clew.kernel.errors import ClewError
 from clew.process import jobs
@@ -91,6 +93,44 @@ async def test_instances_move_to_the_present_definition_one_by_one(database: Tes
     assert {each["id"]: each["status"] for each in await made.instances()} == {moving: "ended", staying: "running"}
 
 
+DEFINITIONS = '{ processDefinitions(workflow: "handling") { digest live present } }'
+MOVES = """query($to: String, $s: [StepMoveInput!]) {
+  processMoves(workflow: "handling", to: $to, steps: $s) { process definition at can reasons missed } }"""
+MIGRATE = """mutation($p: [ID!]!, $to: String, $s: [StepMoveInput!], $why: String!) {
+  migrateProcesses(workflow: "handling", processes: $p, to: $to, steps: $s, reason: $why) {
+    moved refused rows { process code message } } }"""
+
+
+async def test_they_move_through_the_api_and_back_again(database: TestDatabase) -> None:
+    made = await small_works(await database.open(), OLD, people={"clerk": ("ann", "bob"), "boss": ("hal",)})
+    process = await made.a_case("ann")
+    old = made.processes.blueprint.workflows["handling"].digest
+    second, _ = await published(made, OLD.replace("ask: {", "request: {").replace("ask}", "request}"), YEARS)
+    new = second.processes.blueprint.workflows["handling"].digest
+    door = Door(second, (ProcessMigrations(second.processes),))
+    assert await door.do("hal", DEFINITIONS) == [
+        {"digest": new, "live": 0, "present": True}, {"digest": old, "live": 1, "present": False},
+    ]  # fmt: skip
+    (seen,) = await door.do("hal", MOVES)
+    assert (seen["definition"], seen["at"], seen["can"]) == (old, ["ask"], False)
+    assert "no step ask" in seen["reasons"][0]
+    renamed = [{"from": "ask", "to": "request"}]
+    assert [each["can"] for each in await door.do("hal", MOVES, s=renamed)] == [True]
+    gone = str(UUID(int=1))
+    found = await door.do("hal", MIGRATE, p=[gone, str(process)], s=renamed, why="a better name")
+    assert (found["moved"], found["refused"]) == (1, 1)
+    assert [each["code"] for each in found["rows"]] == ["NO_SUCH_PROCESS", None]
+    assert [each["step"] for each in await second.tasks("ann")] == ["request"]
+
+    back = [{"from": "request", "to": "ask"}]
+    assert await door.code("hal", MOVES, to="ffff", s=back) == "UNKNOWN_DEFINITION"
+    found = await door.do("hal", MIGRATE, p=[str(process)], to=old[:12], s=back, why="the name was right")
+    assert found["moved"] == 1
+    assert [each["step"] for each in await second.tasks("ann")] == ["ask"]
+    assert {each["definition"] for each in await second.instances()} == {old}
+    assert await door.code("hal", MIGRATE, p=[str(process)], to=old[:12], s=back, why=" ") == "BAD_INPUT"
+
+
 def test_the_command_previews_and_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,5 +172,7 @@ def test_the_command_previews_and_moves(
     assert command(*mapped, "--apply", code=2)["error"]["code"] == "MIGRATION_REASON"
     assert command(*mapped, "--map", "ask", code=2)["error"]["code"] == "NOT_A_MAPPING"
     assert command(*mapped, "--only", str(UUID(int=1)), code=2)["error"]["code"] == "NOT_AN_INSTANCE"
+    assert command(*mapped, "--to", "ffff", code=1)["error"]["code"] == "UNKNOWN_DEFINITION"
+    assert command("process", "migrate", "handling", "--to", one["definition"][:10])["instances"] == []
     assert command(*mapped, "--apply", "--reason", "tidier", "--only", str(process))["moved"] == 1
     assert command(*mapped)["instances"] == []

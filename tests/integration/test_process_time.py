@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 from tests.integration.process_world import Works, small_works
+from tests.integration.test_process_in_use import FILES
+from tests.unit.process.play import PROJECT
 
 from clew.process import jobs, words
 from clew.process.calendar import WorkingTime
@@ -24,6 +26,14 @@ STEPS = """\
   rescue: {who: boss}
 """
 PEOPLE = {"clerk": ("ann", "bob"), "boss": ("hal",)}
+AWAY = """\
+calendar: away
+zone: UTC
+sites: [SUZ]
+days: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]
+hours: {hours}
+years: {{2025: {{}}, 2026: {{}}, 2027: {{}}, 2028: {{}}, 2029: {{}}, 2030: {{}}}}
+"""
 
 
 async def time_passes(made: Works, hours: float) -> None:
@@ -210,3 +220,106 @@ def test_the_calendar_of_a_site() -> None:
     none = load_sources({"clew.yaml": "project: small\ntime_zone: Asia/Shanghai\n"}).blueprint
     assert none is not None
     assert WorkingTime(calendar_of(none, None)).zone.key == "Asia/Shanghai"
+
+
+async def test_a_clock_follows_the_site_of_whoever_has_the_task(database: TestDatabase) -> None:
+    """domain F11: working time is that of the assignee's site; what was used up before stays used up."""
+    opened = await database.open()
+    async with opened.read() as connection:
+        hour = (await connection.now()).hour
+    # Suzhou works two hours a day, and not for hours to come.
+    window = "00:00-02:00" if 5 <= hour < 18 else "12:00-14:00"
+    files = {**FILES, "calendars/b.yaml": AWAY.format(hours=window)}
+    made = await small_works(opened, STEPS, "", {"clerk": ("ann", "sue"), "boss": ("hal",)}, files)
+    for code in ("SHA", "SUZ"):
+        made.plant.ids[code] = (await made.plant.commands.create(made.call("ann"), "site", {"code": code})).id
+    made.staff.sites = {made.people["ann"].id: made.plant.ids["SHA"], made.people["sue"].id: made.plant.ids["SUZ"]}
+    here, there = [WorkingTime(each) for each in made.processes.blueprint.calendars.values()]
+    assert (here.calendar.name, there.calendar.name) == ("all_hours", "away")
+    case = (await made.plant.commands.create(made.call("ann"), "case", {"site": made.plant.ids["SHA"]})).id
+    process = (await made.processes.start(made.call("ann"), "handling", case)).process
+    (task,) = await made.tasks("sue")
+
+    async def clock() -> tuple[str, timedelta]:
+        """The calendar it runs by, and what is used up; the task is due when that calendar says so."""
+        rows = [each for each in await made.plant.rows(process_tables.process_timer) if each["share"] == 100]
+        working = {"all_hours": here, "away": there}[rows[0]["calendar"]]
+        used = timedelta(microseconds=rows[0]["used"])
+        (open_,) = await made.tasks("sue") or await made.tasks("ann")
+        assert open_["due_at"] == rows[0]["due_at"] == working.due(rows[0]["since"], timedelta(hours=4) - used)
+        return rows[0]["calendar"], used
+
+    async def give(login: str, kind: type, *more: object) -> tuple[str, timedelta]:
+        await made.give(login, process, lambda actor, at: kind(task["number"], *more, actor, at), [kind.__name__])
+        return await clock()
+
+    assert await clock() == ("all_hours", timedelta()), "nobody has it yet: the case's site"
+    await time_passes(made, 1)
+    calendar, used = await give("sue", words.Claim)
+    assert calendar == "away"
+    assert timedelta(hours=1) <= used < timedelta(hours=1, minutes=5)
+    calendar, again = await give("sue", words.Transfer, str(made.people["ann"].id))
+    assert (calendar, again) == ("all_hours", used), "no time has passed where nobody works"
+    assert ("recounted", "fill", "") in await made.log()
+
+
+LAW = """\
+  assess:
+    who: clerk
+    output: [title]
+    legal: {from: aware_at, until: due_at, alert: {50%: assignee, late: boss}}
+    then: rest
+  rest: {wait: {until: due_at}}
+  last: {who: boss}
+"""
+AWARE = "fields:\n  aware_at: {type: datetime}\n  due_at: {type: datetime}\n"
+
+
+async def test_the_law_does_not_wait_for_a_suspended_process(database: TestDatabase) -> None:
+    """Domain F11: pauses never apply to legal clocks; they count from awareness, by what the record says now."""
+    models = PROJECT["models/a.yaml"].replace("fields:\n", AWARE, 1)
+    made = await small_works(await database.open(), LAW, "", PEOPLE, {"models/a.yaml": models})
+    async with made.plant.database.read() as connection:
+        now = await connection.now()
+
+    async def told() -> list[tuple[str, int]]:
+        rows = await made.plant.rows(process_tables.notice)
+        names = {each.id: login for login, each in made.people.items()}
+        return sorted((names[each["person"]], each["share"]) for each in rows if each["about"] == "legal")
+
+    given = {"aware_at": now - timedelta(hours=5), "due_at": now + timedelta(hours=4)}
+    case = (await made.plant.commands.create(made.call("ann"), "case", given)).id
+    process = (await made.processes.start(made.call("ann"), "handling", case)).process
+    (task,) = await made.tasks("ann")
+    assert task["due_at"] == given["due_at"], "without a limit of its own a task is due by the law"
+    await made.give("ann", process, lambda actor, at: words.Claim(task["number"], actor, at), ["claim"])
+    await made.give("hal", process, lambda actor, at: words.Suspend(actor, at, "audit"), ["s"])
+    await jobs.drain(made.processes)
+    assert await told() == [("ann", 50)], "more than half of the nine hours had passed as the step began"
+    # The event turns out to be graver: less time. A process that stands still is told of it all the same.
+    (record,) = await made.plant.rows(made.plant.tables.current("case"))
+    shorter = {"due_at": now - timedelta(hours=1)}
+    await made.plant.commands.update(made.call("ann"), "case", case, record["row_version"], shorter)
+    await jobs.drain(made.processes)
+    assert await told() == [("ann", 50), ("ann", 100), ("hal", 100)]
+    assert await made.plant.rows(process_tables.process_timer) == []
+
+    await made.give("hal", process, lambda actor, at: words.Resume(actor, at), ["r"])
+    await made.decide("ann", given={"title": "reported"})
+    await jobs.drain(made.processes)
+    assert [each["step"] for each in await made.tasks("hal")] == ["last"], "the moment it waited for has passed"
+
+
+async def test_what_waits_for_a_moment_waits_for_that_moment_also_after_a_pause(database: TestDatabase) -> None:
+    models = PROJECT["models/a.yaml"].replace("fields:\n", AWARE, 1)
+    steps = "  rest: {wait: {until: due_at}}\n  last: {who: boss}\n"
+    made = await small_works(await database.open(), steps, "", PEOPLE, {"models/a.yaml": models})
+    async with made.plant.database.read() as connection:
+        due = await connection.now() + timedelta(hours=4)
+    case = (await made.plant.commands.create(made.call("ann"), "case", {"due_at": due})).id
+    process = (await made.processes.start(made.call("ann"), "handling", case)).process
+    await made.give("hal", process, lambda actor, at: words.Suspend(actor, at, "audit"), ["s"])
+    await time_passes(made, 3)
+    await made.give("hal", process, lambda actor, at: words.Resume(actor, at), ["r"])
+    (clock,) = await made.plant.rows(process_tables.process_timer)
+    assert clock["due_at"] == due

@@ -16,9 +16,11 @@ from clew.api.exchange import Caller, Question
 from clew.api.inputs import Inputs
 from clew.api.mutations import Mutations
 from clew.api.standing_alerts import StandingAlerts
+from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
 from clew.process.alerts import Alerts
+from clew.records.feed import Feed
 from clew.storage import process_tables, system
 from clew.testing.databases import TestDatabase
 
@@ -122,5 +124,32 @@ async def test_it_is_listed_and_acknowledged_by_whoever_was_told(made: Works) ->
     for _ in range(2):
         answer = (await ask("bob", seen, id=one["id"]))["data"]["acknowledgeAlert"]
         assert answer == {"acknowledgedBy": str(made.people["bob"].id), "comment": "seen"}
+    types = sorted(each["type"] for each in await plant.rows(system.outbox) if each["entity"] == "standing_alert")
+    assert types == ["clew.standing_alert.acknowledged", "clew.standing_alert.raised"]
     leaves = [row for row in await plant.rows(system.leaf) if row["action"] == "alert:acknowledge"]
     assert len(leaves) == 1, "the trail keeps who has seen it"
+
+
+async def test_alerts_that_stand_are_pushed_as_they_come_and_go(made: Works) -> None:
+    alerts, plant = Alerts(made.processes), made.plant
+    feed = Feed(plant.database, SystemClock(), poll=0.01)
+    features = (*READ_FEATURES, Inputs(), Mutations(plant.commands), StandingAlerts(alerts, feed))
+    features = (*features, Subscriptions(feed, plant.database))
+    engine = GraphQLEngine(plant.blueprint, plant.tables, plant.database, SystemClock(), features=features)
+    call = made.call("ann")
+    question = Question("subscription { standingAlertsChanged { alert acknowledgedAt } }", variables={})
+    stream = engine.stream(question, Caller(call.context, call.decision))
+
+    async def told() -> list[Any]:
+        async with asyncio.timeout(60):
+            found: list[Any] = json.loads((await anext(stream)).body)["data"]["standingAlertsChanged"]
+        return found
+
+    assert await told() == []
+    case = await a_case(made, serious=True)
+    await alerts.sweep()
+    assert await told() == [{"alert": "grave", "acknowledgedAt": None}]
+    await plant.commands.update(made.call("ann"), "case", case, 1, {"serious": False})
+    await alerts.sweep()
+    assert await told() == []
+    await stream.aclose()

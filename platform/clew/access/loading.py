@@ -22,13 +22,15 @@ def load_project(path: Path, kinds: Kinds = DEFAULT_KINDS) -> Loaded:
 
 
 def _missing_plugins(path: Path, blueprint: Blueprint) -> Iterator[Diagnostic]:
-    """Plugins that clew.yaml takes actions from. They are not imported: a check runs nothing of the project's."""
+    """Plugins that clew.yaml takes actions and channels from. They are not imported: a check runs nothing of the
+    project's."""
     there = [each.parent.name for each in (path / FOLDER).glob(f"*/{MANIFEST}")]
-    for name, action in blueprint.project.actions.items():
-        if action.plugin not in there:
-            where = f"actions.{name}.plugin"
-            known = nearest(action.plugin, there)
-            yield Diagnostic(UNKNOWN_PLUGIN, action.place, where, (("name", action.plugin),), known)
+    project = blueprint.project
+    named = [(f"actions.{name}.plugin", each.plugin, each.place) for name, each in project.actions.items()]
+    named += [(f"channels.{name}.plugin", each.plugin, each.place) for name, each in project.channels.items()]
+    for where, plugin, place in named:
+        if plugin not in there:
+            yield Diagnostic(UNKNOWN_PLUGIN, place, where, (("name", plugin),), nearest(plugin, there))
 
 
 def load_bundle(sources: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> Loaded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from clew.api.blocked_case import Case, Deed, Seen, Way
 from clew.api.blocked_doers import Doers, holders
 from clew.api.blocked_needs import leads_to, route
+from clew.api.blocked_people import Able
 from clew.api.operations import Call
 from clew.api.process_sight import reads
 from clew.expressions.way_out import Advice, Atom, atoms, holding, in_the_way, least, taken_apart
@@ -18,6 +18,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Transition
 from clew.process.engine import Processes
 from clew.records.judge import Judge, in_memory
+from clew.records.review.desk import ReviewDesk
 from clew.storage.engine import Connection
 
 _BURDEN = {"alter": 1, "wait": 1, "unknown": 2, "hidden": 2}
@@ -41,11 +42,14 @@ class WhyBlocked:
     as a whole, whoever may make the transition learns as by trying it."""
 
     doers: Doers
+    desk: ReviewDesk | None = None
+    """Knows people and their assignments; without it everybody who holds a role is named."""
 
     async def __call__(self, processes: Processes, call: Call, connection: Connection) -> Any:
         asked, record_id = call.arguments["entity"], call.arguments["record"]
         entity = processes.blueprint.entities.get(asked)
-        if entity is None or not await reads(processes, call, connection, call.caller.decision, entity.name, record_id):
+        caller = call.caller
+        if entity is None or not await reads(processes, caller, connection, caller.decision, entity.name, record_id):
             raise NotFound(path=["record"], what=_what(call, entity, asked))
         case = await self._case(processes, call, connection, entity, record_id)
         wanted = call.arguments.get("transition")
@@ -175,7 +179,8 @@ class WhyBlocked:
         must = frozenset(found.must)
         if move.when is None or (may and await case.judge.holds(move.when, case.entity, case.record)):
             return Advice(must), True, False
-        part = taken_apart(move.when)
+        guard = move.when
+        part = case.remembered("apart", guard, lambda: taken_apart(guard))
         truths = await case.truths(list(atoms(part)))
         if holding(part, truths):
             if not may:
@@ -208,9 +213,12 @@ class WhyBlocked:
         told = [part for each in found for part in (each, *each["actions"], *each["blockers"])]
         roles = {role for part in told for role in part["roles"]}
         people = await holders(case.processes, case.call, case.connection, roles, case.record.get("site"))
-        for part in told:
-            if not part.get("people"):
-                part["people"] = _distinct(name for role in part["roles"] for name in people.get(role, ()))
+        able = Able(case, self.desk)
+        for each in found:
+            for part in (each, *each["actions"], *each["blockers"]):
+                if not part.get("people"):
+                    held = [one for role in part["roles"] for one in people.get(role, ())]
+                    part["people"] = await able.of(held, part, each["transition"])
         return found
 
 
@@ -218,10 +226,6 @@ def _what(call: Call, entity: Entity | None, asked: str) -> Bilingual:
     """The label of an entity the caller knows; else what they said themselves."""
     known = entity is not None and call.caller.decision.on(entity.name).read.allowed
     return entity.label if entity is not None and known else Bilingual(asked, asked)
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def _blocker(kind: str, text: str, **more: Any) -> dict[str, Any]:

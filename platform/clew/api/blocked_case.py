@@ -5,15 +5,16 @@ Everything is read on the caller's own read path: what they do not see is neithe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from clew.api.blocked_doers import Doers
 from clew.api.blocked_needs import Need, Other, Reach, Related, Value, admitted, need_of, route
 from clew.api.blocked_words import Words
+from clew.api.kept_plans import read_kept
 from clew.api.operations import Call
 from clew.expressions.functions import SQL
 from clew.expressions.tree import Checked
@@ -24,10 +25,10 @@ from clew.process import waiting
 from clew.process.engine import Processes
 from clew.records.judge import Judge, in_memory
 from clew.records.query import plan as p
-from clew.records.query.run import fetch_records
 from clew.records.unit import frozen
 from clew.storage.engine import Connection
 
+T = TypeVar("T")
 MOST = 20
 """Related records that are looked at, and told, for one part of a condition."""
 
@@ -98,11 +99,12 @@ class Case:
 
     # ── what the caller sees ──────────────────────────────────────────────────────────────────────────────────────
 
-    def shows(self, condition: Checked) -> bool:
+    def shows(self, condition: Checked, of: Entity | None = None) -> bool:
         """Whether everything a condition reads is there for the caller, on every record they see."""
-        if SQL not in condition.runs_in and not in_memory(condition, self.entity):
+        entity = of or self.entity
+        if SQL not in condition.runs_in and not in_memory(condition, entity):
             return False
-        return all(self._shows(self.entity.name, path) for path in condition.reads)
+        return all(self._shows(entity.name, path) for path in condition.reads)
 
     def _shows(self, entity: str, path: tuple[str, ...]) -> bool:
         if not path:
@@ -126,26 +128,40 @@ class Case:
         """Each atom as the caller sees the record; one that reads what they do not see is not true for them."""
         found = dict.fromkeys(asked, False)
         shown = [each for each in asked if self.shows(each.condition)]
-        roots = []
-        for at, each in enumerate(shown):
-            if SQL in each.condition.runs_in:
-                where = p.And((p.Compare("id", "eq", p.Const(self.id)), p.Holds(each.condition)))
-                listing = p.Listing(self.entity.name, (p.TotalCount("n"),), p.Page(p.Const(1)), where, voided="include")
-                roots.append(p.ListRoot(f"a{at}", listing))
-            else:
+        by_sql = [each for each in shown if SQL in each.condition.runs_in]
+        for each in shown:
+            if each not in by_sql:
                 found[each] = await self.judge.holds(each.condition, self.entity, self.record)
-        answer = await self._read(*roots) if roots else {}
-        for at, each in enumerate(shown):
-            if f"a{at}" in answer:
+
+        def roots() -> Iterator[p.Root]:
+            for at, each in enumerate(by_sql):
+                where = p.And((p.Compare("id", "eq", p.Slot("id")), p.Holds(each.condition)))
+                listing = p.Listing(self.entity.name, (p.TotalCount("n"),), p.Page(p.Const(1)), where, voided="include")
+                yield p.ListRoot(f"a{at}", listing)
+
+        if by_sql:
+            conditions = [each.condition for each in by_sql]
+            answer = await self._read(("truths", self.entity.name, *map(id, conditions)), roots, conditions)
+            for at, each in enumerate(by_sql):
                 found[each] = int(answer[f"a{at}"]["n"]) == 1
         return found
 
-    async def _read(self, *roots: p.Root) -> dict[str, Any]:
-        tables = self.processes.commands.engine.tables
-        caller = self.call.caller
-        return await fetch_records(
-            p.Plan(roots), self.blueprint, tables, caller.decision, self.connection, caller.context, self.now
-        )
+    def remembered(self, what: str, about: Any, build: Callable[[], T]) -> T:
+        """What is made of a part of the project alone: once for the release."""
+        return self.processes.commands.engine.remember((what, id(about)), build, about)
+
+    async def _read(
+        self, key: tuple[Any, ...], roots: Callable[[], Iterable[p.Root]], keep: Any = None
+    ) -> dict[str, Any]:
+        """Of this record, as the caller sees it."""
+        return await read_kept(
+            self.processes.commands.engine, self.call.caller, self.connection, self.now, key,
+            lambda: p.Plan(tuple(roots())), {"id": self.id}, keep=keep,
+        )  # fmt: skip
+
+    async def _record(self, key: tuple[Any, ...], items: tuple[p.Item, ...], keep: Any = None) -> Any:
+        root = p.RecordRoot("r", self.entity.name, (("id", p.Slot("id")),), items)
+        return (await self._read((*key, self.entity.name), lambda: (root,), keep))["r"]
 
     def _leaves(self, entity: Entity) -> tuple[p.Item, ...]:
         access = self.call.caller.decision.on(entity.name)
@@ -172,7 +188,7 @@ class Case:
         items = self._leaves(target)
         for name in reversed(path):
             items = (p.One("there", name, items),)
-        found = (await self._read(p.RecordRoot("r", self.entity.name, (("id", p.Const(self.id)),), items)))["r"]
+        found = await self._record(("at", *path), items)
         for _ in path:
             found = found["there"] if found is not None else None
         return None if found is None else self._seen(target, found)
@@ -190,7 +206,7 @@ class Case:
         items: tuple[p.Item, ...] = (p.Many("list", need.path[-1], listing),)
         for name in reversed(need.path[:-1]):
             items = (p.One("there", name, items),)
-        found = (await self._read(p.RecordRoot("r", self.entity.name, (("id", p.Const(self.id)),), items)))["r"]
+        found = await self._record(("related", id(need)), items, need)
         for _ in need.path[:-1]:
             found = found["there"] if found is not None else None
         if found is None:
@@ -206,7 +222,8 @@ class Case:
             hidden = self.say("须满足一项您看不到的条件", "Something must hold that you may not see")
             return Way(frozenset({Deed("hidden", self.entity.name, str(self.id), text=hidden)}))
         text = self.text(atom)
-        need: Need = need_of(atom, {name: tuple(each.states) for name, each in self.blueprint.entities.items()})
+        states = {name: tuple(each.states) for name, each in self.blueprint.entities.items()}
+        need: Need = self.remembered(f"need {atom.negated}", atom.node, lambda: need_of(atom, states))
         match need:
             case Value():
                 return await self._value(need, text)

@@ -9,12 +9,12 @@ from uuid import UUID
 from clew.access.decision import NOTHING, Decision, EntityAccess
 from clew.access.judgement import Judgement
 from clew.access.unite import Held, Unite
+from clew.api.kept_plans import read_kept
 from clew.api.operations import Call
 from clew.metadata.blueprint import Blueprint
 from clew.process import people
 from clew.process.engine import Processes
 from clew.records.query import plan as p
-from clew.records.query.run import fetch_records
 from clew.storage.engine import Connection
 
 MOST_PEOPLE = 20
@@ -26,11 +26,13 @@ class Doers:
     separation may still refuse one of their holders."""
 
     blueprint: Blueprint
+    judgement: Judgement | None = field(init=False)
     _unite: Unite | None = field(init=False)
     _kept: dict[str, Decision] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._unite = Unite(Judgement(self.blueprint)) if self.blueprint.policies is not None else None
+        self.judgement = Judgement(self.blueprint) if self.blueprint.policies is not None else None
+        self._unite = Unite(self.judgement) if self.judgement is not None else None
 
     def moving(self, entity: str, transition: str, sign: str | None) -> tuple[str, ...]:
         """Roles that may make a transition, and give the signature it takes."""
@@ -75,10 +77,18 @@ class Doers:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody who holds a role."""
+
+    login: str
+    name: str
+
+
 async def holders(
     processes: Processes, call: Call, connection: Connection, roles: Iterable[str], site: UUID | None
-) -> dict[str, list[str]]:
-    """By role the names of who holds it now at a site, of those people whose record the caller sees."""
+) -> dict[str, list[Holder]]:
+    """By role who holds it now at a site, of those people whose record the caller sees."""
     names = sorted(set(roles))
     declared = processes.blueprint.project.identity
     if not names or declared is None or not call.caller.decision.on(declared.people.entity).read.allowed:
@@ -87,22 +97,23 @@ async def holders(
     held = await people.holding(connection, names, at)
     rows = [each for each in held if each.sites is None or site is None or str(site) in each.sites]
     seen = await _seen(processes, call, connection, declared.people.entity, {each.employee for each in rows})
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Holder]] = {}
     for each in rows:
-        known = found.setdefault(each.role, [])
-        if str(each.employee) in seen and len(known) < MOST_PEOPLE and each.name not in known:
-            known.append(each.name)
+        known, one = found.setdefault(each.role, []), Holder(each.login, each.name)
+        if str(each.employee) in seen and len(known) < MOST_PEOPLE and one not in known:
+            known.append(one)
     return found
 
 
 async def _seen(processes: Processes, call: Call, connection: Connection, entity: str, ids: set[UUID]) -> set[str]:
     if not ids:
         return set()
-    where = p.Compare("id", "in", p.Const(sorted(ids)))
-    items = (p.Nodes("nodes", (p.Leaf("id", "id"),)),)
-    listing = p.Listing(entity, items, p.Page(p.Const(len(ids))), where)
-    found = await fetch_records(
-        p.Plan((p.ListRoot("people", listing),)), processes.blueprint, processes.commands.engine.tables,
-        call.caller.decision, connection, call.caller.context, await connection.now(),
-    )  # fmt: skip
+
+    def plan() -> p.Plan:
+        where = p.Compare("id", "in", p.Slot("ids"))
+        items = (p.Nodes("nodes", (p.Leaf("id", "id"),)),)
+        return p.Plan((p.ListRoot("people", p.Listing(entity, items, p.Page(p.Slot("most")), where)),))
+
+    engine, now, args = processes.commands.engine, await connection.now(), {"ids": sorted(ids), "most": len(ids)}
+    found = await read_kept(engine, call.caller, connection, now, ("people", entity), plan, args)
     return {each["id"] for each in found["people"]["nodes"]}

@@ -12,9 +12,9 @@ from graphql import GraphQLArgument, GraphQLField, GraphQLInputObjectType, Graph
 from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.operations import Call
+from clew.api.process_commands import filled, task_asked
 from clew.api.process_shapes import shape
 from clew.api.process_steps import told
-from clew.api.processes import filled, task_asked
 from clew.api.signing import proof_of, refuse_written_secrets
 from clew.kernel.errors import BadInput, ClewError
 from clew.kernel.text import Bilingual

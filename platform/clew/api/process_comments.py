@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from clew.api.build import Build, Factory, required
 from clew.api.exchange import Caller
 from clew.api.operations import Call
 from clew.api.process_shapes import shape
-from clew.api.process_sight import shown
+from clew.api.process_sight import takes_part_or_sees
 from clew.api.process_steps import told
 from clew.identity import accounts
 from clew.identity.errors import NoAccount, SessionEnded
@@ -81,7 +81,7 @@ class CommentSpec:
         process, text = args["process"], args["text"]
         async with self.processes.database.read() as connection:
             found = await reading.instance(connection, process)
-            if found is None or not await self._sees(call, connection, found):
+            if found is None or not await takes_part_or_sees(self.processes, call.caller, connection, found):
                 raise NoSuchProcess(what=WHAT)
             logins = list(dict.fromkeys(each.rstrip(".-+") for each in _MENTION.findall(text)))[:MOST_MENTIONS]
             mentioned = [(login, await self._reached(call, connection, found, login)) for login in logins]
@@ -99,13 +99,6 @@ class CommentSpec:
         }
         return json.dumps(shape(call.planner, call.selected, answer, call), ensure_ascii=False, separators=(",", ":"))
 
-    async def _sees(self, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
-        """As `processInstance` has it: who takes part, who reads the record, who oversees the process."""
-        person = call.caller.context.person.id
-        return await self.processes.takes_part(connection, UUID(found["id"]), person) or await shown(
-            self.processes, call, connection, found
-        )
-
     async def _reached(self, call: Call, connection: Connection, found: Mapping[str, Any], login: str) -> UUID | None:
         """The account that is told. An unknown login and somebody who may not see the case are answered alike."""
         if self.decide is None:
@@ -116,8 +109,8 @@ class CommentSpec:
         except (NoAccount, SessionEnded):
             return None
         context = Context(person, call.caller.context.request_id, channel=call.caller.context.channel)
-        theirs = replace(call, caller=Caller(context, self.decide(context)))
-        return account.id if await self._sees(theirs, connection, found) else None
+        theirs = Caller(context, self.decide(context))
+        return account.id if await takes_part_or_sees(self.processes, theirs, connection, found) else None
 
 
 def _payload(build: Build) -> dict[str, GraphQLField]:

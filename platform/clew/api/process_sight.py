@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -11,44 +10,65 @@ from uuid import UUID
 
 from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess
 from clew.access.lazily import Lazily
-from clew.api.operations import Call
+from clew.api.exchange import Caller
+from clew.api.kept_plans import read_kept
+from clew.process import comments, reading
 from clew.process.engine import Processes
 from clew.records.query import plan as p
-from clew.records.query.run import prepare
 from clew.storage.engine import Connection
 
 
-async def shown(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
+async def shown(processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any]) -> bool:
     """Who sees the record sees its processes, and so does who oversees them."""
-    decision = call.caller.decision
+    decision = caller.decision
     return await reads(
-        processes, call, connection, decision, found["entity"], UUID(found["recordId"])
-    ) or await oversees(processes, call, connection, found)
+        processes, caller, connection, decision, found["entity"], UUID(found["recordId"])
+    ) or await oversees(processes, caller, connection, found)
 
 
-async def oversees(processes: Processes, call: Call, connection: Connection, found: Mapping[str, Any]) -> bool:
+async def takes_part_or_sees(
+    processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any]
+) -> bool:
+    """Who may look at an instance: who takes part in it, who sees its record, who oversees it."""
+    person = caller.context.person.id
+    return await processes.takes_part(connection, UUID(found["id"]), person) or await shown(
+        processes, caller, connection, found
+    )
+
+
+async def comment_file(
+    processes: Processes, caller: Caller, connection: Connection, process: UUID, sha256: str
+) -> str | None:
+    """The name of a file that a comment on an instance brings, for who may look at the instance; else None."""
+    name = await comments.file_name(connection, process, sha256)
+    found = await reading.instance(connection, process) if name is not None else None
+    if found is None or not await takes_part_or_sees(processes, caller, connection, found):
+        return None
+    return name
+
+
+async def oversees(processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any]) -> bool:
     """Whether the caller oversees an instance: its grant, asked of the record where reading it would be asked."""
-    decision, workflow = call.caller.decision, found["workflow"]
+    decision, workflow = caller.decision, found["workflow"]
     grant = decision.process(workflow).oversee
     if not grant.allowed or found["entity"] not in processes.blueprint.entities:
         return False
     access = EntityAccess(read=grant, fields=MappingProxyType({"id": FieldAccess(ALWAYS)}))
-    entities = Lazily(
-        decision.entities, lambda name: access if name == found["entity"] else decision.entities[name]
-    )
+    entities = Lazily(decision.entities, lambda name: access if name == found["entity"] else decision.entities[name])
     overseeing = replace(decision, digest=f"{decision.digest} oversees {workflow}", entities=entities)
-    return await reads(processes, call, connection, overseeing, found["entity"], UUID(found["recordId"]))
+    return await reads(processes, caller, connection, overseeing, found["entity"], UUID(found["recordId"]))
 
 
 async def reads(
-    processes: Processes, call: Call, connection: Connection, decision: Decision, entity: str, record: UUID
+    processes: Processes, caller: Caller, connection: Connection, decision: Decision, entity: str, record: UUID
 ) -> bool:
     """Whether a decision lets the caller read the record, asked on the one read path."""
     if not decision.on(entity).read.allowed:
         return False
-    root = p.RecordRoot("r", entity, (("id", p.Const(record)),), (p.Leaf("id", "id"),))
-    prepared = prepare(
-        p.Plan((root,)), processes.blueprint, processes.commands.engine.tables, decision, connection.dialect
-    )
-    text = await prepared.fetch(connection, {}, call.caller.context, await connection.now())
-    return json.loads(text)["r"] is not None
+
+    def plan() -> p.Plan:
+        return p.Plan((p.RecordRoot("r", entity, (("id", p.Slot("id")),), (p.Leaf("id", "id"),)),))
+
+    engine, now = processes.commands.engine, await connection.now()
+    found = await read_kept(engine, caller, connection, now, ("sees", entity), plan, {"id": record}, decision=decision)
+    return found["r"] is not None

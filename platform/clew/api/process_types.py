@@ -27,12 +27,13 @@ def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
             "at": required(moment), "what": needed, "step": text, "actor": identity, "behalf": identity,
             "outcome": text, "comment": text, "files": "ProcessFile", "mentions": required(GraphQLList(needed)),
         },
+        "ProcessRecord": {"entity": needed, "recordId": required(identity)},
         "ProcessFile": {"name": needed, "sha256": needed},
         "ProcessInstance": {
             "id": required(identity), "workflow": needed, "label": needed, "status": needed, "outcome": text,
             "entity": needed, "recordId": required(identity), "threadId": identity, "starter": required(identity),
             "startedAt": required(moment), "at": required(GraphQLList(needed)), "tasks": "ProcessTask",
-            "incidents": "ProcessIncident", "timeline": "ProcessTimelineEntry",
+            "records": "ProcessRecord", "incidents": "ProcessIncident", "timeline": "ProcessTimelineEntry",
         },
         "ProcessCommandPayload": {"process": "!ProcessInstance", "replayed": required(scalars.BOOLEAN.type)},
         "ProcessActor": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,18 +16,21 @@ from clew.api.operations import Call
 from clew.api.process_sight import reads
 from clew.kernel.errors import NotFound
 from clew.metadata import naming
-from clew.process.alerts import WHAT, Alerts, NotTold, raised, was_told
+from clew.process.alerts import EVENT, WHAT, Alerts, NotTold, raised, was_told
 from clew.records.commands import Call as CommandCall
+from clew.records.feed import Feed
 from clew.storage.engine import Connection
 
 _MOST = 200
 
 
 class StandingAlerts:
-    """`standingAlerts` and `acknowledgeAlert`, where the project has alerts about what the caller may read."""
+    """`standingAlerts`, `standingAlertsChanged` and `acknowledgeAlert`, where the project has alerts about what the
+    caller may read."""
 
-    def __init__(self, alerts: Alerts) -> None:
-        self._alerts = alerts
+    def __init__(self, alerts: Alerts, feed: Feed | None = None) -> None:
+        """Without a feed there is no subscription."""
+        self._alerts, self._feed = alerts, feed
 
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         if not any(build.sees_entity(each.entity) for each in build.blueprint.alerts.values()):
@@ -38,6 +41,15 @@ class StandingAlerts:
         yield "StandingAlert", lambda: GraphQLObjectType("StandingAlert", lambda: _alert(build))
         build.extend("Query", lambda: self._queries(build))
         build.extend("Mutation", lambda: self._mutations(build))
+        if self._feed is not None:
+            build.extend("Subscription", lambda: self._live(build))
+
+    def _live(self, build: Build) -> dict[str, GraphQLField]:
+        assert self._feed is not None
+        first = {"first": GraphQLArgument(scalars.INT.type, default_value=50)}
+        said = build.say("现有预警:现状与其后的变化", "Alerts that stand, now and as they change")
+        many = required(GraphQLList(required(build.type("StandingAlert"))))
+        return {"standingAlertsChanged": build.field(many, LiveSpec(self._alerts, self._feed), said, first)}
 
     def _queries(self, build: Build) -> dict[str, GraphQLField]:
         args = {
@@ -62,12 +74,33 @@ class ListSpec:
     alerts: Alerts
 
     async def answer(self, call: Call, connection: Connection) -> str:
-        first = max(0, min(int(call.arguments.get("first", 50)), _MOST))
-        rows = await raised(connection, _MOST, standing=bool(call.arguments.get("standing")))
-        found = [each for each in rows if await _seen(self.alerts, call, connection, each)]
-        return json.dumps(
-            chosen(call, call.selected, [_shown(call, each) for each in found[:first]]), ensure_ascii=False
-        )
+        return await _listed(self.alerts, call, connection, standing=bool(call.arguments.get("standing")))
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSpec:
+    """The subscription: what `standingAlerts(standing: true)` answers, at once and whenever that has changed."""
+
+    alerts: Alerts
+    feed: Feed
+
+    async def events(self, call: Call) -> AsyncIterator[str]:
+        last = ""
+        async with self.feed.listen(EVENT) as listener:
+            while True:
+                async with self.alerts.engine.database.read() as connection:
+                    text = await _listed(self.alerts, call, connection, standing=True)
+                if text != last:
+                    last = text
+                    yield text
+                await listener.next()
+
+
+async def _listed(alerts: Alerts, call: Call, connection: Connection, *, standing: bool) -> str:
+    first = max(0, min(int(call.arguments.get("first", 50)), _MOST))
+    rows = await raised(connection, _MOST, standing=standing)
+    found = [each for each in rows if await _seen(alerts, call, connection, each)]
+    return json.dumps(chosen(call, call.selected, [_shown(call, each) for each in found[:first]]), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +126,7 @@ async def _seen(alerts: Alerts, call: Call, connection: Connection, row: Mapping
     """Whether the caller may read the record an alert is about."""
     if row["entity"] not in alerts.engine.blueprint.entities:
         return False
-    return await reads(alerts.engine, call, connection, call.caller.decision, row["entity"], row["record_id"])
+    return await reads(alerts.engine, call.caller, connection, call.caller.decision, row["entity"], row["record_id"])
 
 
 def _shown(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:

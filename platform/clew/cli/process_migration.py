@@ -1,4 +1,4 @@
-"""`clew process migrate`: move what is running to the present definition; a preview first, then one by one."""
+"""`clew process migrate`: move what is running to another definition; a preview first, then one by one."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ Maps = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="OLD=NEW", help=t("A step's new path; repeat it.", "步骤的新路径,可重复。")),
 ]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="DIGEST",
+        help=t(
+            "To this definition, by the beginning of its digest; left out: to the present one.",
+            "迁移到该定义(摘要开头);缺省为现行定义。",
+        ),
+    ),
+]
 Passing = Annotated[
     bool,
     typer.Option(
@@ -72,6 +83,7 @@ def migrate_command(
     given: Situation,
     name: Annotated[str, typer.Argument(help=t("The process.", "流程名称。"))],
     only: Only = None,
+    to: To = "",
     maps: Maps = None,
     apply: Annotated[bool, typer.Option("--apply", help=t("Move those that can.", "迁移可迁移者。"))] = False,
     passing: Passing = False,
@@ -87,10 +99,11 @@ def migrate_command(
     who = acting(given, by, by_stdin, by_code) if apply else None
 
     async def work(counter: Counter) -> tuple[list[Preview], Moved]:
-        from clew.process.migrating import Migration
+        from clew.process.migrating import Migration, aim
 
         runtime = counter.runtime
-        migration = Migration(runtime.processes, named(runtime.blueprint, [name])[0], mapping)
+        named(runtime.blueprint, [name])
+        migration = Migration(runtime.processes, await aim(runtime.processes, name, to), mapping)
         found = await migration.preview(wanted)
         for one in wanted:
             if one not in {each.process for each in found}:

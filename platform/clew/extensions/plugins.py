@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.sdk.actions import Act
+from clew.sdk.channels import Send
 from clew.sdk.hooks import NAME, Hooks
 
 FOLDER, MANIFEST = "plugins", "plugin.toml"
@@ -88,19 +89,29 @@ def load_plugins(project: Path, only: frozenset[str] | None = None) -> pluggy.Pl
 def load_actions(project: Path, declared: Mapping[str, str]) -> Mapping[str, Act]:
     """What plugins do in automatic steps: `declared` is action → plugin, as clew.yaml says. Only these plugins are
     imported. Raises BadPlugin for one that is not there, or does not have what it is said to have."""
+    return _declared(project, declared, "clew_actions", "action", "插件没有声明的动作")
+
+
+def load_channels(project: Path, declared: Mapping[str, str]) -> Mapping[str, Send]:
+    """How plugins carry notices: `declared` is channel → plugin, as clew.yaml says. Raises BadPlugin, as for
+    actions."""
+    return _declared(project, declared, "clew_channels", "channel", "插件没有声明的通道")
+
+
+def _declared(project: Path, declared: Mapping[str, str], hook: str, what: str, lacks_zh: str) -> dict[str, Any]:
     folder = project / FOLDER
     if not declared:
         return {}
     manager = load_plugins(project, frozenset(declared.values()))
-    found: dict[str, Act] = {}
+    found: dict[str, Any] = {}
     for name, plugin in declared.items():
         module = manager.get_plugin(plugin)
         if module is None:
-            raise _bad(folder / plugin, f"clew.yaml takes the action {name} from it, and it is not there", "插件不存在")
-        actions = getattr(module, "clew_actions", None)
-        known = actions() if actions is not None else {}
+            raise _bad(folder / plugin, f"clew.yaml takes the {what} {name} from it, and it is not there", "插件不存在")
+        offers = getattr(module, hook, None)
+        known = offers() if offers is not None else {}
         if name not in known:
-            raise _bad(folder / plugin, f"it has no action {name}", "插件没有声明的动作")
+            raise _bad(folder / plugin, f"it has no {what} {name}", lacks_zh)
         found[name] = known[name]
     return found
 

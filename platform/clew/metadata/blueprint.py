@@ -396,6 +396,18 @@ class PluginAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """A way by which a plugin carries notices to people, beside the application's own."""
+
+    name: str
+    plugin: str
+    place: Place
+    """Where its plugin is named."""
+    about: tuple[str, ...] = ()
+    """Kinds of notices it carries; empty: all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     name: str
     label: Bilingual
@@ -406,6 +418,7 @@ class Project:
     company: str = ""
     identity: Identity | None = None
     actions: Mapping[str, PluginAction] = field(default_factory=lambda: MappingProxyType({}))
+    channels: Mapping[str, Channel] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,15 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Legal:
+    """A time limit of the law, in calendar time between two moments of the record: nothing pauses it."""
+
+    start: Checked
+    until: Checked
+    alerts: tuple[Alert, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TimeLimit:
     amount: int
     unit: str
@@ -211,6 +220,7 @@ class Step:
     """Working minutes it may take on its record instead of `limit`, which holds where this is missing."""
     alerts: tuple[Alert, ...] = ()
     when_late: str | None = None
+    legal: Legal | None = None
     sign: str | None = None
     apart: tuple[str, ...] = ()
     """Paths of steps whose actors may not do this one; `starter`."""
@@ -295,6 +305,16 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Active:
+    """Where and since when a process is in use: `when` over the record that it would be about."""
+
+    when: Checked
+    sites: tuple[str, ...] = ()
+    since: str = ""
+    """The first day."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """A process of the project."""
 
@@ -312,6 +332,8 @@ class Workflow:
     at_start: tuple[Action, ...] = ()
     phrases: tuple[Bilingual, ...] = ()
     """Words offered for the comment of every step, after the step's own."""
+    active: Active | None = None
+    """None: everywhere, at once. It is about beginnings alone, so it is no part of the digest."""
 
     def addressed(self, digest: str) -> Workflow:
         """The same with its digest."""

@@ -34,6 +34,14 @@ UNKNOWN_EVENT = Rule(
     "Such as complaint.create, lot.update or lot.release (a transition).",
     "例如 complaint.create、lot.update 或 lot.release(状态迁移)。",
 )
+CALL_NOT_IN_USE = Rule(
+    "CALL_NOT_IN_USE",
+    "`{name}` is not in use everywhere that this process is: elsewhere this step would stop as an incident.",
+    "`{name}` 的启用范围小于本流程:在范围之外,该步骤会成为异常而停下。",
+    "Give this process an `active` that goes no further.",
+    "请为本流程写明不大于它的 `active`。",
+    Severity.WARNING,
+)
 UNKNOWN_TABLE = Rule("UNKNOWN_TABLE", "There is no decision table `{name}`.", "没有决策表 `{name}`。")
 UNKNOWN_COLUMN = Rule("UNKNOWN_COLUMN", "The table has no `{name}`.", "决策表没有 `{name}`。")
 STEP_KIND = Rule(

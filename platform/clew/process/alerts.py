@@ -27,12 +27,13 @@ from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.alerts import StandingAlert
 from clew.metadata.blueprint import Entity
-from clew.process import store
 from clew.process.effects import related
 from clew.process.facts import Inquiry
+from clew.process.in_use import begin_where_used
 from clew.process.state import State, Subject
 from clew.records import outbox
 from clew.records.commands import Call
+from clew.records.notices import Notice, tell
 from clew.records.participants import Change
 from clew.records.unit import Unit
 from clew.storage import process_tables
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from clew.process.engine import Processes
 
 CHECK = "alert.check"
+EVENT = "standing_alert"
+"""What its events are about."""
+_SEQUENCE = {"raised": 1, "acknowledged": 2, "ceased": 3}
 _BATCH = 100
 _log = logging.getLogger("clew.process")
 WHAT = Bilingual("预警", "alert")
@@ -178,6 +182,7 @@ class Alerts:
 
     async def _cease(self, unit: Unit, number: UUID) -> None:
         await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(ceased_at=unit.at))
+        _event(unit, "ceased", number, {})
 
     async def _raise(self, unit: Unit, alert: StandingAlert, record_id: UUID, standing: tuple[UUID, Any] | None) -> int:
         if standing is not None:
@@ -210,19 +215,19 @@ class Alerts:
         people = await Inquiry(unit, workflow, nobody, self.engine.staff, site).whom(alert.who, entity, record)
         say = alert.say or alert.label
         told = [UUID(each) for each in people]
-        await store.tell(unit.connection, told, number, "standing_alert", alert.name, unit.at, text=say)
-        if alert.start and await store.live_on(unit.connection, record_id, alert.start) is None:
-            await self.engine.begin(unit, self.engine.blueprint.workflows[alert.start], record_id)
+        notice = Notice(number, "standing_alert", alert.name, text=say)
+        await tell(unit.connection, unit.engine.blueprint.project, told, notice, unit.at)
+        if alert.start:
+            await begin_where_used(self.engine, unit, alert.start, record_id, "alert")
         data = {
             "alert": alert.name,
             "severity": alert.severity,
             "entity": alert.entity,
             "record_id": record_id,
             "told": len(told),
+            "people": [str(each) for each in told],
         }
-        source = unit.engine.blueprint.project.name
-        event = outbox.make_event(source, unit.at, "standing_alert", "raised", number, 1, site, data)
-        await outbox.store(unit.connection, [event])
+        _event(unit, "raised", number, data, site)
         return 1
 
     async def acknowledge(self, call: Call, number: UUID, comment: str) -> None:
@@ -247,8 +252,14 @@ class Alerts:
                     number,
                     particulars,
                 )
+                _event(unit, "acknowledged", number, {"by": str(call.context.person.id)})
 
         await self.engine.commands.run(call, work, elevated=True)
+
+
+def _event(unit: Unit, verb: str, number: UUID, data: dict[str, Any], site: UUID | None = None) -> None:
+    source, sequence = unit.engine.blueprint.project.name, _SEQUENCE[verb]
+    unit.announce(outbox.make_event(source, unit.at, EVENT, verb, number, sequence, site, data))
 
 
 async def _finish(job: Job, connection: Connection) -> None:

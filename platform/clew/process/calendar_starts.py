@@ -22,6 +22,9 @@ from clew.metadata.blueprint import FieldKind
 from clew.metadata.processes import Schedule, Workflow
 from clew.process import store
 from clew.process.calendar import WorkingTime, midnight
+from clew.process.effects import locked
+from clew.process.errors import NotInUse
+from clew.process.in_use import passed_over, require_in_use
 from clew.process.jobs import system_call
 from clew.process.time import calendar_of
 from clew.records import verbs
@@ -96,6 +99,7 @@ class CalendarStarts:
         return found
 
     async def _start(self, workflow: Workflow, number: int, schedule: Schedule, day: date, record: UUID) -> int:
+        """1 when it began. A process that is not in use is passed over for this period, and nothing is made for it."""
         begun = 0
 
         async def work(unit: Unit) -> None:
@@ -109,10 +113,20 @@ class CalendarStarts:
                     await verbs.create(unit, workflow.entity, await self._values(unit, workflow, schedule, record))
                 )["id"]
             if await store.live_on(unit.connection, about, workflow.name) is None:
+                entity = unit.engine.blueprint.entities[workflow.entity]
+                await require_in_use(unit, workflow, await locked(unit, entity, about))
                 await self.engine.begin(unit, workflow, about)
                 begun = 1
 
-        await self.engine.commands.run(system_call(self.engine), work, elevated=True)
+        async def pass_over(unit: Unit) -> None:
+            if await _claimed(unit.connection, workflow, number, day.isoformat(), record, unit.at):
+                about = (schedule.each or workflow.entity, record if schedule.each else None)
+                await passed_over(unit, self.engine.release, workflow, about, "calendar")
+
+        try:
+            await self.engine.commands.run(system_call(self.engine), work, elevated=True)
+        except NotInUse:
+            await self.engine.commands.run(system_call(self.engine), pass_over, elevated=True)
         return begun
 
     async def _values(self, unit: Unit, workflow: Workflow, schedule: Schedule, record: UUID) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.process import store
+from clew.process.announce import announce
 from clew.process.errors import NoSuchProcess
+from clew.records.notices import Notice, tell
 from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection
@@ -74,17 +76,15 @@ async def write(unit: Unit, process: UUID, said: Said) -> None:
     await unit.connection.execute(sa.insert(_comment).values(**row))
     people = [account for account, _ in said.mentioned if account != person.id]
     text = Bilingual(said.text, said.text)
-    await store.tell(unit.connection, people, process, "mention", "", unit.at, text=text)
+    notice = Notice(process, "mention", text=text)
+    await tell(unit.connection, unit.engine.blueprint.project, people, notice, unit.at)
+    announce(unit, instance, "commented", told=[str(each) for each in people])
 
 
 async def of_process(connection: Connection, process: UUID) -> list[dict[str, Any]]:
     """The comments on an instance as entries of its timeline, the oldest first."""
     c = _comment.c
-    query = (
-        sa.select(c.at, c.actor, c.text, c.files, c.mentions)
-        .where(c.process == process)
-        .order_by(c.at, c.id)
-    )
+    query = sa.select(c.at, c.actor, c.text, c.files, c.mentions).where(c.process == process).order_by(c.at, c.id)
     return [
         {
             "at": instant_text(at), "what": "comment", "step": None, "actor": str(actor), "behalf": None,
@@ -92,6 +92,16 @@ async def of_process(connection: Connection, process: UUID) -> list[dict[str, An
         }
         for at, actor, text, files, mentions in await connection.fetch(query)
     ]  # fmt: skip
+
+
+async def file_name(connection: Connection, process: UUID, sha256: str) -> str | None:
+    """How a file is called that a comment on an instance brings; None when none does."""
+    query = sa.select(_comment.c.files).where(_comment.c.process == process).order_by(_comment.c.at, _comment.c.id)
+    for (files,) in await connection.fetch(query):
+        for each in files:
+            if each["sha256"] == sha256:
+                return str(each["name"])
+    return None
 
 
 def merged(acts: Sequence[dict[str, Any]], comments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from clew.process.definitions import Definitions
 from clew.process.effects import locked
 from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter, NotYourTask
 from clew.process.handling import Handling
+from clew.process.in_use import require_in_use
 from clew.process.staff import Demand, Staff
 from clew.process.state import Subject
 from clew.process.store import Instance
@@ -81,7 +82,7 @@ class Processes:
     # ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self, call: Call, workflow: str, record_id: UUID) -> Done:
-        """A person starts a process about a record. Raises NotAStarter, AlreadyRunning, NoSuchProcess."""
+        """A person starts a process about a record. Raises NotAStarter, NotInUse, AlreadyRunning, NoSuchProcess."""
         definition = self.blueprint.workflows.get(workflow)
         if definition is None:
             raise NoSuchProcess(what=WHAT)
@@ -93,6 +94,7 @@ class Processes:
                 raise NoSuchProcess(what=entity.label)
             if not await unit.judge.granted(unit.decision.process(workflow).start, entity, record):
                 raise NotAStarter(workflow=definition.label)
+            await require_in_use(unit, definition, record)
             if await store.live_on(unit.connection, record_id, workflow) is not None:
                 raise AlreadyRunning
             return await self.begin(unit, definition, record_id)
@@ -248,9 +250,7 @@ class Processes:
         step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
         return stands.behalf(str(person), task, step, instance.site)
 
-    async def _still(
-        self, unit: Unit, instance: Instance, number: int, behalf: str | None, stands: Standing
-    ) -> None:
+    async def _still(self, unit: Unit, instance: Instance, number: int, behalf: str | None, stands: Standing) -> None:
         """Whoever was asked as the holder of a role holds it still: a role that was lost takes its tasks along at once,
         before anybody has offered them to others. Raises NotYourTask."""
         task = instance.state.tasks.get(number)

@@ -153,6 +153,16 @@ class NotAStarter(Forbidden):
     zh = "您不能发起“{workflow}”。"
 
 
+class NotInUse(Conflict):
+    """The process is switched on site by site, and not yet for this record."""
+
+    code = "PROCESS_NOT_IN_USE"
+    en = "{workflow} is not in use for this record. It is in use {where}."
+    zh = "“{workflow}”对该记录尚未启用。启用范围:{where}。"
+    hint_en = "Go on as before until it is switched on here (`active` of the workflow)."
+    hint_zh = "在此处启用(流程的 `active`)之前,请按原办法处理。"
+
+
 class NotAnOperator(Forbidden):
     """Cancelling, suspending and settling incidents is for those who answer for the process."""
 
@@ -177,6 +187,14 @@ class ProcessesWouldBreak(Conflict):
     zh = "在办流程无法在该发布下继续: {which}"
     hint_en = "Keep what they need until they have ended, or cancel them."
     hint_zh = "请在其结束之前保留所需内容,或先取消这些流程。"
+
+
+class UnknownDefinition(BadInput):
+    """What is named as the aim of a migration is none of the process's definitions, or several."""
+
+    code = "UNKNOWN_DEFINITION"
+    en = "{given} is no definition of this process. There are: {known}."
+    zh = "{given} 不是该流程的定义。现有定义:{known}。"
 
 
 class BadStepMapping(BadInput):

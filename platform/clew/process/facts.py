@@ -12,6 +12,7 @@ from clew.expressions.tree import Checked
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Step, StepKind, Who, Workflow
 from clew.process.effects import locked, related
+from clew.process.in_use import in_use
 from clew.process.staff import Demand, Staff
 from clew.process.state import State, Subject
 from clew.process.words import Facts, Wanted
@@ -57,14 +58,21 @@ class Inquiry:
                 enough = await self._value(approval.enough_of, entity, record)
         elements: tuple[Subject, ...] = ()
         about: Subject | None = None
+        used = True
         if step.kind is StepKind.EACH:
-            target = step.flows["each"].entity
+            kind = step.flows["each"].entity
             found = await related(self.unit, entity, step.each, record)
-            elements = tuple(Subject(target, str(each)) for each in found)
-        elif step.kind is StepKind.CALL and step.about:
-            found = await related(self.unit, entity, step.about, record)
-            target = self.unit.engine.blueprint.workflows[step.call].entity
-            about = Subject(target, str(found[0])) if found else None
+            elements = tuple(Subject(kind, str(each)) for each in found)
+        elif step.kind is StepKind.CALL:
+            called, target = self.unit.engine.blueprint.workflows[step.call], record
+            if step.about:
+                found = await related(self.unit, entity, step.about, record)
+                about = Subject(called.entity, str(found[0])) if found else None
+            if called.active is not None:
+                if about is not None:
+                    of = self.unit.engine.blueprint.entities[called.entity]
+                    target = await locked(self.unit, of, UUID(about.id))
+                used = await in_use(self.unit, called, target)
         return Facts(
             entry=step.entry is None or await self._holds(step.entry.when, entity, record),
             people=MappingProxyType(dict(await self.people(step, entity, record))),
@@ -76,6 +84,7 @@ class Inquiry:
             ),
             elements=elements,
             about=about,
+            in_use=used,
         )
 
     async def _also(self, step: Step, entity: Entity, record: Record) -> frozenset[str]:

@@ -12,11 +12,13 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Action, Step, Workflow
-from clew.process import jobs, machine, store, time, words
+from clew.process import jobs, machine, time, words
+from clew.process.announce import announce, verb_of
 from clew.process.behalf import asked_roles
 from clew.process.effects import Effects, asked_for, locked
 from clew.process.errors import NotYourTask
 from clew.process.facts import Inquiry
+from clew.process.in_use import begin_where_used
 from clew.process.staff import Demand
 from clew.process.state import State, Token
 from clew.process.store import Instance
@@ -25,6 +27,7 @@ from clew.process.writes import Writes
 from clew.records import verbs
 from clew.records.decisions.tables import answer
 from clew.records.errors import SignatureRequired
+from clew.records.notices import Notice
 from clew.records.rows import Record
 from clew.records.unit import Unit
 
@@ -56,6 +59,8 @@ class Handling:
     instance: Instance
     state: State = field(init=False)
     effects: Effects = field(init=False)
+    told: list[str] = field(init=False, default_factory=list)
+    """Accounts that were told something."""
     writes: Writes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +72,7 @@ class Handling:
         """A command and everything that follows from it in this transaction."""
         if isinstance(command, words.Decide):
             await self._before(command, given)
-        waiting = [command]
+        waiting, began = [command], self.state
         while waiting:
             now = waiting.pop(0)
             facts = words.NO_FACTS
@@ -88,7 +93,9 @@ class Handling:
                     waiting.append(words.Reoffer(effect.token, instant_text(self.unit.at)))
                 else:
                     await self._carry_out(effect)
+        await time.follow(self, began)
         await self.write()
+        announce(self.unit, self.instance, verb_of(command, self.state), began, self.told)
 
     async def write(self) -> None:
         """Store what has become of the instance."""
@@ -226,17 +233,12 @@ class Handling:
         step = self.workflow.step(token.step) if token is not None else None
         if tell.whom:
             people += await self._whom(tell.whom, step, token)
-        self.writes.tell(
-            people,
-            tell.about,
-            step.path if step is not None else "",
-            task=tell.task or None,
-            share=tell.share,
-            text=Bilingual(tell.comment, tell.comment) if tell.comment else None,
-        )
-        if tell.about == "alert":
+        said = Bilingual(tell.comment, tell.comment)
+        path = step.path if step is not None else ""
+        self._notice(people, Notice(self.instance.id, tell.about, path, tell.task or None, tell.share, said))
+        if tell.about in ("alert", "legal"):
             self.writes.log(
-                "alert",
+                tell.about,
                 step=step.path if step is not None else "",
                 outcome=f"{tell.share}%",
                 comment=tell.whom,
@@ -272,11 +274,15 @@ class Handling:
     async def _notify(self, unit: Unit, action: Action, entity: Entity, record: Record) -> None:
         assert action.who is not None
         people = await self.inquiry.whom(action.who, entity, record)
-        self.writes.tell([UUID(each) for each in people], "notice", "", text=action.say)
+        self._notice([UUID(each) for each in people], Notice(self.instance.id, "notice", text=action.say))
+
+    def _notice(self, people: list[UUID], notice: Notice) -> None:
+        self.told += [str(each) for each in people]
+        self.writes.tell(people, notice)
 
     async def _start(self, unit: Unit, workflow: str, entity: Entity, record_id: UUID) -> None:
-        if await store.live_on(unit.connection, record_id, workflow) is None:
-            await self.engine.begin(unit, self.engine.blueprint.workflows[workflow], record_id)
+        if not await begin_where_used(self.engine, unit, workflow, record_id, "process"):
+            self.writes.log("not_started", outcome=workflow)
 
     def _log(self, command: Command, before: State) -> None:
         """The timeline: what people did, and what they said."""

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 ACT, EVENT, ENDED, STOP = "process.act", "process.event", "process.ended", "process.stop"
 PEOPLE, OFFER, RECOUNT = "process.people", "process.offer", "process.recount"
-KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER, RECOUNT)
+LEGAL = "process.legal"
+KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER, RECOUNT, LEGAL)
 SYSTEM = Person(PLATFORM_ID, "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
@@ -90,6 +91,11 @@ async def ask_people(connection: Connection, account: UUID, due: datetime | None
 
 async def ask_offer(connection: Connection, process: UUID) -> None:
     await leases.put(connection, OFFER, {"process": str(process)})
+
+
+async def ask_legal(connection: Connection, process: UUID) -> None:
+    """The record of an instance has changed, and the law's time with it perhaps."""
+    await leases.put(connection, LEGAL, {"process": str(process)}, key=str(process))
 
 
 # ── running them ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,6 +205,8 @@ async def _work(engine: Processes, job: Job) -> Work:
         return partial(people.offer, engine, subject)
     if job.kind == RECOUNT:
         return await republication.recount(engine, subject, int(payload["release"]), int(payload["before"]))
+    if job.kind == LEGAL:
+        return partial(republication.recount_legal, engine, subject)
     return partial(_told, engine, subject, job)
 
 

@@ -108,7 +108,8 @@ def _enter(run: Run, command: Enter, facts: Facts) -> None:
 
 def _timer(run: Run, command: TimerFired, facts: Facts) -> None:
     timer = run.state.timers.get(command.timer)
-    if timer is not None and run.state.status == "running":
+    # The law does not wait for a process that is suspended.
+    if timer is not None and (run.state.status == "running" or timer.purpose == "legal"):
         moves.timer(run, timer)
 
 

@@ -1,5 +1,5 @@
-"""Moving live instances to the definition of the present release: previewed one by one, then each in a transaction of
-its own under its lock, where the verdict is asked again."""
+"""Moving live instances to another definition, mostly that of the present release: previewed one by one, then each in a
+transaction of its own under its lock, where the verdict is asked again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from clew.audit.trail import Changed, record_event
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import Workflow
 from clew.process import store
+from clew.process.announce import announce
 from clew.process.engine import WHAT, Processes
-from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess
+from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess, UnknownDefinition
 from clew.process.migration import Verdict, verdict
 from clew.process.state import State
 from clew.process.store import Instance
@@ -43,8 +44,45 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Definition:
+    """One definition of a process."""
+
+    digest: str
+    release: str
+    """The one that brought it."""
+    live: int
+    """How many live instances follow it."""
+    present: bool
+    """That of the release that is served."""
+
+
+async def definitions(engine: Processes, workflow: str) -> list[Definition]:
+    """The definitions of a process, the present one first. Raises NoSuchProcess."""
+    present = engine.blueprint.workflows.get(workflow)
+    if present is None:
+        raise NoSuchProcess(what=WHAT)
+    async with engine.database.read() as connection:
+        stored = await store.definitions_of(connection, workflow)
+    live = {digest: number for digest, _, _, number in stored}
+    first = Definition(present.digest, engine.release, live.get(present.digest, 0), present=True)
+    others = [Definition(each, release, number, present=False) for each, release, _, number in stored]
+    return [first, *(each for each in others if each.digest != present.digest)]
+
+
+async def aim(engine: Processes, workflow: str, to: str = "") -> Workflow:
+    """The definition to move to: the present one, or an earlier one by the beginning of its digest, which the present
+    release must still bear. Raises NoSuchProcess, UnknownDefinition, DefinitionGone."""
+    known = await definitions(engine, workflow)
+    found = [each for each in known if to and each.digest.startswith(to)] if to else known[:1]
+    if len(found) != 1:
+        raise UnknownDefinition(path=["to"], given=to, known=", ".join(each.digest[:12] for each in known))
+    async with engine.database.read() as connection:
+        return await engine.definitions.of(connection, found[0].digest)
+
+
+@dataclass(frozen=True, slots=True)
 class Migration:
-    """To the definition that a workflow has in this release."""
+    """To one definition of a workflow (`aim`)."""
 
     engine: Processes
     workflow: Workflow
@@ -82,11 +120,12 @@ class Migration:
             said = await self._verdict(unit.connection, instance)
             if said.state is None or (said.missed and not passing):
                 raise CannotMigrate(why=why(said))
-            await store.define(
-                unit.connection, self.engine.definitions.text_of(self.workflow), self.engine.release, unit.at
-            )
-            await _save(unit, instance, said.state)
+            if self.workflow.digest == self.engine.blueprint.workflows[self.workflow.name].digest:
+                text = self.engine.definitions.text_of(self.workflow)
+                await store.define(unit.connection, text, self.engine.release, unit.at)
+            moved = await _save(unit, instance, said.state)
             await self._told(unit, instance, said)
+            announce(unit, moved, "migrated", instance.state)
 
         await self.engine.commands.run(call, work)
 
@@ -120,7 +159,7 @@ async def _pinned_elsewhere(connection: Connection, workflow: str, digest: str) 
     return [row[0] for row in await connection.fetch(query)]
 
 
-async def _save(unit: Unit, before: Instance, state: State) -> None:
+async def _save(unit: Unit, before: Instance, state: State) -> Instance:
     """The instance's next version, by another definition; its open tasks under the names of its steps."""
     connection = unit.connection
     await connection.execute(sa.update(_p).where(_p.c.id == before.id).values(definition=state.digest))
@@ -128,7 +167,7 @@ async def _save(unit: Unit, before: Instance, state: State) -> None:
         if task.step != before.state.tasks[number].step:
             mine = _t.c.process == before.id, _t.c.number == number
             await connection.execute(sa.update(_t).where(*mine).values(step=task.step))
-    await Writes(unit, replace(before, definition=state.digest)).write(state)
+    return await Writes(unit, replace(before, definition=state.digest)).write(state)
 
 
 def why(said: Verdict) -> Bilingual:
@@ -140,4 +179,4 @@ def why(said: Verdict) -> Bilingual:
     return Bilingual("；".join(each.zh for each in reasons), "; ".join(each.en for each in reasons))
 
 
-__all__ = ["Migration", "Preview", "why"]
+__all__ = ["Definition", "Migration", "Preview", "aim", "definitions", "why"]

@@ -145,8 +145,11 @@ class _Moving:
             if differs:
                 yield Bilingual(f"步骤 {path}:{differs.zh}", f"the step {path}: {differs.en}")
         timers = {each.purpose for each in self.state.timers.values() if each.token == token.id}
-        if (timers - {"wait"} and step.limit is None) or ("late" in timers and step.when_late is None):
+        limited = timers - {"wait", "legal"}
+        if (limited and step.limit is None) or ("late" in timers and step.when_late is None):
             yield Bilingual(f"步骤 {path} 的时限已取消", f"the time limit of {path} that is running is gone")
+        if "legal" in timers and step.legal is None:
+            yield Bilingual(f"步骤 {path} 的法定时限已取消", f"the legal time limit of {path} that is running is gone")
         for task in self.state.tasks.values():
             gone = self.to.step(task.step) is None
             if gone and task.token == token.id and task.kind == "copy" and task.status == "open":

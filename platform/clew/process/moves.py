@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from clew.metadata.processes import DONE, SEPARATOR, STARTED, Approval, ApprovalMode, Step, StepKind
 from clew.process.run import Run
@@ -27,6 +28,9 @@ def enter(run: Run, token: Token, facts: Facts) -> None:
     if not facts.entry:
         run.incident(token, "entry", step.path)
         return
+    if not facts.in_use:
+        run.incident(token, "not_in_use", f"{step.path}: {step.call}")
+        return
     if step.kind.human and not _ask(run, token, step, facts):
         return
     if step.kind is not StepKind.END:
@@ -37,6 +41,8 @@ def enter(run: Run, token: Token, facts: Facts) -> None:
             run.timer(token, purpose="alert", share=alert.share, whom=alert.whom)
         if step.when_late is not None:
             run.timer(token, purpose="late")
+    for alert in step.legal.alerts if step.legal is not None else ():
+        run.timer(token, purpose="legal", share=alert.share, whom=alert.whom)
     if step.kind is StepKind.ACTION:
         run.keep(token, status="working")
         run.effects.append(Act(token.id, step.path))
@@ -118,11 +124,12 @@ def timer(run: Run, timer: Timer) -> None:
     token = run.state.tokens[timer.token]
     step = run.step_of(token)
     run.change(timers=without(run.state.timers, timer.id))
-    if timer.purpose == "alert":
+    if timer.purpose in ("alert", "legal"):
         people = tuple(
             each.assignee for each in run.state.tasks_of(token.id) if each.status == "open" and each.assignee
         )
-        run.effects.append(Tell("alert", token.id, people=people, whom=timer.whom, share=timer.share))
+        about: Literal["alert", "legal"] = "legal" if timer.purpose == "legal" else "alert"
+        run.effects.append(Tell(about, token.id, people=people, whom=timer.whom, share=timer.share))
     elif timer.purpose == "wait":
         finish(run, token, DONE, ())
     elif step.when_late is not None:

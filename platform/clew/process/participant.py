@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Workflow
 from clew.process import jobs, store
+from clew.process.in_use import begin_where_used
 from clew.records.errors import MovedByProcess
 from clew.records.participants import Change
 from clew.records.unit import Unit
@@ -36,6 +37,13 @@ class ProcessParticipant:
     workflows: Mapping[str, Workflow]
     engine: Processes | None = None
     name: str = "processes"
+    _lawful: frozenset[str] = field(init=False)
+    """Entities whose records say when a time limit of the law begins and ends."""
+
+    def __post_init__(self) -> None:
+        self._lawful = frozenset(
+            flow.entity for each in self.workflows.values() for flow, step in each.walk() if step.legal is not None
+        )
 
     def wants(self, entity: Entity) -> bool:
         """Only what a workflow begins with, waits for or moves: every other write is spared."""
@@ -43,8 +51,8 @@ class ProcessParticipant:
             each.moved_by in self.workflows for each in entity.transitions.values()
         ):
             return True
-        starts = {start.entity for each in self.workflows.values() for start in each.starts}
-        return entity.name in starts or any(name == entity.name for name, _ in awaited(self.workflows))
+        named = {start.entity for each in self.workflows.values() for start in each.starts} | self._lawful
+        return entity.name in named or any(name == entity.name for name, _ in awaited(self.workflows))
 
     async def derive(self, change: Change, unit: Unit) -> Mapping[str, Any]:
         return {}
@@ -72,8 +80,10 @@ class ProcessParticipant:
                     continue
                 if start.when is not None and not await unit.judge.holds(start.when, change.entity, dict(change.new)):
                     continue
-                if await store.live_on(unit.connection, change.id, workflow.name) is None:
-                    await self.engine.begin(unit, workflow, change.id)
+                await begin_where_used(self.engine, unit, workflow.name, change.id, "event")
+        if change.entity.name in self._lawful and change.verb != "create":
+            for process in await store.living(unit.connection, change.id):
+                await jobs.ask_legal(unit.connection, process)
         await self._wake(change, verb, unit)
 
     async def answered(self, change: Change, unit: Unit) -> None:

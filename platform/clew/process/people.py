@@ -103,12 +103,13 @@ class Holding:
     sites: frozenset[str] | None
     name: str
     employee: UUID
+    login: str
 
 
 async def holding(connection: Connection, roles: Sequence[str], at: datetime) -> list[Holding]:
     """The employees who hold one of these roles, by name."""
     query = (
-        sa.select(_a.c.role, _a.c.sites, _account.c.name, _account.c.employee)
+        sa.select(_a.c.role, _a.c.sites, _account.c.name, _account.c.employee, _account.c.login)
         .join(_account, _account.c.id == _a.c.account)
         .where(
             _account.c.state == "active",
@@ -121,8 +122,8 @@ async def holding(connection: Connection, roles: Sequence[str], at: datetime) ->
         .order_by(_account.c.name, _a.c.id)
     )
     return [
-        Holding(role, None if sites is None else frozenset(sites), name, employee)
-        for role, sites, name, employee in await connection.fetch(query)
+        Holding(role, None if sites is None else frozenset(sites), name, employee, login)
+        for role, sites, name, employee, login in await connection.fetch(query)
     ]
 
 

@@ -51,9 +51,10 @@ _TASK = (
 
 
 async def my_tasks(
-    connection: Connection, person: UUID, *, claimed: bool | None, overdue: bool, limit: int
+    connection: Connection, person: UUID, *, claimed: bool | None, overdue: bool, limit: int, copied: bool | None = None
 ) -> list[Answer]:
-    """Open tasks a person may do, the most urgent first. `claimed`: only those taken, or only those not taken."""
+    """Open tasks a person may do, the most urgent first. `claimed`: only those taken, or only those not taken;
+    `copied`: only cases that were shown to them, or only what is to be done."""
     now = await connection.now()
     query = (
         sa.select(*_TASK)
@@ -65,6 +66,8 @@ async def my_tasks(
     )
     if claimed is not None:
         query = query.where(_t.c.assignee == person if claimed else _t.c.assignee.is_(None))
+    if copied is not None:
+        query = query.where(_t.c.kind == "copy" if copied else _t.c.kind != "copy")
     if overdue:
         query = query.where(_t.c.due_at < now)
     return [_task(row) for row in await connection.fetch(query)]
@@ -135,6 +138,7 @@ def without_lists(found: Instance) -> Answer:
         "starter": str(found.starter),
         "startedAt": instant_text(found.started_at),
         "at": sorted({each.step for each in state.tokens.values()}),
+        "records": records_of(found),
         "incidents": [
             {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
             for each in state.incidents.values()
@@ -223,6 +227,14 @@ async def _timeline(connection: Connection, process: UUID) -> list[Answer]:
     )
     names = ("at", "what", "step", "actor", "behalf", "outcome", "comment")
     return comments.merged([_plain(names, row) for row in lines], await comments.of_process(connection, process))
+
+
+def records_of(found: Instance) -> list[Answer]:
+    """The records an instance is and was about: its own first, then those its steps went through one by one."""
+    state = found.state
+    done, now = [each.subject for each in state.done], [each.subject for each in state.tokens.values()]
+    subjects = [state.subject, *done, *now]
+    return [{"entity": each.entity, "recordId": each.id} for each in dict.fromkeys(subjects)]
 
 
 def _task(row: Sequence[Any]) -> Answer:

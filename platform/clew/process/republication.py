@@ -106,6 +106,16 @@ async def recount(engine: Processes, process: UUID, release: int, before: int) -
     return work
 
 
+async def recount_legal(engine: Processes, process: UUID, unit: Unit) -> None:
+    """The law's time limits of one instance, by what its record says now."""
+    instance = await store.load(unit.connection, process, lock=True)
+    if instance is None or not instance.state.live:
+        return
+    definition = await engine.definitions.of(unit.connection, instance.definition)
+    for step in await time.recount_legal(Handling(engine, unit, definition, instance)):
+        await store.log(unit.connection, process, unit.at, "recounted", step=step)
+
+
 async def _live_at(engine: Processes, number: int) -> datetime:
     async with engine.database.read() as connection:
         found: datetime = await connection.fetch_value(

@@ -56,6 +56,10 @@ class Staff(Protocol):
         """Whether somebody holds one of the demand's roles, and the one it is among, at its site now."""
         ...
 
+    async def site_of(self, connection: Connection, person: UUID) -> UUID | None:
+        """The site somebody works at; None where nothing says it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AssignedStaff:
@@ -103,6 +107,11 @@ class AssignedStaff:
         query = sa.select(_account.c.id).where(_account.c.id == person, _account.c.state == "active")
         return await connection.fetch_value(query) is not None
 
+    async def site_of(self, connection: Connection, person: UUID) -> UUID | None:
+        facts = await connection.fetch_value(sa.select(_account.c.facts).where(_account.c.id == person))
+        site = (facts or {}).get("site")
+        return UUID(site) if site else None
+
 
 class OneOperator:
     """Everybody is the operator at this machine, while a project declares no policies."""
@@ -115,6 +124,9 @@ class OneOperator:
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         return person == self._operator
+
+    async def site_of(self, connection: Connection, person: UUID) -> UUID | None:
+        return None
 
     async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
         return person == self._operator

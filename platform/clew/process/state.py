@@ -86,7 +86,7 @@ class Task:
 class Timer:
     id: int
     token: int
-    purpose: Literal["alert", "late", "wait"]
+    purpose: Literal["alert", "late", "wait", "legal"]
     share: int = 100
     whom: str = ""
 
@@ -97,7 +97,7 @@ class Incident:
 
     id: int
     token: int
-    kind: Literal["nobody", "entry", "failed", "left"]
+    kind: Literal["nobody", "entry", "failed", "left", "not_in_use"]
     """left: whoever was asked can do it no more, and nobody else can."""
     detail: str
     at: str

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from clew.identity import sessions
 from clew.identity.errors import SessionEnded
 from clew.kernel.ids import uuid7
-from clew.kernel.text import Bilingual
 from clew.process.clocks import Running
 from clew.process.state import State, Task
 from clew.records.unit import Unit
@@ -141,6 +140,12 @@ async def in_hands(connection: Connection, record: UUID, workflow: str) -> bool:
     return await connection.fetch_one(sa.select(_t.c.id).where(*mine).limit(1)) is not None
 
 
+async def living(connection: Connection, record: UUID) -> list[UUID]:
+    """Every instance that lives on a record."""
+    query = sa.select(_p.c.id).where(_p.c.record_id == record, _p.c.status.in_(LIVE)).order_by(_p.c.id)
+    return [row[0] for row in await connection.fetch(query)]
+
+
 async def process_of_task(connection: Connection, task: UUID) -> tuple[UUID, int] | None:
     """The instance a task belongs to, and the task's number in it."""
     row = await connection.fetch_one(_PLACE, {"of_task": task})
@@ -170,6 +175,17 @@ async def definition(connection: Connection, digest: str) -> Definition | None:
     columns = (_definition.c.digest, _definition.c.workflow, _definition.c.file, _definition.c.source)
     row = await connection.fetch_one(sa.select(*columns).where(_definition.c.digest == digest))
     return None if row is None else Definition(*row)
+
+
+async def definitions_of(connection: Connection, workflow: str) -> list[tuple[str, str, datetime, int]]:
+    """The definitions of a process that instances were pinned to, the newest first: digest, the release that brought
+    it, when, and how many live instances follow it."""
+    live = (
+        sa.select(sa.func.count()).where(_p.c.definition == _definition.c.digest, _p.c.status.in_(LIVE))
+    ).scalar_subquery()
+    query = sa.select(_definition.c.digest, _definition.c.release, _definition.c.at, live)
+    query = query.where(_definition.c.workflow == workflow).order_by(_definition.c.at.desc(), _definition.c.digest)
+    return [(row[0], row[1], row[2], int(row[3])) for row in await connection.fetch(query)]
 
 
 async def definitions_in_use(connection: Connection) -> list[tuple[str, int]]:
@@ -285,7 +301,7 @@ def _clock(row: Sequence[Any]) -> Clock:
     return Clock(number, token, share, running, calendar, due_at, trouble)
 
 
-# ── waiting, telling, remembering ─────────────────────────────────────────────────────────────────────────────────
+# ── waiting, remembering ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def waiting(connection: Connection, entity: str, verb: str, records: Iterable[UUID]) -> list[tuple[UUID, int]]:
@@ -325,41 +341,3 @@ def log_row(
         "outcome": outcome,
         "comment": comment,
     }
-
-
-async def tell(
-    connection: Connection, people: Iterable[UUID], process: UUID, about: str, step: str, at: datetime, **said: Any
-) -> None:
-    """A notice for each of these people."""
-    for row in notice_rows(people, process, about, step, at, **said):
-        await connection.execute(sa.insert(_notice).values(**row))
-
-
-def notice_rows(
-    people: Iterable[UUID],
-    process: UUID,
-    about: str,
-    step: str,
-    at: datetime,
-    *,
-    task: int | None = None,
-    share: int = 0,
-    text: Bilingual | None = None,
-) -> list[dict[str, Any]]:
-    text = text or Bilingual()
-    return [
-        {
-            "id": uuid7(),
-            "person": person,
-            "process": process,
-            "task": task,
-            "about": about,
-            "step": step,
-            "share": share,
-            "zh": text.zh,
-            "en": text.en,
-            "at": at,
-            "read_at": None,
-        }
-        for person in dict.fromkeys(people)
-    ]

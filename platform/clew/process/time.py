@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -18,11 +17,12 @@ from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
-from clew.metadata.processes import Step, TimeLimit
+from clew.metadata.processes import Legal, Step, TimeLimit
 from clew.metadata.working_time import PublishedYear, WorkingCalendar
 from clew.process import store
-from clew.process.calendar import WorkingTime
+from clew.process.calendar import WorkingTime, midnight
 from clew.process.clocks import Limit, Running, TimeUnit, begin
+from clew.process.state import State, Timer, Token
 from clew.process.store import Clock
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ async def set_timer(handling: Handling, number: int) -> None:
         return
     token = state.tokens[timer.token]
     step = handling.workflow.step(token.step)
-    site = await site_time(handling)
-    running, trouble = await _running(handling, step, timer.purpose, site, unit.at)
+    site = await working_time(handling, token.id)
+    running, trouble = await _running(handling, token, timer.purpose, site, unit.at)
     clock = Clock(number, token.id, timer.share, running, site.calendar.name, None, trouble)
     arm(handling, clock, site)
-    if timer.purpose != "alert" or timer.share == 100:
+    if _shows_due(timer, step):
         handling.writes.due(step.path, None if trouble else _full(running, site))
 
 
@@ -64,19 +64,24 @@ def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime | None:
 
 
 async def stop(handling: Handling) -> None:
-    """Every clock of the instance stands still."""
-    site = await site_time(handling)
+    """Every clock of the instance stands still, but for those of the law."""
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        if _lawful(handling, clock):
+            continue
+        site = await working_time(handling, clock.token)
         stopped = replace(clock, running=_paused(clock.running, handling.unit.at, site), due_at=None)
         handling.writes.clock(stopped)
 
 
 async def go_on(handling: Handling) -> None:
-    """Every clock goes on from where it stood."""
-    site, at = await site_time(handling), handling.unit.at
+    """Every clock goes on from where it stood; one that ends at a moment of the record ends at that moment."""
+    at = handling.unit.at
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        if _lawful(handling, clock):
+            continue
+        site = await working_time(handling, clock.token)
         running, trouble = clock.running.resume(at), ""
-        if _unknown(clock):
+        if _unknown(clock) or _ends_at_moment(handling, clock):
             running, trouble = await _again(handling, clock, site, at)
         arm(handling, replace(clock, running=running, trouble=trouble), site)
 
@@ -85,12 +90,12 @@ async def republish(handling: Handling, earlier: Blueprint, at: datetime) -> tup
     """Count the running clocks by the calendar of the present release. `earlier` is the release before the one that
     went live at `at`: what was used up until then stays used up. A second time changes nothing. Clocks that stand still
     or count plain time are not touched. The paths of the steps whose time has moved."""
-    code = await _site_code(handling)
-    before = WorkingTime(calendar_of(earlier, code))
-    site = WorkingTime(calendar_of(handling.engine.blueprint, code))
-    changed = not _same(before.calendar, site.calendar)
     moved: list[str] = []
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        code = await _site_code(handling, clock.token)
+        before = WorkingTime(calendar_of(earlier, code))
+        site = WorkingTime(calendar_of(handling.engine.blueprint, code))
+        changed = not _same(before.calendar, site.calendar)
         timer, running, trouble = handling.state.timers.get(clock.number), clock.running, ""
         if timer is None or running.since is None or clock.trouble == NO_MOMENT:
             continue
@@ -102,15 +107,52 @@ async def republish(handling: Handling, earlier: Blueprint, at: datetime) -> tup
             # What the calendar of then does not say is counted by the new one alone.
             with suppress(ClewError):
                 running = running.moved(at, before)
-        again = replace(clock, running=running, calendar=site.calendar.name, trouble=trouble)
-        due = arm(handling, again, site)
-        step = handling.state.tokens[clock.token].step
-        if timer.purpose != "alert" or timer.share == 100:
-            handling.writes.due(step, None if trouble else _full(running, site))
-        if due != clock.due_at:
-            moved.append(step)
+        if _rearmed(handling, clock, running, trouble, site):
+            moved.append(handling.state.tokens[clock.token].step)
     await handling.write()
     return tuple(dict.fromkeys(moved))
+
+
+async def follow(handling: Handling, before: State) -> None:
+    """Clocks go on by the working time of whoever has the tasks now: what was used up elsewhere stays used up."""
+    calendars = handling.engine.blueprint.calendars
+    tokens = [each for each in handling.state.tokens if _hands(before, each) != _hands(handling.state, each)]
+    if not tokens or not _by_site(handling.engine.blueprint):
+        return
+    for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        running, trouble = clock.running, ""
+        gone = clock.token not in tokens or clock.number not in handling.state.timers
+        if gone or running.since is None or clock.trouble == NO_MOMENT:
+            continue
+        site = await working_time(handling, clock.token)
+        if site.calendar.name == clock.calendar:
+            continue
+        if _unknown(clock):
+            running, trouble = await _again(handling, clock, site, running.since)
+        elif not running.working:
+            continue
+        elif clock.calendar in calendars:
+            with suppress(ClewError):
+                running = running.moved(handling.unit.at, WorkingTime(calendars[clock.calendar]))
+        if _rearmed(handling, clock, running, trouble, site):
+            step = handling.state.tokens[clock.token].step
+            handling.writes.log("recounted", step=step, comment=site.calendar.name)
+
+
+def _rearmed(handling: Handling, clock: Clock, running: Running, trouble: str, site: WorkingTime) -> bool:
+    """A clock counted on by another working time, and its tasks' due time with it; whether it is due another time."""
+    due = arm(handling, replace(clock, running=running, calendar=site.calendar.name, trouble=trouble), site)
+    step = handling.workflow.step(handling.state.tokens[clock.token].step)
+    if _shows_due(handling.state.timers[clock.number], step):
+        full = None if trouble else _full(running, site)
+        handling.writes.due(step.path, full)
+    return due != clock.due_at
+
+
+def _hands(state: State, token: int) -> tuple[str | None, ...]:
+    """Who has the open tasks of a token; None for one that nobody has taken."""
+    mine = [each for each in state.tasks_of(token) if each.status in ("open", "held") and each.kind != "copy"]
+    return tuple(each.assignee for each in mine)
 
 
 def _same(one: WorkingCalendar, other: WorkingCalendar) -> bool:
@@ -125,19 +167,71 @@ def _unknown(clock: Clock) -> bool:
 
 async def _again(handling: Handling, clock: Clock, site: WorkingTime, at: datetime) -> tuple[Running, str]:
     """The clock as it is when it is set from `at` on."""
-    step = handling.workflow.step(handling.state.tokens[clock.token].step)
-    return await _running(handling, step, handling.state.timers[clock.number].purpose, site, at)
+    token = handling.state.tokens[clock.token]
+    return await _running(handling, token, handling.state.timers[clock.number].purpose, site, at)
 
 
-async def site_time(handling: Handling) -> WorkingTime:
-    """The working time of the case's site: its own calendar, else the default one, else none."""
-    return WorkingTime(calendar_of(handling.engine.blueprint, await _site_code(handling)))
+async def recount_legal(handling: Handling) -> tuple[str, ...]:
+    """Clocks of the law by the moments that the record says now. The paths of the steps whose time has moved."""
+    moved: list[str] = []
+    for clock in await store.clocks(handling.unit.connection, handling.instance.id):
+        if not _lawful(handling, clock):
+            continue
+        site = await working_time(handling, clock.token)
+        running, trouble = await _again(handling, clock, site, handling.unit.at)
+        if _rearmed(handling, clock, running, trouble, site):
+            moved.append(handling.state.tokens[clock.token].step)
+    await handling.write()
+    return tuple(dict.fromkeys(moved))
 
 
-async def _site_code(handling: Handling) -> str | None:
+def _lawful(handling: Handling, clock: Clock) -> bool:
+    timer = handling.state.timers.get(clock.number)
+    return timer is not None and timer.purpose == "legal"
+
+
+def _ends_at_moment(handling: Handling, clock: Clock) -> bool:
+    timer = handling.state.timers.get(clock.number)
+    if timer is None or timer.purpose != "wait":
+        return False
+    wait = handling.workflow.step(handling.state.tokens[clock.token].step).wait
+    return wait is not None and wait.until is not None
+
+
+def _shows_due(timer: Timer, step: Step) -> bool:
+    """Whether tasks are due when this clock has run out: by the step's own limit, else by that of the law."""
+    if timer.purpose == "legal":
+        return timer.share == 100 and step.limit is None
+    return timer.purpose != "alert" or timer.share == 100
+
+
+async def working_time(handling: Handling, token: int) -> WorkingTime:
+    """By which working time a token's clocks run: that of the site of whoever has its tasks; of the case's site while
+    nobody has taken one, and where people of several sites have them (domain F11). The site's own calendar, else the
+    default one, else none."""
+    blueprint = handling.engine.blueprint
+    code = await _site_code(handling, token) if _by_site(blueprint) else None
+    return WorkingTime(calendar_of(blueprint, code))
+
+
+def _by_site(blueprint: Blueprint) -> bool:
+    """Whether some site has a calendar of its own."""
+    return any(each.sites for each in blueprint.calendars.values())
+
+
+async def _site(handling: Handling, token: int) -> UUID | None:
+    hands, connection = _hands(handling.state, token), handling.unit.connection
+    if hands and None not in hands:
+        sites = {await handling.engine.staff.site_of(connection, UUID(each)) for each in hands if each}
+        if len(sites) == 1 and None not in sites:
+            return sites.pop()
+    return handling.instance.site
+
+
+async def _site_code(handling: Handling, token: int) -> str | None:
     blueprint = handling.engine.blueprint
     code: str | None = None
-    site = handling.instance.site
+    site = await _site(handling, token)
     known = blueprint.entities.get("site")
     if site is not None and known is not None and "code" in known.fields:
         table = handling.unit.engine.tables.current("site")
@@ -159,17 +253,20 @@ _NO_YEARS: Mapping[int, PublishedYear] = MappingProxyType({})
 
 
 async def _running(
-    handling: Handling, step: Step, purpose: str, site: WorkingTime, at: datetime
+    handling: Handling, token: Token, purpose: str, site: WorkingTime, at: datetime
 ) -> tuple[Running, str]:
     """A clock that begins at `at`, and what stands in its way."""
+    step = handling.workflow.step(token.step)
     limit: TimeLimit | None = step.limit
+    if purpose == "legal" and step.legal is not None:
+        return await _legal(handling, token, step.legal, site)
     if purpose == "wait" and step.wait is not None:
         if step.wait.until is not None:
-            return await _until(handling, step, site)
+            return await _until(handling, token, step.wait.until, site)
         limit = step.wait.limit
     assert limit is not None
     if purpose != "wait" and step.minutes is not None:
-        minutes = await _value(handling, step, step.minutes)
+        minutes = await _value(handling, token, step.minutes)
         if minutes is not None and minutes > 0:
             return Running(timedelta(minutes=float(minutes)), True, timedelta(0), at), ""
     try:
@@ -178,22 +275,38 @@ async def _running(
         return Running(timedelta(0), False, timedelta(0), at), error.code
 
 
-async def _until(handling: Handling, step: Step, site: WorkingTime) -> tuple[Running, str]:
+async def _until(handling: Handling, token: Token, until: Checked, site: WorkingTime) -> tuple[Running, str]:
     """A clock that ends at a date or instant of the record."""
-    assert step.wait is not None
-    assert step.wait.until is not None
     at = handling.unit.at
-    found = await _value(handling, step, step.wait.until)
-    if isinstance(found, date) and not isinstance(found, datetime):
-        found = datetime.combine(found, time(), ZoneInfo(site.calendar.zone)).astimezone(UTC)
+    found = await _moment_of(handling, token, until, site)
     if found is None:
         return Running(timedelta(0), False, timedelta(0), at), NO_MOMENT
     return Running(max(found - at, timedelta(0)), False, timedelta(0), at), ""
 
 
-async def _value(handling: Handling, step: Step, expression: Checked) -> Any:
-    """What an expression of a step says of the record it is about; None without one."""
-    token = next(each for each in handling.state.tokens.values() if each.step == step.path)
+async def _legal(handling: Handling, token: Token, legal: Legal, site: WorkingTime) -> tuple[Running, str]:
+    """Calendar time between two moments of the record; a last day that is named counts as a whole."""
+    at = handling.unit.at
+    start = await _moment_of(handling, token, legal.start, site)
+    until = await _moment_of(handling, token, legal.until, site, whole=True)
+    if start is None or until is None:
+        return Running(timedelta(0), False, timedelta(0), at), NO_MOMENT
+    return Running(max(until - start, timedelta(0)), False, at - start, at), ""
+
+
+async def _moment_of(
+    handling: Handling, token: Token, expression: Checked, site: WorkingTime, *, whole: bool = False
+) -> datetime | None:
+    """The instant a token's record says; a day begins, or with `whole` ends, at midnight of the site."""
+    found: Any = await _value(handling, token, expression)
+    if isinstance(found, date) and not isinstance(found, datetime):
+        return midnight(found + timedelta(days=whole), site.zone)
+    moment: datetime | None = found
+    return moment
+
+
+async def _value(handling: Handling, token: Token, expression: Checked) -> Any:
+    """What an expression of a step says of the record its token is about; None without one."""
     entity = handling.unit.engine.blueprint.entities[token.subject.entity]
     record = await handling.unit.lock(entity, UUID(token.subject.id))
     return await handling.unit.judge.value(expression, entity, record) if record is not None else None

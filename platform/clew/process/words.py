@@ -245,6 +245,8 @@ class Facts:
     conditions: tuple[bool, ...] = ()
     elements: tuple[Subject, ...] = ()
     about: Subject | None = None
+    in_use: bool = True
+    """Whether the process that a call step runs is in use for the record it would be about."""
     able: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Everybody who could be asked, also those who are busier; by post as well."""
 
@@ -322,7 +324,7 @@ class RunClocks:
 class Tell:
     """Somebody is told: `people`, or `whom` (a word such as supervisor, or a role)."""
 
-    about: Literal["task", "alert", "urge", "copy", "added", "transfer", "returned", "incident", "ended"]
+    about: Literal["task", "alert", "legal", "urge", "copy", "added", "transfer", "returned", "incident", "ended"]
     token: int
     task: int = 0
     people: tuple[str, ...] = ()

@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from clew.kernel.ids import uuid7
 from clew.process.state import State, Task
-from clew.process.store import Clock, Instance, changing, log_row, new_task, notice_rows, task_id
+from clew.process.store import Clock, Instance, changing, log_row, new_task, task_id
+from clew.records import notices
+from clew.records.notices import Notice
 from clew.records.unit import Unit
 from clew.storage import process_tables, system
 from clew.storage.batch import Batch, Delete, Insert, Part, Update
@@ -81,6 +83,7 @@ _WAIT = Insert(13, _wait, instead=(("process", "token"), None, ("entity", "verb"
 _NO_WAIT = Delete(14, _wait, ("process", "token"))
 _LOG = Insert(15, process_tables.process_log)
 _NOTICE = Insert(16, process_tables.notice)
+_SEND = Insert(17, _job, ("id", "kind", "payload", "state", "run_at", "attempts", "created_at"))
 
 
 @dataclass(slots=True)
@@ -100,10 +103,13 @@ class Writes:
         """A line of the timeline; see `store.log`."""
         self._batch.add(_LOG, log_row(self.saved.id, self.unit.at, what, **said))
 
-    def tell(self, people: Iterable[UUID], about: str, step: str, **said: Any) -> None:
-        """A notice for each of these people; see `store.tell`."""
-        for row in notice_rows(people, self.saved.id, about, step, self.unit.at, **said):
+    def tell(self, people: Iterable[UUID], notice: Notice) -> None:
+        """A notice for each of these people, by every channel of the project."""
+        rows, sendings = notices.rows(self.unit.engine.blueprint.project, people, notice, self.unit.at)
+        for row in rows:
             self._batch.add(_NOTICE, row)
+        for sending in sendings:
+            self._batch.add(_SEND, sending)
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -44,10 +44,10 @@ class TooSlow(Unavailable):
 
 
 class Listener:
-    """One subscriber's bounded queue of events about one entity."""
+    """One subscriber's bounded queue of events about some entities."""
 
-    def __init__(self, entity: str) -> None:
-        self.entity = entity
+    def __init__(self, entities: Collection[str]) -> None:
+        self.entities = frozenset(entities)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE_SIZE)
         self._overflowed = False
         self._ended = False
@@ -87,9 +87,9 @@ class Feed:
         self._ready = asyncio.Event()
 
     @asynccontextmanager
-    async def listen(self, entity: str) -> AsyncIterator[Listener]:
-        """Events about `entity` from now on."""
-        listener = Listener(entity)
+    async def listen(self, *entities: str) -> AsyncIterator[Listener]:
+        """Events about these entities from now on."""
+        listener = Listener(entities)
         if self._task is None or self._task.done():
             self._ready.clear()
             self._task = asyncio.create_task(self._follow())
@@ -146,7 +146,7 @@ class Feed:
     def _tell(self, events: list[Event]) -> None:
         for event in events:
             for listener in self.listeners:
-                if listener.entity == event.entity:
+                if event.entity in listener.entities:
                     listener.offer(event)
 
 

@@ -401,6 +401,10 @@ class Unit:
         assert record is not None
         self._events.append(self._event(change, row_version, sorted(changed), record))
 
+    def announce(self, event: outbox.Event) -> None:
+        """An event that belongs to no version of a record; it goes out with the others of this unit."""
+        self._events.append(event)
+
     def tell(self, action: str, entity: str, subject: UUID, particulars: Mapping[str, Any]) -> None:
         """A leaf of what belongs to no version, as `audit.trail.record_event` makes them; stored with the others."""
         circumstances = Circumstances(self.at, self.context, self.engine.release)

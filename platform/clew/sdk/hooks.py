@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 import pluggy
 
 from clew.sdk.actions import Act
+from clew.sdk.channels import Send
 from clew.sdk.seeds import SeedOrder
 
 NAME = "clew"
@@ -25,4 +26,9 @@ class Hooks:
     @_hookspec
     def clew_actions(self) -> Mapping[str, Act]:
         """What the plugin does in automatic steps, by the names that clew.yaml gives under `actions`."""
+        return {}
+
+    @_hookspec
+    def clew_channels(self) -> Mapping[str, Send]:
+        """How the plugin carries notices to people, by the names that clew.yaml gives under `channels`."""
         return {}

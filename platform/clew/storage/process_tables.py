@@ -137,6 +137,16 @@ process_comment = sa.Table(
     sa.Column("mentions", Json(), nullable=False),
     sa.Index("ix_clew_process_comment__process", "process", "at"),
 )
+personal_phrase = sa.Table(
+    "clew_personal_phrase",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("person", Id(), nullable=False),
+    sa.Column("text", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Index("ux_clew_personal_phrase__text", "person", "text", unique=True),
+)
+"""Somebody's own words for comments: a convenience of theirs, no record."""
 notice = sa.Table(
     "clew_notice",
     metadata,

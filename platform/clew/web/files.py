@@ -1,9 +1,10 @@
 """Files in and out (threat 46).
 
 In: the raw body, streamed, bounded, named by its SHA-256; nothing is unpacked. A file belongs to nobody until a record
-that names it is written.
-Out: only to who may see a record's field that names the file. Its type is what its first bytes say, whatever anybody
-claimed; only pictures and PDF are shown inside a page, everything else (HTML and SVG above all) is a download.
+or comment that names it is written.
+Out: only to who may see a record's field that names the file, or the process whose comment brings it. Its type is what
+its first bytes say, whatever anybody claimed; only pictures and PDF are shown inside a page, everything else (HTML and
+SVG above all) is a download.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from clew.api.process_sight import comment_file
 from clew.kernel.errors import NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import FieldKind
@@ -42,7 +44,7 @@ _NAME_LIMIT = 255
 
 
 class Files:
-    """Handlers of `POST /files` and `GET /files/<sha256>?entity=…&id=…&field=…`."""
+    """Handlers of `POST /files`, `GET /files/<sha256>?entity=…&id=…&field=…` and `GET /files/<sha256>?process=…`."""
 
     def __init__(self, entrance: Entrance) -> None:
         self._entrance = entrance
@@ -66,11 +68,13 @@ class Files:
         return JSONResponse(shown, status_code=201, headers={"cache-control": "no-store"})
 
     async def download(self, request: Request) -> Response:
-        """The content, to who may see it through the record named in the query string. Anything else is NOT_FOUND."""
+        """The content, to who may see it through the record or process named in the query string. Anything else is
+        NOT_FOUND."""
         sha256 = str(request.path_params["sha256"])
         headers = headers_of(request.scope)
         runtime = self._entrance.host.current
-        name = await self._name_in_record(runtime, headers, request, sha256)
+        where = self._name_in_process if "process" in request.query_params else self._name_in_record
+        name = await where(runtime, headers, request, sha256)
         if name is None:
             raise NotFound(what=FILE)
         blobs = self._entrance.host.blobs
@@ -117,6 +121,17 @@ class Files:
             if each["sha256"] == sha256:
                 return str(each["name"])
         return None
+
+    async def _name_in_process(self, runtime: Runtime, headers: Headers, request: Request, sha256: str) -> str | None:
+        """The file's name in a comment on a process that this caller may look at."""
+        try:
+            process = UUID(request.query_params["process"])
+        except ValueError:
+            return None
+        request_id = self._entrance.request_id(headers)
+        caller = await self._entrance.caller(runtime, request.scope, headers, request_id, fresh=True)
+        async with runtime.database.read() as connection:
+            return await comment_file(runtime.processes, caller, connection, process, sha256)
 
 
 def type_of(head: bytes) -> str:

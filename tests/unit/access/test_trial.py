@@ -196,11 +196,17 @@ def test_a_policy_whose_tests_fail_is_not_put_into_force(tmp_path: Path) -> None
 
 def test_a_plugin_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:
     action = "actions:\n  sum_up: {plugin: sums, for: thing, label: {zh: 汇总, en: Sum up}}\n"
-    (tmp_path / "clew.yaml").write_text(PROJECT + action, encoding="utf-8")
+    channel = "channels:\n  mail: {plugin: mails}\n"
+    (tmp_path / "clew.yaml").write_text(PROJECT + action + channel, encoding="utf-8")
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "m.yaml").write_text(MODELS, encoding="utf-8")
     (tmp_path / "plugins" / "sum").mkdir(parents=True)
     (tmp_path / "plugins" / "sum" / "plugin.toml").write_text("", encoding="utf-8")
+    found, other = load_project(tmp_path).diagnostics
+    assert (other.code, other.path, other.place.line) == (
+        "UNKNOWN_PLUGIN", "channels.mail.plugin", PROJECT.count("\n") + 4,
+    )  # fmt: skip
+    (tmp_path / "clew.yaml").write_text(PROJECT + action, encoding="utf-8")
     (found,) = load_project(tmp_path).diagnostics
     assert (found.code, found.path, found.nearest) == ("UNKNOWN_PLUGIN", "actions.sum_up.plugin", "sum")
     assert found.place.line == PROJECT.count("\n") + 2

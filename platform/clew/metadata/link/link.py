@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from clew.kernel.diagnostics import Findings
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules
-from clew.metadata.blueprint import PluginAction, Project
+from clew.metadata.blueprint import Channel, PluginAction, Project
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
 from clew.metadata.link.alerts import link_alerts
@@ -135,6 +135,12 @@ def _project(linking: Linking) -> Project | None:
         spec.time_zone,
         spec.company,
         actions=MappingProxyType(actions),
+        channels=MappingProxyType(
+            {
+                name: Channel(name, each.plugin, found[0].at("channels", name, "plugin"), each.about)
+                for name, each in spec.channels.items()
+            }
+        ),
     )
 
 

@@ -10,14 +10,25 @@ from clew.metadata import rules, rules_process
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.link.actions import Actions
 from clew.metadata.link.project import Linking
-from clew.metadata.processes import Approval, ApprovalMode, Branch, Condition, TimeLimit, Wait
+from clew.metadata.processes import Alert, Approval, ApprovalMode, Branch, Condition, Legal, TimeLimit, Wait
 from clew.metadata.source import AnyNode, find
 from clew.metadata.spec.words import text_of
-from clew.metadata.spec.workflow import ApprovalSpec, GuardSpec, StepSpec, WaitSpec, WhenSpec, limit_of
+from clew.metadata.spec.workflow import (
+    ApprovalSpec,
+    GuardSpec,
+    LegalSpec,
+    StepSpec,
+    WaitSpec,
+    WhenSpec,
+    limit_of,
+    share_of,
+)
 
 _INSTANT = Type(Base.DATETIME, nullable=True)
 _DATE = Type(Base.DATE, nullable=True)
 _MINUTES = Type(Base.DECIMAL, nullable=True, scale=9)
+LEGAL_ALERTS = (Alert(50, "assignee"), Alert(75, "supervisor"), Alert(90, "owner"), Alert(100, "owner"))
+"""Who is told of a time limit of the law that names nobody."""
 _COUNT = Type(Base.INTEGER)
 
 
@@ -113,8 +124,7 @@ class Kinds:
             )
         until = None
         if spec.until is not None:
-            field = self.linking.entities[entity].fields.get(spec.until)
-            wanted = _DATE if field is not None and field.kind is FieldKind.DATE else _INSTANT
+            wanted = self._moment(spec.until, entity)
             until = self.actions.expressions.check(spec.until, find(node, "until"), entity, wanted, f"{path}.until")
         about, verb = event_of(self.linking, spec.event, find(node, "event"), f"{path}.event")
         where = self.actions.expressions.condition(spec.where, find(node, "where"), about or entity, f"{path}.where")
@@ -142,6 +152,21 @@ class Kinds:
             self.linking.findings.add(rules.MISSING_KEY, node.place, path=path, key="within")
         at = find(node, "within_minutes")
         return self.actions.expressions.check(spec.within_minutes, at, entity, _MINUTES, f"{path}.within_minutes")
+
+    def legal(self, spec: LegalSpec | None, node: AnyNode, entity: str, path: str) -> Legal | None:
+        if spec is None:
+            return None
+        found = [
+            self.actions.expressions.check(text, find(node, key), entity, self._moment(text, entity), f"{path}.{key}")
+            for key, text in (("from", spec.from_), ("until", spec.until))
+        ]
+        start, until = found
+        alerts = tuple(Alert(share_of(at), whom) for at, whom in spec.alert.items()) or LEGAL_ALERTS
+        return None if start is None or until is None else Legal(start, until, alerts)
+
+    def _moment(self, text: str, entity: str) -> Type:
+        field = self.linking.entities[entity].fields.get(text)
+        return _DATE if field is not None and field.kind is FieldKind.DATE else _INSTANT
 
     def call(self, spec: StepSpec, node: AnyNode, entity: str, path: str) -> dict[str, Any]:
         assert spec.call is not None

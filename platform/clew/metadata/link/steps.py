@@ -12,6 +12,7 @@ from clew.metadata import naming, rules, rules_process
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.link.actions import Actions
 from clew.metadata.link.forms import form_of_step
+from clew.metadata.link.phrases import phrases
 from clew.metadata.link.project import Linking
 from clew.metadata.link.step_decisions import ask_table
 from clew.metadata.link.step_kinds import Kinds
@@ -30,7 +31,7 @@ from clew.metadata.processes import (
     TimeLimit,
 )
 from clew.metadata.source import AnyNode, MapNode, find
-from clew.metadata.spec.words import Label, text_of
+from clew.metadata.spec.words import text_of
 from clew.metadata.spec.workflow import AskSpec, StepSpec, limit_of, share_of
 
 _KIND_KEYS: dict[str, StepKind] = {
@@ -56,6 +57,7 @@ _ONLY: dict[str, frozenset[StepKind]] = {
     "retries": frozenset({StepKind.ACTION}),
     "on_error": frozenset({StepKind.ACTION}),
     "steps": frozenset({StepKind.EACH}),
+    "legal": frozenset(StepKind) - {StepKind.END, StepKind.DECISION},
     "then": frozenset(StepKind) - {StepKind.END, StepKind.DECISION},
 }
 WORDS = ("assignee", "supervisor", "department_head", "owner")
@@ -134,7 +136,8 @@ class Steps:
             if target is not None and target not in names:
                 self.linking.unknown(rules_process.UNKNOWN_STEP, node.place, target, names, where)
         self._fields(spec, node, entity, where)
-        for role in (spec.owner, *(each for each in spec.alert.values() if each not in WORDS)):
+        told = (*spec.alert.values(), *(spec.legal.alert.values() if spec.legal is not None else ()))
+        for role in (spec.owner, *(each for each in told if each not in WORDS)):
             if role is not None:
                 self.actions.role(role, find(node, "owner"), where)
         limit = TimeLimit(*limit_of(spec.within)) if spec.within else None
@@ -166,6 +169,7 @@ class Steps:
             minutes=self.kinds.minutes(spec, node, entity, where),
             alerts=(alerts or STANDARD_ALERTS) if limit else (),
             when_late=spec.when_late,
+            legal=self.kinds.legal(spec.legal, find(node, "legal"), entity, f"{where}.legal"),
             sign=spec.sign,
             apart=self._earlier(spec.not_same_person_as, find(node, "not_same_person_as"), prefix, known, where),
             states=MappingProxyType(self._states(spec, node, entity, moments, where)),
@@ -378,26 +382,6 @@ class Steps:
     def _moment(self, name: str, node: AnyNode, moments: set[str], path: str) -> None:
         if name not in moments and name != ANY:
             self.linking.unknown(rules_process.UNKNOWN_OUTCOME, node.place, name, moments, path)
-
-
-def phrases(linking: Linking, given: tuple[Label, ...], node: AnyNode, path: str) -> tuple[Bilingual, ...]:
-    """Stock phrases: each says something, and none is offered twice."""
-    found: list[Bilingual] = []
-    for index, each in enumerate(given):
-        text, at = text_of(each), find(node, index)
-        if not text:
-            linking.findings.add(rules.MISSING_KEY, at.place, path=f"{path}.{index}", key="zh")
-        elif text in found:
-            linking.findings.add(
-                rules.BAD_VALUE,
-                at.place,
-                path=f"{path}.{index}",
-                value=text.to("en"),
-                reason="it is offered already",
-                reason_zh="已列出",
-            )
-        found.append(text)
-    return tuple(found)
 
 
 def _inside(specs: dict[str, StepSpec], prefix: str) -> Iterator[str]:

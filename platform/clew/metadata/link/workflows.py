@@ -16,14 +16,16 @@ from clew.metadata.compile import meaning
 from clew.metadata.documents import Document, read
 from clew.metadata.kinds import DEFAULT_KINDS
 from clew.metadata.link.actions import Actions, Names
+from clew.metadata.link.active import named_sites, switched_on
 from clew.metadata.link.decisions import link_decisions
 from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.forms import link_forms
+from clew.metadata.link.phrases import phrases
 from clew.metadata.link.project import Linking
 from clew.metadata.link.schedules import link_schedule
 from clew.metadata.link.step_kinds import event_of
-from clew.metadata.link.steps import Steps, phrases
-from clew.metadata.processes import Flow, Start, StepKind, Workflow
+from clew.metadata.link.steps import Steps
+from clew.metadata.processes import Active, Flow, Start, StepKind, Workflow
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.source import find
 from clew.metadata.spec.words import text_of
@@ -50,6 +52,7 @@ def link_workflows(linking: Linking) -> None:
         found = _workflow(linking, expressions, Names(about), document)
         if found is not None:
             linking.workflows[found.name] = found
+    _called_elsewhere(linking)
 
 
 PINNED = ("decision", "form")
@@ -153,7 +156,35 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
     )
     _reached(linking, found)
     _circles(linking, found)
-    return found.addressed(digest(meaning(found)))
+    return replace(found.addressed(digest(meaning(found))), active=_active(linking, expressions, spec, document))
+
+
+def _active(linking: Linking, expressions: Expressions, spec: WorkflowSpec, document: Document) -> Active | None:
+    if spec.active is None:
+        return None
+    node = find(document.node, "active")
+    named_sites(linking, spec.active, node)
+    text = switched_on(linking, linking.entities[spec.for_], spec.active, node.place, "active")
+    when = expressions.condition(text, node, spec.for_, "active") if text else None
+    return None if when is None else Active(when, spec.active.sites, spec.active.from_ or "")
+
+
+def _called_elsewhere(linking: Linking) -> None:
+    """A process that is in use where one that it runs as a part is not would stop there."""
+    for workflow in linking.workflows.values():
+        for _, step in workflow.walk():
+            called = linking.workflows.get(step.call)
+            if called is not None and called.active is not None and not _within(workflow.active, called.active):
+                linking.findings.add(
+                    rules_process.CALL_NOT_IN_USE, step.place, path=f"steps.{step.path}.call", name=called.name
+                )
+
+
+def _within(one: Active | None, other: Active) -> bool:
+    """Whether one is in use nowhere and never where the other is not."""
+    sites = one.sites if one is not None else ()
+    since = one.since if one is not None else ""
+    return (not other.sites or (bool(sites) and set(sites) <= set(other.sites))) and since >= other.since
 
 
 def _flows(flow: Flow) -> Iterable[Flow]:

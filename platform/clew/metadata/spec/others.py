@@ -44,6 +44,19 @@ class PluginActionSpec(Spec):
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
 
 
+NoticeKind = Literal[
+    "task", "added", "transfer", "returned", "alert", "legal", "urge", "copy", "mention", "notice", "incident",
+    "standing_alert", "review_due_soon", "review_overdue",
+]  # fmt: skip
+
+
+class ChannelSpec(Spec):
+    plugin: Name = doc("The plugin that carries the notices.", "发送通知的插件。")
+    about: tuple[NoticeKind, ...] = doc(
+        "Kinds of notices it carries; empty: all.", "所发送的通知种类,空为全部。", default=()
+    )
+
+
 class ProjectSpec(Spec):
     project: Name = doc("The project's name.", "项目名称。")
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
@@ -56,6 +69,11 @@ class ProjectSpec(Spec):
     )
     actions: dict[Name, PluginActionSpec] = doc(
         "What plugins do in automatic steps (`run`).", "自动步骤中由插件执行的动作(`run`)。", default={}
+    )
+    channels: dict[Name, ChannelSpec] = doc(
+        "How plugins carry notices to people, beside the application.",
+        "除系统内通知外,由插件发送通知的通道。",
+        default={},
     )
     overlays: tuple[Text, ...] = doc("Folders below overlays/, in order.", "overlays/ 下的文件夹,按顺序。", default=())
 

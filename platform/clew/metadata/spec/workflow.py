@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from clew.metadata.spec.entity import Meaning
+from clew.metadata.spec.others import ActiveSpec
 from clew.metadata.spec.words import (
     Expression,
     Flag,
@@ -195,6 +196,14 @@ Ways = Annotated[
 Actions = tuple[ActionSpec, ...]
 
 
+class LegalSpec(Spec):
+    from_: Expression = doc(
+        "Since when it counts, such as the moment of awareness.", "起算时刻,如获知时间。", alias="from"
+    )
+    until: Expression = doc("When it is over.", "期限届满的时刻。")
+    alert: dict[Share, Name] = doc("Who is told when how much of it has passed.", "期限用去多少时提醒谁。", default={})
+
+
 class StepSpec(Spec):
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
     help: Label | None = doc("One sentence that explains it.", "一句话说明。", default=None)
@@ -241,6 +250,11 @@ class StepSpec(Spec):
     )
     alert: dict[Share, Name] = doc("Who is told when how much of it has passed.", "时限用去多少时提醒谁。", default={})
     when_late: Name | None = doc("The step that follows when time is up.", "超时后转入的步骤。", default=None)
+    legal: LegalSpec | None = doc(
+        "A time limit of the law: calendar time, never paused, also while the process is suspended.",
+        "法定时限:按日历时间计,从不暂停,流程暂停时亦然。",
+        default=None,
+    )
     # what follows
     state: dict[Name, Name] = doc("The state the record reaches, by moment.", "记录随之到达的状态。", default={})
     effects: dict[Name, Actions] = doc("What the platform does with it, by moment.", "随之自动执行的动作。", default={})
@@ -303,6 +317,11 @@ class WorkflowSpec(Spec):
     sop: Text = doc("The controlled document this implements.", "所落实的受控文件。", default="")
     owner: Name | None = doc("The role that answers for the process.", "流程负责角色。", default=None)
     starts: tuple[StartSpec, ...] = doc("How it begins.", "如何启动。", default=())
+    active: ActiveSpec | None = doc(
+        "Where and since when it may begin; what has begun goes on.",
+        "可启动的场所与起始日期;已启动的继续办理。",
+        default=None,
+    )
     at_start: Actions = doc("What the platform does at once.", "启动时立即执行的动作。", default=())
     phrases: tuple[Label, ...] = doc(
         "Words offered for the comment at every step people do.", "每个由人办理的步骤的意见常用语。", default=()

@@ -442,7 +442,7 @@ def state_timers(world: World, token: Token) -> list[tuple[int, str]]:
     return [
         (each.id, each.purpose)
         for each in world.state.timers.values()
-        if each.token == token.id and each.purpose != "alert"
+        if each.token == token.id and each.purpose in ("late", "wait")
     ]
 
 

@@ -266,7 +266,9 @@ class Play:
             )
         )
         above = state.tokens[token.parent].step if token.parent is not None else ""
-        timers = tuple(sorted(each.purpose for each in state.timers.values() if each.token == token.id))
+        # Who is told when changes nothing of the way a process goes.
+        leading = [each for each in state.timers.values() if each.purpose not in ("alert", "legal")]
+        timers = tuple(sorted(each.purpose for each in leading if each.token == token.id))
         trail = tuple(dict.fromkeys(reversed(token.trail)))
         return (
             token.step, token.subject.id, token.status, above, token.branch, trail, token.back_to,

@@ -239,7 +239,7 @@ class Floor:
 
     def _set_timer(self, case: Case, number: int) -> None:
         timer = case.world.state.timers.get(number)
-        if timer is None or timer.purpose == "alert":
+        if timer is None or timer.purpose in ("alert", "legal"):
             return
         token = case.world.state.tokens[timer.token]
         step = self.workflow.step(token.step)

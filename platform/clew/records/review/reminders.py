@@ -1,7 +1,7 @@
 """Reminders of review campaigns: each owner with open items is told once before the due date, and once after it.
 
-Telling is an event, `clew.review.due_soon` or `clew.review.overdue`, which a connector turns into a message. That it
-was told is kept, so that no node tells it twice.
+Telling is a notice (`review_due_soon`, `review_overdue`) and an event, `clew.review.due_soon` or `clew.review.overdue`,
+for connectors. That it was told is kept, so that no node tells it twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import sqlalchemy as sa
 
 from clew.jobs.upkeep import Chore
 from clew.kernel.scalars import instant_text
+from clew.kernel.text import Bilingual
+from clew.metadata.blueprint import Project
 from clew.records import outbox
+from clew.records.notices import Notice, tell
 from clew.storage import system
 from clew.storage.engine import Connection, Database
 
@@ -38,10 +41,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Reminders:
-    """`source` names the project in events."""
+    """`project` is the one that is served."""
 
     database: Database
-    source: Callable[[], str]
+    project: Callable[[], Project]
 
     def chore(self) -> Chore:
         return Chore("review.remind", timedelta(hours=1), self.remind)
@@ -62,9 +65,25 @@ class Reminders:
             await connection.execute(sa.insert(_told), row)
             told = {"name": each.name, "owner": str(each.owner), "open": each.items}
             told["due_at"] = instant_text(each.due_at)
-            events.append(outbox.make_event(self.source(), at, "review", kind, each.review, 1, None, told))
+            events.append(outbox.make_event(self.project().name, at, "review", kind, each.review, 1, None, told))
+            notice = Notice(each.review, f"review_{kind}", text=said(each, kind))
+            await tell(connection, self.project(), [each.owner], notice, at)
         await outbox.store(connection, events)
         return len(events)
+
+
+def said(open_: Open, kind: str) -> Bilingual:
+    """What an owner reads."""
+    day = instant_text(open_.due_at)[:10]
+    if kind == OVERDUE:
+        return Bilingual(
+            f"权限复核“{open_.name}”已于 {day} 到期,您还有 {open_.items} 项未决定。",
+            f"The access review {open_.name} was due on {day}; {open_.items} of its items are still yours to decide.",
+        )
+    return Bilingual(
+        f"权限复核“{open_.name}”将于 {day} 到期,您还有 {open_.items} 项未决定。",
+        f"The access review {open_.name} is due on {day}; {open_.items} of its items are yours to decide.",
+    )
 
 
 async def left(connection: Connection) -> list[Open]:

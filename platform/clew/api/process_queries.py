@@ -1,0 +1,86 @@
+"""What is asked of processes: my tasks, instances with their timeline, notices; as far as the caller may see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clew.api.operations import Call
+from clew.api.process_answers import JSON
+from clew.api.process_shapes import shape
+from clew.api.process_sight import oversees, shown, takes_part_or_sees
+from clew.kernel.scalars import instant_text
+from clew.kernel.text import Bilingual
+from clew.process import reading
+from clew.process.engine import Processes
+from clew.storage.engine import Connection
+
+_MOST = 500
+Find = Callable[[Processes, Call, Connection], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    """A query field answered by the process room."""
+
+    processes: Processes
+    find: Find
+
+    async def answer(self, call: Call, connection: Connection) -> str:
+        found = await self.find(self.processes, call, connection)
+        return json.dumps(shape(call.planner, call.selected, found, call), **JSON)
+
+
+async def my_tasks(processes: Processes, call: Call, connection: Connection) -> Any:
+    args, person = call.arguments, call.caller.context.person.id
+    claimed, overdue, limit, copied = args.get("claimed"), bool(args.get("overdue")), _first(args), args.get("copied")
+    found = await reading.my_tasks(connection, person, claimed=claimed, overdue=overdue, limit=limit, copied=copied)
+    if copied:
+        # Nobody reads a copy in another's place.
+        return found
+    known, now = {each["id"] for each in found}, instant_text(await connection.now())
+    for task, lender in await processes.lent_tasks(connection, person, limit):
+        lent = await reading.task(connection, task)
+        if lent is None or lent["id"] in known or (overdue and not (lent["dueAt"] and lent["dueAt"] < now)):
+            continue
+        if claimed is None or claimed == (lent["assignee"] is not None):
+            found.append({**lent, "behalf": lender})
+    return found[:limit]
+
+
+async def instance(processes: Processes, call: Call, connection: Connection) -> Any:
+    found = await reading.instance(connection, call.arguments["id"])
+    if found is None or not await takes_part_or_sees(processes, call.caller, connection, found):
+        return None
+    return found
+
+
+async def of_record(processes: Processes, call: Call, connection: Connection) -> Any:
+    found = await reading.of_record(connection, call.arguments["record"])
+    return [each for each in found if await shown(processes, call.caller, connection, each)]
+
+
+async def started(processes: Processes, call: Call, connection: Connection) -> Any:
+    return await reading.started_by(connection, call.caller.context.person.id, _first(call.arguments))
+
+
+async def overseen(processes: Processes, call: Call, connection: Connection) -> Any:
+    workflow = call.arguments["workflow"]
+    if not call.caller.decision.process(workflow).oversee.allowed:
+        return []
+    found = await reading.of_workflow(connection, workflow, _first(call.arguments))
+    return [each for each in found if await oversees(processes, call.caller, connection, each)]
+
+
+async def notices(processes: Processes, call: Call, connection: Connection) -> Any:
+    args, locale = call.arguments, call.caller.context.locale
+    found = await reading.notices(
+        connection, call.caller.context.person.id, unread=bool(args.get("unread")), limit=_first(args)
+    )
+    return [{**each, "text": Bilingual(each["zh"] or "", each["en"] or "").to(locale) or None} for each in found]
+
+
+def _first(args: Mapping[str, Any]) -> int:
+    return max(0, min(int(args.get("first", 50)), _MOST))
