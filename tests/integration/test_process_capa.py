@@ -56,7 +56,9 @@ async def test_an_effective_action_is_closed_by_another(database: TestDatabase) 
     made = await works(database)
     capa = await a_capa(made)
     await to_the_judgement(made)
-    await made.decide("dan", "effective")
+    assert await refused(made.decide("dan", "effective")) == "NOT_FINISHED", "nothing shows it yet"
+    shown = [made.plant.ids[name] for name in ("good", "held", "made")]
+    await made.decide("dan", "effective", given={"check_lots": shown})
     record = (await made.plant.current("capa"))[capa]
     assert (record["state"], record["check_result"]) == ("closed", "effective")
     assert (await made.instances())[0]["outcome"] == "closed"
