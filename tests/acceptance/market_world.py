@@ -73,9 +73,7 @@ def _market(world: World) -> None:
         "final_plan", "inspection_plan", number="FQC-PUMP", rev="A", name="成品检验", item=pump, stage="FQC",
         sampling="c0", state="effective",
     )  # fmt: skip
-    world.add(
-        "flow", "inspection_characteristic", owner=final, seq=1, name="流量", kind="attribute", severity="major"
-    )
+    world.add("flow", "inspection_characteristic", owner=final, seq=1, name="流量", kind="attribute", severity="major")
     stock = {"site": site, "location": ids["raw"], "quality_status": "released", "reserved": Decimal(0)}
     world.add("steel_stock", "inventory_balance", item=ids["steel"], lot=ids["good"], on_hand=Decimal(500), **stock)
 

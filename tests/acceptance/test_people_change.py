@@ -50,7 +50,7 @@ async def test_a_lost_role_takes_its_tasks_along(database: TestDatabase) -> None
     due = {each["number"]: each["due_at"] for each in await firm.rows(process_tables.process_timer)}
 
     await loses(firm, "bob", "warehouse")
-    decide = "mutation($t: ID!) { decideTask(task: $t, outcome: \"done\") { replayed } }"
+    decide = 'mutation($t: ID!) { decideTask(task: $t, outcome: "done") { replayed } }'
     assert await firm.refusal(firm.ask("bob", decide, t=task["id"])) == "NOT_YOUR_TASK", "at once"
     await jobs.drain(firm.runtime.processes)
     assert (await firm.waiting())[STEP] == ["production_supervisor", "warehouse"], "back to those who remain"

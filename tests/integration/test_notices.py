@@ -25,7 +25,7 @@ channels:
   mail: {plugin: mailer}
   pager: {plugin: mailer, about: [urge, alert]}
 """
-STEPS = "  look: {who: clerk, output: [title], exit: {when: \"title != null\"}}\n"
+STEPS = '  look: {who: clerk, output: [title], exit: {when: "title != null"}}\n'
 
 
 async def works(database: TestDatabase) -> Works:

@@ -100,7 +100,7 @@ async def test_events_and_the_calendar_pass_over_other_sites_and_the_trail_says_
     head = (
         "active: {sites: [SHA]}\n"
         "starts:\n"
-        "  - {event: case.create, when: \"title == null\"}\n"
+        '  - {event: case.create, when: "title == null"}\n'
         "  - {calendar: {every: week, by: '5', each: site, create: {site: each, title: \"'weekly'\"}}}\n"
     )
     made = await works(database, head)

@@ -98,9 +98,7 @@ async def test_what_a_mapping_says_wrongly_is_told(
     """A misspelt role, a role for programs, one that decides about access, and what cannot be read."""
     wrong = ("Purchasing=buyr", "Robots=feed", "Everybody=sys_admin", "Nonsense", "Readers=reader")
     with provider(PEOPLE) as issuer:
-        async with guarded(
-            new_database("sqlite").url, tmp_path, **settings(issuer, oidc_roles=wrong)
-        ) as house:
+        async with guarded(new_database("sqlite").url, tmp_path, **settings(issuer, oidc_roles=wrong)) as house:
             told = [each.getMessage() for each in caplog.records if each.getMessage().startswith("oidc_roles")]
             assert told == [
                 "oidc_roles: there is no role buyr. Did you mean buyer?",

@@ -182,9 +182,7 @@ async def test_a_token_gives_no_role_that_was_lost(database: TestDatabase) -> No
     )
     before = await case.desk.resume(secret)
     assert before.facts.person.roles == ("buyer",)
-    await case.desk.within(
-        lambda connection, at: case.desk.assignments.end(connection, BY_ADMIN, held.id, at, "moved")
-    )
+    await case.desk.within(lambda connection, at: case.desk.assignments.end(connection, BY_ADMIN, held.id, at, "moved"))
     old = replace(as_(li), session=before.session.id, epoch=before.session.epoch)
     with pytest.raises(SessionEnded):
         await case.desk.within(lambda connection, at: sessions.require(connection, old, at))

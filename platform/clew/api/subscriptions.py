@@ -38,8 +38,9 @@ class Subscriptions:
     def types(self, build: Build) -> Iterable[tuple[str, Factory]]:
         if not any(not entity.part_of for entity in build.entities()):
             return
-        yield "Subscription", lambda: GraphQLObjectType(
-            "Subscription", lambda: {**self._fields(build), **build.further("Subscription")}
+        yield (
+            "Subscription",
+            lambda: GraphQLObjectType("Subscription", lambda: {**self._fields(build), **build.further("Subscription")}),
         )
         for entity in build.entities():
             if not entity.part_of:

@@ -306,7 +306,6 @@ def show(given: Situation) -> None:
     from clew.audit.sealing.keys import named_keys
     from clew.cli.applying import owner_database
 
-
     async def ask() -> list[Any]:
         async with owner_database(given.settings) as database, database.read() as connection:
             return list(await named_keys(connection))

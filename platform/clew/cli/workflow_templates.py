@@ -181,9 +181,7 @@ def workflow_text(
         raise NoSuchRole(entity=known.name, known=", ".join(readers) or "–")
     approvers = asked[1:] or asked
     declared = [field for field in known.fields.values() if field.origin == "declared"]
-    filled = [
-        each.name for each in declared if each.kind in _PLAIN and each.computed is None and not each.immutable
-    ]
+    filled = [each.name for each in declared if each.kind in _PLAIN and each.computed is None and not each.immutable]
     limit = "3 wd" if any(each.default for each in blueprint.calendars.values()) else "5 cd"
     words = {
         "name": name, "zh": labels[0], "en": labels[1], "entity": known.name,

@@ -100,9 +100,7 @@ async def _end_lent(
     assignments: Assignments, connection: Connection, context: Context, account: Account, at: datetime, reason: str
 ) -> None:
     """Delegations that this person gave or that are asked for in their name."""
-    given = sa.select(_t.c.id, _t.c.state).where(
-        _t.c.delegator == account.id, _t.c.state.in_(("requested", "active"))
-    )
+    given = sa.select(_t.c.id, _t.c.state).where(_t.c.delegator == account.id, _t.c.state.in_(("requested", "active")))
     for delegation, state in await connection.fetch(given.order_by(_t.c.id)):
         close = assignments.end if state == "active" else assignments.refuse
         await close(connection, context, delegation, at, reason)

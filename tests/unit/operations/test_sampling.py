@@ -95,6 +95,4 @@ def test_the_series_counts_what_the_switching_rules_ask() -> None:
     assert following(*[GOOD] * 10, BAD, *[GOOD] * 14) == "normal", "a lot not accepted begins anew"
     large = Judged("normal", True, good=True, ac=3)
     assert following(*[large] * 10) == "reduced", "three points each"
-    assert following(*[large] * 9, Judged("normal", True, ac=3)) == "normal", (
-        "a tighter one would not accept it"
-    )
+    assert following(*[large] * 9, Judged("normal", True, ac=3)) == "normal", "a tighter one would not accept it"

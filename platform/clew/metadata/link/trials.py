@@ -141,9 +141,7 @@ def _case(linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: 
     )
 
 
-def _connector_case(
-    linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: str
-) -> PolicyCase | None:
+def _connector_case(linking: Linking, names: _Names, spec: CaseSpec, node: AnyNode, path: str) -> PolicyCase | None:
     place, (name, _, action) = place_of(node, "connector"), (spec.connector or "").partition(".")
     if name not in names.connectors:
         linking.unknown(rules.UNKNOWN_CONNECTOR, place, name, names.connectors, f"{path}.connector")

@@ -128,9 +128,7 @@ class SignedAgain:
         row = await self.connection.fetch_one(chosen, args)
         return statements.shape.record(row) if row is not None else None
 
-    async def _role(
-        self, case: Case, policies: Policies, held: Sequence[Role], move: str, meaning: str
-    ) -> str | None:
+    async def _role(self, case: Case, policies: Policies, held: Sequence[Role], move: str, meaning: str) -> str | None:
         """The role the signature is given under: it holds the meaning and reaches the record; one that may do the act
         itself comes first."""
 

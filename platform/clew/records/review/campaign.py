@@ -219,9 +219,7 @@ async def close(
     return await find(connection, campaign)
 
 
-async def tell_export(
-    connection: Connection, context: Context, release: str, campaign: Campaign, items: int
-) -> None:
+async def tell_export(connection: Connection, context: Context, release: str, campaign: Campaign, items: int) -> None:
     """A campaign was written into a file and taken out."""
     told = {"review": campaign.name, "items": items, "format": "xlsx"}
     await record_event(connection, context, release, EXPORT, SUBJECT, campaign.id, told)
