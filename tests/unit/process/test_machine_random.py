@@ -78,7 +78,8 @@ def flow(dice: random.Random, depth: int, prefix: str) -> dict[str, str]:
                 f"{mode}: {{posts: [{', '.join(posts)}]{more}}}{apart}{limit}, then: {{reject: {dice.choice(names)}}}"
             )
         elif kind == "act":
-            body = "do: [{set: {serious: true}}], compensate: [{set: {serious: false}}]"
+            # Not the field that decisions ask: here they go as the dice say, whatever was done before.
+            body = "do: [{set: {title: \"'done'\"}}], compensate: [{set: {title: \"'undone'\"}}]"
         elif kind == "wait":
             body = dice.choice(["wait: {for: 1 wd}", "wait: {event: case.close}"])
         elif kind == "call":
