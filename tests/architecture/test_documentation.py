@@ -71,10 +71,10 @@ def test_every_setting_is_explained_in_both_languages() -> None:
 
 def test_links_between_pages_lead_somewhere() -> None:
     dead = []
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target and not (page.parent / target).exists():
-                dead.append(f"{page.name}: {target}")
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
     assert not dead, dead
 
 
