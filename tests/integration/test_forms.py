@@ -56,7 +56,7 @@ def fields_of(form: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_the_form_of_a_task_says_what_is_asked_and_what_holds_now(database: TestDatabase) -> None:
-    made = await works(await database.open())
+    made = await works(database)
     await open_ncr(made, severity="critical")
     (task,) = await made.tasks("ann")
     asking = "query($t: ID!) { taskForm(task: $t) }"
