@@ -103,8 +103,9 @@ def _wire(value: Any) -> Any:
 
 
 async def _outbox(made: Plant) -> list[str]:
-    """Every version is announced, and nothing else."""
-    announced = {(each["record_id"], each["row_version"]) for each in await made.rows(system.outbox)}
+    """Every version is announced, and nothing else of records."""
+    events = [each for each in await made.rows(system.outbox) if each["entity"] in made.blueprint.entities]
+    announced = {(each["record_id"], each["row_version"]) for each in events}
     leaves = await made.rows(system.leaf)
     written = {(each["record_id"], each["row_version"]) for each in leaves if each["row_version"]}
     waiting = {each["event_id"] for each in await made.rows(system.outbox_pending)}
