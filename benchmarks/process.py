@@ -333,10 +333,12 @@ def lines(report: Report) -> Iterable[str]:
         bare = found["bare"]
         for case, each in found.items():
             rate = median(mine / theirs for mine, theirs in zip(each["rps"], bare["rps"], strict=True))
-            cost = median(theirs / mine for mine, theirs in zip(each["cpu_ms"], bare["cpu_ms"], strict=True))
+            # A round may be too short for the clock of processor time to have moved.
+            costs = [theirs / mine for mine, theirs in zip(each["cpu_ms"], bare["cpu_ms"], strict=True) if mine]
+            cost = f"{median(costs):.3f} ×" if costs else "–"
             yield (
                 f"| {case} | {median(each['rps']):,.0f} ({each['p50_ms']:.1f}/{each['p99_ms']:.1f}) | "
-                f"{each['server_ms']:.2f} + {each['database_ms']:.2f} | {rate:.3f} × | {cost:.3f} × |"
+                f"{each['server_ms']:.2f} + {each['database_ms']:.2f} | {rate:.3f} × | {cost} |"
             )
         yield ""
         named = [case for case in found if case.endswith(" released")]
