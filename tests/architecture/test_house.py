@@ -46,6 +46,8 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
 
 def test_imports_go_downwards_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
+    # Setting up its logging would disable the loggers of all tests that come after this one.
+    monkeypatch.setattr("importlinter.cli._configure_logging", lambda _verbose: None)
     outcome = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
     assert outcome == 0, capsys.readouterr().out
 
