@@ -56,6 +56,21 @@ class Leaf:
     fields: str
     digest: str
 
+    def row(self, actor: UUID) -> dict[str, Any]:
+        """The leaf as its table has it. `actor`: the account, which the header names too."""
+        return {
+            "leaf_id": self.leaf_id,
+            "at": self.at,
+            "action": self.action,
+            "entity": self.entity,
+            "record_id": self.record_id,
+            "row_version": self.row_version,
+            "actor": actor,
+            "header": self.header,
+            "fields": self.fields,
+            "digest": self.digest,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:

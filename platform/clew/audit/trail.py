@@ -63,19 +63,7 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 async def append(connection: Connection, leaf: Leaf, actor: UUID) -> None:
     """Store a leaf and put it into the queue of what is to be sealed."""
-    row = {
-        "leaf_id": leaf.leaf_id,
-        "at": leaf.at,
-        "action": leaf.action,
-        "entity": leaf.entity,
-        "record_id": leaf.record_id,
-        "row_version": leaf.row_version,
-        "actor": actor,
-        "header": leaf.header,
-        "fields": leaf.fields,
-        "digest": leaf.digest,
-    }
-    await connection.execute(sa.insert(system.leaf), row)
+    await connection.execute(sa.insert(system.leaf), leaf.row(actor))
     await connection.execute(sa.insert(system.leaf_pending), {"leaf_id": leaf.leaf_id, "at": leaf.at})
 
 

@@ -459,7 +459,7 @@ class Unit:
             )
             for each in versions
         ] + self.leaves
-        trail = [_leaf_row(leaf, self.context.person.id) for leaf in leaves]
+        trail = [leaf.row(self.context.person.id) for leaf in leaves]
         events = [_event_row(event) for event in self._events]
         statements = self.engine.statements
         decisions = [row_of(self, each) for each in self.traces if each.outcome == "allowed"]
@@ -486,21 +486,6 @@ class Unit:
             await batch.write(self.connection)
         self._versions, self._noted, self._removed, self._events, self.waiting = {}, [], [], [], None
         self.at_end, self.leaves, self.traces = [], [], [each for each in self.traces if each.outcome == "refused"]
-
-
-def _leaf_row(leaf: Leaf, actor: UUID) -> dict[str, Any]:
-    return {
-        "leaf_id": leaf.leaf_id,
-        "at": leaf.at,
-        "action": leaf.action,
-        "entity": leaf.entity,
-        "record_id": leaf.record_id,
-        "row_version": leaf.row_version,
-        "actor": actor,
-        "header": leaf.header,
-        "fields": leaf.fields,
-        "digest": leaf.digest,
-    }
 
 
 def _event_row(event: outbox.Event) -> dict[str, Any]:

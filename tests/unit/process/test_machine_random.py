@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +113,20 @@ def definition(dice: random.Random) -> Workflow | None:
         return workflow(text)
     except AssertionError:
         return None
+
+
+def played(dice: random.Random, run: Play, most: int) -> Iterator[None]:
+    """Random people at work; once after each thing that was done, not after what was refused."""
+    for _ in range(most):
+        if not run.state.live:
+            return
+        given_ = command(dice, run)
+        try:
+            if given_ is not None:
+                run.give(given_)
+        except ClewError:
+            continue
+        yield
 
 
 def command(dice: random.Random, run: Play) -> Command | None:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.process.play import Play, check, workflow
-from tests.unit.process.test_machine_random import PEOPLE, command, definition, flow
+from tests.unit.process.test_machine_random import PEOPLE, definition, flow, played
 
-from clew.kernel.errors import ClewError
 from clew.process.errors import BadStepMapping
 from clew.process.migration import Verdict, verdict
 from clew.process.state import State, Subject
@@ -165,7 +164,7 @@ def test_what_has_moved_keeps_every_invariant(tier: Tier) -> None:
             for _, step in old.walk()
         }
         run = Play(old, PEOPLE, facts, automatic=dice.random() < 0.7)
-        _played(dice, run, 15)
+        list(played(dice, run, 15))
         if not run.state.live:
             return
         altered = text
@@ -185,22 +184,10 @@ def test_what_has_moved_keeps_every_invariant(tier: Tier) -> None:
         seen["altered"] += altered != text
         check(new, found.state, found.state)
         run.definition, run.state = new, found.state
-        _played(dice, run, 25)
+        list(played(dice, run, 25))
         if run.state.live:
             run.give(Cancel(Actor("ann"), run.now(), "enough"))
 
     holds()
     assert seen["moved"] > tier.count(120, 5_000) // 8, seen
     assert seen["altered"], seen
-
-
-def _played(dice: random.Random, run: Play, most: int) -> None:
-    for _ in range(most):
-        if not run.state.live:
-            return
-        given_ = command(dice, run)
-        try:
-            if given_ is not None:
-                run.give(given_)
-        except ClewError:
-            continue

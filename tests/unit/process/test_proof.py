@@ -7,9 +7,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.process.play import PROJECT, Play
-from tests.unit.process.test_machine_random import PEOPLE, command, definition
+from tests.unit.process.test_machine_random import PEOPLE, definition, played
 
-from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
 from clew.process.proof.explore import explore
@@ -207,15 +206,7 @@ def test_proof_covers_what_people_do(tier: Tier) -> None:
         }
         run = Play(made, PEOPLE, facts)
         stood = set(run.at())
-        for _ in range(40):
-            if not run.state.live:
-                break
-            given_ = command(dice, run)
-            try:
-                if given_ is not None:
-                    run.give(given_)
-            except ClewError:
-                continue
+        for _ in played(dice, run, 40):
             stood |= {each.step for each in run.state.done}
         assert stood <= graph.passed, stood - graph.passed
         if run.state.status == "ended":
