@@ -29,7 +29,7 @@ from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder
 from clew.metadata.schema import BlueprintSchema
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.change.install import install
 from clew.storage.engine import Database
 from clew.storage.open import open_database
@@ -108,7 +108,7 @@ async def fill(database: Database, tables: Tables) -> list[UUID]:
         await connection.execute_many(sa.insert(lot), rows)
         session = {"id": "token", "account": SITE, "data": {}, "epoch": 1, "created_at": BORN, "seen_at": BORN,
                    "expires_at": FAR_FUTURE, "revoked_at": None}  # fmt: skip
-        await connection.execute(sa.insert(system.session), session)
+        await connection.execute(sa.insert(identity_tables.session), session)
         history = tables.history("lot")
         await connection.execute_many(
             sa.insert(history), [row | {"tx_from": BORN, "tx_to": FAR_FUTURE} for row in rows[:100]]

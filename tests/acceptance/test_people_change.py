@@ -10,7 +10,7 @@ from tests.acceptance.at_work import Firm, opened
 from tests.acceptance.test_nonconformance import found, to_the_board
 
 from clew.process import jobs
-from clew.storage import process_tables, system
+from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
@@ -25,7 +25,7 @@ async def loses(firm: Firm, login: str, role: str) -> None:
     runtime, by = firm.runtime, firm.runtime.operator_call("zh").context
     (mine,) = [
         each
-        for each in await firm.rows(system.assignment)
+        for each in await firm.rows(identity_tables.assignment)
         if (each["account"], each["role"], each["state"]) == (firm.people[login], role, "active")
     ]
 
@@ -84,7 +84,7 @@ async def test_an_assignment_that_ends_by_itself_takes_its_tasks_along(database:
 
     async def shorten(connection: Connection) -> None:
         """As if it had been given for a time that is over, with its job due."""
-        a = system.assignment
+        a = identity_tables.assignment
         mine = sa.and_(a.c.account == firm.people["bob"], a.c.role == "qc_inspector")
         over = await connection.now() - timedelta(seconds=1)
         await connection.execute(sa.update(a).where(mine).values(valid_to=over))

@@ -24,7 +24,7 @@ from clew.records.signing.signatories import Objection, Signatory
 from clew.records.signing.signer import RecordSigner
 from clew.records.signing.verify import Verifier
 from clew.records.unit import Unit
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.engine import Connection, Database
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -100,7 +100,7 @@ class Office:
                 row: dict[str, Any] = {"id": name, "account": PERSON.id, "data": {}, "epoch": 0}
                 row |= {"created_at": at, "seen_at": at}
                 row |= {"expires_at": at + timedelta(days=1), "revoked_at": None}
-                await connection.execute(sa.insert(system.session), row)
+                await connection.execute(sa.insert(identity_tables.session), row)
 
         await self.plant.database.run_write(work)
 

@@ -36,7 +36,7 @@ from clew.records.review.campaign import (
 from clew.records.review.reminders import Reminders, left
 from clew.records.signing.errors import ComponentsMissing, NotASigner
 from clew.records.signing.verify import Verifier
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
@@ -252,7 +252,7 @@ async def test_owners_are_reminded_once_before_and_once_after_the_due_date(datab
     async def due_in(days: float) -> None:
         async with made.database.write() as connection:
             at = await connection.now() + timedelta(days=days)
-            await connection.execute(sa.update(system.review).values(due_at=at))
+            await connection.execute(sa.update(identity_tables.review).values(due_at=at))
 
     assert await reminders.remind() == 0
     for days, kind in ((6, "due_soon"), (-1, "overdue")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from tests.integration.review_world import ROLES, SEPARATIONS, World, project, world
 
 from clew.access.review.matrix import Cell, matrix
@@ -14,6 +15,7 @@ from clew.records.review.answer import Standing
 from clew.records.review.difference import Change, Comparison, Difference, Side
 from clew.records.review.standing import Standings
 from clew.records.review.usage import breaches, orphans, unused
+from clew.storage import identity_tables
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -254,12 +256,8 @@ async def test_recreated_role_inherits_nothing_unseen(database: TestDatabase) ->
     made = await world(await database.open(), project(without, SEPARATIONS.replace("[buyer]", "[purchaser]")))
     await made.account("bea", "purchaser")
     async with made.database.write() as connection:
-        import sqlalchemy as sa
-
-        from clew.storage import system
-
         # An assignment to a role of an earlier release.
-        await connection.execute(sa.update(system.assignment).values(role="buyer"))
+        await connection.execute(sa.update(identity_tables.assignment).values(role="buyer"))
     assert not (await standing(made, "bea", "update", "supplier", None)).allowed
     found = told(await difference(made, ROLES))
     assert ("bea", "supplier", "update", "") in found
@@ -288,14 +286,12 @@ async def test_unused_conflicts_and_orphans(database: TestDatabase) -> None:
 
 async def world_with_conflict(made: World) -> list[object]:
     """Give the buyer the other group's role behind the back of the rule that refuses it."""
-    import sqlalchemy as sa
-
-    from clew.storage import system
-
     await made.assign("bea", "forgotten")
     async with made.database.write() as connection:
         await connection.execute(
-            sa.update(system.assignment).where(system.assignment.c.role == "forgotten").values(role="sqe")
+            sa.update(identity_tables.assignment)
+            .where(identity_tables.assignment.c.role == "forgotten")
+            .values(role="sqe")
         )
     async with made.database.read() as connection:
         at = await connection.now()

@@ -21,7 +21,7 @@ from clew.records.decisions import stored
 from clew.records.decisions.replay import Replay, Replayer
 from clew.records.duties import Duties
 from clew.records.errors import SeparationOfDuties
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
@@ -404,15 +404,15 @@ async def delegate(scene: Plant, giver: Person, deputy: Person) -> None:
     }  # fmt: skip
 
     async def write(connection: Any) -> None:
-        await connection.execute(sa.insert(system.account).values(**account))
-        await connection.execute(sa.insert(system.assignment).values(**assigned))
+        await connection.execute(sa.insert(identity_tables.account).values(**account))
+        await connection.execute(sa.insert(identity_tables.assignment).values(**assigned))
 
     await scene.database.run_write(write)
 
 
 async def end_delegations(scene: Plant) -> None:
     async def write(connection: Any) -> None:
-        given, at = system.assignment, await connection.now()
+        given, at = identity_tables.assignment, await connection.now()
         ended = sa.update(given).values(state="ended", ended_at=at).where(given.c.kind == "delegation")
         await connection.execute(ended)
 

@@ -26,7 +26,7 @@ from clew.kernel.scalars import instant_text
 from clew.records.query import plan as p
 from clew.records.query.compile import compile_plan
 from clew.records.query.run import SessionEnded, fetch_records
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -446,7 +446,7 @@ async def test_session_is_checked_in_the_same_statement(api: Api) -> None:
     session = {"id": "token", "account": uid(9, 1), "data": {}, "epoch": 4, "created_at": MOMENTS[0],
                "seen_at": MOMENTS[0], "expires_at": MOMENTS[0] + timedelta(days=90000), "revoked_at": None}  # fmt: skip
     async with api.database.write() as connection:
-        await connection.execute(sa.insert(system.session), session)
+        await connection.execute(sa.insert(identity_tables.session), session)
     question = Question("{ lots { totalCount } }")
 
     async def ask(epoch: int, token: str = "token") -> bytes:
@@ -458,7 +458,7 @@ async def test_session_is_checked_in_the_same_statement(api: Api) -> None:
         with pytest.raises(SessionEnded):
             await wrong
     async with api.database.write() as connection:
-        await connection.execute(sa.update(system.session).values(revoked_at=MOMENTS[1]))
+        await connection.execute(sa.update(identity_tables.session).values(revoked_at=MOMENTS[1]))
     with pytest.raises(SessionEnded):
         await ask(4)
 

@@ -28,7 +28,7 @@ from clew.identity.secrets import Vault
 from clew.identity.sso import Provider, Vouched
 from clew.identity.totp import STEP_SECONDS
 from clew.kernel.errors import ClewError
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.errors import InsertOnly
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
@@ -183,7 +183,7 @@ async def test_no_enumeration(database: TestDatabase) -> None:
     assert "DROP" not in told
     assert "wrong 1" not in told
     async with prove.database.read() as connection:
-        rows = await connection.fetch_value(sa.select(sa.func.count()).select_from(system.throttle))
+        rows = await connection.fetch_value(sa.select(sa.func.count()).select_from(identity_tables.throttle))
     assert rows <= 6
 
 
@@ -263,9 +263,9 @@ async def test_a_generator_is_sealed_with_the_installations_key(database: TestDa
     case = await identity(database)
     li, wang = await case.account("li.wei"), await case.account("wang.fang")
     codes = await generator(case, li)
-    column = system.credential.c.totp
+    column = identity_tables.credential.c.totp
     async with case.desk.database.read() as connection:
-        sealed = await connection.fetch_value(sa.select(column).where(system.credential.c.account == li.id))
+        sealed = await connection.fetch_value(sa.select(column).where(identity_tables.credential.c.account == li.id))
     assert codes.secret not in sealed
     assert case.desk.vault.open(sealed, li.id) == codes.secret
     for vault, owner in ((Vault("another key"), li.id), (case.desk.vault, wang.id), (Vault(None), li.id)):

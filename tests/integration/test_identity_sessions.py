@@ -11,7 +11,7 @@ from tests.integration.identity_case import BY_ADMIN, PASSWORD, Case, identity
 
 from clew.identity import accounts, sessions, tokens
 from clew.identity.errors import BadPeriod, SessionEnded
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
@@ -58,7 +58,7 @@ async def test_signing_in_again_ends_the_session_one_came_with(database: TestDat
     assert not await alive(case, first)
     assert await alive(case, second)
     async with case.desk.database.read() as connection:
-        stored = repr(await connection.fetch(sa.select(system.session)))
+        stored = repr(await connection.fetch(sa.select(identity_tables.session)))
     assert first not in stored
     assert second not in stored
 
@@ -117,7 +117,7 @@ async def test_tokens_are_shown_once_narrowed_and_revoked(database: TestDatabase
     assert not await alive(case, narrow)
     async with case.desk.database.read() as connection:
         assert len(await tokens.listed(connection, erp.id)) == 2
-        assert secret not in repr(await connection.fetch(sa.select(system.token)))
+        assert secret not in repr(await connection.fetch(sa.select(identity_tables.token)))
 
 
 async def test_sessions_long_over_are_taken_away(database: TestDatabase) -> None:

@@ -14,7 +14,8 @@ from clew.process import words
 from clew.records.notices import SEND, Post
 from clew.sdk import Message
 from clew.storage.engine import Connection
-from clew.storage.system import account, job
+from clew.storage.identity_tables import account
+from clew.storage.system import job
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio

@@ -24,7 +24,8 @@ from clew.kernel.context import Context
 from clew.process.comments import Said
 from clew.storage import process_tables
 from clew.storage.engine import Connection
-from clew.storage.system import account, leaf
+from clew.storage.identity_tables import account
+from clew.storage.system import leaf
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from tests.integration.process_world import small_works
 
 from clew.kernel.ids import uuid7
 from clew.process.staff import AssignedStaff, Demand
-from clew.storage import process_tables, system
+from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
@@ -25,7 +25,7 @@ HERE, THERE = uuid7(), uuid7()
 async def add(connection: Connection, table: sa.Table, **values: Any) -> None:
     known = {
         "created_at": NOW, "requested_at": NOW, "valid_from": NOW - timedelta(days=1), "facts": {}, "epoch": 1,
-        "kind": "person" if table is system.account else "permanent", "state": "active", "reason": "",
+        "kind": "person" if table is identity_tables.account else "permanent", "state": "active", "reason": "",
     }  # fmt: skip
     given = {**{name: value for name, value in known.items() if name in table.c}, **values}
     await connection.execute(sa.insert(table).values(**given))
@@ -40,9 +40,9 @@ async def test_holders_of_a_role_at_the_site_of_the_case(database: TestDatabase)
         for name, account in people.items():
             state = "disabled" if name == "gone" else "active"
             own = employee if name == "other" else None
-            await add(connection, system.account, id=account, login=name, name=name, state=state, employee=own)
+            await add(connection, identity_tables.account, id=account, login=name, name=name, state=state, employee=own)
             await add(
-                connection, system.assignment, id=uuid7(), account=account, requested_by=account,
+                connection, identity_tables.assignment, id=uuid7(), account=account, requested_by=account,
                 role="boss" if name == "other" else "clerk",
                 sites={"here": [str(HERE)], "there": [str(THERE)]}.get(name),
                 state="requested" if name == "asked" else "active",
@@ -78,9 +78,9 @@ async def test_the_one_with_fewest_open_tasks(database: TestDatabase) -> None:
 
     async def prepare(connection: Connection) -> None:
         for account in (busy, idle):
-            await add(connection, system.account, id=account, login=str(account), name="x")
+            await add(connection, identity_tables.account, id=account, login=str(account), name="x")
             await add(
-                connection, system.assignment, id=uuid7(), account=account, requested_by=account, role="clerk",
+                connection, identity_tables.assignment, id=uuid7(), account=account, requested_by=account, role="clerk",
                 sites=None,
             )  # fmt: skip
         offer = process_tables.task_candidate

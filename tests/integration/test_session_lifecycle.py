@@ -19,7 +19,7 @@ from clew.identity.accounts import Account
 from clew.identity.errors import SessionEnded, SignInFailed
 from clew.identity.secrets import digest_of
 from clew.identity.sessions import Limits
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
@@ -207,7 +207,7 @@ def machine(world: World) -> Callable[[], RuleBasedStateMachine]:
         @invariant()
         def what_a_request_and_a_write_ask_agrees(self) -> None:
             """A secret that is over brings nobody in, and no facts of another epoch write."""
-            rows = system.session
+            rows = identity_tables.session
 
             async def held(connection: Connection, secret: str, epoch: int) -> bool:
                 asking = replace(BY_ADMIN, session=digest_of(secret), epoch=epoch)

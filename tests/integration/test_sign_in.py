@@ -27,7 +27,7 @@ from tests.integration.identity_case import PASSWORD, as_
 from clew.identity import accounts, tokens
 from clew.identity.assignments import Asked
 from clew.kernel.clock import SystemClock
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.open import open_database
 from clew.testing import TestDatabase
 
@@ -230,7 +230,7 @@ async def test_sessions_idle_out_at_the_door(tmp_path: Path, new_database: Any) 
         client, desk = house.client, house.host.current.desk
         await make_account(desk, "li.wei", "reader")
         await sign_in(client, "li.wei")
-        session = system.session
+        session = identity_tables.session
 
         async def age(minutes: float) -> None:
             back = timedelta(minutes=minutes)

@@ -14,7 +14,8 @@ from clew.jobs.leases import Job
 from clew.storage.change import install
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import LeaseLost
-from clew.storage.system import existing_tables, job
+from clew.storage.provision import existing_tables
+from clew.storage.system import job
 from clew.testing.blueprints import blueprint, entity
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier

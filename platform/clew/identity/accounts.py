@@ -20,14 +20,14 @@ from clew.identity.errors import BadLogin, EmployeeTaken, LoginTaken, NoAccount
 from clew.identity.ports import SecurityEvent, Witness
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection, Row
 
 Kind = Literal["person", "service", "external"]
 State = Literal["active", "disabled"]
 
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{1,59}")
-_a, _c = system.account, system.credential
+_a, _c = identity_tables.account, identity_tables.credential
 _COLUMNS = (_a.c.id, _a.c.login, _a.c.name, _a.c.kind, _a.c.state, _a.c.epoch, _a.c.employee, _a.c.facts, _a.c.subject)
 
 
@@ -194,14 +194,14 @@ async def enable(connection: Connection, witness: Witness, context: Context, acc
 
 async def raise_epoch(connection: Connection, account: UUID) -> None:
     """What was known about the account is out of date: its sessions are read anew by whoever serves them next."""
-    session = system.session
+    session = identity_tables.session
     await connection.execute(sa.update(_a).where(_a.c.id == account).values(epoch=_a.c.epoch + 1))
     stale = sa.update(session).where(session.c.account == account, session.c.revoked_at.is_(None))
     await connection.execute(stale.values(epoch=session.c.epoch + 1))
 
 
 async def _end_sessions(connection: Connection, account: UUID, at: datetime) -> None:
-    session, token = system.session, system.token
+    session, token = identity_tables.session, identity_tables.token
     open_ = sa.update(session).where(session.c.account == account, session.c.revoked_at.is_(None))
     await connection.execute(open_.values(revoked_at=at))
     live = sa.update(token).where(token.c.account == account, token.c.revoked_at.is_(None))

@@ -31,7 +31,7 @@ from clew.identity.ports import RoleBook, SecurityEvent, Witness
 from clew.kernel.context import Context, Scope, united
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection, Row
 
 Kind = Literal["permanent", "delegation", "break_glass", "claim"]
@@ -41,7 +41,7 @@ PASSED_ON: tuple[Kind, ...] = ("permanent", "claim")
 """What may be passed on while it is held: neither what was lent, nor what was given for an emergency."""
 LONGEST_DELEGATION = timedelta(days=92)
 GRANT = Bilingual("授权", "grant a role")
-_t = system.assignment
+_t = identity_tables.assignment
 _NAMES = (
     "id", "account", "role", "sites", "families", "kind", "state", "valid_from", "valid_to", "delegator",
     "requested_by", "requested_at", "granted_by", "granted_at", "ended_by", "ended_at", "reason", "record",

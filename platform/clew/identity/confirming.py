@@ -22,13 +22,13 @@ from clew.identity.secrets import Vault, same
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 ISSUED_LASTS = timedelta(hours=72)
 """How long a password that somebody else has set can be used to come in for the first time."""
 CONFIRM = Bilingual("确认身份", "confirm an identity")
-_t = system.confirmation
+_t = identity_tables.confirmation
 _COLUMNS = (_t.c.id, _t.c.account, _t.c.what, _t.c.issued_by, _t.c.issued_at, _t.c.confirmed_by, _t.c.confirmed_at)
 
 

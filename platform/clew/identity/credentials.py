@@ -32,7 +32,7 @@ from clew.kernel.clock import Clock
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection, Database
 
 COMPONENTS = ("login", "password", "pin", "totp", "sso")
@@ -41,11 +41,13 @@ SSO = "sso"
 """A fresh sign-on at the identity provider; see `identity.sign_ons`."""
 CHANGING = "password"
 """The path of somebody who changes the password: what else was set by another hand does not stand in the way."""
-_c = system.credential
+_c = identity_tables.credential
 _WAITS = (
     sa.select(sa.func.count())
-    .select_from(system.confirmation)
-    .where(system.confirmation.c.account == _c.c.account, system.confirmation.c.confirmed_at.is_(None))
+    .select_from(identity_tables.confirmation)
+    .where(
+        identity_tables.confirmation.c.account == _c.c.account, identity_tables.confirmation.c.confirmed_at.is_(None)
+    )
     .scalar_subquery()
 )
 

@@ -15,13 +15,13 @@ from clew.identity.independence import require_another
 from clew.identity.ports import SecurityEvent
 from clew.kernel.context import Context
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 LONGEST = timedelta(hours=24)
 Verdict = Literal["justified", "not_justified"]
 REVIEW = Bilingual("复核紧急授权", "review an emergency role")
-_b = system.break_glass
+_b = identity_tables.break_glass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from clew.identity import accounts
 from clew.identity.errors import NotYourself
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
-_t = system.assignment
+_t = identity_tables.assignment
 
 
 async def require_another(

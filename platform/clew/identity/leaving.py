@@ -17,10 +17,10 @@ from clew.identity.errors import NoAssignment
 from clew.identity.ports import SecurityEvent
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
-_h, _t = system.handover, system.assignment
+_h, _t = identity_tables.handover, identity_tables.assignment
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from clew.identity.accounts import Account
 from clew.identity.assignments import COLUMNS, Assignment, loaded
 from clew.identity.errors import SessionEnded
 from clew.kernel.context import Person, Scope, united
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
-_t = system.assignment
+_t = identity_tables.assignment
 
 
 @dataclass(frozen=True, slots=True)

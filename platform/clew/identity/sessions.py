@@ -18,12 +18,12 @@ from clew.identity.ports import SecurityEvent, Witness
 from clew.identity.secrets import digest_of, new_token
 from clew.kernel.context import Context
 from clew.kernel.scalars import instant_text
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row
 
 SessionKind = Literal["cookie", "token"]
-_s = system.session
+_s = identity_tables.session
 _COLUMNS = (_s.c.id, _s.c.account, _s.c.data, _s.c.epoch, _s.c.created_at, _s.c.seen_at, _s.c.expires_at)
 
 

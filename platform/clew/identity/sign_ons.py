@@ -11,12 +11,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 FRESH_LASTS = timedelta(minutes=5)
 """From the provider's answer to the signature: time to read once more what one signs."""
-_t = system.sign_on
+_t = identity_tables.sign_on
 
 
 async def keep(connection: Connection, session: str, account: UUID, at: datetime) -> None:

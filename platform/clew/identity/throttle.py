@@ -14,10 +14,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection, Database
 
-_t = system.throttle
+_t = identity_tables.throttle
 _STRANGERS = 1024
 
 

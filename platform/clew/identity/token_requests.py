@@ -21,7 +21,7 @@ from clew.identity.tokens import NoToken, Token
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 State = Literal["requested", "approved", "refused", "collected"]
@@ -29,7 +29,7 @@ COLLECT_WITHIN = timedelta(days=7)
 """What was agreed to and nobody took is not valid for ever."""
 APPROVE = Bilingual("批准令牌", "approve a token")
 COLLECT = Bilingual("领取令牌", "collect a token")
-_t = system.token_request
+_t = identity_tables.token_request
 _COLUMNS = (
     _t.c.id, _t.c.account, _t.c.name, _t.c.scopes, _t.c.expires_at, _t.c.reason, _t.c.state, _t.c.requested_by,
     _t.c.requested_at, _t.c.decided_by, _t.c.decided_at, _t.c.token,

@@ -18,13 +18,13 @@ from clew.identity.sessions import Session
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 PREFIX = "clew_"
 """So that a token that leaked into a file is recognised for what it is."""
 LONGEST = timedelta(days=366)
-_t = system.token
+_t = identity_tables.token
 
 
 @dataclass(frozen=True, slots=True)

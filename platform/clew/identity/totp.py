@@ -9,13 +9,13 @@ import pyotp
 import sqlalchemy as sa
 
 from clew.identity.secrets import same
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 STEP_SECONDS = 30
 DRIFT = 1
 """Steps a generator's clock may be early or late."""
-_c = system.credential
+_c = identity_tables.credential
 
 
 def new_key() -> str:

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from clew.metadata.processes import ApprovalMode, Step
 from clew.process.state import Task
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
-_t = system.assignment
+_t = identity_tables.assignment
 
 
 @dataclass(frozen=True, slots=True)

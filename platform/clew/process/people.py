@@ -19,15 +19,15 @@ from clew.identity.ports import SecurityEvent, Witness
 from clew.kernel.scalars import instant_text
 from clew.metadata.blueprint import Blueprint
 from clew.process import jobs, store, words
-from clew.storage import process_tables, system
+from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 
 if TYPE_CHECKING:
     from clew.process.engine import Processes
     from clew.records.unit import Unit
 
-_a, _t, _c = system.assignment, process_tables.task, process_tables.task_candidate
-_account = system.account
+_a, _t, _c = identity_tables.assignment, process_tables.task, process_tables.task_candidate
+_account = identity_tables.account
 _OPEN = ("open", "held")
 _TOUCHING = frozenset({"assignment", "account", "break_glass"})
 

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.process.store import one_of
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
 
-_account = system.account
+_account = identity_tables.account
 
 
 @dataclass(frozen=True, slots=True)

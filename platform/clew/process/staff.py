@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from clew.process.roster import Roster
 from clew.process.store import one_of
-from clew.storage import process_tables, system
+from clew.storage import identity_tables, process_tables
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 
-_account, _assignment = system.account, system.assignment
+_account, _assignment = identity_tables.account, identity_tables.assignment
 _task, _offer = process_tables.task, process_tables.task_candidate
 
 

@@ -11,11 +11,16 @@ import sqlalchemy as sa
 from clew.kernel.scalars import instant_text
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.process import store
-from clew.storage import process_tables, system
+from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
 
-_p, _t, _c, _account = process_tables.process, process_tables.task, process_tables.task_candidate, system.account
+_p, _t, _c, _account = (
+    process_tables.process,
+    process_tables.task,
+    process_tables.task_candidate,
+    identity_tables.account,
+)
 
 
 async def concerning(connection: Connection, tables: Tables, blueprint: Blueprint, record: UUID) -> list[UUID]:

@@ -26,7 +26,7 @@ from clew.records.errors import SeparationOfDuties
 from clew.records.judge import Judge
 from clew.records.participants import Change, Quiet
 from clew.records.unit import Engine, Unit
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row
 from clew.storage.types import Id, Instant
@@ -274,7 +274,7 @@ def _actors(unit: Unit, change: Change) -> list[Identity]:
 async def _stood_in_for(unit: Unit) -> list[tuple[Identity, str]]:
     """Those whose roles the person holds by delegation now, with the role: what they have done counts as done by the
     deputy, and what the deputy does by that role as done by them."""
-    a, giver = system.assignment, system.account
+    a, giver = identity_tables.assignment, identity_tables.account
     statement = (
         sa.select(giver.c.id, giver.c.employee, a.c.role)
         .join(giver, giver.c.id == a.c.delegator)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from clew.storage.dialects import compile_ddl
 from clew.storage.engine import Connection
-from clew.storage.system import ensure_system
+from clew.storage.provision import ensure_system
 from clew.storage.system_metadata import metadata
 
 _SQLITE = """

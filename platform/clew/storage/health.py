@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from clew.storage import nodes, system
+from clew.storage import nodes, provision, system
 from clew.storage.ddl import default_partition, months, partition_name
 from clew.storage.engine import Connection
 from clew.storage.partitions import PARENTS
@@ -94,7 +94,7 @@ async def missing_partitions(connection: Connection, ahead: int = 1) -> list[str
     """Partitions of this month and the next `ahead` that nobody has made."""
     if connection.dialect == "sqlite":
         return []
-    present = await system.existing_tables(connection)
+    present = await provision.existing_tables(connection)
     wanted = months(await connection.now(), ahead)
     parents = [row[0] for row in await connection.fetch(sa.text(PARENTS))]
     return [name for table in parents for month in wanted if (name := partition_name(table, *month)) not in present]

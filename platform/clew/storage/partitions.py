@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from clew.storage.ddl import MONTHS_AHEAD, Ddl, months, partition_name
 from clew.storage.engine import Database
-from clew.storage.system import existing_tables
+from clew.storage.provision import existing_tables
 
 PARENTS = "SELECT relname::text FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace ORDER BY 1"
 

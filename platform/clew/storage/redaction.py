@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from clew.storage import system
+from clew.storage import provision, system
 from clew.storage.engine import Connection
 
 _NAME = system.leaf.name
@@ -21,7 +21,7 @@ async def leaves_open(connection: Connection) -> AsyncIterator[None]:
     if connection.dialect == "sqlite":
         await connection.run_sql(f"DROP TRIGGER {_NAME}__no_update")
         yield
-        for statement in system.insert_only(_NAME, "sqlite"):
+        for statement in provision.insert_only(_NAME, "sqlite"):
             if "__no_update " in statement:
                 await connection.run_sql(statement)
         return

@@ -16,7 +16,8 @@ from clew.storage.behind import lacking
 from clew.storage.catalog import Catalog
 from clew.storage.engine import Connection, Database, Row
 from clew.storage.errors import NoRelease, PlatformBehind, ReleaseUnreadable
-from clew.storage.system import existing_tables, release
+from clew.storage.provision import existing_tables
+from clew.storage.system import release
 
 _TOLD = 5
 """How many missing tables a message names."""

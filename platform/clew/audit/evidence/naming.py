@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from clew.audit.evidence.collect import Entry
 from clew.metadata.blueprint import Entity, FieldKind
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
@@ -38,7 +38,7 @@ class Names:
 
     async def begin(self) -> None:
         """The people: by their accounts, and by their own records."""
-        account = system.account
+        account = identity_tables.account
         if self._hidden & {"name", self._people.name if self._people is not None else "name"}:
             return
         query = sa.select(account.c.id, account.c.employee, account.c.name)

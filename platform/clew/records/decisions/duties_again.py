@@ -20,7 +20,7 @@ from clew.metadata.blueprint import FieldKind
 from clew.metadata.policies import Duty, Separation
 from clew.records.duties import Identity, Until, earlier, subjects_of
 from clew.records.unit import Engine
-from clew.storage import system
+from clew.storage import identity_tables, system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 from clew.storage.types import Id, Instant
@@ -28,7 +28,7 @@ from clew.storage.types import Id, Instant
 if TYPE_CHECKING:
     from clew.records.decisions.evaluate import Case
 
-_t, _a = system.duty, system.assignment
+_t, _a = system.duty, identity_tables.assignment
 Holds = Callable[["Case", Sequence[Checked], Mapping[str, Any]], Awaitable[bool]]
 """Whether any of the conditions holds on a record of the case's entity, at the case's moment."""
 

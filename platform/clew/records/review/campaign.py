@@ -27,14 +27,14 @@ from clew.kernel.text import Bilingual
 from clew.records.review.desk import ReviewDesk
 from clew.records.review.people import Known
 from clew.records.signing.statements import Statement, sign_statement
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection, Row
 
 Verdict = Literal["attest", "revoke"]
 SUBJECT = "clew.review"
 OTHERS = "*"
 """In place of a role: all roles for which nobody is named."""
-_r, _i = system.review, system.review_item
+_r, _i = identity_tables.review, identity_tables.review_item
 
 
 class NoOwner(BadInput):
@@ -285,7 +285,7 @@ def _shown(given: Assignment, known: Known) -> dict[str, Any]:
 
 
 async def _login(connection: Connection, account: UUID) -> str:
-    chosen = sa.select(system.account.c.login).where(system.account.c.id == account)
+    chosen = sa.select(identity_tables.account.c.login).where(identity_tables.account.c.id == account)
     return str(await connection.fetch_value(chosen) or account)
 
 

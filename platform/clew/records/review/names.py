@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.records.unit import Engine
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection
 
 
@@ -52,6 +52,6 @@ class Names:
         return "/".join(str(each) for each in row) if row is not None else None
 
     async def _account(self, identifier: UUID) -> str | None:
-        account = system.account.c
+        account = identity_tables.account.c
         found = await self._connection.fetch_value(sa.select(account.login).where(account.id == identifier))
         return str(found) if found is not None else None

@@ -19,13 +19,18 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Project
 from clew.records import outbox
 from clew.records.notices import Notice, tell
-from clew.storage import system
+from clew.storage import identity_tables
 from clew.storage.engine import Connection, Database
 
 BEFORE = timedelta(days=7)
 """How long before the due date owners are told."""
 DUE_SOON, OVERDUE = "due_soon", "overdue"
-_r, _i, _a, _told = system.review, system.review_item, system.assignment, system.review_reminder
+_r, _i, _a, _told = (
+    identity_tables.review,
+    identity_tables.review_item,
+    identity_tables.assignment,
+    identity_tables.review_reminder,
+)
 
 
 @dataclass(frozen=True, slots=True)

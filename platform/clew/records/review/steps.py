@@ -26,7 +26,7 @@ from clew.records.review.desk import Question
 from clew.records.review.duty import excluded
 from clew.records.review.people import Known
 from clew.records.rows import Record
-from clew.storage import process_tables, system
+from clew.storage import identity_tables, process_tables
 
 if TYPE_CHECKING:
     from clew.records.review.standing import Standings
@@ -233,5 +233,5 @@ class Deciding:
         return None
 
     async def _login(self, account: UUID) -> str:
-        query = sa.select(system.account.c.login).where(system.account.c.id == account)
+        query = sa.select(identity_tables.account.c.login).where(identity_tables.account.c.id == account)
         return str(await self._standings.connection.fetch_value(query) or account)

@@ -30,9 +30,10 @@ from clew.storage.errors import ChangeRunning, ConsentMissing, NodesBehind, Plan
 from clew.storage.promotion.bundle import Bundle
 from clew.storage.promotion.environment import Environment, declaration
 from clew.storage.promotion.verdict import require_promotion
+from clew.storage.provision import existing_tables
 from clew.storage.releases import Loader, Release, stored_blueprint
 from clew.storage.retry import retry_write
-from clew.storage.system import change, existing_tables, platform, promotion, release
+from clew.storage.system import change, platform, promotion, release
 
 OnStep = Callable[[str], None]
 """Told what was just done: `expand lot 1` after a statement, `expand lot committed` after its transaction. A test may

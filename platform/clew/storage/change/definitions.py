@@ -19,8 +19,8 @@ from clew.metadata.compile import meaning
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Workflow
 from clew.storage.engine import Connection
+from clew.storage.identity_tables import assignment
 from clew.storage.process_tables import process
-from clew.storage.system import assignment
 
 Kind = Literal["process", "role", "separation", "decision_table"]
 KINDS: Mapping[Kind, Bilingual] = {

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import sqlalchemy as sa
 
-from clew.storage import system
+from clew.storage import provision, system
 from clew.storage.engine import Connection
 from clew.storage.errors import ChangeRunning
 from clew.storage.promotion.errors import EnvironmentFinal, EnvironmentMismatch, ProductionRefuses
@@ -51,7 +51,7 @@ _COLUMNS = [system.environment.c[name] for name in Declaration.__dataclass_field
 
 async def declaration(connection: Connection) -> Declaration:
     """What this database is now: development until it was told otherwise."""
-    if system.environment.name not in await system.existing_tables(connection):
+    if system.environment.name not in await provision.existing_tables(connection):
         return UNTOLD
     return await _last(connection, sa.true())
 
@@ -77,7 +77,7 @@ async def declare(
     Raises EnvironmentFinal for anything less strict than before: what has been validated as production stays it, and
     ChangeRunning while a release is half-way.
     """
-    await system.ensure_system(connection)
+    await provision.ensure_system(connection)
     half_way = await connection.fetch_value(
         sa.select(system.release.c.number).where(system.release.c.state == "pending")
     )
