@@ -23,6 +23,8 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTED, DONE, STARTER = "started", "done", "starter"
 ANY = "any"
 LATE = "late"
+CANCELLED = "cancelled"
+"""What follows a process that was called off, in the step that runs it as a part."""
 SEPARATOR = "/"
 
 

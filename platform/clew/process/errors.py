@@ -28,6 +28,16 @@ class ProcessSuspended(Conflict):
     hint_zh = "请先恢复流程。"
 
 
+class SuspendedAbove(Conflict):
+    """What is part of a suspended process is suspended with it, and goes on with it."""
+
+    code = "SUSPENDED_ABOVE"
+    en = "The process that this one is part of is suspended."
+    zh = "该流程所属的上级流程已暂停。"
+    hint_en = "Resume that one: this one goes on with it."
+    hint_zh = "请恢复上级流程,本流程随之继续。"
+
+
 class ProcessNotSuspended(Conflict):
     code = "PROCESS_NOT_SUSPENDED"
     en = "This process is not suspended."

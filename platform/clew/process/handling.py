@@ -12,7 +12,7 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Action, Step, Workflow
-from clew.process import jobs, machine, time, words
+from clew.process import jobs, machine, parts, time, words
 from clew.process.announce import announce, verb_of
 from clew.process.behalf import asked_roles
 from clew.process.effects import Effects, asked_for, locked
@@ -135,7 +135,7 @@ class Handling:
 
     async def _carry_out(self, effect: Effect) -> None:
         process = self.instance.id
-        if isinstance(effect, words.Moment | words.StartChild | words.Compensate):
+        if isinstance(effect, words.Moment | words.StartChild | words.StopChild | words.Compensate):
             # Tasks and outcomes are written before what follows from them, so that whoever is told can look.
             await self.write()
         match effect:
@@ -151,23 +151,26 @@ class Handling:
                 pass  # its clock goes with it
             case words.StopClocks():
                 await time.stop(self)
+                await parts.suspend(self)
             case words.RunClocks():
                 await time.go_on(self)
+                await parts.resume(self)
             case words.Tell():
                 await self._tell(effect)
             case words.StartChild(token=token, workflow=workflow, subject=subject):
                 definition = self.engine.blueprint.workflows[workflow]
                 await self.engine.begin(self.unit, definition, UUID(subject.id), (process, token))
             case words.StopChild(token=token, reason=reason):
-                await jobs.ask_stop(self.unit, process, token, reason)
+                await parts.stop(self, token, reason)
             case words.Compensate(step=step, subject=subject):
                 with self.effects.at(step):
                     for action in self.workflow.step(step).compensate:
                         await self.effects.act(action, subject)
-            case words.Ended(outcome=outcome):
+            case words.Ended(outcome=outcome, cancelled=cancelled):
                 self.writes.log("ended", outcome=outcome)
-                if self.instance.parent is not None and self.instance.parent_token is not None:
-                    await jobs.ask_ended(self.unit, self.instance.parent, self.instance.parent_token, outcome)
+                parent, caller = self.instance.parent, self.instance.parent_token
+                if parent is not None and caller is not None:
+                    await jobs.ask_ended(self.unit, parent, caller, outcome, cancelled=cancelled)
 
     async def _decided(self, moment: words.Moment) -> None:
         """The timeline says what a decision table was asked, in which version, and which of its rows held."""

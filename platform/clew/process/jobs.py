@@ -24,21 +24,21 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.process import people, store, words
-from clew.process.words import Actor, Command
+from clew.process.words import Command
 from clew.process.writes import TIMER
 from clew.records.commands import Call
 from clew.records.unit import Unit
-from clew.storage import process_tables, system
+from clew.storage import system
 from clew.storage.engine import Connection
 from clew.storage.errors import LeaseLost
 
 if TYPE_CHECKING:
     from clew.process.engine import Processes
 
-ACT, EVENT, ENDED, STOP = "process.act", "process.event", "process.ended", "process.stop"
+ACT, EVENT, ENDED = "process.act", "process.event", "process.ended"
 PEOPLE, OFFER, RECOUNT = "process.people", "process.offer", "process.recount"
 LEGAL = "process.legal"
-KINDS = (TIMER, ACT, EVENT, ENDED, STOP, PEOPLE, OFFER, RECOUNT, LEGAL)
+KINDS = (TIMER, ACT, EVENT, ENDED, PEOPLE, OFFER, RECOUNT, LEGAL)
 SYSTEM = Person(PLATFORM_ID, "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
@@ -66,14 +66,9 @@ async def ask_event(unit: Unit, process: UUID, token: int, record: UUID) -> None
     await _ask_now(unit, EVENT, payload, f"{process}:{token}:{record}")
 
 
-async def ask_ended(unit: Unit, process: UUID, token: int, outcome: str) -> None:
-    payload = {"process": str(process), "token": token, "outcome": outcome}
+async def ask_ended(unit: Unit, process: UUID, token: int, outcome: str, *, cancelled: bool = False) -> None:
+    payload = {"process": str(process), "token": token, "outcome": outcome, "cancelled": cancelled}
     await _ask_now(unit, ENDED, payload, f"{process}:{token}")
-
-
-async def ask_stop(unit: Unit, process: UUID, token: int, reason: str) -> None:
-    payload = {"process": str(process), "token": token, "reason": reason}
-    await _ask_now(unit, STOP, payload, f"{process}:{token}")
 
 
 async def _ask_now(unit: Unit, kind: str, payload: Mapping[str, Any], key: str) -> None:
@@ -197,8 +192,6 @@ async def _work(engine: Processes, job: Job) -> Work:
         return partial(_timer, engine, subject, int(payload["timer"]))
     if job.kind == ACT:
         return partial(_act, engine, subject, int(payload["token"]))
-    if job.kind == STOP:
-        return partial(_stop, engine, subject, int(payload["token"]), str(payload["reason"]))
     if job.kind == PEOPLE:
         return partial(people.changed, engine, subject)
     if job.kind == OFFER:
@@ -257,26 +250,15 @@ async def _act(engine: Processes, process: UUID, token_id: int, unit: Unit) -> N
     await engine.act_by_itself(unit, instance, token_id)
 
 
-async def _stop(engine: Processes, process: UUID, token: int, reason: str, unit: Unit) -> None:
-    """The sub-process of a step that was called off."""
-    p = process_tables.process
-    mine = sa.and_(p.c.parent == process, p.c.parent_token == token, p.c.status.in_(store.LIVE))
-    for row in await unit.connection.fetch(sa.select(p.c.id).where(mine)):
-        instance = await store.load(unit.connection, row[0], lock=True)
-        if instance is not None:
-            cancel = words.Cancel(Actor(str(SYSTEM.id)), instant_text(unit.at), reason)
-            await engine.handle(unit, instance, cancel)
-
-
 async def _told(engine: Processes, process: UUID, job: Job, unit: Unit) -> None:
     """An event, or the end of a sub-process."""
     instance = await store.load(unit.connection, process, lock=True)
     if instance is not None:
         token, at = int(job.payload["token"]), instant_text(unit.at)
-        ended = job.kind == ENDED
-        command: Command = (
-            words.ChildEnded(token, str(job.payload["outcome"]), at) if ended else words.EventArrived(token, at)
-        )
+        command: Command = words.EventArrived(token, at)
+        if job.kind == ENDED:
+            cancelled = bool(job.payload.get("cancelled", False))
+            command = words.ChildEnded(token, str(job.payload["outcome"]), at, cancelled)
         await engine.handle(unit, instance, command)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from clew.metadata.processes import Workflow
 from clew.process import desk, moves
-from clew.process.errors import NoSuchIncident, ProcessEnded, ProcessNotSuspended, ProcessSuspended
+from clew.process.errors import NoSuchIncident, ProcessEnded, ProcessNotSuspended, ProcessSuspended, SuspendedAbove
 from clew.process.run import Run
 from clew.process.state import State, Subject
 from clew.process.words import (
@@ -121,7 +121,11 @@ def _event(run: Run, command: EventArrived, facts: Facts) -> None:
 
 def _child(run: Run, command: ChildEnded, facts: Facts) -> None:
     token = run.state.tokens.get(command.token)
-    if token is not None and token.status == "open" and run.step_of(token).call:
+    if token is None or token.status != "open" or not run.step_of(token).call:
+        return
+    if command.cancelled:
+        moves.called_off(run, token)
+    else:
         moves.finish(run, token, command.outcome, ())
 
 
@@ -148,20 +152,35 @@ def _cancel(run: Run, command: Cancel, facts: Facts) -> None:
 
 
 def _suspend(run: Run, command: Suspend, facts: Facts) -> None:
-    if run.state.status == "suspended":
+    why = "above" if command.above else "own"
+    halted = _halted(run.state)
+    if why in halted and not command.above:
         raise ProcessSuspended
-    run.change(status="suspended")
-    run.effects.append(StopClocks())
+    run.change(status="suspended", halted=tuple(sorted({*halted, why})))
+    if not halted:
+        run.effects.append(StopClocks())
 
 
 def _resume(run: Run, command: Resume, facts: Facts) -> None:
-    if run.state.status != "suspended":
-        raise ProcessNotSuspended
-    run.change(status="running")
+    why = "above" if command.above else "own"
+    halted = _halted(run.state)
+    if why not in halted:
+        if command.above:
+            return
+        raise SuspendedAbove if halted else ProcessNotSuspended
+    left = tuple(each for each in halted if each != why)
+    run.change(status="suspended" if left else "running", halted=left)
+    if left:
+        return
     run.effects.append(RunClocks())
     for token in run.state.tokens.values():
         if token.status == "due":
             run.effects.append(Advance(token.id))
+
+
+def _halted(state: State) -> tuple[str, ...]:
+    """Why an instance is suspended; one that was before this was written down, by itself."""
+    return state.halted or (("own",) if state.status == "suspended" else ())
 
 
 def _reoffer(run: Run, command: Reoffer, facts: Facts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from clew.metadata.processes import DONE, SEPARATOR, STARTED, Approval, ApprovalMode, Step, StepKind
+from clew.metadata.processes import CANCELLED, DONE, SEPARATOR, STARTED, Approval, ApprovalMode, Step, StepKind
 from clew.process.run import Run
 from clew.process.state import Done, Task, Timer, Token, without
 from clew.process.votes import tally, wanted
@@ -133,9 +133,17 @@ def timer(run: Run, timer: Timer) -> None:
     elif timer.purpose == "wait":
         finish(run, token, DONE, ())
     elif step.when_late is not None:
-        leave(run, token, "late", ())
-        run.effects.append(Moment(token.id, step.path, "late", token.subject, True))
-        go(run, token.id, step.when_late)
+        _turn(run, token, step, "late", step.when_late)
+
+
+def called_off(run: Run, token: Token) -> None:
+    """The process that a step runs was cancelled by itself: it has come to none of its outcomes, and `any` is any of
+    these. Unless the step says what follows, an operator must see to it."""
+    step = run.step_of(token)
+    if CANCELLED in step.next:
+        _turn(run, token, step, CANCELLED, step.next[CANCELLED])
+    else:
+        run.incident(token, "cancelled", f"{step.path}: {step.call}")
 
 
 def settle(run: Run, token_id: int) -> None:
@@ -250,7 +258,7 @@ def cancel(run: Run, reason: str) -> None:
         remove(run, token)
     for done in reversed(run.state.done):
         step = run.known(done.step)
-        undone = done.outcome in ("returned", "withdrawn", "late", "failed")
+        undone = done.outcome in ("returned", "withdrawn", "late", "failed", CANCELLED)
         if step is not None and step.compensate and not undone:
             run.effects.append(Compensate(done.step, done.subject))
     run.change(status="cancelled", outcome="cancelled")
@@ -258,6 +266,13 @@ def cancel(run: Run, reason: str) -> None:
 
 
 # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _turn(run: Run, token: Token, step: Step, outcome: str, target: str) -> None:
+    """A step ends without being done, and another follows."""
+    leave(run, token, outcome, ())
+    run.effects.append(Moment(token.id, step.path, outcome, token.subject, True))
+    go(run, token.id, target)
 
 
 def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
@@ -363,4 +378,17 @@ def _comment(run: Run, token: Token, outcome: str) -> str:
     return "; ".join(dict.fromkeys(said))
 
 
-__all__ = ["Task", "again", "cancel", "enter", "finish", "go", "leave", "release", "remove", "settle", "timer"]
+__all__ = [
+    "Task",
+    "again",
+    "called_off",
+    "cancel",
+    "enter",
+    "finish",
+    "go",
+    "leave",
+    "release",
+    "remove",
+    "settle",
+    "timer",
+]

@@ -99,6 +99,10 @@ class Run:
         if incident.kind == "left":
             self.keep(token, status="open")
             self.effects.append(Offer(token.id))
+        elif incident.kind == "cancelled":
+            self.drop_timers(token.id)
+            self.keep(token, status="due")
+            self.effects.append(Advance(token.id))
         elif incident.kind == "failed":
             self.keep(token, status="working")
             self.effects.append(Act(token.id, token.step))

@@ -97,8 +97,9 @@ class Incident:
 
     id: int
     token: int
-    kind: Literal["nobody", "entry", "failed", "left", "not_in_use"]
-    """left: whoever was asked can do it no more, and nobody else can."""
+    kind: Literal["nobody", "entry", "failed", "left", "not_in_use", "cancelled"]
+    """left: whoever was asked can do it no more, and nobody else can; cancelled: the process that is this step was
+    cancelled by itself, and has come to no outcome."""
     detail: str
     at: str
 
@@ -133,6 +134,8 @@ class State:
     incidents: Mapping[int, Incident] = field(default_factory=lambda: MappingProxyType({}))
     done: tuple[Done, ...] = ()
     serial: int = 0
+    halted: tuple[str, ...] = ()
+    """Why it is suspended: `own`, `above` (with the process it is part of), or both."""
 
     @property
     def live(self) -> bool:
@@ -167,6 +170,7 @@ class State:
             "incidents": [_plain(each) for each in self.incidents.values()],
             "done": [_plain(each) for each in self.done],
             "serial": self.serial,
+            **({"halted": list(self.halted)} if self.halted else {}),
         }
 
     @classmethod
@@ -184,6 +188,7 @@ class State:
             _numbered(Incident, data["incidents"]),
             tuple(_made(Done, each) for each in data["done"]),
             data["serial"],
+            tuple(data.get("halted", ())),
         )
 
 

@@ -145,11 +145,12 @@ class EventArrived:
 
 @dataclass(frozen=True, slots=True)
 class ChildEnded:
-    """The process that a call step runs has ended."""
+    """The process that a call step runs has ended, or was cancelled."""
 
     token: int
     outcome: str
     at: str
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +180,16 @@ class Suspend:
     actor: Actor
     at: str
     reason: str
+    above: bool = False
+    """With the process it is part of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
     actor: Actor
     at: str
+    above: bool = False
+    """With the process it is part of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -504,6 +504,22 @@ def test_a_process_within_a_process() -> None:
     assert run.state.outcome == "bad"
 
 
+def test_a_process_within_a_process_that_is_called_off_has_no_outcome() -> None:
+    ends = "  bad: {end: bad}\n  over: {end: over}\n"
+    inner = "  inner: {call: {workflow: handling}, then: {any: over, lost: bad%s}}\n" + ends
+    run = play(inner % "")
+    run.give(ChildEnded(1, "cancelled", "t", cancelled=True))
+    (incident,) = run.state.incidents.values()
+    assert (incident.kind, run.at(), run.state.live) == ("cancelled", ["inner"], True)
+    run.give(RetryIncident(incident.id, Actor("hal"), "t"))
+    assert len([each for each in run.effects if isinstance(each, StartChild)]) == 2, "it begins anew"
+    run.give(ChildEnded(1, "done", "t"))
+    assert run.state.outcome == "over"
+    told = play(inner % ", cancelled: bad")
+    told.give(ChildEnded(1, "cancelled", "t", cancelled=True))
+    assert told.state.outcome == "bad", "where the process says how to go on"
+
+
 def test_an_automatic_step_that_fails() -> None:
     steps = "  act: {do: [{set: {title: \"'x'\"}}]%s}\n  mend: {who: clerk, then: act}\n"
     run = Play(workflow("  act: {do: [{set: {title: \"'x'\"}}]}\n"), PEOPLE, automatic=False)

@@ -17,7 +17,7 @@ from typing import Any
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
-from clew.metadata.processes import STARTER, Step, StepKind, Workflow
+from clew.metadata.processes import CANCELLED, STARTER, Step, StepKind, Workflow
 from clew.process import machine
 from clew.process.proof.cast import Cast
 from clew.process.proof.knowledge import PRESENT, Known, possible
@@ -191,6 +191,10 @@ class Walk:
                 )
                 move = Move(text, False, {"ends": step.name, "outcome": outcome})
                 yield from self._give(world.later(), move, ChildEnded(token.id, outcome, _AT), step)
+            if CANCELLED in step.next:
+                text = Bilingual(f"子流程「{label.to('zh')}」被取消", f"the process of “{label.to('en')}” is cancelled")
+                move = Move(text, False, {"ends": step.name, "outcome": CANCELLED})
+                yield from self._give(world.later(), move, ChildEnded(token.id, CANCELLED, _AT, True), step)
         elif step.kind is StepKind.WAIT and step.wait is not None and step.wait.entity:
             event = f"{step.wait.entity}.{step.wait.verb}"
             move = Move(Bilingual(f"发生 {event}", f"{event} happens"), False, {"event": step.name})
