@@ -61,8 +61,9 @@ from clew.kernel.diagnostics import Diagnostic, Severity
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual, Locale
-from clew.metadata.blueprint import Blueprint, Project
+from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import Loaded
+from clew.metadata.project import Project
 from clew.process.alerts import AlertParticipant, Alerts
 from clew.process.calendar_starts import CalendarStarts
 from clew.process.engine import Processes

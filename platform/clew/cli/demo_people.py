@@ -12,8 +12,8 @@ from uuid import UUID
 from clew.api.exchange import Caller
 from clew.identity import accounts
 from clew.kernel.text import Locale
-from clew.metadata.blueprint import Assignments
 from clew.metadata.processes import ApprovalMode, Step, Workflow
+from clew.metadata.project import Assignments
 from clew.records.query import plan as p
 
 if TYPE_CHECKING:

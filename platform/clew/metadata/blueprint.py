@@ -21,6 +21,7 @@ from clew.metadata.decisions import DecisionTable
 from clew.metadata.forms import Form
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Workflow
+from clew.metadata.project import Project
 from clew.metadata.watches import Watch
 from clew.metadata.working_time import WorkingCalendar
 
@@ -316,109 +317,6 @@ class CodingRule:
     segments: tuple[Segment, ...]
     gap_free: bool
     place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class People:
-    """Which entity's records are people: its login and name fields, the ways to department and site, and the states in
-    which an account is disabled (`away`) or everything ends (`left`)."""
-
-    entity: str
-    login: str
-    name: str
-    department: str | None = None
-    site: str | None = None
-    away: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-    manager: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Assignments:
-    """Which entity's records give roles, field by field; they count in the states of `active`."""
-
-    entity: str
-    person: str
-    role: str
-    sites: str | None
-    families: str | None
-    start: str
-    end: str | None
-    delegator: str | None
-    active: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Positions:
-    """Positions: their code, the states in which they count (empty: all), the line entity that lists holders, its
-    reference to the person and the days it began and ended."""
-
-    entity: str
-    lines: str
-    person: str
-    end: str
-    start: str | None = None
-    code: str = "code"
-    active: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """Records of training: of whom, in what, until when, and the states in which they count."""
-
-    entity: str
-    person: str
-    course: str
-    end: str | None
-    valid: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which records of the project stand for what `clew.identity` knows."""
-
-    people: People
-    assignments: Assignments | None = None
-    positions: Positions | None = None
-    training: Training | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PluginAction:
-    """What a plugin does with a record of an entity in an automatic step."""
-
-    name: str
-    plugin: str
-    entity: str
-    label: Bilingual
-    place: Place
-    """Where its plugin is named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A way by which a plugin carries notices to people, beside the application's own."""
-
-    name: str
-    plugin: str
-    place: Place
-    """Where its plugin is named."""
-    about: tuple[str, ...] = ()
-    """Kinds of notices it carries; empty: all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    name: str
-    label: Bilingual
-    version: str
-    locale: str
-    place: Place
-    time_zone: str = "UTC"
-    company: str = ""
-    identity: Identity | None = None
-    actions: Mapping[str, PluginAction] = field(default_factory=lambda: MappingProxyType({}))
-    channels: Mapping[str, Channel] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from clew.identity import accounts
 from clew.jobs import leases
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Project
+from clew.metadata.project import Project
 from clew.sdk.channels import Message, Recipient, Send
 from clew.storage import process_tables
 from clew.storage.engine import Connection, Database

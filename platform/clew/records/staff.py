@@ -18,7 +18,8 @@ from clew.identity.accounts import Account
 from clew.identity.assignments import Asked
 from clew.identity.desk import Desk
 from clew.identity.errors import NoAccount, NoAssignment
-from clew.metadata.blueprint import Assignments, Blueprint, Entity, Identity, Transition
+from clew.metadata.blueprint import Blueprint, Entity, Transition
+from clew.metadata.project import Assignments, Identity
 from clew.records import verbs
 from clew.records.participants import Change, Quiet
 

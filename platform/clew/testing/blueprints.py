@@ -9,7 +9,8 @@ from typing import Any
 
 from clew.kernel.diagnostics import Place
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint, Entity, EntityClass, Field, FieldKind, Origin, Project, Unique
+from clew.metadata.blueprint import Blueprint, Entity, EntityClass, Field, FieldKind, Origin, Unique
+from clew.metadata.project import Project
 
 PLACE = Place("sample.yaml", 1, 1)
 LABEL = Bilingual("样例", "Sample")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint, Code, CodeList, Field, FieldKind, Project
+from clew.metadata.blueprint import Blueprint, Code, CodeList, Field, FieldKind
+from clew.metadata.project import Project
 from clew.records.values import AnyRef, Money, coerce, plain
 
 PLACE = Place("m.yaml", 1, 1)

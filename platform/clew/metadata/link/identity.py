@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from clew.kernel.diagnostics import Place
 from clew.metadata import rules
-from clew.metadata.blueprint import Assignments, Entity, Field, FieldKind, Identity, People, Positions, Training
+from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.metadata.link.project import Linking
+from clew.metadata.project import Assignments, Identity, People, Positions, Training
 from clew.metadata.spec.identity import AssignmentsSpec, PeopleSpec, PositionsSpec, TrainingSpec
 from clew.metadata.spec.others import ProjectSpec
 

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from clew.kernel.diagnostics import Findings
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules
-from clew.metadata.blueprint import Channel, PluginAction, Project
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
 from clew.metadata.link.alerts import link_alerts
@@ -40,6 +39,7 @@ from clew.metadata.link.project import Linking
 from clew.metadata.link.relations import link_inverses, link_lines
 from clew.metadata.link.watches import link_watches
 from clew.metadata.link.workflows import link_workflows
+from clew.metadata.project import Channel, PluginAction, Project
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.spec.others import ProjectSpec
 from clew.metadata.spec.words import text_of

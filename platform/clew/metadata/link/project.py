@@ -10,13 +10,14 @@ from clew.kernel.diagnostics import Findings, Place, Rule, nearest
 from clew.kernel.text import Bilingual
 from clew.metadata import rules
 from clew.metadata.alerts import StandingAlert
-from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind, Project
+from clew.metadata.blueprint import CodeList, CodingRule, Entity, Field, FieldKind
 from clew.metadata.decisions import DecisionTable
 from clew.metadata.documents import Document
 from clew.metadata.forms import Form
 from clew.metadata.link.drafts import EntityDraft
 from clew.metadata.policies import Policies
 from clew.metadata.processes import Workflow
+from clew.metadata.project import Project
 from clew.metadata.watches import Watch
 from clew.metadata.working_time import WorkingCalendar
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from clew.jobs.upkeep import Chore
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Project
+from clew.metadata.project import Project
 from clew.records import outbox
 from clew.records.notices import Notice, tell
 from clew.storage import identity_tables

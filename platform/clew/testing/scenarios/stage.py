@@ -19,7 +19,8 @@ from clew.identity.secrets import Cost, Hasher, Vault
 from clew.identity.sessions import Limits
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import ClewError
-from clew.metadata.blueprint import Blueprint, Field, FieldKind, Origin, People
+from clew.metadata.blueprint import Blueprint, Field, FieldKind, Origin
+from clew.metadata.project import People
 from clew.metadata.scenarios import Scenario
 from clew.process.time import calendar_of
 from clew.records.feed import Feed
