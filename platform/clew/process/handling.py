@@ -65,7 +65,7 @@ class Handling:
 
     def __post_init__(self) -> None:
         self.state = self.instance.state
-        self.writes = Writes(self.unit, self.instance)
+        self.writes = Writes(self.unit, self.workflow, self.instance)
         self.effects = Effects(self.unit, self.workflow, self._start, self._notify, self.engine.plugins)
 
     async def run(self, command: Command, given: Mapping[str, Any]) -> None:

@@ -123,7 +123,7 @@ class Migration:
             if self.workflow.digest == self.engine.blueprint.workflows[self.workflow.name].digest:
                 text = self.engine.definitions.text_of(self.workflow)
                 await store.define(unit.connection, text, self.engine.release, unit.at)
-            moved = await _save(unit, instance, said.state)
+            moved = await _save(unit, self.workflow, instance, said.state)
             await self._told(unit, instance, said)
             announce(unit, moved, "migrated", instance.state)
 
@@ -159,7 +159,7 @@ async def _pinned_elsewhere(connection: Connection, workflow: str, digest: str) 
     return [row[0] for row in await connection.fetch(query)]
 
 
-async def _save(unit: Unit, before: Instance, state: State) -> Instance:
+async def _save(unit: Unit, workflow: Workflow, before: Instance, state: State) -> Instance:
     """The instance's next version, by another definition; its open tasks under the names of its steps."""
     connection = unit.connection
     await connection.execute(sa.update(_p).where(_p.c.id == before.id).values(definition=state.digest))
@@ -167,7 +167,7 @@ async def _save(unit: Unit, before: Instance, state: State) -> Instance:
         if task.step != before.state.tasks[number].step:
             mine = _t.c.process == before.id, _t.c.number == number
             await connection.execute(sa.update(_t).where(*mine).values(step=task.step))
-    return await Writes(unit, replace(before, definition=state.digest)).write(state)
+    return await Writes(unit, workflow, replace(before, definition=state.digest)).write(state)
 
 
 def why(said: Verdict) -> Bilingual:

@@ -105,7 +105,7 @@ def go(run: Run, token_id: int, target: str, *, reason: str = "", back_to: str =
     token = run.state.tokens[token_id]
     prefix, _, _ = token.step.rpartition(SEPARATOR)
     path = f"{prefix}{SEPARATOR}{target}" if prefix else target
-    before = sum(done.token == token_id and done.step == path for done in run.state.done)
+    before = sum(done.times for done in run.state.done if done.token == token_id and done.step == path)
     run.keep(
         token,
         step=path,
@@ -228,7 +228,7 @@ def reoffer(run: Run, token: Token, facts: Facts) -> None:
 
 def release(run: Run, task: Task) -> None:
     """Open the seat that waited for this one."""
-    waiting = run.state.tasks[task.holds] if task.holds is not None else None
+    waiting = run.state.tasks.get(task.holds) if task.holds is not None else None
     if waiting is not None and waiting.status == "held":
         run.mark(waiting, status="open")
         run.effects.append(Tell("task", task.token, waiting.id, waiting.candidates))
@@ -260,7 +260,7 @@ def cancel(run: Run, reason: str) -> None:
         step = run.known(done.step)
         undone = done.outcome in ("returned", "withdrawn", "late", "failed", CANCELLED)
         if step is not None and step.compensate and not undone:
-            run.effects.append(Compensate(done.step, done.subject))
+            run.effects += [Compensate(done.step, done.subject)] * done.times
     run.change(status="cancelled", outcome="cancelled")
     run.effects.append(Ended("cancelled", cancelled=True))
 

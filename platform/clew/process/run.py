@@ -118,5 +118,5 @@ class Run:
                 found[self.state.starter] = STARTER
             for done in self.state.done:
                 if done.step == path:
-                    found.update(dict.fromkeys(done.actors, path))
+                    found.update(dict.fromkeys(done.people, path))
         return found

@@ -106,7 +106,8 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A step that came to an end, in one of its rounds. Nothing is ever taken out of this list."""
+    """A step that came to an end, in one of its rounds. Nothing is ever taken out of this list; earlier rounds may be
+    put together (`process.history`)."""
 
     step: str
     token: int
@@ -115,6 +116,15 @@ class Done:
     actors: tuple[str, ...]
     at: str
     subject: Subject
+    times: int = 1
+    """How many rounds this stands for: all that ended so, up to this one."""
+    before: tuple[str, ...] = ()
+    """Who took part in the earlier ones of them."""
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who took part, in whichever round."""
+        return (*self.actors, *self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +204,9 @@ class State:
 
 def put(items: Mapping[int, T], number: int, item: T) -> Mapping[int, T]:
     """The mapping with one item more or another in its place, in the order of the numbers."""
-    return MappingProxyType(dict(sorted({**items, number: item}.items())))
+    found = {**items, number: item}
+    in_order = number in items or number > max(items, default=0)
+    return MappingProxyType(found if in_order else dict(sorted(found.items())))
 
 
 def without(items: Mapping[int, T], *numbers: int) -> Mapping[int, T]:

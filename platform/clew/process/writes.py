@@ -15,6 +15,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from clew.kernel.ids import uuid7
+from clew.metadata.processes import Workflow
+from clew.process.history import kept
 from clew.process.state import State, Task
 from clew.process.store import Clock, Instance, changing, log_row, new_task, task_id
 from clew.records import notices
@@ -91,8 +93,9 @@ class Writes:
     """The changes of one instance in one unit that are still to be written."""
 
     unit: Unit
+    workflow: Workflow
     saved: Instance
-    """The instance as it is stored."""
+    """The instance as it is stored; of its past, all that this unit knows."""
     _batch: Batch = field(default_factory=Batch)
     _clocks: dict[int, Clock] = field(default_factory=dict)
     _due: dict[str, datetime | None] = field(default_factory=dict)
@@ -149,7 +152,7 @@ class Writes:
             _SAVE,
             {
                 "id": self.saved.id,
-                "state": state.to_json(),
+                "state": kept(state, self.workflow).to_json(),
                 "status": state.status,
                 "outcome": state.outcome,
                 "version": self.saved.version + 1,

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import pytest
+
 from clew.kernel.errors import ClewError
 from clew.metadata.load import load_sources
 from clew.metadata.processes import StepKind, Workflow
 from clew.process import machine
+from clew.process.history import kept
 from clew.process.state import State, Subject, Task
 from clew.process.words import (
     Act,
@@ -85,9 +88,9 @@ class Play:
         waiting: list[Command] = [command]
         while waiting:
             now = waiting.pop(0)
-            result = machine.step(self.definition, self.state, now, self.facts_for(now))
             again = State.from_json(json.loads(json.dumps(self.state.to_json())))
             assert again == self.state
+            result = self.with_less(now)
             assert machine.step(self.definition, again, now, self.facts_for(now)) == result
             check(self.definition, self.state, result.state)
             self.state = result.state
@@ -99,6 +102,20 @@ class Play:
                     waiting.append(ActionDone(effect.token, self.now()))
         self.effects.extend(seen)
         return seen
+
+    def with_less(self, command: Command) -> machine.Result:
+        """What a command leads to: the same with all of the past and with what is kept of it."""
+        less, facts = kept(self.state, self.definition, steps=1), self.facts_for(command)
+        try:
+            result = machine.step(self.definition, self.state, command, facts)
+        except ClewError as error:
+            with pytest.raises(type(error)):
+                machine.step(self.definition, less, command, facts)
+            raise
+        shorter = machine.step(self.definition, less, command, facts)
+        assert shorter.effects == result.effects
+        assert kept(shorter.state, self.definition, steps=1) == kept(result.state, self.definition, steps=1)
+        return result
 
     def facts_for(self, command: Command) -> Facts:
         wanted = machine.wanted(self.definition, self.state, command)

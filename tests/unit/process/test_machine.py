@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.unit.process.play import Play, workflow
 
-from clew.process.state import Subject
+from clew.process.history import kept
+from clew.process.state import State, Subject
 from clew.process.words import (
     ActionFailed,
     Actor,
@@ -574,6 +577,44 @@ def test_what_happens_while_suspended_goes_on_afterwards() -> None:
     assert not run.open()
     run.give(Resume(Actor("hal"), "t"))
     assert run.open()
+
+
+def test_a_long_life_is_kept_short() -> None:
+    """What is stored of the past does not grow with it, and says who took part all the same."""
+    run = play(
+        """\
+  fill: {who: clerk}
+  look: {who: head, outcomes: {pass: {}, fail: {against: true}}, then: {pass: sign, fail: fill}}
+  sign: {who: clerk, not_same_person_as: [fill]}
+"""
+    )
+    sizes = []
+    for turn in range(120):
+        run.decide("bob" if turn == 3 else "ann")
+        run.decide("cid", "fail" if turn < 119 else "pass")
+        run.state = State.from_json(json.loads(json.dumps(kept(run.state, run.definition).to_json())))
+        sizes.append(len(json.dumps(run.state.to_json())))
+    assert sizes[-1] < 1.3 * sizes[40]
+    assert sum(each.times for each in run.state.done) == 240
+    assert next(iter(run.state.tokens.values())).round == 1
+    assert run.state.tokens[1].trail.count("look") < 62
+    assert [each.kind for each in run.state.incidents.values()] == ["nobody"], "both clerks have filled it in before"
+
+
+def test_what_is_undone_one_by_one_is_never_put_together() -> None:
+    run = play(
+        """\
+  fill: {who: clerk, compensate: [{set: {title: "'gone'"}}]}
+  look: {who: head, outcomes: {pass: {}, fail: {against: true}}, then: {fail: fill}}
+"""
+    )
+    for _ in range(40):
+        run.decide("ann")
+        run.decide("cid", "fail")
+        run.state = kept(run.state, run.definition)
+    assert [each.step for each in run.give(Cancel(Actor("hal"), run.now(), "")) if isinstance(each, Compensate)] == [
+        "fill"
+    ] * 40
 
 
 def test_cancelled_with_compensation_in_reverse() -> None:

@@ -93,7 +93,7 @@ class Play:
             state.outcome,
             tuple(self._token_key(state, each) for each in sorted(state.tokens.values(), key=_place)),
             tuple(sorted((each.kind, each.token in state.tokens) for each in state.incidents.values())),
-            tuple(sorted({(each.step, each.actors) for each in state.done if each.step in self.separated})),
+            tuple(sorted({(each.step, each.people) for each in state.done if each.step in self.separated})),
             tuple(sorted((name, each.key) for name, each in world.known.items() if name in present)),
             world.duties,
             tuple(sorted(world.signed)),
