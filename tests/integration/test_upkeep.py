@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,7 +24,7 @@ from clew.storage.blobs import Blobs
 from clew.storage.change import apply, plan
 from clew.storage.engine import Database
 from clew.storage.partitions import PARENTS, ensure_partitions
-from clew.storage.system import change, job
+from clew.storage.system import change, job, node
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -90,14 +89,14 @@ async def test_a_chore_is_done_by_one_node_and_comes_back(opened: Database, tmp_
     await release(opened, MINI)
     done: list[str] = []
 
-    def node(name: str, every: timedelta) -> Upkeep:
+    def worker(name: str, every: timedelta) -> Upkeep:
         async def act() -> None:
             done.append(name)
             await asyncio.sleep(0.01)
 
         return Upkeep(opened, name, [Chore("chore", every, act)])
 
-    two = [node(name, timedelta(days=1)) for name in ("a", "b")]
+    two = [worker(name, timedelta(days=1)) for name in ("a", "b")]
     running = [asyncio.create_task(each.run(0.02)) for each in two]
     await until(_has(done, 1))
     await asyncio.gather(*(each.once() for each in two))
@@ -109,11 +108,18 @@ async def test_a_chore_is_done_by_one_node_and_comes_back(opened: Database, tmp_
     assert len(done) == 2
 
 
-async def test_a_chore_that_fails_is_logged_and_tried_again(
-    opened: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The import linter, run in this process by another test, switches off every logger that was there before it.
-    monkeypatch.setattr(logging.getLogger("clew.upkeep"), "disabled", False)
+async def test_a_killed_node_is_forgotten_in_the_end(opened: Database) -> None:
+    await release(opened, MINI)
+    for name, age in (("killed", nodes.GONE), ("late", nodes.ALIVE), ("alive", timedelta(0))):
+        await nodes.beat(opened, name, 1)
+        async with opened.write() as connection:
+            seen = await connection.now() - age
+            await connection.execute(sa.update(node).where(node.c.node == name).values(seen_at=seen))
+    await nodes.forget_gone(opened)
+    assert set(await _values(opened, "SELECT node FROM clew_node")) == {"late", "alive"}
+
+
+async def test_a_chore_that_fails_is_logged_and_tried_again(opened: Database, caplog: pytest.LogCaptureFixture) -> None:
     await release(opened, MINI)
     tried: list[str] = []
 
@@ -129,10 +135,9 @@ async def test_a_chore_that_fails_is_logged_and_tried_again(
 
 
 async def test_a_foreseen_refusal_is_one_line_and_said_once(
-    opened: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    opened: Database, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Without its key the trail cannot be signed: told once, without a trace, and again only after it worked."""
-    monkeypatch.setattr(logging.getLogger("clew.upkeep"), "disabled", False)
     await release(opened, MINI)
     file = tmp_path / "audit.pem"
     settings = Settings(mode="production", audit_key=str(file))
@@ -170,7 +175,6 @@ async def test_partitions_wait_for_a_long_load_in_quiet(
     if database.dialect == "sqlite":
         assert await ensure_partitions(opened) == 0
         return
-    monkeypatch.setattr(logging.getLogger("clew.upkeep"), "disabled", False)
     monkeypatch.setattr(upkeep_module, "PATIENCE", timedelta(milliseconds=50))
     await release(opened, MINI)
     table = str((await _values(opened, PARENTS))[0])

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from clew.jobs import leases
 from clew.kernel.errors import ClewError
+from clew.storage import nodes
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import LeaseLost
@@ -64,6 +65,7 @@ def chores(
         Chore("upkeep.tighten", timedelta(seconds=5), tighten, tightening),
         Chore("upkeep.partitions", timedelta(hours=12), make_partitions),
         Chore("upkeep.files", timedelta(days=1), lambda: blobs.sweep(database)),
+        Chore("upkeep.nodes", timedelta(days=1), lambda: nodes.forget_gone(database)),
     )
 
 

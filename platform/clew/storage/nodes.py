@@ -12,6 +12,8 @@ from clew.storage.system import node
 
 ALIVE = timedelta(seconds=60)
 """A node that has not been heard of for this long counts as stopped."""
+GONE = timedelta(days=7)
+"""A node that has not been heard of for this long was killed and is forgotten."""
 
 
 async def beat(database: Database, name: str, release: int) -> None:
@@ -32,6 +34,15 @@ async def leave(database: Database, name: str) -> None:
 
     async def write(connection: Connection) -> None:
         await connection.execute(sa.delete(node).where(node.c.node == name))
+
+    await database.run_write(write)
+
+
+async def forget_gone(database: Database) -> None:
+    """Drop the rows of nodes that never said that they stop."""
+
+    async def write(connection: Connection) -> None:
+        await connection.execute(sa.delete(node).where(node.c.seen_at < await connection.now() - GONE))
 
     await database.run_write(write)
 
