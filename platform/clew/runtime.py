@@ -83,7 +83,7 @@ from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
 from clew.records.review.desk import ReviewDesk
 from clew.records.review.reminders import Reminders
-from clew.records.search import grams, sort_key
+from clew.records.search import grams_of, sort_key
 from clew.records.signing.accounts import AccountProver, AccountSignatories
 from clew.records.signing.signer import RecordSigner
 from clew.records.staff import Staff
@@ -117,7 +117,7 @@ WARMED = 32
 """Sets of roles whose decisions are made for a new release before anybody asks: those used last."""
 _PAUSE = 0.005
 """Seconds between two steps of work that nobody waits for."""
-TEXTS = TextForms(sort_key, grams)
+TEXTS = TextForms(sort_key, grams_of)
 """What a change that fills texts stores beside them."""
 
 

@@ -75,8 +75,11 @@ class Node:
 
     async def lots(self, *keys: str, as_of: datetime | None = None) -> list[tuple[Any, ...]]:
         """Lots by number, now or as of a moment."""
+        return await self.lots_of(*keys, as_of=as_of, by="number")
+
+    async def lots_of(self, *keys: str, as_of: datetime | None = None, by: str = "id") -> list[tuple[Any, ...]]:
         table = self.tables.current("lot") if as_of is None else self.tables.history("lot")
-        query = sa.select(*(table.c[key] for key in keys)).order_by(table.c.number)
+        query = sa.select(*(table.c[key] for key in keys)).order_by(table.c[by])
         if as_of is not None:
             query = query.where(table.c.tx_from <= as_of, table.c.tx_to > as_of)
         async with self.database.read() as connection:

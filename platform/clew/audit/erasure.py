@@ -99,7 +99,7 @@ async def _rows(
     for table in (tables.current(entity.name), tables.history(entity.name)):
         changed = {table.c[key]: value for key, value in values.items()}
         versions = await connection.execute(sa.update(table).where(table.c.id == record_id).values(changed))
-    searched = [each.name for each in wanted if each in entity.searchable]
+    searched = [tables.gram_field(entity.name, each.name) for each in wanted if each in entity.searchable]
     if searched:
         grams = tables.grams(entity.name)
         gone = sa.delete(grams).where(grams.c.id == record_id, any_of(grams.c.field, "fields"))

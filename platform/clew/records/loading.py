@@ -22,7 +22,7 @@ from clew.kernel.ids import uuid7
 from clew.kernel.scalars import FAR_FUTURE, parse_decimal
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.records.rows import BOOKKEEPING, Shape
-from clew.records.search import grams
+from clew.records.search import grams_of
 from clew.records.values import Money, plain
 from clew.sdk.seeds import Move
 from clew.storage import system
@@ -252,8 +252,9 @@ class Loader:
             value = record[known.name]
             if value:
                 pile = self._pile(self._tables.grams(entity.name), ("gram", "field", "id"))
-                found = sorted(grams(value))
-                pile.rows.extend((gram, known.name, record["id"]) for gram in found)
+                found = sorted(grams_of(value))
+                column = self._tables.gram_field(entity.name, known.name)
+                pile.rows.extend((gram, column, record["id"]) for gram in found)
                 self.waiting += len(found)
 
     def _count(self, form: _Form, record: Mapping[str, Any]) -> None:

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 _CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _CHINESE_RUN = re.compile(f"[{_CJK}]+")
@@ -44,6 +45,13 @@ def grams(text: str) -> frozenset[str]:
         found.add("^" + initials[0])
         found.update(_pairs("~", "".join(syllables)))
     return frozenset(found)
+
+
+def grams_of(value: str | Mapping[str, Any]) -> frozenset[str]:
+    """The same of a field's value: of every language of a translated one."""
+    if isinstance(value, str):
+        return grams(value)
+    return frozenset().union(*(grams(each) for each in value.values() if isinstance(each, str)))
 
 
 def initials(text: str) -> str:

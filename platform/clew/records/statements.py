@@ -150,6 +150,7 @@ class Grams:
 
     def __init__(self, tables: Tables, entity: Entity) -> None:
         table = tables.grams(entity.name)
+        self.named = {each.name: tables.gram_field(entity.name, each.name) for each in entity.searchable}
         self.forget = sa.delete(table).where(
             table.c.id == sa.bindparam("of", type_=table.c.id.type),
             table.c.field == sa.bindparam("in_field", type_=table.c.field.type),

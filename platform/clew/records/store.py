@@ -17,7 +17,7 @@ from clew.records.intake import LinkChange
 from clew.records.numbers import NumberTaken
 from clew.records.references import Wanted, arguments, counts_of, judge_counts, shape_of
 from clew.records.rows import Record
-from clew.records.search import grams
+from clew.records.search import grams_of
 from clew.records.statements import bound, insert_if
 from clew.records.values import Path
 from clew.storage.errors import IntegrityFault
@@ -116,8 +116,7 @@ async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Pat
         await _close_late(unit, entity, old["id"])
     if statements.grams:
         changed = [field for field in entity.searchable if old[field.name] != new[field.name]]
-        for field in changed:
-            await unit.connection.execute(statements.grams.forget, {"of": old["id"], "in_field": field.name})
+        await _forget_grams(unit, entity, old["id"], changed)
         await _add_grams(unit, entity, new, changed)
 
 
@@ -125,8 +124,7 @@ async def remove(unit: Unit, entity: Entity, old: Record, path: Path) -> None:
     """Take a line out of its owner. Its versions stay."""
     statements = unit.engine.statements.of(entity.name)
     if statements.grams:
-        for field in entity.searchable:
-            await unit.connection.execute(statements.grams.forget, {"of": old["id"], "in_field": field.name})
+        await _forget_grams(unit, entity, old["id"], entity.searchable)
     unit.release(entity, old["id"])
     args = {"v_id": old["id"], "at": unit.at, "was_at": old["updated_at"]}
     async with in_words(unit, entity, path, removing=True):
@@ -141,23 +139,24 @@ async def _close_late(unit: Unit, entity: Entity, record_id: UUID) -> None:
     await unit.connection.execute(statements.close_late, {"id": record_id, "at": unit.at})
 
 
+async def _forget_grams(unit: Unit, entity: Entity, record_id: UUID, fields: Sequence[Field]) -> None:
+    known = unit.engine.statements.of(entity.name).grams
+    assert known is not None
+    for field in fields:
+        await unit.connection.execute(known.forget, {"of": record_id, "in_field": known.named[field.name]})
+
+
 async def _add_grams(unit: Unit, entity: Entity, record: Record, fields: Sequence[Field]) -> None:
     statements = unit.engine.statements.of(entity.name)
     assert statements.grams is not None
     rows = [
-        {"gram": gram, "field": field.name, "id": record["id"]}
+        {"gram": gram, "field": statements.grams.named[field.name], "id": record["id"]}
         for field in fields
         if record[field.name]
-        for gram in sorted(_grams_of(record[field.name]))
+        for gram in sorted(grams_of(record[field.name]))
     ]
     if rows:
         await unit.connection.execute_many(statements.grams.add, rows)
-
-
-def _grams_of(value: Any) -> frozenset[str]:
-    if isinstance(value, Mapping):
-        return frozenset().union(*(grams(each) for each in value.values() if isinstance(each, str)))
-    return grams(value)
 
 
 async def link_targets(unit: Unit, entity: Entity, field: str, owner: UUID) -> frozenset[UUID]:

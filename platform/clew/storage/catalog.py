@@ -19,7 +19,9 @@ from clew.storage.layout import (
     earlier_entity,
     earlier_field,
     entity_slots,
+    inherited,
     link_fields,
+    same_column,
     slots_of,
 )
 
@@ -162,11 +164,15 @@ class _Naming:
         kept: dict[str, str] = {}
         for each in entity.fields.values() if was else ():
             assert was is not None
+            assert self._old is not None
             before = earlier_field(each, was, entity)
-            old_slots = slots_of(before) if before else ()
-            for slot, old_slot in zip(slots_of(each), old_slots, strict=False):
-                if slot.form == old_slot.form:
-                    kept[slot.key] = names.columns[old_slot.key]
+            sources = inherited(before, each, self._old, self._new)
+            for slot in slots_of(each):
+                source = sources.get(slot.key)
+                if source is not None and same_column(source, slot):
+                    kept[slot.key] = names.columns[source.key]
+            if before is not None and before.sort and each.sort and each.name in kept:
+                kept[f"{each.name}__sort"] = names.columns[f"{before.name}__sort"]
         aside = self._aside.setdefault(names.table, set())
         aside.update(set(names.columns.values()) - set(kept.values()))
         taken = set(kept.values()) | aside | _SYSTEM_COLUMNS

@@ -38,22 +38,25 @@ _FORMS: dict[FieldKind, str] = {
     FieldKind.DATE: "date",
     FieldKind.DATETIME: "datetime",
     FieldKind.DURATION: "duration",
-    FieldKind.TRANSLATED: "json",
-    FieldKind.CHOICES: "json",
+    FieldKind.TRANSLATED: "json:translated",
+    FieldKind.CHOICES: "json:choices",
     FieldKind.JSON: "json",
-    FieldKind.FILES: "json",
+    FieldKind.FILES: "json:files",
     FieldKind.ID: "id",
     FieldKind.REF: "id",
 }
 
 
 def column_type(form: str) -> StoredType:
-    """The column type of a stored form; `exact:4` is a decimal of scale 4."""
+    """The column type of a stored form; `exact:4` is a decimal of scale 4, `money:2` the amount of a sum of money,
+    `json:files` what a field of files keeps."""
     name, _, scale = form.partition(":")
-    if name == "exact":
+    if name in ("exact", "money"):
         return types.Exact(int(scale))
     kinds: dict[str, type[StoredType]] = {
         "text": types.Text,
+        "entity": types.Text,
+        "currency": types.Text,
         "integer": types.Integer,
         "boolean": types.Truth,
         "date": types.Day,
@@ -71,9 +74,9 @@ def slots_of(field: Field) -> tuple[Slot, ...]:
         return ()
     name, required = field.name, field.required
     if field.kind is FieldKind.ANY:
-        return (Slot(f"{name}_entity", "text", required), Slot(f"{name}_id", "id", required))
+        return (Slot(f"{name}_entity", "entity", required), Slot(f"{name}_id", "id", required))
     if field.kind is FieldKind.MONEY:
-        return (Slot(name, f"exact:{field.scale}", required), Slot(f"{name}_currency", "text", required))
+        return (Slot(name, f"money:{field.scale}", required), Slot(f"{name}_currency", "currency", required))
     if field.kind is FieldKind.DECIMAL:
         return (Slot(name, f"exact:{field.scale}", required),)
     target = field.target if field.kind is FieldKind.REF else None
@@ -127,3 +130,50 @@ def earlier_entity(entity: Entity, old: Blueprint, new: Blueprint) -> Entity | N
 def earlier_field(field: Field, old: Entity, new: Entity) -> Field | None:
     was = earlier_name(field.name, field.renamed_from, old.fields, new.fields)
     return old.fields[was] if was else None
+
+
+def later_entity(name: str, old: Blueprint, new: Blueprint) -> str | None:
+    """What an entity of the old release is called in the new one; None when it is gone."""
+    for each in new.entities.values():
+        was = earlier_entity(each, old, new)
+        if was is not None and was.name == name:
+            return each.name
+    return None
+
+
+def inherited(before: Field | None, now: Field, old: Blueprint, new: Blueprint) -> dict[str, Slot]:
+    """Whose values the columns of `now` take over: logical key → column of `before`. A sort key takes over none.
+
+    A reference stays one only to the same entity, and a sum of money needs a currency: without that there is nothing to
+    take over.
+    """
+    if before is None:
+        return {}
+    was, mine = slots_of(before), slots_of(now)
+    if not was or not mine:
+        return {}
+    if now.kind is FieldKind.ANY:
+        if before.kind is FieldKind.REF:
+            points = later_entity(before.target, old, new) in now.targets
+            return {slot.key: was[0] for slot in mine} if points else {}
+        return dict(zip((slot.key for slot in mine), was, strict=True)) if before.kind is FieldKind.ANY else {}
+    if now.kind is FieldKind.MONEY:
+        return dict(zip((slot.key for slot in mine), was, strict=True)) if before.kind is FieldKind.MONEY else {}
+    if now.kind is FieldKind.REF:
+        same = before.kind is FieldKind.REF and later_entity(before.target, old, new) == now.target
+        return {mine[0].key: was[0]} if same else {}
+    return {} if before.kind is FieldKind.ANY else {mine[0].key: was[0]}
+
+
+def same_column(source: Slot | None, slot: Slot) -> bool:
+    """Whether a column simply goes on: the same stored form, and a foreign key where there was one."""
+    return source is not None and source.form == slot.form and (source.target is None) == (slot.target is None)
+
+
+def converted(before: Field, now: Field, old: Blueprint, new: Blueprint) -> bool:
+    """Whether the values of a stored field that stays one need another form, or lose a part of it."""
+    sources = inherited(before, now, old, new)
+    parts = [slot for slot in slots_of(now) if slot.key != f"{now.name}__sort"]
+    if not all(same_column(sources.get(slot.key), slot) for slot in parts):
+        return True
+    return len(parts) < sum(slot.key != f"{before.name}__sort" for slot in slots_of(before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -211,5 +212,8 @@ class _Indexes:
             return
         words = [part.replace("(", "_").replace(")", "") for part in parts]
         taken = {each.name for each in self._found.values()}
-        name = fit(f"{'ux' if unique else 'ix'}_{self._names.table}__{'_'.join(words)}", NAME_LIMIT, taken)
+        wanted = f"{'ux' if unique else 'ix'}_{self._names.table}__{'_'.join(words)}"
+        if where:  # an index with another condition is another index
+            wanted = f"{wanted}__{hashlib.sha256(where.encode()).hexdigest()[:8]}"
+        name = fit(wanted, NAME_LIMIT, taken)
         self._found[signature] = IndexShape(name, self._names.table, parts, unique, where, of)

@@ -46,6 +46,10 @@ class Tables:
         names = self.catalog.entities[entity]
         return self._table(("grams", entity), names.gram, _GRAM, ("gram", "field", "id"))
 
+    def gram_field(self, entity: str, field: str) -> str:
+        """How grams name a field: by its column, which keeps its name when the field gets another."""
+        return self.catalog.entities[entity].columns[field]
+
     def _columns(self, entity: str) -> list[tuple[str, str, StoredType]]:
         known = self._known.get(entity)
         if known is None:

@@ -40,9 +40,10 @@ def matches(scope: Scope, search: Search) -> Sql:
 
 def _in_fields(scope: Scope, search: Search, fields: list[str]) -> list[Sql]:
     found: list[Sql] = []
+    tables = scope.build.tables
     for grams, size in search.alternatives:
-        table = scope.build.alias(scope.build.tables.grams(scope.entity.name))
-        names: list[Sql] = [sa.literal_column(f"'{name}'") for name in fields]
+        table = scope.build.alias(tables.grams(scope.entity.name))
+        names: list[Sql] = [sa.literal_column(f"'{tables.gram_field(scope.entity.name, name)}'") for name in fields]
         hits = (
             sa.select(table.c.id)
             .select_from(table)

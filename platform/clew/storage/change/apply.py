@@ -218,7 +218,9 @@ async def _record(connection: Connection, plan: Plan, plan_id: str, warrant: War
         bundle = warrant.bundle
         kept = {"release": number, "digest": bundle.digest, "bundle": bundle.without_sources(), "at": at}
         await connection.execute(sa.insert(promotion).values(**kept))
-    # What an earlier release still had to tighten is part of this plan if it is still wanted.
+    # What an earlier release still had to tighten is part of this plan if it is still wanted; what it still had to
+    # complete is taken over.
+    steps = [*plan.steps, *await _unfinished(connection, number)]
     await _supersede(connection, change.c.release < number)
     columns = [change.c[name] for name in _JOURNAL]
     await connection.execute_many(
@@ -233,10 +235,28 @@ async def _record(connection: Connection, plan: Plan, plan_id: str, warrant: War
                 "work": dict(step.work),
                 "state": "waiting",
             }
-            for at, step in enumerate(plan.steps, 1)
+            for at, step in enumerate(sorted(steps, key=_place), 1)
         ],
     )
     return number
+
+
+async def _unfinished(connection: Connection, number: int) -> list[Step]:
+    """Values that earlier releases still have to give, once no node runs what was before them."""
+    columns = [change.c[name] for name in ("phase", "kind", "object", "work", "release")]
+    query = sa.select(*columns).where(change.c.release < number, change.c.state == "waiting")
+    query = query.where(change.c.phase == "contract", change.c.kind.in_(("carry", "fill")))
+    return [
+        Step(row[0], row[1], row[2], {"release": row[4], **row[3]})
+        for row in await connection.fetch(query.order_by(change.c.release, change.c.step))
+    ]
+
+
+def _place(step: Step) -> int:
+    """What is taken over comes first of all that waits for the nodes: later steps may set its table aside."""
+    if step.phase != "contract":
+        return 0
+    return 1 if "release" in step.work else 2
 
 
 _JOURNAL = ("release", "step", "phase", "kind", "object", "work", "state")

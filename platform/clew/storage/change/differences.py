@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind, Origin
-from clew.storage.layout import earlier_entity, earlier_field, slots_of
+from clew.storage.layout import converted, earlier_entity, earlier_field, later_entity, slots_of
 
 Sign = Literal["+", "~", "-"]
 ChangeKind = Literal[
@@ -43,6 +43,8 @@ class Change:
     """The earlier field or entity name, where there was one."""
     needs: str = ""
     """The consent it needs whatever the data look like: `drop:lot.grade`."""
+    fields: tuple[str, ...] = ()
+    """The fields that are unique together."""
 
 
 def diff(old: Blueprint | None, new: Blueprint) -> tuple[Change, ...]:
@@ -127,16 +129,20 @@ class _Differ:
             if now.stored or now.kind is FieldKind.MANY:
                 yield self._added(entity, now)
             return
-        before = tuple(slot.form for slot in slots_of(was))
-        after = tuple(slot.form for slot in slots_of(now))
-        if before[: len(after)] != after[: len(before)]:
-            needs = "" if _lossless(before, after) else f"convert:{place}"
+        if now.kind is FieldKind.MANY and later_entity(was.target, self._known(), self._new) != now.target:
             yield change(
-                "field_converted",
-                f"类型由 {was.kind} 变为 {now.kind},旧列另行保留",
-                f"type {was.kind} becomes {now.kind}; the old column is kept aside",
-                needs,
+                "field_dropped",
+                f"由指向 {was.target} 改为指向 {now.target},旧的关联另行保留",
+                f"points at {now.target} instead of {was.target}; its old pairs are kept aside",
+                f"drop:{place}",
             )
+        elif now.stored and converted(was, now, self._known(), self._new):
+            is_zh, is_en = f"类型由 {was.kind} 变为 {now.kind}", f"type {was.kind} becomes {now.kind}"
+            if was.kind is now.kind is FieldKind.REF:
+                is_zh = f"由指向 {was.target} 改为指向 {now.target}"
+                is_en = f"points at {now.target} instead of {was.target}"
+            needs = "" if _lossless(was, now) else f"convert:{place}"
+            yield change("field_converted", f"{is_zh},旧列另行保留", f"{is_en}; the old column is kept aside", needs)
         if now.required and not was.required:
             yield change("field_required", "变为必填", "becomes required")
         if was.required and not now.required:
@@ -148,14 +154,28 @@ class _Differ:
         renamed = {
             earlier.name: field.name for field in now.fields.values() if (earlier := earlier_field(field, was, now))
         }
-        before = {tuple(renamed.get(name, name) for name in names) for names in _unique_sets(was)}
-        after = set(_unique_sets(now))
-        for names in sorted(after - before):
+        # Other values than before, in another form, may be equal now: what was unique is to be looked at again.
+        other = {each.name for each in now.fields.values() if self._other_values(was, now, each)}
+        before = {(tuple(renamed.get(name, name) for name in names), how) for names, how in unique_sets(was)}
+        after = set(unique_sets(now))
+        for names, how in sorted(after):
+            if (names, how) not in before or other & set(names):
+                place = f"{now.name}({', '.join(names)})"
+                text = Bilingual(f"必须唯一{how.zh}", f"must be unique{how.en}")
+                yield Change("+", "unique_added", place, text, now.name, fields=names)
+        for names, how in sorted(before - after):
             place = f"{now.name}({', '.join(names)})"
-            yield Change("+", "unique_added", place, Bilingual("必须唯一", "must be unique"), now.name)
-        for names in sorted(before - after):
-            place = f"{now.name}({', '.join(names)})"
-            yield Change("-", "unique_dropped", place, Bilingual("不再要求唯一", "need no longer be unique"), now.name)
+            text = Bilingual(f"不再要求唯一{how.zh}", f"need no longer be unique{how.en}")
+            yield Change("-", "unique_dropped", place, text, now.name)
+
+    def _other_values(self, was: Entity, now: Entity, field: Field) -> bool:
+        before = earlier_field(field, was, now)
+        stored = before is not None and before.stored and field.stored
+        return stored and before is not None and converted(before, field, self._known(), self._new)
+
+    def _known(self) -> Blueprint:
+        assert self._old is not None
+        return self._old
 
     def _codes(self, old: Blueprint) -> Iterator[Change]:
         for name, codes in old.code_lists.items():
@@ -169,24 +189,50 @@ class _Differ:
                     yield Change("-", "codes_removed", place, text, was=code, needs=f"narrow:{place}")
 
 
-def _unique_sets(entity: Entity) -> Iterator[tuple[str, ...]]:
+@dataclass(frozen=True, slots=True, order=True)
+class UniqueHow:
+    """Which records must differ, and in what sense."""
+
+    while_: str = ""
+    ignore_case: bool = False
+
+    @property
+    def zh(self) -> str:
+        return ("(不分大小写)" if self.ignore_case else "") + (f",当 {self.while_}" if self.while_ else "")
+
+    @property
+    def en(self) -> str:
+        return (" whatever the case" if self.ignore_case else "") + (f" while {self.while_}" if self.while_ else "")
+
+
+def unique_sets(entity: Entity) -> Iterator[tuple[tuple[str, ...], UniqueHow]]:
+    """What must be unique: fields, and how."""
     for field in entity.fields.values():
         if field.unique and field.stored:
-            yield (field.name,)
+            yield (field.name,), UniqueHow()
     for unique in entity.uniques:
-        yield unique.fields
+        yield unique.fields, UniqueHow(unique.while_.source if unique.while_ else "", unique.ignore_case)
     if entity.key:
-        yield entity.key
+        yield entity.key, UniqueHow()
 
 
-def _lossless(before: tuple[str, ...], after: tuple[str, ...]) -> bool:
-    if len(before) != len(after):
-        return False
-    return all(_widens(one, other) for one, other in zip(before, after, strict=True))
+def _lossless(was: Field, now: Field) -> bool:
+    """True when every value has an equal in the new form."""
+    if was.kind is FieldKind.REF and now.kind is FieldKind.ANY:
+        return was.target in now.targets
+    before, after = slots_of(was)[0].form, slots_of(now)[0].form
+    parts = len(slots_of(was)) - len(slots_of(now)) - bool(was.sort) + bool(now.sort)
+    return parts == 0 and _widens(before, after)
 
 
 def _widens(before: str, after: str) -> bool:
-    if before == after or after == "text":
+    if before == after and before != "id":
+        return True
+    if after == "text":
+        return before not in ("json:translated", "id")
+    if after == "json:choices":
+        return before == "text"
+    if after == "json":
         return True
     if after.startswith("exact:"):
         # 18 digits in all: more decimal places leave fewer before the point, so only the count of values can tell.
@@ -226,5 +272,6 @@ def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
         yield "整数缩为 32 位", "integer shrinks to 32 bits"
     if now.kind is FieldKind.ANY and (gone := sorted(set(was.targets) - set(now.targets))):
         yield f"不再可指向 {', '.join(gone)}", f"can no longer point at {', '.join(gone)}"
-    if now.kind is FieldKind.CHOICE and was.code_list and now.code_list and was.code_list != now.code_list:
-        yield f"代码表 {was.code_list} → {now.code_list}", f"code list {was.code_list} → {now.code_list}"
+    if now.kind in (FieldKind.CHOICE, FieldKind.CHOICES) and now.code_list and was.code_list != now.code_list:
+        lists = f"{was.code_list or '-'} → {now.code_list}"
+        yield f"代码表 {lists}", f"code list {lists}"

@@ -103,7 +103,8 @@ class _Fill:
             rows = await self._rows(stretch)
             end = rows[-1][0] if len(rows) == self._filler.size else None
             stretch = replace(stretch, upto=end) if end else stretch
-            ids = await self._compute(rows, evaluator(self._work, self._filler.blueprint, self._filler.texts))
+            value = evaluator(self._work, self._filler.blueprint, self._filler.texts)
+            ids = await (self._again(rows, value) if self._work.get("again") else self._compute(rows, value))
         if ids and self._work["mode"] not in ("sort", "grams"):
             await Versions(self._connection, self._work).add(ids, stretch)
         done["rows"] += len(ids)
@@ -114,6 +115,8 @@ class _Fill:
     def _missing(self) -> list[sa.ColumnElement[bool]]:
         """What must hold for a row that still lacks the value, within the stretch."""
         found = [Stretch.holds(self._id)]
+        if self._work.get("again"):
+            return found
         if self._work["mode"] != "grams":
             found.append(self._target.is_(None))
         if "from" in self._sources:
@@ -141,7 +144,8 @@ class _Fill:
     # -- in memory
 
     async def _rows(self, stretch: Stretch) -> Sequence[Sequence[Any]]:
-        query = sa.select(self._id, *self._sources.values()).select_from(self._table).where(*self._missing())
+        present = [self._target] if self._work.get("again") and self._work["mode"] != "grams" else []
+        query = sa.select(self._id, *self._sources.values(), *present).select_from(self._table).where(*self._missing())
         query = query.order_by(self._id).limit(self._filler.size)
         if self._connection.dialect == "postgresql":
             query = query.with_for_update()
@@ -155,6 +159,26 @@ class _Fill:
             found = value({"id": row[0], **facts}, at)
             if found is not None:
                 values[row[0]] = found
+        await self._write(values)
+        return list(values)
+
+    async def _again(self, rows: Sequence[Sequence[Any]], value: Evaluate) -> list[UUID]:
+        """Rows that say something else by now: nodes of the earlier release changed what the value is made of."""
+        at = await self._connection.now()
+        grams = self._work["mode"] == "grams"
+        present = await self._grams_of([row[0] for row in rows]) if grams else {row[0]: row[-1] for row in rows}
+        values: dict[UUID, Any] = {}
+        for row in rows:
+            given = row[1]
+            found = None if given is None else value({"id": row[0], "from": given}, at)
+            if grams:
+                found = list(found or ())
+            if found != present.get(row[0], [] if grams else None):
+                values[row[0]] = found
+        await self._write(values)
+        return list(values)
+
+    async def _write(self, values: Mapping[UUID, Any]) -> None:
         if values and self._work["mode"] == "grams":
             await self._write_grams(values)
         elif values:
@@ -162,16 +186,33 @@ class _Fill:
             new = sa.bindparam("new", type_=self._target.type)
             each = [{"row": row, "new": found} for row, found in values.items()]
             await self._connection.execute_many(change.values({self._target: new}), each)
-        return list(values)
 
-    async def _write_grams(self, values: Mapping[UUID, Sequence[str]]) -> None:
-        table = sa.table(
+    def _grams(self) -> sa.TableClause:
+        return sa.table(
             self._work["target"], sa.column("gram", Text()), sa.column("field", Text()), sa.column("id", Id())
         )
-        name = self._work["field"]
+
+    async def _grams_of(self, ids: Sequence[UUID]) -> Mapping[UUID, list[str]]:
+        table = self._grams()
+        these = sa.select(table.c.id, table.c.gram).where(
+            any_of(table.c.id, "ids"), table.c.field == sa.bindparam("name", type_=Text())
+        )
+        found: dict[UUID, list[str]] = {}
+        for record, gram in await self._connection.fetch(these, {"ids": list(ids), "name": self._gram_field}):
+            found.setdefault(record, []).append(gram)
+        return {record: sorted(grams) for record, grams in found.items()}
+
+    @property
+    def _gram_field(self) -> str:
+        """As `Tables.gram_field`: the column the texts are in."""
+        return str(self._work["sources"]["from"][0])
+
+    async def _write_grams(self, values: Mapping[UUID, Sequence[str]]) -> None:
+        table, name = self._grams(), self._gram_field
         forget = sa.delete(table).where(any_of(table.c.id, "ids"), table.c.field == sa.bindparam("name", type_=Text()))
         await self._connection.execute(forget, {"ids": list(values), "name": name})
         rows = [{"v_gram": gram, "v_field": name, "v_id": record} for record, found in values.items() for gram in found]
         binds = {each.name: sa.bindparam(f"v_{each.name}", type_=each.type) for each in table.c}
         insert = sa.insert(table).values(binds)
-        await self._connection.execute_many(insert, rows)
+        if rows:
+            await self._connection.execute_many(insert, rows)

@@ -31,12 +31,16 @@ async def perform(
         late = await behind(connection, release)
         if late:
             return Outcome(done=False, waiting=True, waits_for=late)
+    if step.kind == "swap":
+        for fill in step.work.get("again", ()):
+            await filler.all(connection, {**fill, "again": True})
     if step.kind == "fill":
         return await filler.batch(connection, step.work, progress)
     if step.kind == "require":
         return await _require(connection, step.work)
     if step.kind == "carry":
-        since = await connection.fetch_value(sa.select(system.release.c.at).where(system.release.c.number == release))
+        begun_by = step.work.get("release", release)
+        since = await connection.fetch_value(sa.select(system.release.c.at).where(system.release.c.number == begun_by))
         begun = literal_text(Instant(), since, connection.dialect)
         for statement in carry_statements(step.work, begun, connection.dialect):
             await connection.run_sql(statement)

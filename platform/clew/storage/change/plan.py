@@ -169,7 +169,9 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
     new = Side(blueprint, catalog)
     number = await next_number(connection, base, found)
     steps = build_steps(old, new, found, connection.dialect, await connection.now(), number)
-    consequences = await survey(connection, diff(old.blueprint if old else None, blueprint), old, new) if count else []
+    consequences = (
+        await survey(connection, diff(old.blueprint if old else None, blueprint), old, new, steps) if count else []
+    )
     earlier = old.blueprint if old else None
     definitions = await definition_changes(connection, earlier, blueprint, found.tables) if count else []
     base_digest = base.blueprint_digest if base else ""

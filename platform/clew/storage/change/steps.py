@@ -15,7 +15,7 @@ from clew.storage.catalog import Catalog, EntityNames, fit
 from clew.storage.change.reflect import Found
 from clew.storage.ddl import Ddl
 from clew.storage.engine import DialectName
-from clew.storage.layout import earlier_entity, earlier_field, slots_of
+from clew.storage.layout import earlier_entity, earlier_field, inherited, later_entity, same_column, slots_of
 from clew.storage.schema import IndexShape, Schema, TableShape, schema_of
 
 Phase = Literal["expand", "fill", "swap", "contract"]
@@ -79,9 +79,14 @@ class _Builder:
         for shape in changed:
             yield from self._new_indexes(shape)
         yield from self._old_uniques()
-        yield Step("swap", "swap", f"release {self._number}", {"alone": any(_converts(each) for each in fills)})
+        # What was converted while servers of the earlier release still wrote is gone over again once they have stopped.
+        converts = [dict(each.work) for each in fills if _converts(each)]
+        yield Step("swap", "swap", f"release {self._number}", {"alone": bool(converts), "again": converts})
         for shape in changed:
             yield from self._contract(shape, fills)
+        for each in fills:
+            if each.work["mode"] in ("sort", "grams"):
+                yield Step("contract", "fill", each.object, {**each.work, "again": True})
         yield from self._set_aside()
 
     # -- expand
@@ -153,7 +158,7 @@ class _Builder:
         assert self._old is not None
         names, old_names = self._new.catalog.entities[entity.name], self._old.catalog.entities[was.name]
         before = earlier_field(field, was, entity)
-        old_slots = slots_of(before) if before else ()
+        sources = inherited(before, field, self._old.blueprint, self._new.blueprint)
         place = f"{entity.name}.{field.name}"
         base = {
             "table": names.table,
@@ -169,20 +174,26 @@ class _Builder:
 
         for at, slot in enumerate(slots_of(field)):
             column = names.columns[slot.key]
-            source = old_slots[at] if at < len(old_slots) else None
+            source = sources.get(slot.key)
             if slot.key == f"{field.name}__sort":
-                if source is None or old_names.columns.get(source.key) != column:
+                if column not in old_names.columns.values():
                     yield fill(column, "text", "sort", sources={"from": [names.columns[field.name], "text"]})
-            elif source and source.form != slot.form:
-                yield fill(column, slot.form, "convert", sources={"from": [old_names.columns[source.key], source.form]})
+            elif source is not None and not same_column(source, slot):
+                origin = {"from": [old_names.columns[source.key], source.form]}
+                if slot.form == "entity" and before is not None:
+                    points_at = later_entity(before.target, self._old.blueprint, self._new.blueprint)
+                    yield fill(column, slot.form, "convert", sources=origin, points_at=points_at)
+                else:
+                    yield fill(column, slot.form, "convert", sources=origin)
             elif at == 0 and field.required and (before is None or not before.required):
                 constant = constant_default(field)
                 if constant is not None:
                     yield fill(column, slot.form, "constant", value=to_wire(constant))
                 elif computable_default(field, entity):
                     yield fill(column, slot.form, "expression", sources=_facts(field, entity, names))
-        if field.search and not (before and before.search):
-            text = [names.columns[field.name], "text"]
+        carried = before is not None and before.search and names.columns[field.name] in old_names.columns.values()
+        if field.search and not carried:
+            text = [names.columns[field.name], slots_of(field)[0].form]
             yield fill(names.gram, "text", "grams", sources={"from": text})
 
     # -- contract

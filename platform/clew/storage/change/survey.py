@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,12 +14,13 @@ from jsonschema import Draft202012Validator
 
 from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Entity, Field, FieldKind
-from clew.storage.change.convert import convert
+from clew.storage.change.convert import Here
 from clew.storage.change.differences import Change
-from clew.storage.change.steps import Side, computable_default, constant_default
+from clew.storage.change.duplicates import Duplicates, wanted_indexes
+from clew.storage.change.steps import Side, Step, computable_default, constant_default
+from clew.storage.change.values import converted
 from clew.storage.engine import Connection
-from clew.storage.layout import earlier_entity, slots_of
-from clew.storage.schema import current_shape
+from clew.storage.layout import earlier_entity, inherited, slots_of
 from clew.storage.tables import Tables
 
 PAGE = 5000
@@ -35,17 +37,19 @@ class Consequence:
     blocked: bool = False
 
 
-async def survey(connection: Connection, changes: Sequence[Change], old: Side | None, new: Side) -> list[Consequence]:
-    """The consequences of `changes`, in their order."""
+async def survey(
+    connection: Connection, changes: Sequence[Change], old: Side | None, new: Side, steps: tuple[Step, ...] = ()
+) -> list[Consequence]:
+    """The consequences of `changes`, in their order; `steps` carry them out."""
     if old is None:
         return [Consequence(each) for each in changes]
-    surveyor = _Surveyor(connection, old, new)
+    surveyor = _Surveyor(connection, old, new, steps)
     return [await surveyor.of(each) for each in changes]
 
 
 class _Surveyor:
-    def __init__(self, connection: Connection, old: Side, new: Side) -> None:
-        self._connection, self._old, self._new = connection, old, new
+    def __init__(self, connection: Connection, old: Side, new: Side, steps: tuple[Step, ...]) -> None:
+        self._connection, self._old, self._new, self._steps = connection, old, new, steps
         self._tables = Tables(old.blueprint, old.catalog, connection.dialect)
         self._rows: dict[str, int] = {}
 
@@ -113,10 +117,11 @@ class _Surveyor:
         was = self._was(change)
         now = self._new.blueprint.entities[change.entity].fields[change.field]
         lost = rows = 0
-        for old_slot, new_slot in zip(slots_of(was.fields[change.was]), slots_of(now), strict=False):
-            async for (value,) in self._values(was.name, [old_slot.key]):
-                rows += 1
-                lost += not _converts(value, new_slot.form)
+        before, new_slot = was.fields[change.was], slots_of(now)[0]
+        source = inherited(before, now, self._old.blueprint, self._new.blueprint).get(new_slot.key)
+        async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
+            rows += 1
+            lost += source is None or not self._converts(value, source.form, new_slot.form)
         zh, en = f"{rows} 个值转换", f"{counted(rows, 'value')} converted"
         needs = change.needs
         if lost:
@@ -131,8 +136,11 @@ class _Surveyor:
         if now is None or before is None or not before.stored:
             return Consequence(change, needs=change.needs)
         outside = 0
-        async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
-            outside += _outside(value, now, entity)
+        slot, then = slots_of(before)[0], slots_of(now)[0]
+        async for (value,) in self._values(was.name, [slot.key]):
+            if slot.form != then.form and now.kind is not FieldKind.ANY:
+                value = converted(value, slot.form, then.form, self._here)
+            outside += value is not None and self._outside(value, now, entity)
         if now.kind is FieldKind.JSON and not outside:  # a schema that all values fit takes nothing away
             return Consequence(change, {"outside": 0}, Bilingual("现有值都符合", "every existing value fits"))
         return _counted(
@@ -143,25 +151,12 @@ class _Surveyor:
         )
 
     async def _unique_added(self, change: Change) -> Consequence:
-        was = self._was(change)
-        shape = current_shape(self._new.blueprint, self._new.catalog, self._connection.dialect, change.entity)
-        label = change.object.rpartition("(")[2].rstrip(")")
-        of_key = "key" if label == ", ".join(self._new.blueprint.entities[change.entity].key) else label
-        wanted = next((each for each in shape.indexes if each.unique and each.of in (label, of_key)), None)
-        present = set(self._old.catalog.entities[was.name].columns.values())
-        if wanted is None or not set(wanted.columns) <= present:
-            return Consequence(change)
-        columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in wanted.columns]
-        grouped = [
-            sa.func.lower(column) if part.startswith("lower(") else column
-            for part, column in zip(wanted.parts, columns, strict=True)
-        ]
-        query = sa.select(sa.func.count().label("n")).select_from(sa.table(wanted.table, *columns))
-        query = query.where(*(column.is_not(None) for column in columns))
-        if wanted.where:
-            query = query.where(sa.text(wanted.where))
-        groups = query.group_by(*grouped).having(sa.func.count() > 1).subquery()
-        found = await self._connection.fetch_value(sa.select(sa.func.count()).select_from(groups))
+        entity = self._new.blueprint.entities[change.entity]
+        present = frozenset(self._old.catalog.entities[self._was(change).name].columns.values())
+        looked = Duplicates(self._connection, self._new, entity, present, self._steps)
+        found = 0
+        for index in wanted_indexes(self._new, self._connection.dialect, entity, change.fields):
+            found += await looked.groups(index)
         if not found:
             return _counted(change, duplicates=0, zh="没有重复值", en="no duplicates")
         text = Bilingual(f"{found} 组重复值,请先清理", f"{found} groups of duplicates: mend them first")
@@ -171,12 +166,31 @@ class _Surveyor:
         code_list, uses = change.object.rpartition(".")[0], 0
         for entity in self._old.blueprint.entities.values():
             for each in entity.fields.values():
+                if each.stored and each.kind is FieldKind.CHOICES and each.code_list == code_list:
+                    async for (value,) in self._values(entity.name, [each.name]):
+                        uses += change.was in value
                 if each.stored and each.kind is FieldKind.CHOICE and each.code_list == code_list:
                     column = self._tables.current(entity.name).c[each.name]
                     uses += await self._connection.fetch_value(
                         sa.select(sa.func.count()).where(column == sa.bindparam("code")), {"code": change.was}
                     )
         return _counted(change, uses=uses, zh=f"{uses} 行正在使用", en=f"used by {counted(uses, 'row')}")
+
+    # -- values
+
+    @cached_property
+    def _here(self) -> Here:
+        return Here.of(self._new.blueprint)
+
+    def _converts(self, value: Any, was: str, form: str) -> bool:
+        return form == "entity" or converted(value, was, form, self._here) is not None
+
+    def _outside(self, value: Any, now: Field, entity: Entity) -> bool:
+        if now.code_list is not None:
+            known = self._new.blueprint.code_lists.get(now.code_list)
+            codes = known.codes if known else {}
+            return any(each not in codes for each in (value if isinstance(value, list) else [value]))
+        return _outside(value, now, entity)
 
     # -- reading
 
@@ -208,19 +222,13 @@ def _counted(change: Change, *, zh: str, en: str, **counts: int) -> Consequence:
     return Consequence(change, counts, Bilingual(zh, en), change.needs)
 
 
-def _converts(value: Any, form: str) -> bool:
-    try:
-        convert(value, form)
-    except ValueError:
-        return False
-    return True
-
-
 def _outside(value: Any, now: Field, entity: Entity) -> bool:
     if now.name == "state" and entity.states:
         return value not in entity.states
     if now.schema is not None:
         return not Draft202012Validator(now.schema).is_valid(value)
+    if isinstance(value, dict) and now.kind is FieldKind.TRANSLATED:
+        return any(_outside(each, now, entity) for each in value.values() if each is not None)
     if isinstance(value, str):
         if now.max_length is not None and len(value) > now.max_length:
             return True

@@ -15,7 +15,7 @@ from clew.expressions.interpret import compile_memory
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Base, Checked, Type
 from clew.metadata.blueprint import Blueprint
-from clew.storage.change.convert import convert
+from clew.storage.change.convert import Here, convert
 from clew.storage.errors import TextFormsMissing
 from clew.storage.expressions import Rows, stored_sql
 from clew.storage.formula import Sql
@@ -51,7 +51,7 @@ def value_sql(work: Mapping[str, Any], tables: Tables, blueprint: Blueprint) -> 
     """
     form: str = work["form"]
     if work["mode"] == "constant":
-        return sa.literal(convert(work["value"], form), column_type(form))
+        return sa.literal(convert(work["value"], "text", form, Here.of(blueprint)), column_type(form))
     if work["mode"] != "expression":
         return None
     default, wanted = _default(work, blueprint), _type(form)
@@ -65,7 +65,10 @@ def evaluator(work: Mapping[str, Any], blueprint: Blueprint, texts: TextForms | 
     """The value of one row, worked out in memory."""
     form: str = work["form"]
     if work["mode"] == "convert":
-        return lambda facts, _at: _converted(facts["from"], form)
+        if "points_at" in work:  # a reference that may point at several entities from now on
+            return lambda _facts, _at: work["points_at"]
+        was, here = work["sources"]["from"][1], Here.of(blueprint)
+        return lambda facts, _at: converted(facts["from"], was, form, here)
     if work["mode"] == "expression":
         program = compile_memory(_default(work, blueprint))
         return lambda facts, at: _decided(lambda: program.run(facts, now=at, today=today_at(blueprint, at)))
@@ -89,7 +92,7 @@ def _default(work: Mapping[str, Any], blueprint: Blueprint) -> Checked:
 
 def _type(form: str) -> Type | None:
     name, _, scale = form.partition(":")
-    if name == "exact":
+    if name in ("exact", "money"):
         return Type(Base.DECIMAL, scale=int(scale))
     base = _BASES.get(name)
     return None if base is None else Type(base)
@@ -102,9 +105,10 @@ def _fits(given: Type, wanted: Type) -> bool:
     return given.base is wanted.base
 
 
-def _converted(value: Any, form: str) -> Any:
+def converted(value: Any, was: str, form: str, here: Here) -> Any:
+    """The value in its new form; None when it has no equal there."""
     try:
-        return convert(value, form)
+        return convert(value, was, form, here)
     except ValueError:
         return None
 
