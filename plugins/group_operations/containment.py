@@ -1,11 +1,12 @@
-"""How far a nonconformance reaches: lots that share its cause, and devices that are in the field already."""
+"""How far a nonconformance reaches: lots that share its cause, devices in the field, and the measures against it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from uuid import UUID
 
-from clew.sdk import Row, Within, Work
+from clew.records.values import AnyRef
+from clew.sdk import Refused, Row, Within, Work
 
 _SHIFT = timedelta(hours=8)
 
@@ -73,3 +74,41 @@ async def open_field_action(work: Work) -> None:
         "nonconformance": ncr["id"],
     }
     await work.create("field_action", values)
+
+
+async def open_capa(work: Work) -> None:
+    """The CAPA of a nonconformance. Whoever investigated it is its owner until the process gives it to somebody else.
+    One of the same defect and item or supplier that is not analysed yet takes it in as a further origin."""
+    ncr = await work.record()
+    if ncr["capa"] is not None:
+        return
+    origin = {"origin": AnyRef("nonconformance", ncr["id"])}
+    capa = await _under_analysis(work, ncr)
+    if capa is not None:
+        again = f"又发生一次 / it happened again: {ncr['number']}"
+        await work.update("capa", capa, {"origins": {"add": [origin]}}, again)
+    else:
+        item, defect = await work.record("item", ncr["item"]), await work.record("reason_code", ncr["defect"])
+        owner = ncr["investigated_by"] or ncr["verified_by"]
+        if owner is None:
+            raise Refused("须写明 CAPA 负责人", "it must be known who owns the CAPA")
+        values = {
+            "site": ncr["site"],
+            "subject": f"{ncr['number']} {item['name']} {defect['code']}",
+            "kind": "corrective",
+            "origins": [origin],
+            "responsible": owner,
+            "criterion": "90 天或三批内不再发生 / not again in 90 days or three lots",
+        }
+        capa = await work.create("capa", values)
+    await work.update("nonconformance", ncr["id"], {"capa": capa})
+
+
+async def _under_analysis(work: Work, ncr: Row) -> UUID | None:
+    ways = [{"item": ncr["item"]}, *([{"supplier": ncr["supplier"]}] if ncr["supplier"] is not None else [])]
+    for way in ways:
+        for other in await work.find("nonconformance", site=ncr["site"], defect=ncr["defect"], **way):
+            found: UUID | None = other["capa"]
+            if found is not None and (await work.record("capa", found))["state"] in ("open", "analysis"):
+                return found
+    return None

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.acceptance.at_work import AnyRef, Firm, opened
+from tests.acceptance.at_work import Firm, opened
 from tests.integration.pack_world import TODAY
 
 from clew.storage import process_tables, system
@@ -122,13 +122,11 @@ async def test_a_critical_one_is_scrapped_before_two_and_leads_to_a_capa(databas
     await firm.does("qa_manager", "verify", "release")
     await firm.does("qa_manager", "unblock")
     engineer = firm.employees["quality_engineer"]
-    origin = {"origin": AnyRef("nonconformance", ncr)}
-    capa = await firm.creates(
-        "quality_engineer", "capa", site=firm.ids["site"], subject="夹具", kind="corrective", origins=[origin],
-        responsible=engineer, criterion="三批无划伤",
-    )  # fmt: skip
-    assert await firm.refusal(firm.does("quality_engineer", "open_capa")) == "NOT_FINISHED"
-    await firm.does("quality_engineer", "open_capa", capa=capa)
+    made = await firm.only("capa")
+    capa = made["id"]
+    assert (made["responsible"], made["site"]) == (engineer, firm.ids["site"]), "opened by itself, for who investigated"
+    (origin,) = await firm.all("capa_origins", owner=capa)
+    assert (origin["origin_id"], (await firm.record("nonconformance", ncr))["capa"]) == (ncr, capa)
     await firm.does("qa_manager", "close")
     assert await firm.state("nonconformance", ncr) == "closed"
 

@@ -14,6 +14,7 @@ from tests.acceptance.at_work import Firm, opened
 from tests.integration.pack_world import BORN, TODAY, AnyRef, World
 
 from clew.process.calendar_starts import CalendarStarts
+from clew.storage import system
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -43,19 +44,22 @@ async def test_master_data_is_asked_for_completed_and_published(database: TestDa
     await firm.does("steward", "search", "accept", duplicates_searched=True, duplicates_found="无")
     by_hand = firm.does("steward", "code", assigned_code="IT-STEEL-2")
     assert await firm.refusal(by_hand) == "ACTION_REFUSED", "the coding rule gives it"
-    fields = {"name": "新钢管", "type": "raw", "base_uom": firm.ids["pcs"], "make_buy": "buy"}
-    draft = await firm.creates("steward", "item", **fields)
-    await firm.does("steward", "code", result=AnyRef("item", draft))
+    fields = {"name": "新钢管", "type": "raw", "base_uom": "pcs", "make_buy": "buy"}
+    await firm.does("steward", "code", proposed=fields)
+    (draft,) = [each["id"] for each in await firm.all("item") if each["name"] == "新钢管"]
     code = (await firm.record("item", draft))["item_no"]
     assert (await firm.record("master_data_request", request))["assigned_code"] == code
     await contributed(firm)
     await firm.does("steward", "approve", "again", "财务字段不全")
     for department, login in DEPARTMENTS.items():
-        more = {"proposed": {"cost": 5}} if department == "finance" else {}
+        more = {"proposed": {**fields, "specification": "8 mm"}} if department == "rd" else {}
         await firm.does(login, f"{department}_fields", **more)
     await firm.does("steward", "approve", "approve")
-    await firm.does("steward", "publish")
     assert await firm.state("master_data_request", request) == "published"
+    made = await firm.record("item", draft)
+    assert (made["state"], made["specification"]) == ("in_review", "8 mm"), "as approved, before any change order"
+    told = {each["type"] for each in await firm.rows(system.outbox) if each["record_id"] in (request, draft)}
+    assert told >= {"clew.item.submit", "clew.master_data_request.publish"}
 
     given = {"kind": "retire", "entity_name": "item", "subject": "停用", "reason": "不再使用"}
     given["existing"] = AnyRef("item", firm.ids["steel"])

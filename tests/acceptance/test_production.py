@@ -54,6 +54,11 @@ async def test_a_lot_is_made_and_released_to_the_market(database: TestDatabase) 
     assert (await firm.only("factory_test_report"))["state"] == "issued"
     assert await firm.state("work_order", order) == "closed"
     assert (await firm.only("edhr"))["state"] == "archived"
+    taken = await firm.only("inventory_movement", doc_id=order)
+    assert (taken["type"], taken["qty"], taken["to_location"]) == ("receipt", Decimal(3), firm.ids["store"])
+    assert taken["performed_by"] == firm.employees["authorised_releaser"], "whoever released it answers for it"
+    stock = await firm.only("inventory_balance", lot=lot["id"], location=firm.ids["store"])
+    assert (stock["quality_status"], stock["on_hand"]) == ("released", Decimal(3))
     assert (await firm.ends())["production_release"] == ("ended", "released")
     assert await firm.threads() == {work["thread_id"]}, "one thread through all of it"
 
@@ -141,6 +146,8 @@ async def test_contract_manufacture_needs_an_agreement_in_force(database: TestDa
     await firm.does("qa_manager", "maker_file", "accept")
     until = {"conditional_qty": Decimal(1), "conditional_until": LATER, "conditions": "仅限临床评价"}
     await firm.does("authorised_releaser", "release_market", "conditional", **until)
+    # The site has no place apart for what is released conditionally: the warehouse gives one.
+    await firm.does("warehouse", "put_away", receipt_location=ids["back"], good_qty=Decimal(3))
     work = await firm.record("work_order", order)
     assert (await firm.state("lot", work["lot"]), work["state"]) == ("conditional", "closed")
     assert (await firm.ends())["production_release"] == ("ended", "conditional")

@@ -55,17 +55,19 @@ async def test_a_held_lot_waits_for_its_hold_and_a_nonconformance_for_its_capa(d
     assert [each["kind"] for each in contain["blockers"]] == ["process", "field"]
     assert [each["kind"] for each in annul["actions"]] == ["cancel"], "the process never does that"
 
-    await _to_the_capa(firm)
+    await _to_the_unblocking(firm)
     (closing,) = await why(firm, "qa_manager", "nonconformance", ncr, "close")
     assert closing["say"] == "A critical nonconformance, or one linked to a complaint, needs a CAPA"
     assert [each["text"] for each in closing["blockers"]] == [
-        "Nonconformance handling: do Open a CAPA",
+        "Nonconformance handling: do Unblock",
         "It does not hold that Severity is not Critical",
         "It does not hold that CAPA is filled in",
     ]
-    assert short(closing["actions"]) == [("step", "open_capa", ("quality_engineer",))], "never another severity"
-    assert closing["actions"][0]["people"] == ["quality_engineer"]
+    who = ("qa_manager", "quality_engineer", "quality_head")
+    assert short(closing["actions"]) == [("fill", "capa", who), ("step", "unblock", ("qa_manager",))], "never severity"
+    assert closing["actions"][1]["people"] == ["qa_manager"]
     # Doing what is advised, both are free.
+    await firm.does("qa_manager", "unblock")
     await firm.moves("qa_manager", "lot", lot, "unblock", because="已验证")
     assert await firm.state("lot", lot) == "quarantine"
 
@@ -89,11 +91,10 @@ async def test_who_does_not_see_what_is_in_the_way_learns_nothing_of_it(database
     assert await firm.refusal(why(firm, "qa_manager", "lot", lot, "fly")) == "NOT_FOUND"
 
 
-async def _to_the_capa(firm: Firm) -> None:
+async def _to_the_unblocking(firm: Firm) -> None:
     await to_the_board(firm)
     for login in ("rd_engineer", "production_supervisor", "ra_manager", "qa_manager"):
         await firm.does(login, "board", "scrap")
     await firm.does("warehouse", "scrap", "approve")
     await firm.does("production_supervisor", "scrap", "approve")
     await firm.does("qa_manager", "verify", "release")
-    await firm.does("qa_manager", "unblock")

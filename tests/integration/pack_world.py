@@ -127,7 +127,8 @@ class World:
             shelf_life=Decimal(365), **common,
         )  # fmt: skip
         for name, kind in (("raw", "raw"), ("store", "finished"), ("back", "returned")):
-            self.add(name, "location", site=self.ids["site"], code=name.upper(), type=kind)
+            sold = kind == "finished"
+            self.add(name, "location", site=self.ids["site"], code=name.upper(), type=kind, sellable=sold)
 
     def purchase(self) -> None:
         supplier = self.add(

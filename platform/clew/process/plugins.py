@@ -101,6 +101,9 @@ class PluginWork:
             lambda: verbs.transition(self.unit, entity, record_id, transition, None), reason, self.label
         )
 
+    async def void(self, entity: str, record_id: UUID, reason: str) -> None:
+        await self.reasoned(lambda: verbs.void(self.unit, entity, record_id, None), reason, self.label)
+
 
 _MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """A plugin's own mistakes. What the database and the unit raise to begin again goes through untouched."""

@@ -75,6 +75,10 @@ class Work(Protocol):
         """A transition that takes no signature."""
         ...
 
+    async def void(self, entity: str, record_id: UUID, reason: str) -> None:
+        """Declare a record void; it stays, with all its versions."""
+        ...
+
 
 class Refused(Conflict):
     """An action cannot be done, for a reason people can mend: it is tried again, and then an operator is called."""

@@ -38,10 +38,11 @@ roles: [[clerk], [head, auditor]]
 """
 
 
-def project(steps: str, roles: str = ROLES, models: str = "") -> Blueprint:
+def project(steps: str, roles: str = ROLES, models: str = "", config: str = PROJECT["clew.yaml"]) -> Blueprint:
     found = load_sources(
         {
             **PROJECT,
+            "clew.yaml": config,
             **({"models/a.yaml": models} if models else {}),
             "workflows/w.yaml": f"workflow: handling\nfor: case\nsteps:\n{steps}",
             **({"permissions/p.yaml": roles} if roles else {}),
@@ -51,8 +52,8 @@ def project(steps: str, roles: str = ROLES, models: str = "") -> Blueprint:
     return found.blueprint
 
 
-def proof(steps: str, roles: str = ROLES, models: str = "") -> Proof:
-    blueprint = project(steps, roles, models)
+def proof(steps: str, roles: str = ROLES, models: str = "", config: str = PROJECT["clew.yaml"]) -> Proof:
+    blueprint = project(steps, roles, models, config)
     return prove(blueprint, blueprint.workflows["handling"])
 
 
@@ -176,6 +177,21 @@ def test_what_was_chosen_decides_what_follows() -> None:
     found = prove(blueprint, blueprint.workflows["handling"])
     assert found.ends == ("gone", "kept")
     assert found.worlds == 4, "beginning, look, and one end for each choice"
+
+
+def test_what_a_plugin_may_have_written_is_not_known() -> None:
+    steps = """\
+  look: {who: clerk, state: {done: checked}, returns_to: []}
+  needed: {decide: [{when: "verdict == null", then: settle}, {then: sign_off}]}
+  settle: {do: [%s], then: sign_off}
+  sign_off: {who: head, sign: approval, not_same_person_as: [look], state: {done: closed}, returns_to: []}
+  finished: {end: closed}
+"""
+    models = PROJECT["models/a.yaml"].replace("sign: approval}", 'sign: approval, when: "verdict != null"}')
+    settings_ = "project: small\nactions: {settle: {plugin: any, for: case, label: {en: Settle}}}\n"
+    told = proof(steps % "{notify: head, say: {en: Look}}", models=models)
+    assert flaws(told) == [("deadlock", "sign_off")]
+    assert proof(steps % "{run: settle}", models=models, config=settings_).findings == ()
 
 
 def test_too_many_ways_are_told() -> None:

@@ -62,6 +62,11 @@ class Known:
             MappingProxyType({text: each for text, each in self.assumed.items() if not each.fields & gone}),
         )
 
+    def but_state(self) -> Known:
+        """After everything but its state may have got any value."""
+        read = frozenset[str]().union(*(each.fields for each in self.assumed.values()))
+        return self.forgets((read | frozenset(self.values)) - {"state"})
+
     def later(self) -> Known:
         """After something has happened elsewhere, or time has passed."""
         kept = {text: each for text, each in self.assumed.items() if not each.fleeting}

@@ -143,6 +143,9 @@ class Play:
                 entity = self.blueprint.entities[subject.entity]
                 target = entity.transitions[action.transition].target
                 worlds = [each.knowing(subject, each.of(subject).told({"state": target})) for each in worlds]
+            elif action.kind == "run" and action.each is None:
+                # A plugin may have written any of its fields.
+                worlds = [each.knowing(subject, each.of(subject).but_state()) for each in worlds]
         return [each.later() for each in worlds] if actions else worlds
 
     def _set(self, world: World, action: Action, subject: Subject) -> list[World]:
