@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clew.cli.file_templates import Kind, Wanted, file_text
 from clew.cli.options import AsJson, Lang, Project, situation
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
-from clew.cli.workflow_templates import Shape, workflow_text
+from clew.cli.workflow_templates import Shape
 from clew.kernel.errors import Conflict
 from clew.kernel.text import Bilingual
 from clew.metadata.naming import RESERVED_TYPES
 from clew.metadata.spec.words import REFUSED_CODES
+
+if TYPE_CHECKING:
+    from clew.metadata.blueprint import Blueprint
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
@@ -30,58 +33,6 @@ version: 0.1.0
 locale: zh
 time_zone: Asia/Shanghai
 """
-_ENTITY = """\
-# yaml-language-server: $schema={up}.clew/schemas/entity.json
-entity: {name}
-label: {{zh: {zh}, en: {en}}}
-class: master
-key: [code]
-title: "code + ' ' + name"
-fields:
-  code: {{type: text, required: true, max_length: 40, search: true, label: {{zh: 编码, en: Code}}}}
-  name: {{type: text, required: true, search: true, label: {{zh: 名称, en: Name}}}}
-unique:
-  - [code]
-"""
-_CODE_LIST = """\
-# yaml-language-server: $schema={up}.clew/schemas/code_list.json
-code_list: {name}
-label: {{zh: {zh}, en: {en}}}
-values:
-  low: {{zh: 低, en: Low}}
-  high: {{zh: 高, en: High}}
-"""
-_CODING_RULE = """\
-# yaml-language-server: $schema={up}.clew/schemas/coding_rule.json
-coding_rule: {name}
-label: {{zh: {zh}, en: {en}}}
-pattern: "{upper}-{{yyyy}}-{{seq:6}}"
-gap_free: false
-"""
-_ROLE = """\
-# yaml-language-server: $schema={up}.clew/schemas/role.json
-role: {name}
-label: {{zh: {zh}, en: {en}}}
-may:
-  "*": {{read: always}}
-"""
-
-
-class Kind(StrEnum):
-    entity = "entity"
-    code_list = "code_list"
-    coding_rule = "coding_rule"
-    role = "role"
-    workflow = "workflow"
-
-
-_TEMPLATES = {
-    Kind.entity: _ENTITY,
-    Kind.code_list: _CODE_LIST,
-    Kind.coding_rule: _CODING_RULE,
-    Kind.role: _ROLE,
-}
-_FOLDERS = {Kind.entity: Path("models"), Kind.role: Path("permissions"), Kind.workflow: Path("workflows")}
 
 
 class FileExists(Conflict):
@@ -117,9 +68,10 @@ def register(app: typer.Typer) -> None:
         given = situation(folder, None, None, lang, as_json)
         name = name or re.sub(r"[^a-z0-9_]+", "_", folder.resolve().name.lower()).strip("_") or "project"
         _named(name)
+        thing = Wanted(Kind.entity, "thing", ("物件", "Thing"))
         files = {
             folder / "clew.yaml": _PROJECT.format(name=name, zh=_in_chinese(folder) or name, en=_words(name)),
-            folder / "models" / "thing.yaml": _ENTITY.format(name="thing", zh="物件", en="Thing", up="../"),
+            folder / Kind.entity.folder / "thing.yaml": file_text(thing, lambda: _there(folder)),
         }
         for file in files:
             if file.exists():
@@ -144,16 +96,24 @@ def register(app: typer.Typer) -> None:
         template: Annotated[
             Shape, typer.Option("--template", help=t("What a workflow begins as.", "流程所用的模板。"))
         ] = Shape.approval,
-        entity: Annotated[
-            str | None, typer.Option("--for", help=t("The entity a workflow is about.", "流程针对的实体。"))
+        about: Annotated[
+            str | None,
+            typer.Option(
+                "--for",
+                help=t(
+                    "The entity that a workflow, form, alert or policy test is about; the workflow of a scenario.",
+                    "流程、表单、预警、策略测试所针对的实体;场景所演练的流程。",
+                ),
+            ),
         ] = None,
         roles: Annotated[
             list[str] | None,
             typer.Option(
                 "--role",
                 help=t(
-                    "Whom a workflow asks: the first does the work, the others approve, the last answers for it.",
-                    "流程涉及的角色:第一个办理,其余审批,最后一个负责。",
+                    "Whom a workflow asks: the first does the work, the others approve, the last answers for it."
+                    " Whom an alert tells; whose policy is tested; which two are kept apart.",
+                    "流程涉及的角色:第一个办理,其余审批,最后一个负责。亦为预警通知的、策略测试的或须分离的角色。",
                 ),
             ),
         ] = None,
@@ -163,29 +123,23 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         given = situation(project, None, None, lang, as_json)
         _named(name)
-        folder = _FOLDERS.get(kind, Path("models") / f"{kind.value}s")
-        file = given.settings.project / folder / f"{name}.yaml"
+        file = given.settings.project / kind.folder / f"{name}.yaml"
         if file.exists():
             raise FileExists(file=file)
-        up = "../" * len(folder.parts)
         labels = Bilingual(zh=zh or "", en=en or ("" if zh else _words(name)))
-        zh, en = _scalar(labels.to("zh")), _scalar(labels.to("en"))
-        if kind is Kind.workflow:
-            text = _workflow(given.settings.project, template, name, (zh, en), entity, roles or ())
-        else:
-            text = _TEMPLATES[kind].format(name=name, zh=zh, en=en, up=up, upper=name.upper().replace("_", "")[:6])
+        scalars = _scalar(labels.to("zh")), _scalar(labels.to("en"))
+        wanted = Wanted(kind, name, scalars, about, roles or (), template, datetime.now(UTC).year)
+        text = file_text(wanted, lambda: _there(given.settings.project))
         _write(file, text)
         given.terminal.say(f"Wrote {file}", f"已写入 {file}")
         given.terminal.emit(ok=True, files=[str(file)])
 
 
-def _workflow(
-    project: Path, template: Shape, name: str, labels: tuple[str, str], entity: str | None, roles: Sequence[str]
-) -> str:
+def _there(project: Path) -> Blueprint:
     from clew.metadata.load import load_folder
     from clew.runtime import usable
 
-    return workflow_text(usable(load_folder(project)), template, name, labels, entity, roles)
+    return usable(load_folder(project))
 
 
 def _named(name: str) -> None:

@@ -12,11 +12,11 @@ from clew.cli.usage import WrongUsage
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
-    from clew.metadata.blueprint import Blueprint
+    from clew.metadata.blueprint import Blueprint, Entity
 
 _MOST_FIELDS = 4
 _PLAIN = frozenset({"text", "long_text", "integer", "decimal", "boolean", "date", "datetime", "choice"})
-_NO_PERMISSIONS = ("requester", "approver")
+NO_PERMISSIONS = ("requester", "approver")
 """Roles of a project that has none yet."""
 
 _HEAD = """\
@@ -150,19 +150,19 @@ _SHAPES: dict[Shape, tuple[str, tuple[str, ...]]] = {
 
 
 class NoSuchEntity(WrongUsage):
-    """A workflow was asked for about an entity the project does not have, or about none."""
+    """A file was asked for about an entity the project does not have, or about none."""
 
     code = "WORKFLOW_ENTITY"
-    en = "Say with --for which entity the workflow is about; there are: {known}."
-    zh = "请用 --for 写明流程针对的实体;现有:{known}。"
+    en = "Say with --for which entity it is about; there are: {known}."
+    zh = "请用 --for 写明所针对的实体;现有:{known}。"
 
 
 class NoSuchRole(WrongUsage):
-    """The roles a workflow asks were not named, or do not exist, or their holders cannot read its records."""
+    """The roles that are asked or told were not named, or do not exist, or their holders cannot read its records."""
 
     code = "WORKFLOW_ROLE"
-    en = "Say with --role who does it and who approves it: roles that read {entity}. There are: {known}."
-    zh = "请用 --role 写明由谁办理、由谁审批:须为可读取 {entity} 的角色。现有:{known}。"
+    en = "Say with --role whom it asks (who does, who approves) or tells: roles that read {entity}. There are: {known}."
+    zh = "请用 --role 写明相关角色(由谁办理、由谁审批、通知谁):须为可读取 {entity} 的角色。现有:{known}。"
 
 
 def workflow_text(
@@ -172,27 +172,39 @@ def workflow_text(
 
     `labels` are YAML scalars, zh and en. Raises NoSuchEntity, NoSuchRole.
     """
-    known = blueprint.entities.get(entity or "")
-    if known is None:
-        raise NoSuchEntity(known=", ".join(blueprint.entities) or "–")
-    asked = tuple(dict.fromkeys(roles or (() if blueprint.policies is not None else _NO_PERMISSIONS)))
-    readers = _readers(blueprint, known.name)
-    if not asked or (blueprint.policies is not None and not set(asked) <= set(readers)):
-        raise NoSuchRole(entity=known.name, known=", ".join(readers) or "–")
+    known = known_entity(blueprint, entity)
+    asked = readers(blueprint, known, roles or (() if blueprint.policies is not None else NO_PERMISSIONS))
     approvers = asked[1:] or asked
     declared = [field for field in known.fields.values() if field.origin == "declared"]
     filled = [each.name for each in declared if each.kind in _PLAIN and each.computed is None and not each.immutable]
     limit = "3 wd" if any(each.default for each in blueprint.calendars.values()) else "5 cd"
     words = {
         "name": name, "zh": labels[0], "en": labels[1], "entity": known.name,
-        "doer": asked[0], "owner": asked[-1], "approvers": _flow(approvers), "limit": limit,
-        "input": _flow(each.name for each in declared[:_MOST_FIELDS]), "output": _flow(filled[:_MOST_FIELDS]),
+        "doer": asked[0], "owner": asked[-1], "approvers": flow(approvers), "limit": limit,
+        "input": flow(each.name for each in declared[:_MOST_FIELDS]), "output": flow(filled[:_MOST_FIELDS]),
     }  # fmt: skip
     start, parts = _SHAPES[shape]
     words["start"] = "{" + Template(start).substitute(words) + "}"
     words["common"] = Template(_COMMON).substitute(words)
     words["branches"] = "".join(_branch(blueprint, role, words) for role in approvers)
     return "".join(Template(each).substitute(words) for each in (_HEAD, *parts))
+
+
+def known_entity(blueprint: Blueprint, name: str | None) -> Entity:
+    """The entity of that name. Raises NoSuchEntity."""
+    known = blueprint.entities.get(name or "")
+    if known is None:
+        raise NoSuchEntity(known=", ".join(blueprint.entities) or "–")
+    return known
+
+
+def readers(blueprint: Blueprint, entity: Entity, roles: Sequence[str]) -> tuple[str, ...]:
+    """The roles, each once: at least one, and all may read the entity. Raises NoSuchRole."""
+    asked = tuple(dict.fromkeys(roles))
+    known = _readers(blueprint, entity.name)
+    if not asked or (blueprint.policies is not None and not set(asked) <= set(known)):
+        raise NoSuchRole(entity=entity.name, known=", ".join(known) or "–")
+    return asked
 
 
 def _readers(blueprint: Blueprint, entity: str) -> list[str]:
@@ -223,5 +235,5 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _flow(names: Iterable[str]) -> str:
+def flow(names: Iterable[str]) -> str:
     return f"[{', '.join(names)}]"

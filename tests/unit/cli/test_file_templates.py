@@ -1,4 +1,4 @@
-"""`clew new workflow`: each template passes the check and the proof as it is, with roles and without."""
+"""`clew new`: every kind's file passes the check as it is, a workflow its proof and a scenario its test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clew.cli.app import run
+from clew.cli.file_templates import Kind
 from clew.cli.workflow_templates import Shape
 
 MODEL = """\
@@ -96,3 +97,42 @@ def test_a_workflow_names_what_the_project_has(
     assert not Path("workflows").exists()
     assert run(["new", "workflow", "lending", "--for", "loan", "--role", "head"]) == 0
     assert run(["check"]) == 0
+
+
+MORE: dict[Kind, list[str]] = {
+    Kind.workflow: ["--for", "loan", "--role", "clerk", "--role", "sales"],
+    Kind.form: ["--for", "loan"],
+    Kind.alert: ["--for", "loan", "--role", "head"],
+    Kind.policy_test: ["--for", "loan", "--role", "clerk"],
+    Kind.separation: ["--role", "sales", "--role", "head"],
+    Kind.scenario: ["--for", "new_workflow"],
+}
+"""What is said beside the name."""
+WRONG: dict[Kind, tuple[list[str], str]] = {
+    Kind.form: (["--for", "lone"], "there are: loan"),
+    Kind.alert: (["--for", "loan", "--role", "stranger"], "clerk, sales, head"),
+    Kind.policy_test: (["--for", "loan"], "clerk, sales, head"),
+    Kind.separation: (["--role", "sales", "--role", "sales"], "clerk, sales, head, stranger"),
+    Kind.scenario: (["--for", "loan"], "people start: new_workflow"),
+}
+
+
+def test_a_file_of_every_kind_passes_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project(True)
+    for kind in Kind:
+        if kind in WRONG:
+            said, known = WRONG[kind]
+            assert run(["new", kind, f"new_{kind}", *said]) == 2
+            assert known in capsys.readouterr().err
+        assert run(["new", kind, f"new_{kind}", "--zh", "新的: 一", *MORE.get(kind, [])]) == 0
+        (file,) = tmp_path.rglob(f"new_{kind}.yaml")
+        schema = file.read_text(encoding="utf-8").split("$schema=")[1].split("\n")[0]
+        assert (file.parent / schema).resolve() == tmp_path / ".clew" / "schemas" / f"{kind}.json"
+    capsys.readouterr()
+    assert run(["check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"] == []
+    assert run(["test", "--json"]) == 0
+    assert "new_scenario" in capsys.readouterr().out
