@@ -119,6 +119,17 @@ async def test_a_name_made_of_a_redacted_field_is_left_out(database: TestDatabas
     assert proven(tmp_path / "b")["ok"] is True
 
 
+async def test_what_proves_the_rest_is_never_redacted(database: TestDatabase, tmp_path: Path) -> None:
+    """A record's field may be called as a particular of the log's own: keys, releases and signatures stay."""
+    made = await plant(await database.open())
+    case = await a_case(made)
+    await sealed(made, tmp_path)
+    hidden = ["number", "key", "sources", "signature", "digest", "fields"]
+    await bundle(made, About("nonconformance", case), tmp_path / "b", hidden=hidden)
+    said = proven(tmp_path / "b")
+    assert (said["ok"], said["unproven_releases"], said["redacted"]) == (True, [], 1)
+
+
 async def test_redacted_fields_are_gone_and_the_rest_is_proven(database: TestDatabase, tmp_path: Path) -> None:
     made = await plant(await database.open())
     case = await a_case(made)

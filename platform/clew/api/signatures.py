@@ -15,7 +15,7 @@ from clew.metadata.blueprint import Entity
 from clew.records.query import plan as p
 from clew.records.signing.proven import PERSONAL
 
-ANSWERED = frozenset({"verified", "problems", "digest"})
+ANSWERED = frozenset({"verified", "problems", "erasedAt", "digest"})
 """Members whose answer is put into the text afterwards."""
 
 
@@ -102,6 +102,11 @@ def _signature(build: Build) -> dict[str, GraphQLField]:
         "current": (truth, "是否针对当前版本", "Whether that is the version shown here"),
         "verified": (truth, "与所存内容一致", "Whether it still agrees with everything that is stored"),
         "problems": (required(texts), "不一致之处", "What it does not agree with"),
+        "erasedAt": (
+            scalars.DATE_TIME.type,
+            "所签个人信息此后依程序清除的时间(签名仍然有效)",
+            "When personal values it was given over were erased since; it holds all the same",
+        ),
     }
     return {name: build.field(type_, None, build.say(zh, en)) for name, (type_, zh, en) in members.items()}
 

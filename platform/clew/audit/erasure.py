@@ -16,6 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.audit.erasures import ACTION, SUBJECT, mark
 from clew.audit.errors import NotErasable
 from clew.audit.evidence.collect import About, subjects
 from clew.audit.leaf import redact
@@ -29,7 +30,6 @@ from clew.storage.layout import slots_of
 from clew.storage.redaction import leaves_open
 from clew.storage.tables import Tables
 
-ACTION, SUBJECT = "erase", "clew.erasure"
 leaf = system.leaf
 _TEXTS = (FieldKind.TEXT, FieldKind.LONG_TEXT)
 
@@ -75,16 +75,22 @@ async def erase_in(
             if not wanted:
                 continue
             done.fields[name] = [each.name for each in wanted]
+            names = [*done.fields[name], *_former(entity, wanted)]
             for each in ids:
                 done.versions += await _rows(connection, tables, entity, wanted, each)
-                done.leaves += await _leaves(connection, name, done.fields[name], each)
-                told = {"entity": name, "record_id": str(each), "fields": done.fields[name]}
+                done.leaves += await _leaves(connection, (name, *entity.renamed_from), names, each)
+                told = {"entity": name, "record_id": str(each), "fields": names}
                 await record_event(connection, context, release, ACTION, SUBJECT, each, told, reason)
     await _forget_answers(connection, [each for ids in found.values() for each in ids])
     done.signatures = await _signatures(connection, [each for ids in found.values() for each in ids])
     for name, ids in found.items():
         done.decisions += await _decisions(connection, name, set(done.fields.get(name, ())), ids)
     return done
+
+
+def _former(entity: Entity, wanted: Sequence[Field]) -> list[str]:
+    """What these fields were called when earlier leaves were written."""
+    return [was for each in wanted for was in each.renamed_from if was not in entity.fields]
 
 
 async def _rows(
@@ -111,15 +117,15 @@ def _instead(known: Field, record_id: UUID) -> str:
     """What stands in a field that may not be empty. It differs by record, so that unique fields stay unique."""
     if known.kind not in _TEXTS:
         raise NotErasable(field=known.label, name=known.name)
-    return f"erased-{str(record_id)[-12:]}"
+    return mark(record_id)
 
 
-async def _leaves(connection: Connection, entity: str, names: Sequence[str], record_id: UUID) -> int:
+async def _leaves(connection: Connection, called: Sequence[str], names: Sequence[str], record_id: UUID) -> int:
     query = sa.select(leaf.c.leaf_id, leaf.c.at, leaf.c.fields).where(
-        leaf.c.record_id == record_id, leaf.c.entity == entity, leaf.c.row_version > 0
+        leaf.c.record_id == record_id, any_of(leaf.c.entity, "called"), leaf.c.row_version > 0
     )
     count = 0
-    for leaf_id, at, fields in await connection.fetch(query):
+    for leaf_id, at, fields in await connection.fetch(query, {"called": list(called)}):
         present = [name for name in names if "s" in _entries(fields).get(name, {})]
         if present:
             statement = sa.update(leaf).where(leaf.c.leaf_id == leaf_id, leaf.c.at == at)

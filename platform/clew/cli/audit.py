@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli import audit_signatures
+from clew.cli.audit_erased import erased_json, names_of, say_erased
 from clew.cli.options import AsJson, Lang, Out, Situation, common, situation
 from clew.cli.project import FileExists
 from clew.cli.usage import WrongUsage
@@ -17,6 +18,8 @@ from clew.kernel.errors import Conflict
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from clew.audit.sealing.notes import Checkpoint
     from clew.audit.verify.whole import Report
     from clew.records.watching import Raised
@@ -77,7 +80,7 @@ def verify(
     ] = True,
 ) -> None:
     folder = outside or given.settings.audit_outside_folder
-    report = asyncio.run(_verify(given, folder, key, records))
+    report, names = asyncio.run(_verify(given, folder, key, records))
     terminal, findings = given.terminal, report.findings
     for each in findings[:SHOWN]:
         said = each.text()
@@ -87,6 +90,7 @@ def verify(
         terminal.say(f"… and {more} more", f"……另有 {more} 处")
     if not findings:
         _say_whole(given, report, folder)
+    say_erased(given, report.erasures, names)
     terminal.emit(
         ok=not findings,
         origin=report.origin,
@@ -96,6 +100,7 @@ def verify(
         root=report.root,
         findings=[each.to_json() | {"text": terminal.text(each.text())} for each in findings],
         unlisted=report.unlisted,
+        erasures=erased_json(report.erasures),
     )
     if findings:
         raise typer.Exit(1)
@@ -113,7 +118,9 @@ def _say_whole(given: Situation, report: Report, folder: Path | None) -> None:
         )
 
 
-async def _verify(given: Situation, folder: Path | None, key: str | None, records: bool) -> Report:
+async def _verify(
+    given: Situation, folder: Path | None, key: str | None, records: bool
+) -> tuple[Report, dict[UUID, Bilingual]]:
     from clew.audit.verify.whole import verify_trail
     from clew.cli.applying import owner_database
     from clew.records.reconcile import reconcile
@@ -132,7 +139,8 @@ async def _verify(given: Situation, folder: Path | None, key: str | None, record
             tables = Tables(stored_blueprint(release.sources), release.catalog, database.dialect)
             async for each in reconcile(database, tables):
                 report.add([each])
-    return report
+        async with database.read() as connection:
+            return report, await names_of(connection, report.erasures)
 
 
 @common

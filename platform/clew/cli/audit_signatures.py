@@ -22,7 +22,7 @@ def register(group: typer.Typer) -> None:
 
 @common
 def signatures(given: Situation) -> None:
-    count, broken = asyncio.run(_verify(given))
+    count, broken, erased = asyncio.run(_verify(given))
     terminal = given.terminal
     for each in broken[:SHOWN]:
         of = each.signature
@@ -33,9 +33,15 @@ def signatures(given: Situation) -> None:
         terminal.say(f"✓ {count} signatures hold.", f"✓ {count} 个签名全部有效。")
     else:
         terminal.say(f"{len(broken)} of {count} do not hold.", f"{count} 个签名中有 {len(broken)} 个不再有效。")
+    if erased:
+        terminal.say(
+            f"  Under {erased} of them personal values were erased since; the signed bytes keep them.",
+            f"  其中 {erased} 个签名所签的个人信息已依程序清除;所签内容仍予保留。",
+        )
     terminal.emit(
         ok=not broken,
         signatures=count,
+        erased=erased,
         broken=[
             {
                 "signature": str(each.signature.signature_id),
@@ -51,7 +57,7 @@ def signatures(given: Situation) -> None:
         raise typer.Exit(1)
 
 
-async def _verify(given: Situation) -> tuple[int, list[Broken]]:
+async def _verify(given: Situation) -> tuple[int, list[Broken], int]:
     import sqlalchemy as sa
 
     from clew.records.signing.verify import Verifier
@@ -63,6 +69,7 @@ async def _verify(given: Situation) -> tuple[int, list[Broken]]:
         verifier = Verifier(host.current.commands.engine, host.blobs)
         async with host.database.read() as connection:
             count = await connection.fetch_value(sa.select(sa.func.count()).select_from(system.signature))
-        return int(count), [each async for each in verifier.broken(host.database)]
+        judged = [each async for each in verifier.judged(host.database)]
+        return int(count), [each for each in judged if each.problems], sum(each.erased is not None for each in judged)
     finally:
         await host.close()

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.audit.erasures import is_gone
 from clew.audit.leaf import FieldEntry, entries_of
 from clew.audit.verify.findings import Finding
 from clew.kernel.canonical import canonical_json
@@ -146,7 +147,7 @@ class _Ledger:
             if at and story.versions[at - 1][TX_TO] != version[TX_FROM]:
                 yield say("version_gap", detail="time")
             if row_version == number:
-                yield from self._filled_version(version, told, say)
+                yield from self._filled_version(version, told, unknown, say)
                 told = _values(version["record"])
                 continue
             if row_version != number + 1:
@@ -212,6 +213,10 @@ class _Ledger:
         self, version: Mapping[str, Any], told: Mapping[str, Any], unknown: set[str], say: Say
     ) -> Iterator[Finding]:
         kept = _values(version["record"])
+        for name in sorted(unknown):
+            # Whether an erasure explains that the trail is silent is asked of the log; nothing else may stand there.
+            if not is_gone(kept.get(name), version["id"]) and not self._before_conversion(name, version):
+                yield say("value_altered", detail=f"{name} (erased)")
         for name in sorted({*kept, *told} - unknown):
             if kept.get(name) != told.get(name) and not self._before_conversion(name, version):
                 yield say("value_altered", detail=name)
@@ -221,10 +226,12 @@ class _Ledger:
         begun = self._filled.get(name)
         return begun is not None and version[TX_FROM] < begun
 
-    def _filled_version(self, version: Mapping[str, Any], told: Mapping[str, Any], say: Say) -> Iterator[Finding]:
+    def _filled_version(
+        self, version: Mapping[str, Any], told: Mapping[str, Any], unknown: set[str], say: Say
+    ) -> Iterator[Finding]:
         """A version a change of the project made: it differs only in what that change filled."""
         kept = _values(version["record"])
-        for name in sorted({*kept, *told}):
+        for name in sorted({*kept, *told} - unknown):
             begun = self._filled.get(name)
             if kept.get(name) != told.get(name) and (begun is None or version[TX_FROM] < begun):
                 yield say("version_without_leaf", detail=name)

@@ -30,6 +30,7 @@ HEADS: Mapping[str, Bilingual] = {
     "components": Bilingual("身份要素", "Components"),
     "reason": Bilingual("原因", "Reason"),
     "verified": Bilingual("验证通过", "Verified"),
+    "erased_at": Bilingual("所签个人信息清除于(UTC)", "Personal values erased at (UTC)"),
     "signature": Bilingual("签名编号", "Signature"),
 }
 
@@ -51,10 +52,11 @@ async def signed_rows(
     async for each in signatures.of_records(connection, entity.name, [known.id for known in records]):
         if as_of is not None and each.signed_at > as_of:
             continue
-        yield _row(each, versions[each.record_id], not await inspection.problems(each))
+        verified, erasure = not await inspection.problems(each), await inspection.erased(each)
+        yield [*_row(each, versions[each.record_id]), verified, erasure and to_wire(erasure.at), str(each.signature_id)]
 
 
-def _row(each: Signature, version: int | None, verified: bool) -> list[Any]:
+def _row(each: Signature, version: int | None) -> list[Any]:
     return [
         str(each.record_id),
         each.row_version,
@@ -67,6 +69,4 @@ def _row(each: Signature, version: int | None, verified: bool) -> list[Any]:
         each.time_zone,
         list(each.components_used),
         each.reason,
-        verified,
-        str(each.signature_id),
     ]

@@ -25,6 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from clew.audit import erasures
+from clew.audit.emptied import ids_in
 from clew.audit.errors import NothingSealed
 from clew.audit.evidence import page
 from clew.audit.evidence.collect import PAGE, About, Entry, entries, subjects, unsealed
@@ -127,7 +129,7 @@ async def _entries(
                 "proof": [each.hex() for each in entry.proof],
             }
             lines.write(canonical_json(line) + b"\n")
-            html.write(page.row(reader, entry).encode())
+            html.write(page.row(reader, entry, wanted.hidden).encode())
             made.entries += 1
             if str(entry.header["release"]).isdigit():
                 seen.add(int(entry.header["release"]))
@@ -135,7 +137,8 @@ async def _entries(
         html.write(page.foot(reader, signed, checkpoint.note).encode())
     made.releases = sorted(seen)
     made.signatures = len(signed)
-    text = "".join(canonical_json(_told(each, bool(wanted.hidden))).decode() + "\n" for each in signed)
+    bare = {each.signature_id for each in signed if wanted.hidden or await _over_erased(connection, each)}
+    text = "".join(canonical_json(_told(each, each.signature_id in bare)).decode() + "\n" for each in signed)
     bundle.put("signatures.jsonl", text)
 
 
@@ -166,10 +169,20 @@ async def _signature(connection: Connection, header: Mapping[str, Any], fields: 
     return [known] if known is not None else []
 
 
-def _told(signature: Signature, hiding: bool) -> dict[str, Any]:
-    """A signature as a line. Where fields are hidden the signed bytes stay away: they hold the whole record."""
+async def _over_erased(connection: Connection, signature: Signature) -> bool:
+    """Whether the signed bytes hold personal values that were erased since: they are kept, and not handed out."""
+    try:
+        content = signature.signed().get("content")
+    except ValueError:
+        return False
+    found = await erasures.of_records(connection, ids_in(content))
+    return any(each.at >= signature.signed_at for some in found.values() for each in some)
+
+
+def _told(signature: Signature, bare: bool) -> dict[str, Any]:
+    """A signature as a line. `bare`: the signed bytes stay away, because they hold the whole record."""
     told = signature.row()
-    if hiding:
+    if bare:
         told["signed_bytes"] = None
     return told
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.audit.erasures import SUBJECT as ERASURE
 from clew.audit.leaf import redact
 from clew.audit.sealing.keys import SUBJECT as LOG
 from clew.audit.sealing.log import read_nodes
@@ -88,9 +89,13 @@ async def entries(
     size: int,
     hidden: frozenset[str],
 ) -> AsyncIterator[Entry]:
-    """The entries below `size`, in the order of the log. The log's keys and its releases always come along."""
-    always = sa.and_(leaf.c.row_version == 0, sa.or_(leaf.c.entity == LOG, leaf.c.entity == RELEASE))
-    wanted = sa.or_(_wanted(about), always)
+    """The entries below `size`, in the order of the log. The log's keys and its releases always come along, and of a
+    period what was erased since."""
+    always = sa.or_(leaf.c.entity == LOG, leaf.c.entity == RELEASE)
+    if about.record_id is None:
+        since = leaf.c.at >= about.begin if about.begin else sa.true()
+        always = sa.or_(always, sa.and_(leaf.c.entity == ERASURE, since))
+    wanted = sa.or_(_wanted(about), sa.and_(leaf.c.row_version == 0, always))
     query = (
         sa.select(log.c.index, leaf.c.leaf_id, leaf.c.header, leaf.c.fields, leaf.c.digest)
         .join_from(log, leaf, sa.and_(leaf.c.leaf_id == log.c.leaf_id, leaf.c.at == log.c.at))
@@ -103,9 +108,16 @@ async def entries(
         after = rows[-1][0]
         proofs = await _proofs(connection, [row[0] for row in rows], size)
         for index, leaf_id, header, fields, digest in rows:
-            present = hidden & json.loads(fields).keys()
+            said = json.loads(header)
+            present = hidden & json.loads(fields).keys() if _holds_values(said) else None
             kept = redact(fields, present) if present else fields
-            yield Entry(index, leaf_id, json.loads(header), header, kept, digest, proofs[index])
+            yield Entry(index, leaf_id, said, header, kept, digest, proofs[index])
+
+
+def _holds_values(header: Mapping[str, Any]) -> bool:
+    """Whether a leaf may hold values of records. Those that name keys, releases, erasures and signatures hold none, and
+    without them nothing else in the bundle is proven, whatever a record's own fields are called."""
+    return header["entity"] not in (LOG, RELEASE, ERASURE) and not str(header["action"]).startswith("sign:")
 
 
 def _wanted(about: About) -> sa.ColumnElement[bool]:

@@ -32,7 +32,7 @@ _ACTIONS = {
     "key": Bilingual("日志密钥", "Key of the log"),
     "erase": Bilingual("删除个人信息", "Personal data erased"),
 }
-_NOBODY = {
+NOBODY = {
     str(OPERATOR_ID): Bilingual("本机操作员(命令行)", "Operator (command line)"),
     str(PLATFORM_ID): Bilingual("平台", "The platform"),
 }
@@ -68,8 +68,8 @@ class Reader:
         return Bilingual(zh, en).to(self.locale)
 
     def person(self, account: Any) -> str:
-        if str(account) in _NOBODY:
-            return _NOBODY[str(account)].to(self.locale)
+        if str(account) in NOBODY:
+            return NOBODY[str(account)].to(self.locale)
         return self.names.known.get(str(account), str(account or "—"))
 
     def entity(self, name: str) -> str:
@@ -137,8 +137,8 @@ def head(reader: Reader, title: str, facts: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def row(reader: Reader, entry: Entry) -> str:
-    """One entry as a row of the table."""
+def row(reader: Reader, entry: Entry, hidden: frozenset[str] = frozenset()) -> str:
+    """One entry as a row of the table. `hidden` was left out of this bundle; what else is missing was erased."""
     header = entry.header
     who = escape(reader.person(header["actor"]))
     if header["on_behalf_of"]:
@@ -154,16 +154,17 @@ def row(reader: Reader, entry: Entry) -> str:
     )
     return (
         f"<tr><td>{entry.index}</td><td>{reader.moment(header['at'])}</td><td>{who}</td><td>{what}</td>"
-        f"<td>{_changes(reader, header['entity'], entry.values())}</td></tr>\n"
+        f"<td>{_changes(reader, header['entity'], entry.values(), hidden)}</td></tr>\n"
     )
 
 
-def _changes(reader: Reader, entity: str, fields: Mapping[str, Any]) -> str:
+def _changes(reader: Reader, entity: str, fields: Mapping[str, Any], hidden: frozenset[str]) -> str:
     lines = []
     for name, kept in sorted(fields.items()):
         label = escape(reader.field(entity, name))
         if "s" not in kept:
-            lines.append(f"{label}: <span class='gone'>{reader.say('已遮盖', 'redacted')}</span>")
+            gone = reader.say("已遮盖", "redacted") if name in hidden else reader.say("已依程序清除", "erased")
+            lines.append(f"{label}: <span class='gone'>{gone}</span>")
             continue
         codes = reader.codes(entity, name)
         new, old = _shown(reader, kept.get("n"), codes), kept.get("o")

@@ -197,6 +197,23 @@ def gaps(versions: dict[tuple[str, str], list[int]]) -> Iterator[str]:
             yield f"{entity} {record}: versions {sorted(numbers)}"
 
 
+def check_gone(gone: list[Any], left_out: list[str], erased: dict[str, list[Any]]) -> Iterator[str]:
+    """Values that are not here: left out of the bundle, or erased by an event that was sealed after they were."""
+    for index, record, name in gone:
+        if name not in left_out and not any(
+            name in each["fields"] and index < each["index"] for each in erased.get(record, [])
+        ):
+            yield f"entry {index}: the value of {name} is gone, and no erasure tells of it"
+
+
+def read_erasure(entry: Any, header: Any) -> dict[str, Any]:
+    """What an entry tells of an erasure: fields of a record, by whom, when and why."""
+    said = {key: kept.get("n") for key, kept in entry["fields"].items()}
+    found = {key: header[key] for key in ("actor", "at", "reason")}
+    return {**found, "entity": said.get("entity"), "record_id": header["record_id"], "index": entry["index"],
+            "fields": said.get("fields") or []}  # fmt: skip
+
+
 def check_signature(each: Any, told: dict[str, Any], problems: list[str]) -> None:
     """A signature: its bytes have the digest that a sealed entry tells of."""
     name = "signature {}".format(each.get("signature_id"))
@@ -212,7 +229,7 @@ def check_signature(each: Any, told: dict[str, Any], problems: list[str]) -> Non
         problems.append(name + ": it belongs to another record")
     text = each.get("signed_bytes")
     if text is None:
-        return  # left out because fields were redacted; its digest is proven all the same
+        return  # left out: it holds values that are redacted or were erased; its digest is proven all the same
     if sha256(text.encode()).hex() != each["digest"]:
         problems.append(name + ": the signed bytes are not the ones that were signed")
     said = json.loads(text)
@@ -258,7 +275,8 @@ def verify(path: str, trusted: str | None = None) -> tuple[dict[str, Any], list[
     problems: list[str] = []
     about = json.loads(bundle.read("evidence.json"))
     facts: dict[str, Any] = {"about": about, "unproven_releases": []}
-    facts.update(dict.fromkeys(("entries", "signatures", "redacted", "releases"), 0))
+    facts.update(dict.fromkeys(("entries", "signatures", "redacted", "erased", "releases"), 0))
+    facts["erasures"] = []
     check_manifest(bundle, problems)
     listed = json.loads(bundle.read("keys.json"))
     keys = good_keys(listed, trusted, problems)
@@ -272,12 +290,18 @@ def verify(path: str, trusted: str | None = None) -> tuple[dict[str, Any], list[
     told: dict[str, Any] = {}
     live: list[Any] = []
     named: set[Any] = set()
+    gone: list[Any] = []
+    erased: dict[str, list[Any]] = {}
+    left_out = about.get("redacted") or []
     for entry in bundle.lines("entries.jsonl"):
         facts["entries"] += 1
         wrong = check_entry(entry, facts["size"], root)
         problems += ["entry {}: {}".format(entry.get("index"), each) for each in wrong]
         header = json.loads(entry["header"])
-        facts["redacted"] += sum("s" not in kept for kept in entry["fields"].values())
+        gone += [(entry["index"], header["record_id"], key) for key, kept in entry["fields"].items() if "s" not in kept]
+        if header["entity"] == "clew.erasure" and header["action"] == "erase":
+            facts["erasures"].append(read_erasure(entry, header))
+            erased.setdefault(header["record_id"], []).append(facts["erasures"][-1])
         if header["row_version"] > 0:
             versions.setdefault((header["entity"], header["record_id"]), []).append(header["row_version"])
         if header["action"].startswith("sign:"):
@@ -290,9 +314,17 @@ def verify(path: str, trusted: str | None = None) -> tuple[dict[str, Any], list[
     problems += [f"key {each} is not named in the log" for each in unnamed]
     if about.get("record_id"):
         problems += ["a version is missing: " + each for each in gaps(versions)]
+    facts["redacted"] = sum(name in left_out for _, _, name in gone)
+    facts["erased"] = len(gone) - facts["redacted"]
+    problems += check_gone(gone, left_out, erased)
+    untold = set(told)
     for each in bundle.lines("signatures.jsonl"):
         facts["signatures"] += 1
         check_signature(each, told, problems)
+        untold.discard(each["leaf_id"])
+    problems += [
+        "the signature that entry {} tells of is missing".format(told[each]["index"]) for each in sorted(untold)
+    ]
     for name in bundle.names():
         if name.startswith("releases/"):
             release = json.loads(bundle.read(name))
@@ -321,7 +353,9 @@ def main() -> int:
     if not problems:
         print("OK  {entries} entries, {signatures} signatures, {releases} releases".format(**facts))
         print("    log {origin}, {size} entries, root {root}".format(**facts))
-        print("    {redacted} values are redacted".format(**facts))
+        print("    {redacted} values are redacted, {erased} were erased".format(**facts))
+        for each in facts["erasures"]:
+            print("    erased, told by entry {index}: {entity} {record_id} by {actor} at {at}: {reason}".format(**each))
         print("    signed under key {key}".format(**facts))
         if not given.key:
             print("    Compare this key with the one you were given another way.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ class Redaction:
     entity: str
     record_id: UUID
     name: str
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -117,8 +119,8 @@ class Walk:
         elif _BARE.search(stored["fields"]):
             for name, entry in entries_of(stored["fields"]).items():
                 if entry.redacted:
-                    where = Redaction(index, stored["leaf_id"], stored["entity"], stored["record_id"], name)
-                    self.redactions.append(where)
+                    of = stored["leaf_id"], stored["entity"], stored["record_id"]
+                    self.redactions.append(Redaction(index, *of, name, stored["at"]))
 
 
 async def waiting(database: Database) -> AsyncIterator[list[Finding]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from clew.audit.leaf import told
+from clew.audit import erasures
+from clew.audit.erasures import Erasure
 from clew.audit.sealing import checkpoints
 from clew.audit.sealing.checkpoints import Stored
 from clew.audit.sealing.keys import named_keys, origin_of
@@ -18,10 +19,8 @@ from clew.audit.verify.findings import Finding
 from clew.audit.verify.notes import Keys, Outside, judge_stored, keys_of
 from clew.audit.verify.walk import PAGE, Redaction, Walk, waiting
 from clew.storage import system
-from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Database
 
-ERASURE, ERASED = "erase", "clew.erasure"
 MOST = 10_000
 """Findings that are listed."""
 SHOWN = 100
@@ -39,6 +38,8 @@ class Report:
     outside: int = 0
     root: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
+    """What was erased lawfully: no finding, but told."""
     unlisted: int = 0
     """Findings beyond the first `MOST`: a log that was altered everywhere does not fill the memory."""
 
@@ -87,6 +88,7 @@ async def verify_trail(
         report.add([each async for each in _beside(connection)])
         async for found in waiting(database):
             report.add(found)
+        report.erasures = await erasures.every(connection, MOST)
     root = walk.root()
     report.root = root.hex() if root is not None else None
     return report
@@ -158,22 +160,12 @@ class _Judge:
 
 
 async def _explained(connection: Connection, redactions: list[Redaction]) -> list[Finding]:
-    """A value that is gone must have been erased: an event names the record and its fields."""
-    if not redactions:
-        return []
-    query = sa.select(leaf.c.fields).where(
-        any_of(leaf.c.record_id, "ids"), leaf.c.entity == ERASED, leaf.c.action == ERASURE
-    )
-    ids = sorted({each.record_id for each in redactions})
-    allowed: set[tuple[str, str, str]] = set()
-    for (fields,) in await connection.fetch(query, {"ids": ids}):
-        said = told(fields)
-        for name in said.get("fields") or ():
-            allowed.add((str(said.get("entity")), str(said.get("record_id")), str(name)))
+    """A value that is gone must have been erased, after it was written: an event names the record and its fields."""
+    known = await erasures.of_records(connection, (each.record_id for each in redactions))
     return [
         Finding("leaf_unexplained_redaction", each.index, each.leaf_id, each.entity, each.record_id, detail=each.name)
         for each in redactions
-        if (each.entity, str(each.record_id), each.name) not in allowed
+        if not any(one.explains(each.name, each.at, each.index) for one in known.get(each.record_id, ()))
     ]
 
 

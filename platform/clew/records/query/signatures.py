@@ -32,7 +32,7 @@ from clew.storage import system
 from clew.storage.types import Id, Text
 
 EDGE = "\x01"
-VERIFIED, PROBLEMS, DIGEST = "v", "p", "d"
+VERIFIED, PROBLEMS, DIGEST, ERASED = "v", "p", "d", "e"
 
 
 def signable_json(scope: Scope, item: Signable) -> Sql:
@@ -123,6 +123,9 @@ _TEXTS = {"meaning": "meaning", "action": "action", "printedName": "printed_name
 _IDS = {"id": "signature_id", "signer": "account", "employee": "employee"}
 
 
+_ANSWERED = {"verified": VERIFIED, "problems": PROBLEMS, "erasedAt": ERASED}
+
+
 def _member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
     dialect, what = scope.build.dialect, item.what
     if what == "text":
@@ -141,7 +144,7 @@ def _member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
         return as_text(rows.c.components_used)
     if what == "current":
         return sa.case((rows.c.is_current, piece("true")), else_=piece("false"))
-    return _token(VERIFIED if what == "verified" else PROBLEMS, [as_text(rows.c.signature_id)])
+    return _token(_ANSWERED[what], [as_text(rows.c.signature_id)])
 
 
 def _said(scope: Scope, text: Sql, name: str) -> Sql:

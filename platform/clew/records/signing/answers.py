@@ -7,7 +7,8 @@ import re
 from uuid import UUID
 
 from clew.audit import signatures
-from clew.records.query.signatures import DIGEST, EDGE, VERIFIED
+from clew.kernel.scalars import to_wire
+from clew.records.query.signatures import DIGEST, EDGE, ERASED, VERIFIED
 from clew.records.signing.content import key_of, version_content
 from clew.records.signing.verify import Inspection, Verifier
 from clew.storage.engine import Connection
@@ -38,6 +39,9 @@ class SigningAnswers:
             content = await version_content(connection, engine, known, UUID(record_id), int(version))
             return json.dumps("" if content is None else content.shown(await key_of(connection)))
         signature = await signatures.one(connection, UUID(of))
+        if kind == ERASED:
+            erasure = None if signature is None else await inspection.erased(signature)
+            return json.dumps(None if erasure is None else to_wire(erasure.at))
         problems = ("the signature is gone",) if signature is None else await inspection.problems(signature)
         if kind == VERIFIED:
             return json.dumps(not problems)

@@ -1,24 +1,28 @@
 """Whether signatures still hold: everything each of them stands on is read again and compared with what was signed.
 
 A signature holds while its bytes, columns and leaf agree, the version in the history is the content that was signed,
-the files are what their digests say, and the release it was signed under is stored unchanged. Nothing here trusts a
-flag; nothing here changes anything.
+the files are what their digests say, and the release it was signed under is stored unchanged. Personal values that were
+erased since are gone from the history and stand in the signed bytes alone: as far as an erasure of the trail explains
+it, the signature holds, and says so. Nothing here trusts a flag; nothing here changes anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.audit import signatures
+from clew.audit import erasures, signatures
+from clew.audit.emptied import emptied, ids_in
+from clew.audit.erasures import Erasure
 from clew.audit.signatures import Signature
 from clew.audit.trail import PLATFORM
 from clew.kernel.canonical import digest
-from clew.records.signing.content import present_content, version_content
+from clew.records.signing.content import Content, present_content, version_content
 from clew.records.unit import Engine
 from clew.storage import releases, system
 from clew.storage.blobs import Blobs
@@ -39,10 +43,12 @@ def sources_digest(engine: Engine) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A signature that does not hold, and why."""
+    """A signature of which there is something to say: why it does not hold, or that values it was given over were
+    erased since (it holds all the same)."""
 
     signature: Signature
     problems: tuple[str, ...]
+    erased: Erasure | None = None
 
 
 class Verifier:
@@ -61,6 +67,12 @@ class Verifier:
 
     async def broken(self, database: Database) -> AsyncIterator[Broken]:
         """Every signature of the database that does not hold, in the order they were given."""
+        async for each in self.judged(database):
+            if each.problems:
+                yield each
+
+    async def judged(self, database: Database) -> AsyncIterator[Broken]:
+        """The same, and those over values that were erased since."""
         last: UUID | None = None
         while True:
             async with database.read() as connection:
@@ -68,8 +80,11 @@ class Verifier:
                 inspection = self.inspect(connection)
                 for signature_id in ids:
                     found = await signatures.one(connection, signature_id)
-                    if found is not None and (problems := await inspection.problems(found)):
-                        yield Broken(found, problems)
+                    if found is None:
+                        continue
+                    problems, erased = await inspection.problems(found), await inspection.erased(found)
+                    if problems or erased is not None:
+                        yield Broken(found, problems, erased)
             if len(ids) < _PAGE:
                 return
             last = ids[-1]
@@ -123,9 +138,12 @@ class Inspection:
     def __init__(self, verifier: Verifier, connection: Connection) -> None:
         self._verifier, self._connection = verifier, connection
         self._releases: dict[str, tuple[Sequence[Any], frozenset[str]]] = {}
+        self._erased: dict[UUID, Erasure] = {}
+        self._looked_at: set[UUID] = set()
 
     async def problems(self, signature: Signature) -> tuple[str, ...]:
         """What the signature does not agree with; empty when it holds."""
+        self._looked_at.add(signature.signature_id)
         wrong = list(await signatures.disagreements(self._connection, signature))
         if wrong and wrong[0] == "the signed bytes cannot be read":
             return tuple(wrong)
@@ -150,13 +168,29 @@ class Inspection:
         if content is None:
             return ["the version that was signed is gone from the history"]
         if content.value != said.get("content"):
-            wrong.append("the version in the history is not what was signed")
+            wrong += await self._unless_erased(signature, content, said.get("content"))
         if entity.name in self._verifier.engine.blueprint.entities:
             wrong += await self._against_present(signature)
         for sha256 in sorted(content.files):
             if not await self._verifier.file_holds(sha256):
                 wrong.append(f"file {sha256} is missing or changed")
         return wrong
+
+    async def _unless_erased(self, signature: Signature, content: Content, signed: Any) -> list[str]:
+        """The history differs from what was signed: only by values that were erased since, or it was altered."""
+        known = await erasures.of_records(self._connection, ids_in(content.value))
+        gone = {id: [each for each in some if each.at >= content.since] for id, some in known.items()}
+        if emptied(signed, gone) != emptied(content.value, gone, only_gone=True):
+            return ["the version in the history is not what was signed"]
+        for each in sorted((each for some in gone.values() for each in some), key=_moment):
+            self._erased[signature.signature_id] = each
+        return []
+
+    async def erased(self, signature: Signature) -> Erasure | None:
+        """The last erasure that took values out of what was signed; None when there was none."""
+        if signature.signature_id not in self._looked_at:
+            await self.problems(signature)
+        return self._erased.get(signature.signature_id)
 
     async def _against_present(self, signature: Signature) -> list[str]:
         """While the record is still at the version signed, the present rows must say the same as the history."""
@@ -183,3 +217,7 @@ class Inspection:
             rows = await self._connection.fetch(statement, {"of_blueprint": blueprint})
             self._releases[blueprint] = rows, frozenset(digest(dict(row[1])) for row in rows)
         return self._releases[blueprint]
+
+
+def _moment(erasure: Erasure) -> datetime:
+    return erasure.at
