@@ -23,12 +23,15 @@ class Form(StrEnum):
 
 class OneProcessOnly(WrongUsage):
     code = "ONE_PROCESS_ONLY"
-    en = "{form} draws one process: name it. The map of all of them is Mermaid."
-    zh = "{form} 只绘制单个流程,请指定名称;全部流程的总图为 Mermaid。"
+    en = "{form} draws one process: name it. The map of all of them is SVG or Mermaid."
+    zh = "{form} 只绘制单个流程,请指定名称;全部流程的总图为 SVG 或 Mermaid。"
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help=t("Look at processes.", "查看流程。"))
+    group = typer.Typer(
+        no_args_is_help=True,
+        help=t("Prove, simulate, draw processes; move running ones.", "流程的证明、模拟、绘图与在办迁移。"),
+    )
     app.add_typer(group, name="process")
     process_proof.register(group)
     process_simulation.register(group)
@@ -57,15 +60,15 @@ def register(app: typer.Typer) -> None:
         blueprint = usable(load_folder(given.settings.project))
         workflows, locale = blueprint.workflows, given.terminal.locale
         if name is None:
-            if form is not Form.mermaid:
+            if form is Form.bpmn:
                 raise OneProcessOnly(form=form.value)
-            text = mermaid.overview(blueprint, locale)
+            text = (svg if form is Form.svg else mermaid).overview(blueprint, locale)
         else:
             workflow = workflows.get(name)
             if workflow is None:
                 raise UnknownProcess(name=name, known=", ".join(workflows) or "–")
             makers = {Form.mermaid: mermaid.swimlanes, Form.svg: svg.swimlanes, Form.bpmn: bpmn.export}
-            text = makers[form](workflow, locale)
+            text = makers[form](blueprint, workflow, locale)
         if out is not None:
             out.write_text(text, encoding="utf-8")
             given.terminal.say(f"Wrote {out}", f"已写入 {out}")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint
+from clew.metadata.blueprint import Blueprint, FieldKind
 from clew.metadata.processes import ANY, DONE, Flow, Step, StepKind, Who, Workflow
 
 PLATFORM = "platform"
 """The lane of what the platform does by itself."""
-PLATFORM_LABEL = Bilingual("平台", "Platform")
 START, END = "__start", "__end"
+LATE, ERROR = "late", "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,50 +73,56 @@ def arrows(flow: Flow) -> tuple[Arrow, ...]:
             said = "" if len(open_ends) == len(step.outcomes) else ", ".join(open_ends)
             found.append(Arrow(step.name, step.follows or END, said))
         if step.when_late is not None:
-            found.append(Arrow(step.name, step.when_late, "late"))
+            found.append(Arrow(step.name, step.when_late, LATE))
         if step.on_error is not None:
-            found.append(Arrow(step.name, step.on_error, "error"))
+            found.append(Arrow(step.name, step.on_error, ERROR))
     return tuple(dict.fromkeys(found))
-
-
-def columns(flow: Flow) -> Mapping[str, int]:
-    """How far right each step stands: one further than the first that leads to it, in the order written."""
-    found: dict[str, int] = {flow.first.name: 0}
-    following = arrows(flow)
-    for name in flow.steps:
-        at = found.setdefault(name, max(found.values()) + 1)
-        for each in following:
-            if each.source == name and each.target in flow.steps and each.target not in found:
-                found[each.target] = at + 1
-    return found
 
 
 def hands(blueprint: Blueprint) -> tuple[Hand, ...]:
     """Every hand-over between processes of a project."""
-    begins = {
-        (start.entity, start.verb): name
+    found = (
+        Hand(name, target, how)
         for name, workflow in blueprint.workflows.items()
-        for start in workflow.starts
-        if start.entity
-    }
-    found: list[Hand] = []
-    for name, workflow in blueprint.workflows.items():
-        actions = list(workflow.at_start)
-        for _, step in workflow.walk():
-            actions += [*step.actions, *(each for effects in step.effects.values() for each in effects)]
-            if step.call:
-                found.append(Hand(name, step.call, "call"))
-        for action in actions:
-            if action.kind == "start":
-                found.append(Hand(name, action.workflow, "start"))
-            elif action.kind in ("create", "move"):
-                verb = "create" if action.kind == "create" else action.transition
-                target = begins.get((action.entity, verb))
-                if target is not None:
-                    found.append(Hand(name, target, f"{action.entity}.{verb}"))
+        for _, target, how in handed(blueprint, workflow)
+    )
     return tuple(dict.fromkeys(found))
 
 
-def events(workflow: Workflow) -> tuple[str, ...]:
-    """What a process begins with."""
-    return tuple(f"{each.entity}.{each.verb}" for each in workflow.starts if each.entity)
+def handed(blueprint: Blueprint, workflow: Workflow) -> Iterator[tuple[str, str, str]]:
+    """The path of a step (empty: the beginning), the process it hands over to, and how."""
+    begins: dict[tuple[str, str], list[str]] = {}
+    for name, other in blueprint.workflows.items():
+        for start in other.starts:
+            if start.entity and name not in begins.setdefault((start.entity, start.verb), []):
+                begins[start.entity, start.verb].append(name)
+    doings = [("", workflow.at_start)]
+    for flow, step in workflow.walk():
+        if step.call:
+            yield step.path, step.call, "call"
+        effects = [each for moment in step.effects.values() for each in moment]
+        doings.append((step.path, (*step.actions, *effects)))
+        own = blueprint.entities.get(flow.entity)
+        made = {each.name for each in own.transitions.values() if each.target in step.states.values()} if own else set()
+        fields = [own.fields[name] for name in step.outputs if name in own.fields] if own is not None else []
+        given = {each.targets[0] for each in fields if each.kind is FieldKind.REF}
+        for entity in sorted(given):  # somebody names what they made for it
+            for target in begins.get((entity, "create"), []):
+                yield step.path, target, f"{entity}.create"
+        for verb in sorted(made):
+            for target in begins.get((flow.entity, verb), []):
+                if target != workflow.name:
+                    yield step.path, target, f"{flow.entity}.{verb}"
+    for path, actions in doings:
+        for action in actions:
+            if action.kind == "start":
+                yield path, action.workflow, "start"
+            elif action.kind in ("create", "move"):
+                verb = "create" if action.kind == "create" else action.transition
+                for target in begins.get((action.entity, verb), []):
+                    yield path, target, f"{action.entity}.{verb}"
+
+
+def events(workflow: Workflow) -> tuple[tuple[str, str], ...]:
+    """What a process begins with: entity and verb."""
+    return tuple((each.entity, each.verb) for each in workflow.starts if each.entity)

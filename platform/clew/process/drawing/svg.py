@@ -1,88 +1,130 @@
-"""SVG: the swimlane map of one process, drawn without any tool but this."""
+"""SVG: the swimlane map of one process, and the map of all, drawn without any tool but this."""
 
 from __future__ import annotations
 
 from html import escape
 
 from clew.kernel.text import Locale
-from clew.metadata.processes import Flow, StepKind, Workflow
-from clew.process.drawing.graph import END, PLATFORM, PLATFORM_LABEL, START, arrows, columns, lane, lanes
+from clew.metadata.blueprint import Blueprint
+from clew.metadata.processes import Workflow
+from clew.process.drawing.chart import Chart, Item, Link, of_all, of_process
+from clew.process.drawing.layout import Box, Node, Page, Point, Way, lay_out
+from clew.process.drawing.text import NOTE, folded, wide
+from clew.process.drawing.words import Words
 
-WIDTH, HEIGHT, GAP, LANE, MARGIN, TITLE = 150, 54, 60, 96, 170, 44
+WIDTH, SMALL, NAMES, LINE, LEAST = 168, 26, 150, 16, 44
+_FONT = "system-ui, 'Noto Sans CJK SC', 'Microsoft YaHei', 'PingFang SC', sans-serif"
+_FILLS = {"action": "#e9f6ee", "decision": "#fff6dd", "end": "#e6e9ee", "call": "#eaf0fb", "fork": "#f3ecfa"}
+_STYLE = (
+    "text{fill:#1f2933}.note{font-size:10.5px;fill:#52606d}.way{fill:none;stroke:#52606d}"
+    ".box{stroke:#7b8794}.title{font-size:18px;font-weight:600}.who{font-weight:600;fill:#3e4c59}"
+    ".says{font-size:10.5px;fill:#3e4c59}"
+)
 
 
-def swimlanes(workflow: Workflow, locale: Locale) -> str:
+def swimlanes(blueprint: Blueprint, workflow: Workflow, locale: Locale) -> str:
     """One process as a picture: a lane for everybody who acts, time from left to right."""
-    flow = workflow.flow
-    rows, places = lanes(flow), positions(flow)
-    right = max(x for x, _ in places.values()) + WIDTH + GAP
-    bottom = TITLE + len(rows) * LANE
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {bottom}" width="{right}" height="{bottom}"'
-        ' font-family="system-ui, sans-serif" font-size="12">',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path d="M0 0 8 4 0 8z" fill="#445"/></marker></defs>',
-        f'<rect width="{right}" height="{bottom}" fill="#fff"/>',
-        f'<text x="12" y="28" font-size="18" font-weight="600">{escape(workflow.label.to(locale))}</text>',
-    ]
-    for at, who in enumerate(rows):
-        y = TITLE + at * LANE
-        label = PLATFORM_LABEL.to(locale) if who == PLATFORM else who
-        parts.append(f'<rect x="0" y="{y}" width="{right}" height="{LANE}" fill="{("#f7f9fc", "#eef3f8")[at % 2]}"/>')
-        for row, line in enumerate(_lines(label.replace(" / ", " + ").split(" + "), 4)):
-            parts.append(f'<text x="12" y="{y + 22 + row * 16}" fill="#445">{escape(line)}</text>')
-    for each in arrows(flow):
-        if each.source == START or each.target == END:
-            continue
-        parts.append(_arrow(places[each.source], places[each.target], each.when))
-    for step in flow.steps.values():
-        x, y = places[step.name]
-        radius = {StepKind.DECISION: 0, StepKind.END: HEIGHT // 2}.get(step.kind, 8)
-        fill = {StepKind.DECISION: "#fff6dd", StepKind.END: "#e6e9ee", StepKind.ACTION: "#e9f6ee"}.get(
-            step.kind, "#ffffff"
-        )
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" fill="{fill}" stroke="#667"/>'
-        )
-        more = [f"{step.limit.amount} {step.limit.unit}"] if step.limit is not None else []
-        more += ["✍"] if step.sign is not None else []
-        lines = [step.label.to(locale), " · ".join(more)] if more else [step.label.to(locale)]
-        for row, line in enumerate(lines):
-            top = y + HEIGHT // 2 + 4 + (row * 16 - 8 * (len(lines) - 1))
-            parts.append(f'<text x="{x + WIDTH // 2}" y="{top}" text-anchor="middle">{escape(line[:24])}</text>')
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
+    return _drawn(of_process(workflow, Words(blueprint, locale)))
 
 
-def positions(flow: Flow) -> dict[str, tuple[int, int]]:
-    """Where the box of each step begins."""
-    at, rows = columns(flow), lanes(flow)
-    return {
-        name: (
-            MARGIN + at[name] * (WIDTH + GAP),
-            TITLE + rows.index(lane(step)) * LANE + (LANE - HEIGHT) // 2,
-        )
-        for name, step in flow.steps.items()
+def overview(blueprint: Blueprint, locale: Locale) -> str:
+    """All processes, what each begins with, and where one hands over to another."""
+    return _drawn(of_all(Words(blueprint, locale)))
+
+
+def _drawn(chart: Chart) -> str:
+    says = [_says(each) for each in chart.links]
+    sizes = {key: _size(item) for key, item in chart.items.items()}
+    names = {
+        key: [line for part in lines for line in folded(part, NAMES - 20, 3)] for key, lines in chart.lanes.items()
     }
+    about = [line for part in chart.about for line in folded(part, 900, 2)]
+    top = 44 + LINE * len(about) + 6
+    page = lay_out(
+        [Node(key, item.lane, *sizes[key]) for key, item in chart.items.items()],
+        [
+            Way(link.source, link.target, round(wide(said, NOTE)) + 8 if said else 0)
+            for link, said in zip(chart.links, says, strict=True)
+        ],
+        left=NAMES,
+        top=top,
+        lane_room={key: LINE * len(lines) + 20 for key, lines in names.items()},
+    )
+    width, bottom = max(page.width, 960), page.bottom
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom}" width="{width}" height="{bottom}"'
+        f' font-family="{_FONT}" font-size="12">',
+        f"<style>{_STYLE}</style>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0 8 4 0 8z" fill="#52606d"/></marker></defs>',
+        f'<rect width="{width}" height="{bottom}" fill="#fff"/>',
+        f'<text x="12" y="28" class="title">{escape(chart.title)}</text>',
+    ]
+    parts += [f'<text x="12" y="{48 + LINE * at}" class="note">{escape(line)}</text>' for at, line in enumerate(about)]
+    for at, (key, (y, tall)) in enumerate(page.lanes.items()):
+        parts.append(f'<rect x="0" y="{y}" width="{width}" height="{tall}" fill="{("#f7f9fc", "#eef3f8")[at % 2]}"/>')
+        parts += [
+            f'<text x="12" y="{y + 20 + LINE * row}" class="who">{escape(line)}</text>'
+            for row, line in enumerate(names[key])
+        ]
+    parts += [_way(points, link, said) for points, link, said in zip(page.ways, chart.links, says, strict=True)]
+    parts += [_item(item, page) for item in chart.items.values()]
+    return "\n".join((*parts, "</svg>")) + "\n"
 
 
-def _arrow(source: tuple[int, int], target: tuple[int, int], when: str) -> str:
-    (x1, y1), (x2, y2) = source, target
-    middle = HEIGHT // 2
-    if x2 > x1:
-        turn = x2 - GAP // 2
-        path = f"M{x1 + WIDTH} {y1 + middle}H{turn}V{y2 + middle}H{x2}"
-        label = (x1 + WIDTH + 4, y1 + middle - 5)
-    else:
-        # Back: under the box, along its lane, up into the box it goes back to.
-        below = y1 + HEIGHT + 12
-        path = f"M{x1 + WIDTH // 2} {y1 + HEIGHT}V{below}H{x2 + WIDTH // 2}V{y2 + HEIGHT if y2 < below else y2}"
-        label = (x1 + WIDTH // 2 - 60, below - 3)
-    line = f'<path d="{path}" fill="none" stroke="#445" marker-end="url(#tip)"/>'
-    if not when:
+def _lines(item: Item) -> tuple[list[str], list[str]]:
+    """What stands in a box: large lines, small lines."""
+    room = WIDTH - 16
+    return folded(item.label, room, 3), [line for each in item.notes for line in folded(each, room, 2, NOTE)]
+
+
+def _size(item: Item) -> tuple[int, int]:
+    if item.shape in ("start", "join") or not item.label:
+        return SMALL, SMALL
+    large, small = _lines(item)
+    return WIDTH, max(LEAST, LINE * (len(large) + len(small)) + 14)
+
+
+def _says(link: Link) -> str:
+    said = " / ".join(dict.fromkeys(each for each in link.says if each))
+    lines = folded(said, 190, 1, NOTE)
+    return lines[0] if lines else ""
+
+
+def _item(item: Item, page: Page) -> str:
+    box = page.boxes[item.key]
+    if item.shape in ("start", "join") or not item.label:
+        return _small(item, box)
+    large, small = _lines(item)
+    round_ = {"end": box.height // 2, "wait": box.height // 2, "decision": 0}.get(item.shape, 8)
+    dashed = ' stroke-dasharray="5 3"' if item.shape == "fork" else ""
+    told = "\n".join(filter(None, (item.label, *item.notes, item.more)))
+    parts = [
+        f"<g><title>{escape(told)}</title>",
+        f'<rect class="box" x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="{round_}"'
+        f' fill="{_FILLS.get(item.shape, "#fff")}"{dashed}/>',
+    ]
+    center, y = box.x + box.width // 2, box.middle - LINE * (len(large) + len(small)) // 2 + 12
+    for row, line in enumerate((*large, *small)):
+        kind = ' class="note"' if row >= len(large) else ""
+        parts.append(f'<text x="{center}" y="{y + LINE * row}" text-anchor="middle"{kind}>{escape(line)}</text>')
+    return "".join((*parts, "</g>"))
+
+
+def _small(item: Item, box: Box) -> str:
+    x, y, half = box.x + box.width // 2, box.middle, SMALL // 2
+    if item.shape == "join":
+        corners = f"{x} {y - half} {x + half} {y} {x} {y + half} {x - half} {y}"
+        return f'<polygon class="box" points="{corners}" fill="{_FILLS["fork"]}"/>'
+    fill, thick = ("#fff", 1) if item.shape == "start" else (_FILLS["end"], 3)
+    return f'<circle class="box" cx="{x}" cy="{y}" r="{half - 2}" fill="{fill}" stroke-width="{thick}"/>'
+
+
+def _way(points: tuple[Point, ...], link: Link, said: str) -> str:
+    path = "M" + " ".join(f"{x} {y}" for x, y in points)
+    line = f'<path class="way" d="{path}" marker-end="url(#tip)"/>'
+    if not said:
         return line
-    return f'{line}<text x="{label[0]}" y="{label[1]}" font-size="10" fill="#667">{escape(when[:20])}</text>'
-
-
-def _lines(parts: list[str], most: int) -> list[str]:
-    return parts if len(parts) <= most else [*parts[: most - 1], "…"]
+    (x, y), full = points[0], " / ".join(dict.fromkeys(link.says))
+    more = f"<title>{escape(full)}</title>" if full != said else ""
+    return f'{line}<text class="says" x="{x + 5}" y="{y - 3}">{more}{escape(said)}</text>'
