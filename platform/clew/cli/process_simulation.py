@@ -158,6 +158,12 @@ def told(terminal: Terminal, workflow: Workflow, report: Report) -> None:
         f"周期 {hours(report.cycle)} 工作小时(中位数 {hours(report.median)},90 % 在 {hours(report.ninetieth)} 以内);"
         f"按日历 {hours(report.calendar)} 小时",
     )
+    if report.assumed:
+        years = ", ".join(map(str, report.assumed))
+        terminal.say(
+            f"the calendar is not published for {years}: assumed to be worked as its last year, 52 weeks before",
+            f"日历尚未发布 {years} 年:假定与其最后一年相同,逐日对应 52 周前的那一天",
+        )
     ends = ", ".join(f"{name} {share(each)}" for name, each in report.outcomes.items()) or "–"
     terminal.say(f"ends: {ends}", f"结局:{ends}")
     heads = [

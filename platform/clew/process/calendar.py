@@ -29,8 +29,14 @@ class CalendarMissing(ClewError):
     code, status = "CALENDAR_MISSING", 409
     en = "The working calendar {calendar} is not published for {year}."
     zh = "工作日历 {calendar} 尚未发布 {year} 年。"
-    hint_en = "Add the year under `years` of the calendar and apply the change; a simulation may begin earlier: --from"
-    hint_zh = "请在该日历的 `years` 中加入该年份并发布;模拟也可从更早的日期开始:--from"
+    hint_en = (
+        "When its days are announced, add under `years` of the calendar {calendar}: `{year}: {{holidays: CN}}` (your "
+        "country), or its days under `free` and `working`; then clew plan, clew apply. What waits is counted then."
+    )
+    hint_zh = (
+        "放假安排公布后,在日历 {calendar} 的 `years` 中加入 `{year}: {{holidays: CN}}`(所在国家),或在 `free` 与 "
+        "`working` 中列出日期;再执行 clew plan、clew apply。届时补算等待中的时限。"
+    )
 
 
 class NoWorkingTime(ClewError):

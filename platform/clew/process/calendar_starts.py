@@ -62,7 +62,9 @@ class CalendarStarts:
                 try:
                     started += await self._look(workflow, number, start.schedule, at)
                 except ClewError as error:
-                    _log.warning("the calendar cannot start %s: %s", workflow.name, error.message("en"))
+                    _log.warning(
+                        "the calendar cannot start %s: %s %s", workflow.name, error.message("en"), error.hint("en")
+                    )
         return started
 
     async def _look(self, workflow: Workflow, number: int, schedule: Schedule, at: datetime) -> int:

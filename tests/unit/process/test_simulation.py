@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from tests.unit.process.test_proof import project
@@ -14,6 +14,7 @@ from clew.metadata.working_time import PublishedYear, WorkingCalendar
 from clew.process.calendar import CalendarMissing, WorkingTime
 from clew.process.simulation.assumptions import Assumptions
 from clew.process.simulation.report import Report, simulate, student
+from clew.process.simulation.years import assuming
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 ONE = "  look: {who: clerk, returns_to: []}\n"
@@ -82,10 +83,27 @@ def test_a_house_too_small_is_told() -> None:
     assert run(steps, cases=20, runs=2, staff={"clerk": 2}).stuck == {}
 
 
-def test_a_calendar_that_ends_is_refused() -> None:
+def test_years_nobody_has_published_are_assumed_and_told() -> None:
     blueprint, site = project(ONE), WorkingTime(replace(CALENDAR, years={2026: CALENDAR.years[2026]}))
+
+    def played(start: datetime) -> Report:
+        return simulate(blueprint, blueprint.workflows["handling"], Assumptions(cases=40, runs=2), site, start)
+
+    assert played(START).assumed == ()
+    assert played(datetime(2026, 12, 28, tzinfo=UTC)).assumed == (2027,)
     with pytest.raises(CalendarMissing):
-        simulate(blueprint, blueprint.workflows["handling"], Assumptions(cases=4_000, runs=2), site, START)
+        played(datetime(2025, 3, 3, tzinfo=UTC))
+
+
+def test_an_assumed_day_is_worked_as_the_day_52_weeks_before() -> None:
+    known = PublishedYear(2026, ("2026-01-01", "2026-10-01"), {"2026-10-10": ((540, 720),)})
+    site = assuming(WorkingTime(replace(CALENDAR, years={2026: known}))).calendar
+    assert site.shifts(date(2027, 9, 30)) == ()
+    assert site.shifts(date(2027, 10, 1)) == site.week[4]
+    assert site.shifts(date(2027, 10, 9)) == ((540, 720),), "a make-up Saturday stays a Saturday"
+    assert site.shifts(date(2028, 9, 28)) == ()
+    with pytest.raises(CalendarMissing):
+        WorkingTime(site).works_on(date(2025, 12, 31))
 
 
 @pytest.mark.parametrize(

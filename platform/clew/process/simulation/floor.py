@@ -11,7 +11,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from heapq import heappop, heappush
 
@@ -76,6 +76,8 @@ class Tally:
     cycle: list[float] = field(default_factory=list)
     calendar: list[float] = field(default_factory=list)
     """Cycle times in hours on the calendar."""
+    until: datetime = field(default=datetime.min.replace(tzinfo=UTC))
+    """When the last case had ended."""
     outcomes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     stuck: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     waited: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -126,6 +128,7 @@ class Floor:
             what()
             self._hand_out()
         self.tally.span = _hours(self.site.elapsed(self.start, self.now))
+        self.tally.until = self.now
         return self.tally
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from clew.process.proof.cast import roles_of
 from clew.process.proof.explore import Walk
 from clew.process.simulation.assumptions import DEFAULT_STAFF, Assumptions
 from clew.process.simulation.floor import Floor, Tally
+from clew.process.simulation.years import assuming
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,18 @@ class Report:
     roles: tuple[RoleResult, ...]
     stuck: dict[str, int]
     """Cases that could not go on, by why."""
+    assumed: tuple[int, ...] = ()
+    """Years that the calendar is not published for and the runs lasted into."""
 
 
 def simulate(
     blueprint: Blueprint, workflow: Workflow, given: Assumptions, site: WorkingTime, start: datetime
 ) -> Report:
-    """Run it. Raises CalendarMissing when the runs last longer than the calendar is published for."""
+    """Run it. Years after the last published one are assumed to be worked as that one.
+
+    Raises CalendarMissing when it begins before the first published year, or none is published.
+    """
+    years, site = site.calendar.years, assuming(site)
     roles = list(dict.fromkeys(role for _, step in workflow.walk() for role in roles_of(step)))
     staff = {role: given.staff.get(role, given.staff.get("*", DEFAULT_STAFF)) for role in roles}
     per_run = max(1, given.cases // given.runs)
@@ -92,6 +99,7 @@ def simulate(
         steps=tuple(_step(tallies, step.path) for _, step in workflow.walk() if step.kind.human),
         roles=tuple(_role(tallies, role, staff[role]) for role in roles),
         stuck=_summed([each.stuck for each in tallies]),
+        assumed=tuple(range(max(years) + 1, max(each.until.year for each in tallies) + 1)) if years else (),
     )
 
 
