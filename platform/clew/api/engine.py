@@ -39,11 +39,11 @@ from clew.identity.errors import SessionEnded
 from clew.kernel.clock import Clock
 from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint
+from clew.records.engine import Engine as RecordEngine
 from clew.records.query import plan as p
 from clew.records.query.run import Prepared, prepare
 from clew.records.signing.answers import SigningAnswers
 from clew.records.signing.verify import Verifier
-from clew.records.unit import Engine as RecordEngine
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
 from clew.storage.tables import Tables

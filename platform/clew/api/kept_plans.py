@@ -9,9 +9,9 @@ from typing import Any
 
 from clew.access.decision import Decision
 from clew.api.exchange import Caller
+from clew.records.engine import Engine
 from clew.records.query.plan import Plan
 from clew.records.query.run import prepare
-from clew.records.unit import Engine
 from clew.storage.engine import Connection
 
 

@@ -15,7 +15,7 @@ from clew.kernel.text import Locale
 from clew.metadata import naming
 from clew.metadata.blueprint import Entity
 from clew.records.commands import BulkOutcome
-from clew.records.unit import Warned
+from clew.records.versions import Warned
 
 _JSON: Mapping[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
 

@@ -17,9 +17,9 @@ from clew.identity.assignments import Assignments
 from clew.identity.book import book_of
 from clew.kernel.canonical import wire
 from clew.kernel.text import Bilingual, Locale
+from clew.records.engine import Engine
 from clew.records.review.answer import Standing
 from clew.records.review.desk import ReviewDesk
-from clew.records.unit import Engine
 from clew.runtime import stored_blueprint
 from clew.settings import Settings
 from clew.storage import releases

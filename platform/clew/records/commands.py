@@ -22,12 +22,14 @@ from clew.metadata.blueprint import Blueprint
 from clew.records import idempotency, verbs
 from clew.records.bulk import Mode, Prepare, RowReport, run_rows
 from clew.records.decisions.keep import Refusals, row_of
+from clew.records.engine import Engine
 from clew.records.errors import Unread
 from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
 from clew.records.signing.proven import Signing
-from clew.records.unit import Engine, TooEarly, Unit, Warned
+from clew.records.unit import Unit
+from clew.records.versions import TooEarly, Warned
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import DatabaseBusy, IntegrityFault

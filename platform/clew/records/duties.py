@@ -22,10 +22,11 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.metadata.policies import DO, Act, Duty, Policies, Separation
+from clew.records.engine import Engine
 from clew.records.errors import SeparationOfDuties
 from clew.records.judge import Judge
 from clew.records.participants import Change, Quiet
-from clew.records.unit import Engine, Unit
+from clew.records.unit import Unit
 from clew.storage import identity_tables, system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row

@@ -29,13 +29,13 @@ from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.records import signed_sheet
+from clew.records.engine import Engine as RecordEngine
 from clew.records.files import safe_cell
 from clew.records.query import plan as p
 from clew.records.query.run import fetch_records
 from clew.records.sheet import SEPARATOR, Column, columns, line_fields
 from clew.records.signed_sheet import Exported
 from clew.records.signing.verify import Verifier
-from clew.records.unit import Engine as RecordEngine
 from clew.storage.engine import Connection, Database
 from clew.storage.tables import Tables
 

@@ -27,7 +27,7 @@ from clew.storage.engine import Connection
 from clew.storage.expressions import NotInSql, Rows, condition_sql, value_sql
 
 if TYPE_CHECKING:
-    from clew.records.unit import Engine
+    from clew.records.engine import Engine
 
 Facts = Mapping[str, Any]
 _SCOPED = ("sites", "families")

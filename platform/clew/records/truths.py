@@ -17,7 +17,7 @@ from clew.storage.engine import Connection
 from clew.storage.expressions import Rows, condition_sql
 
 if TYPE_CHECKING:
-    from clew.records.unit import Engine
+    from clew.records.engine import Engine
 
 
 async def truths(

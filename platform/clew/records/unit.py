@@ -8,161 +8,32 @@ one leaf. Nothing here commits.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from clew.access.decision import Decision, EntityAccess, Grant, permit_all
+from clew.access.decision import Decision, EntityAccess, Grant
 from clew.audit.leaf import Circumstances, Leaf, make_leaf
 from clew.identity import sessions
 from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint, Entity, EntityClass
+from clew.metadata.blueprint import Entity, EntityClass
 from clew.records import outbox, store
 from clew.records.decisions.keep import row_of
 from clew.records.decisions.trace import Stage, Trace
-from clew.records.judge import Judge, in_memory
-from clew.records.numbers import Numbers, Restart, Taken
-from clew.records.participants import Change, Participant, Signer
+from clew.records.engine import Engine
+from clew.records.judge import Judge
+from clew.records.numbers import Taken
+from clew.records.participants import Change
 from clew.records.rows import Record
 from clew.records.signing.proven import Signing
-from clew.records.statements import Statements
 from clew.records.values import plain
+from clew.records.versions import MICROSECOND, Mark, TooEarly, Version, Warned
 from clew.storage.batch import Batch
-from clew.storage.blobs import Blobs
 from clew.storage.engine import Connection
-from clew.storage.tables import Tables
-
-T = TypeVar("T")
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Engine:
-    """What all units of one release share. Immutable but for caches and number blocks."""
-
-    def __init__(
-        self,
-        blueprint: Blueprint,
-        tables: Tables,
-        release: str,
-        participants: Sequence[Participant] = (),
-        signer: Signer | None = None,
-        blobs: Blobs | None = None,
-    ) -> None:
-        self.blueprint, self.tables, self.release, self.signer = blueprint, tables, release, signer
-        self.blobs = blobs
-        self.statements = Statements(tables)
-        self.numbers = Numbers()
-        self.zone = ZoneInfo(blueprint.project.time_zone)
-        self._participants = {
-            name: tuple(each for each in participants if each.wants(entity))
-            for name, entity in blueprint.entities.items()
-        }
-        self._statements: dict[Any, Any] = {}
-        self._plain: dict[str, bool] = {}
-        self._process: Decision | None = None
-
-    def plain(self, entity: Entity) -> bool:
-        """Whether a record of this entity is one row and decides all its rules by itself."""
-        found = self._plain.get(entity.name)
-        if found is None:
-            found = self._plain[entity.name] = (
-                not (entity.postings or entity.no_overlaps or entity.acyclics)
-                and all(each.stored or each.computed is not None for each in entity.fields.values())
-                and all(in_memory(rule.condition, entity) for rule in entity.rules)
-                and all(
-                    each.required_when is None or in_memory(each.required_when, entity)
-                    for each in entity.fields.values()
-                )
-            )
-        return found
-
-    @property
-    def process(self) -> Decision:
-        """What a process may do: whatever its definition, reviewed and released, says."""
-        if self._process is None:
-            self._process = permit_all(self.blueprint)
-        return self._process
-
-    def participants(self, entity: str) -> tuple[Participant, ...]:
-        return self._participants[entity]
-
-    def remember(self, key: Any, build: Callable[[], T], keep: Any = None) -> T:
-        """A statement built once; the cache is bounded because its keys hold the caller's grants.
-
-        `keep` holds on to objects whose identity is part of the key.
-        """
-        found = self._statements.get(key)
-        if found is None:
-            if len(self._statements) > 5_000:
-                self._statements.clear()
-            found = self._statements[key] = (build(), keep)
-        built: T = found[0]
-        return built
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """A rule with `warn: true` that does not hold; reported, not refused."""
-
-    rule: str
-    entity: str
-    record_id: UUID
-    say: Bilingual
-
-
-class TooEarly(Restart):
-    """A row carries a later time than this transaction (a clock was set back): begin again no earlier than `floor`."""
-
-    def __init__(self, floor: datetime) -> None:
-        self.floor = floor
-        super().__init__(floor)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version this unit has written: the leaf it will get."""
-
-    action: str
-    entity: str
-    record_id: UUID
-    row_version: int
-    changes: dict[str, tuple[Any, Any]]
-    process_step: str | None = None
-    """Under whose authority it was written, where that was a process's."""
-
-    def merged(self, action: str, more: Mapping[str, tuple[Any, Any]]) -> Version:
-        """With a second write of the same record in the same transaction. A new value, so that an undo has the old.
-
-        Whatever is more than a change of fields gives the version its name: what a reviewer looks for is the
-        transition, not that fields were filled in with it.
-        """
-        changes = dict(self.changes)
-        for name, (old, new) in more.items():
-            was = changes[name][0] if name in changes else old
-            changes[name] = (was, new)
-        known, move = self.action, "transition:"
-        if known == "update" or action == "void" or (known.startswith(move) and action.startswith(move)):
-            known = action
-        return replace(self, action=known, changes=changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Where a unit stood, to go back to when one row of many is refused: lengths only, because an import marks often
-    and has written much."""
-
-    noted: int
-    removed: int
-    events: int
-    warnings: int
-    postings: int
-    traces: int
-    at_end: int
 
 
 @dataclass(slots=True)
@@ -360,9 +231,9 @@ class Unit:
     def locked(self, record: Record) -> Record:
         """A row read for writing; its time must lie before this transaction's."""
         if record["updated_at"] > self.at:
-            raise TooEarly(record["updated_at"] + _MICROSECOND)
+            raise TooEarly(record["updated_at"] + MICROSECOND)
         if record["updated_at"] == self.at and not self._is_mine(record["id"]):
-            raise TooEarly(self.at + _MICROSECOND)
+            raise TooEarly(self.at + MICROSECOND)
         return record
 
     def _is_mine(self, record_id: UUID) -> bool:

@@ -72,7 +72,7 @@ def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path
         return
     say = explained(rule.say, rule.condition, change, unit.today)
     if rule.warn:
-        from clew.records.unit import Warned
+        from clew.records.versions import Warned
 
         unit.warnings.append(Warned(rule.name, change.entity.name, change.id, say))
         return

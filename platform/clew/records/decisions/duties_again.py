@@ -19,7 +19,7 @@ from clew.identity import accounts
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.policies import Duty, Separation
 from clew.records.duties import Identity, Until, earlier, subjects_of
-from clew.records.unit import Engine
+from clew.records.engine import Engine
 from clew.storage import identity_tables, system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection

@@ -28,10 +28,11 @@ from clew.records.decisions.duties_again import apart
 from clew.records.decisions.places import Places
 from clew.records.decisions.signed_again import SignedAgain
 from clew.records.decisions.trace import read_by
+from clew.records.engine import Engine
 from clew.records.judge import Judge, facts, parts
 from clew.records.signing.accounts import knows_signers
 from clew.records.signing.verify import Inspection
-from clew.records.unit import Engine, frozen, unchangeable
+from clew.records.unit import frozen, unchangeable
 from clew.storage.engine import Connection
 from clew.storage.expressions import Rows, condition_sql, value_sql
 from clew.storage.types import Instant

@@ -23,9 +23,9 @@ from clew.metadata.blueprint import Blueprint, Entity
 from clew.records.decisions.evaluate import Answer, Case, Evaluation, Verdict, key_of
 from clew.records.decisions.stored import Stored
 from clew.records.duties import at_the_door
+from clew.records.engine import Engine
 from clew.records.rows import Record
 from clew.records.signing.verify import Verifier
-from clew.records.unit import Engine
 from clew.records.values import plain
 from clew.storage.engine import Connection
 from clew.storage.types import Id, Integer

@@ -18,10 +18,10 @@ from clew.identity import accounts
 from clew.kernel.text import Bilingual
 from clew.metadata.policies import DO, Policies, Role
 from clew.records.decisions.duties_again import Holds
+from clew.records.engine import Engine
 from clew.records.signing.accounts import ACCOUNTS, MAY_SIGN
 from clew.records.signing.signatories import STEP, Signatory
 from clew.records.signing.verify import Inspection
-from clew.records.unit import Engine
 from clew.storage.engine import Connection
 from clew.storage.types import Id, Instant
 

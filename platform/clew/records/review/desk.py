@@ -29,10 +29,10 @@ from clew.metadata.blueprint import Entity
 from clew.metadata.naming import human
 from clew.metadata.policies import CONNECTOR, CONNECTOR_ACTIONS, DO, PROCESS_ACTIONS, Policies, process_question
 from clew.metadata.processes import SEPARATOR, Workflow
+from clew.records.engine import Engine
 from clew.records.judge import Judge
 from clew.records.review.people import Known, everybody, one
 from clew.records.rows import Record
-from clew.records.unit import Engine
 from clew.storage.engine import Connection, Database
 
 

@@ -24,9 +24,9 @@ from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.policies import CONNECTOR, Policies
+from clew.records.engine import Engine
 from clew.records.judge import Judge
 from clew.records.review.people import Known, known_of
-from clew.records.unit import Engine
 from clew.storage.engine import Connection
 from clew.storage.expressions import Rows, condition_sql
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.records.unit import Engine
+from clew.records.engine import Engine
 from clew.storage import identity_tables
 from clew.storage.engine import Connection
 

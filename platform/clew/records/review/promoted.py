@@ -12,9 +12,9 @@ from clew.identity.book import book_of
 from clew.kernel.errors import Conflict
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
+from clew.records.engine import Engine
 from clew.records.review.difference import Comparison, Difference, Side
 from clew.records.review.people import everybody
-from clew.records.unit import Engine
 from clew.storage.engine import Connection
 from clew.storage.releases import Loader, current_in
 from clew.storage.tables import Tables

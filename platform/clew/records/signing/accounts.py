@@ -19,10 +19,11 @@ from clew.identity.credentials import Credentials
 from clew.kernel.context import Context, Person
 from clew.metadata.blueprint import Entity
 from clew.metadata.policies import DO, Policies, Role
+from clew.records.engine import Engine
 from clew.records.judge import Judge
 from clew.records.signing.proven import Proof
 from clew.records.signing.signatories import Signatory
-from clew.records.unit import Engine, Unit
+from clew.records.unit import Unit
 from clew.storage.engine import Connection
 from clew.storage.types import Id
 

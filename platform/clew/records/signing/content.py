@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from clew.kernel.canonical import canonical_json, wire
 from clew.metadata.blueprint import Entity, FieldKind
-from clew.records.unit import Engine
+from clew.records.engine import Engine
 from clew.records.values import plain
 from clew.storage import system
 from clew.storage.engine import Connection

@@ -22,11 +22,11 @@ from clew.kernel.canonical import canonical_json, wire
 from clew.kernel.context import Context
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
+from clew.records.engine import Engine
 from clew.records.judge import Judge
 from clew.records.signing.accounts import ACCOUNTS, knows_signers, signing_person
 from clew.records.signing.errors import ComponentsMissing, NotASigner
 from clew.records.signing.proven import PROOF_LASTS, enough
-from clew.records.unit import Engine
 from clew.storage.engine import Connection
 
 NOT_ON_FILE = Bilingual(

@@ -22,8 +22,8 @@ from clew.audit.erasures import Erasure
 from clew.audit.signatures import Signature
 from clew.audit.trail import PLATFORM
 from clew.kernel.canonical import digest
+from clew.records.engine import Engine
 from clew.records.signing.content import Content, present_content, version_content
-from clew.records.unit import Engine
 from clew.storage import releases, system
 from clew.storage.blobs import Blobs
 from clew.storage.catalog import Catalog
