@@ -99,7 +99,16 @@ class Handling:
 
     async def write(self) -> None:
         """Store what has become of the instance."""
+        if self.unit.gathering is not None:
+            self.unit.gathering.no_more(self)
         self.instance = await self.writes.write(self.state)
+
+    async def _before_anybody_looks(self) -> None:
+        """Store it now, or before the next question to the database."""
+        if self.unit.gathering is None:
+            await self.write()
+        else:
+            self.unit.gathering.before(self, self.write)
 
     async def _before(self, command: words.Decide, given: Mapping[str, Any]) -> None:
         """Is it theirs to decide; their signature on what they saw; then what they filled in, so that the guard of the
@@ -137,7 +146,7 @@ class Handling:
         process = self.instance.id
         if isinstance(effect, words.Moment | words.StartChild | words.StopChild | words.Compensate):
             # Tasks and outcomes are written before what follows from them, so that whoever is told can look.
-            await self.write()
+            await self._before_anybody_looks()
         match effect:
             case words.Moment():
                 await self._decided(effect)

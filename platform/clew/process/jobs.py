@@ -27,6 +27,7 @@ from clew.process import people, store, words
 from clew.process.words import Command
 from clew.process.writes import TIMER
 from clew.records.commands import Call
+from clew.records.gathering import beside
 from clew.records.unit import Unit
 from clew.storage import system
 from clew.storage.engine import Connection
@@ -73,7 +74,7 @@ async def ask_ended(unit: Unit, process: UUID, token: int, outcome: str, *, canc
 
 async def _ask_now(unit: Unit, kind: str, payload: Mapping[str, Any], key: str) -> None:
     """What is to be done right after the unit: it notes what it has left."""
-    made = await leases.put(unit.connection, kind, payload, key=key)
+    made = await leases.put(beside(unit.connection), kind, payload, key=key)
     if made is not None:
         unit.found.setdefault(LEFT, []).append(Job(made, kind, key, payload, unit.at, 0))
 

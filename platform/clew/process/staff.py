@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from clew.process.roster import Roster
 from clew.process.store import one_of
+from clew.records.gathering import beside
 from clew.storage import identity_tables, process_tables
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
@@ -139,7 +140,8 @@ async def _holders(
     if not roles:
         return []
     args = {"asked_roles": list(roles), "held_at": at, "of_account": only}
-    rows = await connection.fetch(_HOLDERS if only is None else _HOLDER, args)
+    # No process gives anybody a role.
+    rows = await beside(connection).fetch(_HOLDERS if only is None else _HOLDER, args)
     return [person for person, sites in rows if sites is None or site is None or str(site) in sites]
 
 

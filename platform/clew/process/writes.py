@@ -20,6 +20,7 @@ from clew.process.history import kept
 from clew.process.state import State, Task
 from clew.process.store import Clock, Instance, changing, log_row, new_task, task_id
 from clew.records import notices
+from clew.records.gathering import beside
 from clew.records.notices import Notice
 from clew.records.unit import Unit
 from clew.storage import process_tables, system
@@ -134,8 +135,12 @@ class Writes:
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def write(self, state: State) -> Instance:
-        """Everything that has changed; the instance as it is stored now."""
-        before = self.saved
+        """Everything that has changed; the instance as it is stored now, or will be before anybody looks."""
+        before, gathering = self.saved, self.unit.gathering
+        if gathering is not None and (state is not before.state or self._batch or self._clocks or self._due):
+            together = await gathering.room_for(("process", before.id))
+        else:
+            together = None
         if state is not before.state:
             self._save(state)
             await self._tasks(state)
@@ -144,7 +149,10 @@ class Writes:
         else:
             self._due_of(state, {})
         self._time(before.state, state)
-        await self._batch.write(self.unit.connection)
+        if together is not None:
+            together.take(self._batch)
+        else:
+            await self._batch.write(self.unit.connection)
         return self.saved
 
     def _save(self, state: State) -> None:
@@ -187,7 +195,7 @@ class Writes:
         if was and not asked:
             self._batch.add(_FORGET, {"process": self.saved.id, "number": number})
         elif was != asked:
-            found = await self.unit.connection.fetch_value(task_id(self.saved.id, number))
+            found = await beside(self.unit.connection).fetch_value(task_id(self.saved.id, number))
             for person in sorted(was - asked):
                 self._batch.add(_UNASK, {"person": UUID(person), "task": found})
             self._asked(found, asked - was)

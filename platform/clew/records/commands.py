@@ -19,11 +19,12 @@ from clew.kernel.context import Context
 from clew.kernel.errors import ClewError, Unavailable
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
-from clew.records import idempotency, verbs
+from clew.records import idempotency, store, verbs
 from clew.records.bulk import Mode, Prepare, RowReport, run_rows
 from clew.records.decisions.keep import Refusals, row_of
 from clew.records.engine import Engine
 from clew.records.errors import Unread
+from clew.records.gathering import Gathering
 from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
@@ -241,10 +242,11 @@ class Commands:
     async def run(
         self, call: Call, work: Callable[[Unit], Awaitable[T]], *, elevated: bool = False, looks: bool = False
     ) -> T:
-        """Several commands in one transaction: `records.verbs` on the unit given. For rooms above. `looks`: the work
-        may look at the caller's session itself (`Unit.session_at`); if it has not by its end, that is done then."""
+        """Several commands in one transaction: `records.verbs` on the unit given. For rooms above. What they write may
+        wait until something asks the database (`records.gathering`). `looks`: the work may look at the caller's
+        session itself (`Unit.session_at`); if it has not by its end, that is done then."""
         call = replace(call, idempotency_key=None)
-        return await self._run(call, "", work, None, None, elevated=elevated, simple=looks)
+        return await self._run(call, "", work, None, None, elevated=elevated, simple=looks, gathers=True)
 
     async def _one(
         self,
@@ -289,10 +291,11 @@ class Commands:
         elevated: bool = False,
         dry: bool = False,
         simple: bool = False,
+        gathers: bool = False,
     ) -> T:
         """Begin, work, flush, commit; begin again when numbers have to be fetched or a rival came first."""
         self.refusals.ready()
-        run = _Run(self, call, asked, work, replay, keep, elevated, dry, simple)
+        run = _Run(self, call, asked, work, replay, keep, elevated, dry, simple, gathers)
         if call.idempotency_key is not None:
             idempotency.check_key(call.idempotency_key)
         for _ in range(_RESTARTS):
@@ -351,6 +354,8 @@ class _Run:
     """Nothing was to be written, so nothing is decided either."""
     simple: bool = False
     """One of its statements may look at the session: that of one new record, or of an instance that is loaded."""
+    gathers: bool = False
+    """Of several commands: what they write waits until the database is asked."""
     floor: datetime | None = None
     unit: Unit | None = field(default=None)
     refused: list[dict[str, Any]] = field(default_factory=list)
@@ -380,6 +385,9 @@ class _Run:
         )
         unit.keyed, unit.signing = key is not None, call.signing
         unit.session_at = moment if self.later else None
+        if self.gathers and connection.dialect == "postgresql":
+            statements = self.commands.engine.statements
+            unit.connection = Gathering(connection, statements, at, lambda *found: store.refused(unit, *found))
         self.unit = unit
         done = await self.work(unit)
         await unit.flush()

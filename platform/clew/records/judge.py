@@ -7,10 +7,11 @@ too, the database says its part first. What cannot be decided counts as not allo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from clew.expressions.parting import Parted, parted
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Checked
 from clew.kernel.context import Person
-from clew.metadata.blueprint import Entity
+from clew.metadata.blueprint import Entity, FieldKind
 from clew.records.values import AnyRef, Money
 from clew.storage.engine import Connection
 from clew.storage.expressions import NotInSql, Rows, condition_sql, value_sql
@@ -37,7 +38,17 @@ _holds = partial(holds, on_error=False)
 class Judge:
     """Judges for one person at one moment, on one connection."""
 
-    def __init__(self, engine: Engine, connection: Connection, person: Person, now: datetime, today: date) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        connection: Connection,
+        person: Person,
+        now: datetime,
+        today: date,
+        held: Callable[[str, UUID], Facts | None] = lambda entity, record: None,
+    ) -> None:
+        """`held` tells what a row holds that nobody else can change until the transaction ends."""
+        self._held = held
         self._engine, self._connection, self._person, self._now, self._today = engine, connection, person, now, today
         self.person_args: Mapping[str, Any] = {
             "user.id": person.id,
@@ -87,10 +98,27 @@ class Judge:
         return [bool(answer) for answer in answers]
 
     def decide(self, condition: Checked, entity: Entity, record: Facts, old: Facts | None = None) -> bool | None:
-        """The truth of a condition over its own row; None when it needs more than that."""
-        if not in_memory(condition, entity):
+        """The truth of a condition over its own row and rows of the unit that it refers to; None if it needs more."""
+        if in_memory(condition, entity):
+            return self._run(_holds, condition, record, old) is True
+        whole = self._with_held(condition, entity, record) if old is None else None
+        return None if whole is None else self._run(_holds, condition, whole, None) is True
+
+    def _with_held(self, expression: Checked, entity: Entity, record: Facts) -> Facts | None:
+        """The record with the records that the expression follows its references to, where the unit holds them all."""
+        ways = _references(expression, self._engine.blueprint.entities, entity)
+        if ways is None:
             return None
-        return self._run(_holds, condition, record, old) is True
+        whole = dict(record)
+        for name in ways:
+            field, at = entity.fields[name], record.get(name)
+            if at is None:
+                continue
+            row = self._held(field.target, at)
+            if row is None:
+                return None
+            whole[name] = facts(row)
+        return whole
 
     async def value(self, expression: Checked, entity: Entity, record: Facts, old: Facts | None = None) -> Any:
         """An expression's value; raises Undecidable. One that reads other rows needs the record stored."""
@@ -166,6 +194,30 @@ def in_memory(expression: Checked, entity: Entity) -> bool:
         )
         known = expression.memo["own_row"] = known and not _old_relations(expression)
     return bool(known)
+
+
+def _references(expression: Checked, entities: Mapping[str, Entity], entity: Entity) -> tuple[str, ...] | None:
+    """The references that an expression follows, if all it reads are stored fields of the record and of records that
+    these point at; else None."""
+    known: tuple[str, ...] | None = expression.memo.get("references")
+    if known is None:
+        known = _followed(expression, entities, entity) if "memory" in expression.runs_in else ()
+        expression.memo["references"] = known
+    return known or None
+
+
+def _followed(expression: Checked, entities: Mapping[str, Entity], entity: Entity) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for path in expression.reads:
+        field = entity.fields.get(path[0])
+        if field is None or not field.stored or len(path) > 2:
+            return ()
+        if len(path) == 2:
+            far = entities[field.target].fields.get(path[1]) if field.kind is FieldKind.REF else None
+            if far is None or not far.stored:
+                return ()
+            names[path[0]] = None
+    return tuple(names)
 
 
 def parts(expression: Checked, entity: Entity) -> Parted:

@@ -81,11 +81,7 @@ async def put_new(
     if later:
         await store.insert_later(unit, entity, record, path, still_asked(unit, asked), made)
         return Written(change, record, changes(None, record), path, grant)
-    try:
-        await store.insert(unit, entity, record, path)
-    except Exception as error:
-        store.number_was_taken(unit, entity, made, error)
-        raise
+    await store.insert(unit, entity, record, path, made)
     unit.note_seen(entity.name, (record["id"],))
     written = Written(change, record, changes(None, record), path, grant)
     await put_links(unit, written, intake, new=True)

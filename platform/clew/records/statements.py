@@ -17,7 +17,7 @@ from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity
 from clew.records.rows import Shape
 from clew.storage import system
-from clew.storage.batch import Insert
+from clew.storage.batch import Insert, Known, Part, Update
 from clew.storage.engine import Connection, DialectName
 from clew.storage.tables import Tables
 from clew.storage.types import Instant
@@ -77,6 +77,47 @@ class Step:
                 await connection.execute_many(part, rows)
 
 
+class RowPart(Part):
+    """A new row, bound value by value: the tables of a project hold what JSON would round."""
+
+    def __init__(self, rank: int, table: sa.Table, columns: Sequence[str], fixed: Mapping[str, Any]) -> None:
+        self._fixed = {table.c[name]: each for name, each in fixed.items()}
+        super().__init__(rank, table, columns)
+
+    def _one(self, values: Mapping[str, Any]) -> Any:
+        return sa.insert(self.table).values(
+            {**{self.table.c[key]: each for key, each in values.items()}, **self._fixed}
+        )
+
+
+class ClosePart(Part):
+    """The version that was the present one ends."""
+
+    counted = True
+
+    def __init__(self, rank: int, history: sa.Table) -> None:
+        super().__init__(rank, history, ("id", "tx_from", "tx_to"))
+
+    def _one(self, values: Mapping[str, Any]) -> Any:
+        history = self.table.c
+        present = history.id == values["id"], history.tx_from == values["tx_from"], history.tx_to == FAR_FUTURE
+        return sa.update(self.table).where(*present).values({history.tx_to: values["tx_to"]})
+
+
+class RowParts:
+    """What is said of rows of one entity that wait to be written with everything else (`records.gathering`)."""
+
+    def __init__(self, current: sa.Table, history: sa.Table, keys: Sequence[str], grams: sa.Table | None) -> None:
+        changed = [key for key in keys if key not in ("id", "created_at", "created_by")]
+        until = {"tx_to": sa.literal(FAR_FUTURE, type_=history.c.tx_to.type)}
+        self.insert = RowPart(20, current, keys, {})
+        self.update = Update(21, current, ("id",), changed)
+        self.close = ClosePart(22, history)
+        self.version = RowPart(23, history, (*keys, "tx_from"), until)
+        self.amend = Update(24, history, ("id", "tx_from"), changed, counted=True)
+        self.grams = None if grams is None else Insert(25, grams)
+
+
 class EntityStatements:
     """What is said to the tables of one entity."""
 
@@ -103,6 +144,15 @@ class EntityStatements:
         by_id = locked.where(self.current.c.id == sa.bindparam("id"))
         self.lock = self.locking(by_id)
         self.grams = Grams(tables, entity) if entity.searchable else None
+        self._parts: RowParts | None = None
+
+    @property
+    def parts(self) -> RowParts:
+        """For rows that wait; made when the first does."""
+        if self._parts is None:
+            grams = self._tables.grams(self._entity.name) if self.grams is not None else None
+            self._parts = RowParts(self.current, self.history, self.shape.keys, grams)
+        return self._parts
 
     def locking(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Rows read to be written."""
@@ -196,6 +246,8 @@ class Statements:
         self.tables = tables
         self._entities: dict[str, EntityStatements] = {}
         self._links: dict[tuple[str, str], LinkStatements] = {}
+        self.batches: Known = {}
+        """Statements of what is written together, with rows of entities in it."""
         self.rows = (
             _plain_row(system.leaf, "leaf"),
             _plain_row(system.leaf_pending, "leaf"),

@@ -13,12 +13,13 @@ from clew.identity.errors import SessionEnded
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field
 from clew.records.errors import BadReference, Duplicate, Missing, Referenced
+from clew.records.gathering import Pending
 from clew.records.intake import LinkChange
 from clew.records.numbers import NumberTaken
 from clew.records.references import Wanted, arguments, counts_of, judge_counts, shape_of
 from clew.records.rows import Record
 from clew.records.search import grams_of
-from clew.records.statements import bound, insert_if
+from clew.records.statements import EntityStatements, bound, insert_if
 from clew.records.values import Path
 from clew.storage.errors import IntegrityFault
 from clew.storage.schema import current_shape
@@ -29,13 +30,21 @@ if TYPE_CHECKING:
 NO_PATH: Path = ("input",)
 
 
-async def insert(unit: Unit, entity: Entity, record: Record, path: Path) -> None:
-    """A new record with its first version."""
+async def insert(unit: Unit, entity: Entity, record: Record, path: Path, number: Field | None = None) -> None:
+    """A new record with its first version. `number`: the field for which a number was made."""
     statements = unit.engine.statements.of(entity.name)
+    if unit.gathering is not None:
+        unit.gathering.insert(entity, record, path, number, _gram_rows(statements, record, entity.searchable))
+        unit.hold(entity, record)
+        return
     args = bound(statements.shape.columns(record))
     args["at"] = unit.at
-    async with in_words(unit, entity, path):
-        await statements.insert.run(unit.connection, args)
+    try:
+        async with in_words(unit, entity, path):
+            await statements.insert.run(unit.connection, args)
+    except Exception as error:
+        number_was_taken(unit, entity, number, error)
+        raise
     unit.hold(entity, record)
     if statements.grams:
         await _add_grams(unit, entity, record, entity.searchable)
@@ -106,14 +115,18 @@ async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Pat
     mine = unit.written_here(entity, old["id"])
     new["row_version"] = old["row_version"] + (0 if mine else 1)
     new["updated_at"], new["updated_by"] = unit.at, unit.context.person.id
-    args = bound(statements.shape.columns(new))
-    args["at"], args["was_at"] = unit.at, old["updated_at"]
-    async with in_words(unit, entity, path):
-        step = statements.amend if mine else statements.update
-        touched = await step.run(unit.connection, args)
-    unit.hold(entity, new)
-    if not touched:
-        await _close_late(unit, entity, old["id"])
+    if unit.gathering is not None:
+        unit.gathering.update(entity, new, path, None if mine else old["updated_at"])
+        unit.hold(entity, new)
+    else:
+        args = bound(statements.shape.columns(new))
+        args["at"], args["was_at"] = unit.at, old["updated_at"]
+        async with in_words(unit, entity, path):
+            step = statements.amend if mine else statements.update
+            touched = await step.run(unit.connection, args)
+        unit.hold(entity, new)
+        if not touched:
+            await _close_late(unit, entity, old["id"])
     if statements.grams:
         changed = [field for field in entity.searchable if old[field.name] != new[field.name]]
         await _forget_grams(unit, entity, old["id"], changed)
@@ -149,14 +162,21 @@ async def _forget_grams(unit: Unit, entity: Entity, record_id: UUID, fields: Seq
 async def _add_grams(unit: Unit, entity: Entity, record: Record, fields: Sequence[Field]) -> None:
     statements = unit.engine.statements.of(entity.name)
     assert statements.grams is not None
-    rows = [
-        {"gram": gram, "field": statements.grams.named[field.name], "id": record["id"]}
+    rows = _gram_rows(statements, record, fields)
+    if rows:
+        await unit.connection.execute_many(statements.grams.add, rows)
+
+
+def _gram_rows(statements: EntityStatements, record: Record, fields: Sequence[Field]) -> list[dict[str, Any]]:
+    known = statements.grams
+    if known is None:
+        return []
+    return [
+        {"gram": gram, "field": known.named[field.name], "id": record["id"]}
         for field in fields
         if record[field.name]
         for gram in sorted(grams_of(record[field.name]))
     ]
-    if rows:
-        await unit.connection.execute_many(statements.grams.add, rows)
 
 
 async def link_targets(unit: Unit, entity: Entity, field: str, owner: UUID) -> frozenset[UUID]:
@@ -179,6 +199,15 @@ async def link(
                 await step.run_many(unit.connection, rows)
     moved = {name: ids for name, ids in (("added", added), ("removed", removed)) if ids}
     return wanted, moved
+
+
+def refused(unit: Unit, fault: IntegrityFault, row: Pending | None) -> Exception:
+    """What the database refuses of a row that waited (`records.gathering`)."""
+    if row is None:
+        return fault
+    if row.number is not None and fault.kind == "unique" and row.number.name in unique_fields(unit, row.entity, fault):
+        return NumberTaken(row.number.name)
+    return _in_words(unit, row.entity, row.path, fault, False)
 
 
 @asynccontextmanager

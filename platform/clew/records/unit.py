@@ -25,6 +25,7 @@ from clew.records import outbox, store
 from clew.records.decisions.keep import row_of
 from clew.records.decisions.trace import Stage, Trace
 from clew.records.engine import Engine
+from clew.records.gathering import Gathering, beside
 from clew.records.judge import Judge
 from clew.records.numbers import Taken
 from clew.records.participants import Change
@@ -96,12 +97,18 @@ class Unit:
     _seen: set[tuple[str, UUID]] = field(default_factory=set)
     _judge: Judge | None = None
 
+    @property
+    def gathering(self) -> Gathering | None:
+        """Where what this unit writes waits until the database is asked; None where it is written at once."""
+        return self.connection if isinstance(self.connection, Gathering) else None
+
     # ── circumstances ─────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def judge(self) -> Judge:
         if self._judge is None:
-            self._judge = Judge(self.engine, self.connection, self.context.person, self.at, self.today)
+            person = self.context.person
+            self._judge = Judge(self.engine, self.connection, person, self.at, self.today, self._holding)
         return self._judge
 
     @property
@@ -213,12 +220,16 @@ class Unit:
         if known is not None:
             return dict(known)
         statements = self.engine.statements.of(entity.name)
-        row = await self.connection.fetch_one(statements.lock, {"id": record_id})
+        # A row that waits to be written is held: what is not held, nothing that waits can change.
+        row = await beside(self.connection).fetch_one(statements.lock, {"id": record_id})
         if row is None:
             return None
         record = self.locked(statements.shape.record(row))
         self.hold(entity, record)
         return record
+
+    def _holding(self, entity: str, record_id: UUID) -> Record | None:
+        return self._held.get((entity, record_id))
 
     def hold(self, entity: Entity, record: Record) -> None:
         """This is what a locked row holds now."""
@@ -312,7 +323,7 @@ class Unit:
     async def flush(self) -> None:
         """Store trail and events; the last thing a unit does before its commit."""
         if self.session_at is not None and self.waiting is None:
-            await sessions.require(self.connection, self.context, self.session_at)
+            await sessions.require(beside(self.connection), self.context, self.session_at)
             self.session_at = None
         for finish in self.at_end:
             await finish()
@@ -338,14 +349,14 @@ class Unit:
             assert len(trail) == len(events) == 1
             assert not decisions
             await store.insert_waiting(self, self.waiting, {**_named("leaf", trail[0]), **_named("event", events[0])})
-        elif len(trail) == len(events) == 1 and len(decisions) <= 1:
+        elif self.gathering is None and len(trail) == len(events) == 1 and len(decisions) <= 1:
             row = {**_named("leaf", trail[0]), **_named("event", events[0])}
             step = statements.both
             for each in decisions:
                 step, row = statements.both_decided, {**row, **_named("decision", each)}
             await step.run(self.connection, row)
         elif trail or events or decisions:
-            batch = Batch()
+            batch = Batch() if self.gathering is None else self.gathering.batch
             for row in trail:
                 batch.add(statements.leaf, row)
                 batch.add(statements.leaf_pending, row)
@@ -354,7 +365,10 @@ class Unit:
                 batch.add(statements.event_pending, row)
             for row in decisions:
                 batch.add(statements.decision, row)
-            await batch.write(self.connection)
+            if self.gathering is None:
+                await batch.write(self.connection)
+        if self.gathering is not None:
+            await self.gathering.settle()
         self._versions, self._noted, self._removed, self._events, self.waiting = {}, [], [], [], None
         self.at_end, self.leaves, self.traces = [], [], [each for each in self.traces if each.outcome == "refused"]
 

@@ -27,7 +27,10 @@ class _Rows(Json):
 
 
 class Part:
-    """One kind of change of one table. Parts are made once; `rank` is their order and tells them apart."""
+    """One kind of change of one table. Parts are made once; `rank` is their order and tells them apart. Of a `counted`
+    part it is told how many rows each change has met (`Batch.write`)."""
+
+    counted = False
 
     def __init__(self, rank: int, table: sa.Table, columns: Sequence[str]) -> None:
         self.rank, self.table, self.columns = rank, table, tuple(columns)
@@ -85,8 +88,10 @@ class Insert(Part):
 class Update(Part):
     """A row with these keys takes the other columns' values."""
 
-    def __init__(self, rank: int, table: sa.Table, keys: Sequence[str], changed: Sequence[str]) -> None:
-        self._keys, self._changed = tuple(keys), tuple(changed)
+    def __init__(
+        self, rank: int, table: sa.Table, keys: Sequence[str], changed: Sequence[str], *, counted: bool = False
+    ) -> None:
+        self._keys, self._changed, self.counted = tuple(keys), tuple(changed), counted
         super().__init__(rank, table, (*keys, *changed))
 
     def _one(self, values: Mapping[str, Any]) -> Any:
@@ -106,61 +111,89 @@ _MOST = 12
 """Rows that are changed within one statement; more go by themselves."""
 _LONGEST = 500
 """New rows of one table within one statement."""
-_WHOLE: dict[tuple[tuple[Part, int], ...], Any] = {}
-"""Statements by their parts and how often each occurs; bounded by `_MOST`."""
+Known = dict[tuple[tuple[Part, int], ...], Any]
+"""Statements by their parts and how often each occurs."""
+_WHOLE: Known = {}
+_MOST_KNOWN = 2_000
+Met = Mapping[tuple[Part, int], int]
+"""How many rows each change of a counted part has met, by the part and which of its rows it was."""
+_NONE: Met = {}
 
 
 class Batch:
-    """What is still to be written."""
+    """What is still to be written. `known` keeps its statements, where their parts do not live for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known | None = None) -> None:
         self._rows: dict[Part, list[Row]] = {}
+        self._known = _WHOLE if known is None else known
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
 
     def add(self, part: Part, row: Row) -> None:
-        """A row, with a value for each of the part's columns."""
+        """A row, with a value for each of the part's columns. Of a counted part at most twelve."""
         self._rows.setdefault(part, []).append(row)
 
-    async def write(self, connection: Connection) -> None:
+    def take(self, other: Batch) -> None:
+        """What another batch was still to write."""
+        rows, other._rows = other._rows, {}
+        for part, given in rows.items():
+            self._rows.setdefault(part, []).extend(given)
+
+    async def write(self, connection: Connection) -> Met:
         """Write it all; afterwards it is empty."""
         rows, self._rows = self._rows, {}
         parts = sorted(rows, key=lambda each: each.rank)
         if connection.dialect == "postgresql":
-            await self._together(connection, {part: rows[part] for part in parts})
-            return
+            return await self._together(connection, {part: rows[part] for part in parts})
         for part in parts:
             await connection.execute_many(part.plain, [part.bound(each) for each in rows[part]])
+        return _NONE
 
-    async def _together(self, connection: Connection, rows: Mapping[Part, list[Row]]) -> None:
+    async def _together(self, connection: Connection, rows: Mapping[Part, list[Row]]) -> Met:
         shape: list[tuple[Part, int]] = []
         args: dict[str, Any] = {}
         for part, given in rows.items():
+            at = len(shape)
             if isinstance(part, Insert):
                 while len(given) > _LONGEST:
                     slice_, given = given[:_LONGEST], given[_LONGEST:]
-                    await connection.fetch(_statement([(part, 0)]), {f"rows_{part.rank}": slice_})
+                    await connection.fetch(self._statement([(part, 0)]), {"rows_0": slice_})
                 shape.append((part, 0))
-                args[f"rows_{part.rank}"] = given
+                args[f"rows_{at}"] = given
             elif len(given) <= _MOST:
                 shape.append((part, len(given)))
-                for at, each in enumerate(given):
-                    args |= part.bound(each, f"_{part.rank}_{at}")
+                for number, each in enumerate(given):
+                    args |= part.bound(each, f"_{at}_{number}")
             else:
+                assert not part.counted
                 await connection.execute_many(part.plain, [part.bound(each) for each in given])
-        if shape:
-            await connection.fetch(_statement(shape), args)
+        if not shape:
+            return _NONE
+        row = await connection.fetch_one(self._statement(shape), args)
+        assert row is not None
+        counted = [(part, number) for part, count in shape if part.counted for number in range(count)]
+        return dict(zip(counted, row, strict=False))
 
-
-def _statement(shape: Sequence[tuple[Part, int]]) -> Any:
-    """The statement of these parts, made once."""
-    known = _WHOLE.get(tuple(shape))
-    if known is not None:
-        return known
-    named = []
-    for part, count in shape:
-        if isinstance(part, Insert):
-            named.append(part.all(f"rows_{part.rank}").cte(f"part_{part.rank}"))
-        for at in range(count):
-            named.append(part.one(f"_{part.rank}_{at}").cte(f"part_{part.rank}_{at}"))
-    made: Any = sa.select(sa.literal_column("1")).add_cte(*named)
-    _WHOLE[tuple(shape)] = made
-    return made
+    def _statement(self, shape: Sequence[tuple[Part, int]]) -> Any:
+        """The statement of these parts, made once."""
+        known = self._known.get(tuple(shape))
+        if known is not None:
+            return known
+        named: list[Any] = []
+        counts: list[Any] = []
+        for at, (part, count) in enumerate(shape):
+            if isinstance(part, Insert):
+                named.append(part.all(f"rows_{at}").cte(f"part_{at}"))
+            for number in range(count):
+                change = part.one(f"_{at}_{number}")
+                if part.counted:
+                    change = change.returning(sa.literal_column("1").label("one"))
+                named.append(change.cte(f"part_{at}_{number}"))
+                if part.counted:
+                    counts.append(sa.select(sa.func.count()).select_from(named[-1]).scalar_subquery())
+        made: Any = sa.select(*(counts or [sa.literal_column("1")])).add_cte(*named)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[tuple(shape)] = made
+        return made
