@@ -43,10 +43,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
+_SAME = frozenset({str, bool, type(None)})
+"""Types whose values are plain JSON as they are."""
+
+
 def wire(value: Any) -> Any:
     """A value as plain JSON data, scalars in their wire form."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _SAME:
         return value
     if kind is UUID:
         return str(value)
@@ -57,9 +61,10 @@ def wire(value: Any) -> Any:
     if kind is Decimal or kind is date:
         return to_wire(value)
     if kind is dict or isinstance(value, Mapping):
-        return {str(key): wire(item) for key, item in value.items()}
+        # Most of what is inside is plain: this is run for every field of every leaf, event and decision.
+        return {str(key): item if type(item) in _SAME else wire(item) for key, item in value.items()}
     if kind is list or isinstance(value, list | tuple):
-        return [wire(item) for item in value]
+        return [item if type(item) in _SAME else wire(item) for item in value]
     if isinstance(value, frozenset | set):
         return sorted(wire(item) for item in value)
     if isinstance(value, float):

@@ -9,11 +9,10 @@ effects with the whole past and with what is kept of it (a property test holds i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import MappingProxyType
 
 from clew.metadata.processes import Workflow
-from clew.process.state import Done, State, Task, Token
+from clew.process.state import Done, State, Task, Token, replace
 
 STEPS, WAY = 30, 60
 """How many of the steps that were done last, and of the names of a token's way, are kept each by itself."""

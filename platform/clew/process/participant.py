@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from clew.metadata.blueprint import Entity
-from clew.metadata.processes import Workflow
+from clew.metadata.processes import Start, Workflow
 from clew.process import jobs, store
 from clew.process.in_use import begin_where_used
 from clew.records.errors import MovedByProcess
@@ -39,8 +39,15 @@ class ProcessParticipant:
     name: str = "processes"
     _lawful: frozenset[str] = field(init=False)
     """Entities whose records say when a time limit of the law begins and ends."""
+    _awaited: frozenset[tuple[str, str]] = field(init=False)
+    _begun: dict[tuple[str, str], list[tuple[str, Start]]] = field(init=False)
+    """What begins with an event (entity, verb)."""
 
     def __post_init__(self) -> None:
+        self._awaited, self._begun = awaited(self.workflows), {}
+        for workflow in self.workflows.values():
+            for start in workflow.starts:
+                self._begun.setdefault((start.entity, start.verb), []).append((workflow.name, start))
         self._lawful = frozenset(
             flow.entity for each in self.workflows.values() for flow, step in each.walk() if step.legal is not None
         )
@@ -52,7 +59,7 @@ class ProcessParticipant:
         ):
             return True
         named = {start.entity for each in self.workflows.values() for start in each.starts} | self._lawful
-        return entity.name in named or any(name == entity.name for name, _ in awaited(self.workflows))
+        return entity.name in named or any(name == entity.name for name, _ in self._awaited)
 
     async def derive(self, change: Change, unit: Unit) -> Mapping[str, Any]:
         return {}
@@ -74,13 +81,10 @@ class ProcessParticipant:
         if self.engine is None or change.new is None:
             return
         verb = change.transition.name if change.transition is not None else change.verb
-        for workflow in self.engine.blueprint.workflows.values():
-            for start in workflow.starts:
-                if (start.entity, start.verb) != (change.entity.name, verb):
-                    continue
-                if start.when is not None and not await unit.judge.holds(start.when, change.entity, dict(change.new)):
-                    continue
-                await begin_where_used(self.engine, unit, workflow.name, change.id, "event")
+        for workflow, start in self._begun.get((change.entity.name, verb), ()):
+            if start.when is not None and not await unit.judge.holds(start.when, change.entity, dict(change.new)):
+                continue
+            await begin_where_used(self.engine, unit, workflow, change.id, "event")
         if change.entity.name in self._lawful and change.verb != "create":
             for process in await store.living(unit.connection, change.id):
                 await jobs.ask_legal(unit.connection, process)
@@ -91,7 +95,7 @@ class ProcessParticipant:
 
     async def _wake(self, change: Change, verb: str, unit: Unit) -> None:
         assert self.engine is not None
-        if (change.entity.name, verb) not in awaited(self.workflows):
+        if (change.entity.name, verb) not in self._awaited:
             return
         assert change.new is not None
         # One record may be referred to by several fields; a thread is often its first record's own id.

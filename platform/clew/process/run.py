@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from clew.metadata.processes import STARTER, Flow, Step, Workflow
-from clew.process.state import Incident, State, Subject, Task, TaskKind, Timer, Token, put, without
+from clew.process.state import Incident, State, Subject, Task, TaskKind, Timer, Token, put, replace, without
 from clew.process.words import Act, Advance, DropTimer, Effect, Offer, SetTimer, Tell
 
 

@@ -7,7 +7,7 @@ when enough of them have come to their end. Nothing here knows the time or the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -200,6 +200,13 @@ class State:
             data["serial"],
             tuple(data.get("halted", ())),
         )
+
+
+def replace(value: T, **changed: Any) -> T:
+    """As `dataclasses.replace`, without what values of this room do not need: a machine does little else."""
+    given = {name: getattr(value, name) for name, _ in _members(type(value))}
+    given.update(changed)
+    return type(value)(**given)
 
 
 def put(items: Mapping[int, T], number: int, item: T) -> Mapping[int, T]:

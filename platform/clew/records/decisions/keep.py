@@ -40,6 +40,7 @@ def row_of(unit: Unit, trace: Trace) -> dict[str, Any]:
     """A decision as a row: what it was about, who asked, every check with its rule, place and facts, the outcome."""
     context, engine = unit.context, unit.engine
     places = Places(engine.blueprint)
+    person = unit.found.get(_FACTS) or unit.found.setdefault(_FACTS, person_facts(context.person))
     decision_id = uuid7()
     body = {
         "format": FORMAT,
@@ -54,7 +55,7 @@ def row_of(unit: Unit, trace: Trace) -> dict[str, Any]:
         "given": list(trace.given),
         "reason": unit.reason,
         "elevated": unit.elevated,
-        "person": person_facts(context.person),
+        "person": person,
         "on_behalf_of": context.on_behalf_of.id if context.on_behalf_of else None,
         "channel": context.channel,
         "request_id": context.request_id,
@@ -106,6 +107,9 @@ def person_facts(person: Person) -> dict[str, Any]:
         for role, scope in person.scopes.items()
     }
     return {name: plain(value) for name, value in found.items()}
+
+
+_FACTS = ("decisions", "facts of the person")
 
 
 class Refusals:
