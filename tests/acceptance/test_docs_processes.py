@@ -144,7 +144,10 @@ class Reader:
         """Do an example; the steps its process is at when the platform has done its part."""
         answer = await self._demo.ask(example.login, example.document, **await self._variables(example))
         await self._demo.waits()
-        process = answer[example.mutation].get("process")
+        found = answer[example.mutation]
+        if isinstance(found, list):  # the processes of a record, each with where it stands
+            return "; ".join(f"{each['workflow']}: {', '.join(each['at']) or 'end'}" for each in found)
+        process = found.get("process")
         return "" if process is None else ", ".join(process["at"]) or "end"
 
     async def _variables(self, example: Example) -> dict[str, Any]:
