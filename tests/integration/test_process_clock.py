@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -19,6 +19,9 @@ from clew.access.decision import permit_all
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
 from clew.process import jobs
+from clew.process.engine import Processes
+from clew.process.store import Instance
+from clew.records.unit import Unit
 from clew.storage import process_tables, system
 from clew.storage.engine import Database
 from clew.testing.databases import TestDatabase
@@ -110,3 +113,29 @@ async def told(made: Works, processes: set[UUID]) -> dict[Moment, list[datetime]
         if row["what"] == "alert" and row["process"] in processes:
             found[row["process"], row["outcome"]].append(row["at"])
     return found
+
+
+async def test_a_timer_that_cannot_be_fired_stands_in_no_other_ones_way(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timers that are due together are fired in one transaction; one that fails is left for later by itself."""
+    made = await small_works(await database.open(), "  fill: {who: clerk}\n", people=PEOPLE)
+    time = MovedDatabase(made.plant.database, CHANGES[0][1])
+    there = moved(made, time, in_zone(CHANGES[0][0]))
+    cases = {await there.a_case("ann", "w0") for _ in range(5)}
+    broken, handle = min(cases), Processes.handle
+
+    async def sometimes(engine: Processes, unit: Unit, instance: Instance, *args: Any, **more: Any) -> None:
+        if instance.id == broken:
+            raise RuntimeError("broken")
+        await handle(engine, unit, instance, *args, **more)
+
+    time.move(24.0 * 9)
+    monkeypatch.setattr(Processes, "handle", sometimes)
+    await jobs.drain(there.processes)
+    fired = await told(there, cases)
+    assert {process for (process, _), times in fired.items() if times} == cases - {broken}
+    monkeypatch.undo()
+    time.move(2.0)
+    await jobs.drain(there.processes)
+    assert all(len(times) == 1 for times in (await told(there, cases)).values())

@@ -161,6 +161,18 @@ async def finish(connection: Connection, mine: Job) -> None:
         raise LeaseLost(job=mine.id)
 
 
+async def finish_several(connection: Connection, jobs: Sequence[Job]) -> frozenset[UUID]:
+    """As `finish`, for several that have their effects in one transaction: the ids of those nobody else is at."""
+    args = {"job_ids": sorted(each.id for each in jobs), "finished_at": await connection.now()}
+    return frozenset(row[0] for row in await connection.fetch(_FINISH_SEVERAL[connection.dialect], args))
+
+
+async def move(connection: Connection, kind: str, key: str, run_at: datetime) -> None:
+    """The job that is open under a key is due at another moment."""
+    mine = sa.and_(job.c.kind == kind, job.c.key == key, _OPEN)
+    await connection.execute(sa.update(job).where(mine).values(run_at=run_at))
+
+
 async def postpone(database: Database, mine: Job, error: str) -> None:
     """A job whose transaction was undone: it is tried again, later and later. `error` must hold no secrets."""
 
@@ -197,6 +209,12 @@ _FREE = sa.select(job.c.id).where(_MINE).with_for_update(skip_locked=True).scala
 _FINISH: Mapping[DialectName, Any] = {
     "postgresql": sa.update(job).where(job.c.id == _FREE).values(_DONE),
     "sqlite": sa.update(job).where(_MINE).values(_DONE),
+}
+_OURS = sa.and_(any_of(job.c.id, "job_ids"), _OPEN)
+_FREE_ONES = sa.select(job.c.id).where(_OURS).order_by(job.c.id).with_for_update(skip_locked=True)
+_FINISH_SEVERAL: Mapping[DialectName, Any] = {
+    "postgresql": sa.update(job).where(job.c.id.in_(_FREE_ONES)).values(_DONE).returning(job.c.id),
+    "sqlite": sa.update(job).where(_OURS).values(_DONE).returning(job.c.id),
 }
 
 

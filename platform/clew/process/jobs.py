@@ -15,21 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from clew.jobs import leases
 from clew.jobs.leases import Job
 from clew.kernel.context import PLATFORM_ID, Context, Person
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
-from clew.process import people, store, words
+from clew.process import people, store, timers, words
 from clew.process.words import Command
 from clew.process.writes import TIMER
 from clew.records.commands import Call
 from clew.records.gathering import beside
 from clew.records.unit import Unit
-from clew.storage import system
 from clew.storage.engine import Connection
 from clew.storage.errors import LeaseLost
 
@@ -48,14 +45,6 @@ _MOST_ROUNDS = 500
 _BATCH = 100
 """How many due jobs a worker looks at together."""
 _log = logging.getLogger("clew.process")
-
-
-async def ask_timer(connection: Connection, process: UUID, timer: int, due: datetime) -> None:
-    key = f"{process}:{timer}"
-    if await leases.put(connection, TIMER, {"process": str(process), "timer": timer}, key=key, run_at=due) is None:
-        job = system.job
-        mine = sa.and_(job.c.kind == TIMER, job.c.key == key, job.c.state == "ready")
-        await connection.execute(sa.update(job).where(mine).values(run_at=due))
 
 
 async def ask_act(unit: Unit, process: UUID, token: int) -> None:
@@ -122,14 +111,29 @@ async def _batch(engine: Processes, found: Sequence[Job]) -> int:
         begin = _subject(random.choice(found))
         found = sorted(found, key=lambda each: (_subject(each) < begin, _subject(each)))
     done = 0
-    for job in found:
-        left = await run(engine, job)
-        if left is not None:
-            done += 1
-        elif done:
+    for group in timers.grouped(found):
+        mine = await _together(engine, group) if len(group) > 1 else None
+        if mine is None:
+            mine = 0
+            for job in group:
+                mine += await run(engine, job) is not None
+        if done and not mine:
             # Another worker has come here: look again where there is something to do.
             break
+        done += mine
     return done
+
+
+async def _together(engine: Processes, group: Sequence[Job]) -> int | None:
+    """Timers in one transaction; how many this worker has fired. None when one of them could not be fired: then none
+    has been."""
+    try:
+        work = partial(timers.fire_together, engine, group)
+        return await engine.commands.run(system_call(engine), work, elevated=True)
+    except Exception as error:
+        # Whose fault it is shows when they are tried by themselves.
+        _log.info("%d timers are tried one by one: %s", len(group), type(error).__name__)
+        return None
 
 
 def _subject(job: Job) -> str:
@@ -190,7 +194,7 @@ async def _work(engine: Processes, job: Job) -> Work:
 
     subject, payload = UUID(_subject(job)), job.payload
     if job.kind == TIMER:
-        return partial(_timer, engine, subject, int(payload["timer"]))
+        return partial(timers.fire, engine, subject, int(payload["timer"]))
     if job.kind == ACT:
         return partial(_act, engine, subject, int(payload["token"]))
     if job.kind == PEOPLE:
@@ -228,18 +232,6 @@ async def _attempts(engine: Processes, process: UUID, job: Job) -> int:
             return 1
         definition = await engine.definitions.of(connection, instance.definition)
     return definition.step(token.step).retries + 1
-
-
-async def _timer(engine: Processes, process: UUID, number: int, unit: Unit) -> None:
-    """Fire a timer that is due by its clock; one that is not (paused, moved) waits for its moment."""
-    instance = await store.load(unit.connection, process, lock=True)
-    clock = None if instance is None else await store.clock(unit.connection, process, number)
-    if instance is None or clock is None or clock.due_at is None:
-        return
-    if clock.due_at > unit.at:
-        await ask_timer(unit.connection, process, number, clock.due_at)
-        return
-    await engine.handle(unit, instance, words.TimerFired(number, instant_text(unit.at)))
 
 
 async def _act(engine: Processes, process: UUID, token_id: int, unit: Unit) -> None:

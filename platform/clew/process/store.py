@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from clew.process.clocks import Running
 from clew.process.state import State, Task
 from clew.records.unit import Unit
 from clew.storage import process_tables
+from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 
 _p, _t, _c, _timer, _wait, _log, _notice, _definition = (
@@ -101,6 +102,16 @@ async def load(connection: Connection, process: UUID, *, lock: bool = False) -> 
     query = _LOCKED if lock and connection.dialect == "postgresql" else _BY_ID
     row = await connection.fetch_one(query, {"of_process": process})
     return None if row is None else _instance(row)
+
+
+async def load_several(connection: Connection, processes: Collection[UUID]) -> dict[UUID, Instance]:
+    """Instances, held until the end of the transaction; by id."""
+    query = _SEVERAL.with_for_update() if connection.dialect == "postgresql" else _SEVERAL
+    found = [_instance(row) for row in await connection.fetch(query, {"of_processes": sorted(processes)})]
+    return {each.id: each for each in found}
+
+
+_SEVERAL = sa.select(*_COLUMNS).where(any_of(_p.c.id, "of_processes")).order_by(_p.c.id)
 
 
 async def load_for(unit: Unit, process: UUID) -> Instance | None:
@@ -293,6 +304,13 @@ async def clock(connection: Connection, process: UUID, number: int) -> Clock | N
     query = sa.select(*_CLOCK).where(_timer.c.process == process, _timer.c.number == number)
     row = await connection.fetch_one(query)
     return None if row is None else _clock(row)
+
+
+async def clocks_of_several(connection: Connection, processes: Collection[UUID]) -> dict[tuple[UUID, int], Clock]:
+    """Every timer of these instances, by instance and number."""
+    query = sa.select(_timer.c.process, *_CLOCK).where(any_of(_timer.c.process, "of_processes"))
+    rows = await connection.fetch(query, {"of_processes": sorted(processes)})
+    return {(row[0], row[1]): _clock(row[1:]) for row in rows}
 
 
 def _clock(row: Sequence[Any]) -> Clock:
