@@ -146,10 +146,10 @@ async def fail(database: Database, mine: Job, error: str, *, most_attempts: int 
 # ── without a lease ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def upcoming(connection: Connection, kinds: Sequence[str], most: int) -> list[Job]:
-    """Due jobs, the earliest first; none of them is taken by this."""
+async def upcoming(connection: Connection, kinds: Sequence[str], most: int, skip: int = 0) -> list[Job]:
+    """Due jobs, the earliest first, but for the first `skip`; none of them is taken by this."""
     at = await connection.now()
-    rows = await connection.fetch(_UPCOMING, {"kinds": list(kinds), "due_at": at, "most": most})
+    rows = await connection.fetch(_UPCOMING, {"kinds": list(kinds), "due_at": at, "most": most, "skip": skip})
     return [Job(*row) for row in rows]
 
 
@@ -200,6 +200,7 @@ _UPCOMING = (
     .where(job.c.run_at <= sa.bindparam("due_at", type_=job.c.run_at.type))
     .order_by(job.c.run_at, job.c.id)
     .limit(sa.bindparam("most", type_=sa.Integer()))
+    .offset(sa.bindparam("skip", type_=sa.Integer()))
 )
 _OPEN = job.c.state == "ready"
 _MINE = sa.and_(job.c.id == sa.bindparam("job_id", type_=job.c.id.type), _OPEN)

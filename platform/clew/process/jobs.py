@@ -44,6 +44,8 @@ RIGHT_AFTER = 20
 _MOST_ROUNDS = 500
 _BATCH = 100
 """How many due jobs a worker looks at together."""
+_PARTS = 16
+"""From how many places of a long queue workers begin to look."""
 _log = logging.getLogger("clew.process")
 
 
@@ -92,15 +94,17 @@ async def drain(engine: Processes, most: int = _MOST_ROUNDS) -> int:
 
     if not engine.republished:
         engine.republished = await republication.publish(engine)
-    count = 0
+    count = skip = 0
     while count < most:
         async with engine.database.read() as connection:
-            found = await leases.upcoming(connection, KINDS, min(_BATCH, most - count))
+            found = await leases.upcoming(connection, KINDS, min(_BATCH, most - count), skip)
         done = await _batch(engine, found)
-        if not done:
+        if not done and not skip:
             # Nothing is due, or others are at all of it.
             break
         count += done
+        # While so much is due, workers look at different parts of it instead of meeting at its head.
+        skip = random.randrange(_PARTS) * _BATCH if done and len(found) == _BATCH else 0
     return count
 
 
