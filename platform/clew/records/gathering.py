@@ -19,15 +19,15 @@ from sqlalchemy.sql import ClauseElement
 
 from clew.metadata.blueprint import Entity, Field
 from clew.records.rows import Record
-from clew.records.statements import Statements, bound
+from clew.records.statements import Statements
 from clew.records.values import Path
 from clew.storage.batch import Batch, Part
 from clew.storage.engine import Compiled, Connection, DialectName, Row
 from clew.storage.errors import IntegrityFault
 
 _NO_ARGS: Mapping[str, Any] = {}
-_MOST = 3
-"""Rows of one entity within one statement: every number of them is a statement of its own to make and to plan."""
+_MOST = 4
+"""Rows of one entity that wait: every number of them is a statement of its own to make and to plan."""
 
 
 @dataclass(slots=True)
@@ -70,13 +70,16 @@ class Gathering:
 
     # ── what waits ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def insert(self, entity: Entity, record: Record, path: Path, number: Field | None, grams: Iterable[Any]) -> None:
+    async def insert(
+        self, entity: Entity, record: Record, path: Path, number: Field | None, grams: Iterable[Any]
+    ) -> None:
         """A new record with its first version."""
+        await self._one_more(entity)
         columns = self._statements.of(entity.name).shape.columns(record)
         row = Pending(entity, columns, path, number, new=True, grams=tuple(grams))
         self._rows[entity.name, record["id"]] = row
 
-    def update(self, entity: Entity, record: Record, path: Path, was_at: datetime | None) -> None:
+    async def update(self, entity: Entity, record: Record, path: Path, was_at: datetime | None) -> None:
         """A record as it is now. `was_at`: since when the version before was the present one; None where this unit has
         written the present one."""
         columns = self._statements.of(entity.name).shape.columns(record)
@@ -84,8 +87,14 @@ class Gathering:
         if known is not None:
             known.columns, known.path = columns, path
             return
+        await self._one_more(entity)
         row = Pending(entity, columns, path, version=was_at is not None, was_at=was_at)
         self._rows[entity.name, record["id"]] = row
+
+    async def _one_more(self, entity: Entity) -> None:
+        # What waits is written as a whole: a row may refer to any that waits, whichever came first.
+        if sum(name == entity.name for name, _ in self._rows) >= _MOST:
+            await self._send()
 
     async def room_for(self, key: Hashable) -> Batch:
         """The batch for changes of one thing, which it does not hold yet: no row is touched twice by one statement."""
@@ -122,16 +131,22 @@ class Gathering:
             self._writing = False
 
     async def _send(self) -> None:
+        if self._failed is not None:
+            raise self._failed
         rows, self._rows = self._rows, {}
         self._keys.clear()
         if not rows and not self.batch:
             return
         try:
-            late = await self._alone(rows)
             self._together(rows)
             met = await self.batch.write(self.inner)
         except IntegrityFault as fault:
-            raise self._refused(fault, self._blamed(rows.values(), fault)) from fault
+            self._failed = self._refused(fault, self._blamed(rows.values(), fault))
+            raise self._failed from fault
+        except BaseException as error:
+            self._failed = error
+            raise
+        late: list[Pending] = []
         counted: dict[Part, list[Pending]] = {}
         for row in rows.values():
             parts = self._statements.of(row.entity.name).parts
@@ -163,29 +178,6 @@ class Gathering:
                 add(parts.version, since)
             else:
                 add(parts.amend, since)
-
-    async def _alone(self, rows: dict[tuple[str, UUID], Pending]) -> list[Pending]:
-        """Write by themselves the rows of which there are many, and take them out; those whose version was not met."""
-        often: dict[str, int] = {}
-        for row in rows.values():
-            often[row.entity.name] = often.get(row.entity.name, 0) + 1
-        late = []
-        for key, row in list(rows.items()):
-            if often[row.entity.name] <= _MOST:
-                continue
-            statements = self._statements.of(row.entity.name)
-            args = {**bound(row.columns), "at": self.at, "was_at": row.was_at}
-            step = statements.insert if row.new else statements.update if row.version else statements.amend
-            try:
-                touched = await step.run(self.inner, args)
-            except IntegrityFault as fault:
-                raise self._refused(fault, row) from fault
-            if row.grams and statements.grams is not None:
-                await self.inner.execute_many(statements.grams.add, row.grams)
-            if not touched:
-                late.append(row)
-            del rows[key]
-        return late
 
     def _blamed(self, rows: Iterable[Pending], fault: IntegrityFault) -> Pending | None:
         """The row that was refused, as far as its table says it: the last of its entity."""

@@ -34,7 +34,7 @@ async def insert(unit: Unit, entity: Entity, record: Record, path: Path, number:
     """A new record with its first version. `number`: the field for which a number was made."""
     statements = unit.engine.statements.of(entity.name)
     if unit.gathering is not None:
-        unit.gathering.insert(entity, record, path, number, _gram_rows(statements, record, entity.searchable))
+        await unit.gathering.insert(entity, record, path, number, _gram_rows(statements, record, entity.searchable))
         unit.hold(entity, record)
         return
     args = bound(statements.shape.columns(record))
@@ -116,7 +116,7 @@ async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Pat
     new["row_version"] = old["row_version"] + (0 if mine else 1)
     new["updated_at"], new["updated_by"] = unit.at, unit.context.person.id
     if unit.gathering is not None:
-        unit.gathering.update(entity, new, path, None if mine else old["updated_at"])
+        await unit.gathering.update(entity, new, path, None if mine else old["updated_at"])
         unit.hold(entity, new)
     else:
         args = bound(statements.shape.columns(new))
