@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from clew.audit.leaf import Circumstances, Leaf, make_leaf, verify_leaf
 from clew.kernel.canonical import canonical_json, wire
+from clew.kernel.text import Bilingual
 from clew.storage import system
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row
@@ -28,6 +29,17 @@ from clew.storage.engine import Connection, Row
 FORMAT = 1
 ACTION = "sign:"
 """How a signature's leaf names what was done: `sign:release`. It has row version 0: it makes no version."""
+
+MEANINGS: Mapping[str, Bilingual] = {
+    "authorship": Bilingual("编制", "Authorship"),
+    "review": Bilingual("审核", "Review"),
+    "approval": Bilingual("批准", "Approval"),
+    "responsibility": Bilingual("责任承担", "Responsibility"),
+    "release": Bilingual("放行", "Release"),
+    "verification": Bilingual("核实", "Verification"),
+    "witness": Bilingual("见证", "Witness"),
+}
+"""What the usual meanings are called (21 CFR 11.50(a)(3)); a project may have others, which are shown as written."""
 
 table = system.signature
 

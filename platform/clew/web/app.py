@@ -24,6 +24,7 @@ from clew.web.log import RequestLog
 from clew.web.login import SignIn
 from clew.web.metrics import Metrics
 from clew.web.pages import STATIC, Pages
+from clew.web.printing import Printing
 from clew.web.requests import UNREAD, headers_of, language_of, respond
 from clew.web.socket import SocketDoor
 from clew.web.sso import CALLBACK, OidcDoor
@@ -56,7 +57,7 @@ class Application:
 
 def _others(entrance: Entrance) -> ASGIApp:
     health, pages, files, sign_in = Health(entrance), Pages(entrance), Files(entrance), SignIn(entrance)
-    oidc = OidcDoor(entrance, sign_in)
+    oidc, printing = OidcDoor(entrance, sign_in), Printing(entrance, pages)
     routes: list[BaseRoute] = [
         Route("/", pages.start),
         Route("/login", sign_in.page, methods=["GET"]),
@@ -75,6 +76,7 @@ def _others(entrance: Entrance) -> ASGIApp:
         Route("/metrics", health.metrics),
         Route("/files", files.upload, methods=["POST"]),
         Route("/files/{sha256}", files.download, methods=["GET"]),
+        Route("/print/{entity}/{id}", printing.record, methods=["GET"]),
         Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
     ]
     if not entrance.settings.production:

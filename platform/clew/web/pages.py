@@ -77,13 +77,13 @@ class Pages:
     async def start(self, request: Request) -> Response:
         asked = request.query_params.get("lang")
         headers = headers_of(request.scope)
-        caller = await self._sign_in_first(request)
+        caller = await self.sign_in_first(request)
         if isinstance(caller, Response):
             return caller
         locale = locale_of(asked) if asked else language_of(headers, self._entrance.settings)
         return _page(self._start(self._entrance.host.current, caller.context, locale), locale)
 
-    async def _sign_in_first(self, request: Request) -> Caller | Response:
+    async def sign_in_first(self, request: Request) -> Caller | Response:
         """Who comes in, or the way to the sign-in page for whoever may not."""
         headers, runtime = headers_of(request.scope), self._entrance.host.current
         try:
@@ -97,7 +97,7 @@ class Pages:
             return RedirectResponse(f"/login?next={here}", 303, headers={"cache-control": "no-store"})
 
     async def graphiql(self, request: Request) -> Response:
-        caller = await self._sign_in_first(request)
+        caller = await self.sign_in_first(request)
         if isinstance(caller, Response):
             return caller
         page = STATIC / "graphiql" / "index.html"

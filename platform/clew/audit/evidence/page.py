@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from clew.audit.evidence.collect import Entry
 from clew.audit.evidence.naming import Names, called
-from clew.audit.signatures import Signature
+from clew.audit.signatures import MEANINGS, Signature
 from clew.kernel.context import OPERATOR_ID, PLATFORM_ID
 from clew.kernel.scalars import parse_instant
 from clew.kernel.text import Bilingual, Locale
@@ -101,8 +101,11 @@ class Reader:
             label = known.transitions[name].label
             return label.to(self.locale) if label else name
         if kind == "sign":
-            return self.say("签名:", "Signed: ") + name
+            return self.say("签名:", "Signed: ") + self.meaning(name)
         return _ACTIONS[action].to(self.locale) if action in _ACTIONS else action
+
+    def meaning(self, name: str) -> str:
+        return MEANINGS[name].to(self.locale) if name in MEANINGS else name
 
     def moment(self, text: str) -> str:
         """Local and UTC time, as signatures and prints must show it."""
@@ -217,4 +220,4 @@ def _signature(reader: Reader, each: Signature) -> str:
     at = f"{escape(each.local_time)}<br><span class='soft'>{each.signed_at:%Y-%m-%d %H:%M:%S} UTC</span>"
     what = f"{escape(reader.entity(each.entity))} v{each.row_version}<br><code>{each.record_sha256}</code>"
     who = f"{escape(each.printed_name)}<br><span class='soft'>{escape(each.role)}</span>"
-    return f"<tr><td>{who}</td><td>{escape(each.meaning)}</td><td>{at}</td><td>{what}</td></tr>"
+    return f"<tr><td>{who}</td><td>{escape(reader.meaning(each.meaning))}</td><td>{at}</td><td>{what}</td></tr>"

@@ -90,7 +90,7 @@ def _positions(linking: Linking, spec: PositionsSpec, place: Place, people: Peop
     holders = _field(linking, entity, spec.holders, (FieldKind.LINES,), place, f"{at}.holders")
     if holders is None:
         return None
-    lines = linking.entities.get(holders.target)
+    lines = linking.entities.get(holders.targets[0]) if holders.targets else None
     if lines is None:
         return None
     _person(linking, lines, spec.person, people, place, f"{at}.person")
@@ -145,7 +145,7 @@ def _person(linking: Linking, entity: Entity, name: str, people: People, place: 
 
 
 def _leads_to(linking: Linking, found: Field, entity: str, place: Place, path: str) -> None:
-    if found.kind is not FieldKind.REF or found.target != entity:
+    if found.kind is not FieldKind.REF or found.targets != (entity,):
         linking.findings.add(
             rules.BAD_FIELD_USE,
             place,

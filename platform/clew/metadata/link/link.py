@@ -14,6 +14,7 @@ from clew.metadata import naming, rules
 from clew.metadata.documents import Document
 from clew.metadata.kinds import Kinds
 from clew.metadata.link.alerts import link_alerts
+from clew.metadata.link.answerable import check_answerable
 from clew.metadata.link.attach import attach
 from clew.metadata.link.calendars import link_calendars
 from clew.metadata.link.checks import (
@@ -79,6 +80,7 @@ def link(
     link_forms(linking, Expressions(linking, schema))
     _plugin_actions(linking)
     link_workflows(linking)
+    check_answerable(linking)
     link_alerts(linking, Expressions(linking, schema))
     report_unused(linking)
     extras = {

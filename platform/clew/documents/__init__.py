@@ -1,0 +1,1 @@
+"""Documents made of records, for people to read on paper."""
