@@ -17,11 +17,11 @@ from clew.access.decision import Decision
 from clew.kernel.context import Context
 from clew.kernel.errors import NotFound
 from clew.metadata.blueprint import TEXTUAL, Blueprint, Entity, Field, FieldKind
+from clew.records.engine import Engine
 from clew.records.query import plan as p
 from clew.records.query.run import prepare
 from clew.records.signing.answers import SigningAnswers
 from clew.records.signing.verify import Verifier
-from clew.records.unit import Engine
 from clew.storage.blobs import Blobs
 from clew.storage.engine import Database
 from clew.storage.tables import Tables
