@@ -48,6 +48,7 @@ def clew_actions() -> Mapping[str, Act]:
         "drop_draft": master_data.drop_draft,
         "watch_papers": duties.watch_papers,
         "score_suppliers": duties.score_suppliers,
+        "find_unsourced": supply.find_unsourced,
         "take_in": supply.take_in,
         "net_requirements": planning.net_requirements,
         "release_needs": planning.release_needs,

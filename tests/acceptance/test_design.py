@@ -44,7 +44,8 @@ async def test_a_design_goes_through_every_phase(database: TestDatabase) -> None
     firm = await furnished(database)
     ids, people = firm.ids, firm.employees
     project = await firm.creates("project_manager", "design_project", name="新输液泵", leader=people["project_manager"])
-    plan = {"independent_reviewer": people["process_engineer"], "risk_file": ids["document"], "items": [ids["pump"]]}
+    plan: dict[str, Any] = {"independent_reviewer": people["process_engineer"], "risk_file": ids["document"]}
+    plan |= {"items": [ids["pump"]], "markets": ["CN", "EU"]}
     await firm.does("project_manager", "plan", **plan)
     await agreed(firm, "approve_plan", "rd_head", "qa_manager")
     await concluded(firm, "fail")
@@ -118,3 +119,6 @@ async def test_a_design_goes_through_every_phase(database: TestDatabase) -> None
     await firm.does("management_representative", "accept_risk", "approve")
     assert await firm.state("design_project", project) == "closed"
     assert (await firm.ends())["design_verification"] == ("ended", "closed")
+    filings = await firm.all("filing_task", trigger_id=project)
+    assert sorted(each["market"] for each in filings) == ["CN", "EU"], "each market it names is filed for"
+    assert len((await firm.waiting())["regulatory_filing.plan"]) > 0
