@@ -25,18 +25,20 @@ from clew.metadata.scenarios import Scenario
 from clew.process.time import calendar_of
 from clew.records.feed import Feed
 from clew.records.loading import Loader
+from clew.records.numbers import Numbers
 from clew.records.values import AnyRef, coerce
 from clew.runtime import IdentityParts, Runtime, assemble
 from clew.sdk import Act
 from clew.storage import releases
 from clew.storage.blobs import Blobs
 from clew.storage.change import install
-from clew.storage.engine import Connection
+from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
 from clew.testing.clock import ManualClock
 from clew.testing.factory import Factory
 from clew.testing.office import PASSWORD, Office
 from clew.testing.samples import sample_pdf
+from clew.testing.scenarios.turntable import Turntable
 
 CHEAP = Cost(1, 8, 1)
 """Passwords of people who exist for a second need no protection."""
@@ -88,39 +90,48 @@ class Stage:
 
 
 class Theatre:
-    """The project, installed once and copied for each scenario."""
+    """The project, installed once and copied for each scenario; one runtime plays them all, one after the other."""
 
     def __init__(self, blueprint: Blueprint, folder: Path, actions: Mapping[str, Act]) -> None:
-        self.blueprint, self.folder, self.actions, self._ready = blueprint, folder, actions, False
+        self.blueprint, self.folder, self.actions = blueprint, folder, actions
+        self._clock, self._table = ManualClock(step=_TICK), Turntable()
+        self._blobs = Blobs(folder / "files")
+        self._runtime: Runtime | None = None
 
     @asynccontextmanager
     async def stage(self, scenario: Scenario) -> AsyncIterator[Stage]:
         """A world for one scenario, with its people and records; gone afterwards."""
         template, mine = self.folder / "template.db", self.folder / f"{scenario.name}.db"
-        if not self._ready:
+        if self._runtime is None:
             made = await open_database(f"sqlite:///{template}", clock=SystemClock(), connections=2)
             await install(made, self.blueprint)
             await made.close()
-            self._ready = True
         shutil.copyfile(template, mine)
-        clock = ManualClock(self._start(scenario), _TICK)
-        database = await open_database(f"sqlite:///{mine}", clock=clock, connections=4)
+        self._clock.turn(self._start(scenario))
+        database = await open_database(f"sqlite:///{mine}", clock=self._clock, connections=4)
+        self._table.turn(database)
         try:
-            blobs = Blobs(self.folder / "files")
-            identity = IdentityParts(Vault("scenario"), CredentialPolicy(), Limits(), Hasher(CHEAP))
-            release = await releases.current(database)
-            feed = Feed(database, clock)
-            runtime = assemble(
-                release, self.blueprint, database, clock, feed, blobs, identity=identity, actions=self.actions
-            )
-            stage = Stage(Office(runtime), clock)
+            runtime = await self._on_stage(database)
+            stage = Stage(Office(runtime), self._clock)
             try:
-                await self._furnish(stage, scenario, blobs)
+                await self._furnish(stage, scenario, self._blobs)
             except ClewError as problem:
                 raise StoredBadly(problem.message("en")) from problem
             yield stage
         finally:
             await database.close()
+
+    async def _on_stage(self, database: Database) -> Runtime:
+        if self._runtime is None:
+            identity = IdentityParts(Vault("scenario"), CredentialPolicy(), Limits(), Hasher(CHEAP))
+            release, feed = await releases.current(database), Feed(self._table, self._clock)
+            self._runtime = assemble(
+                release, self.blueprint, self._table, self._clock, feed, self._blobs,
+                identity=identity, actions=self.actions,
+            )  # fmt: skip
+        # The numbers it has in hand were taken from the database before.
+        self._runtime.commands.engine.numbers = Numbers()
+        return self._runtime
 
     def _start(self, scenario: Scenario) -> datetime:
         zone = ZoneInfo(calendar_of(self.blueprint, None).zone or "UTC")
