@@ -85,6 +85,8 @@ class PluginAction:
     label: Bilingual
     place: Place
     """Where its plugin is named."""
+    writes: frozenset[str] | None = None
+    """The only fields of the record it may write; None for any."""
 
 
 @dataclass(frozen=True, slots=True)

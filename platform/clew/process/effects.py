@@ -236,7 +236,8 @@ class Effects:
         elif action.kind == "start":
             await self.start(self.unit, action.workflow, target, each["id"])
         elif action.kind == "run":
-            work = PluginWork(self.unit, target.name, each["id"], label, self.reasoned)
+            declared = self.unit.engine.blueprint.project.actions[action.run]
+            work = PluginWork(self.unit, target.name, each["id"], label, self.reasoned, declared)
             await run_action(work, action.run, self.plugins)
         else:
             await self.notify(self.unit, action, entity, record)

@@ -14,6 +14,7 @@ from clew.expressions.problems import Undecidable
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import FieldKind
+from clew.metadata.project import PluginAction
 from clew.process.errors import PluginFailed
 from clew.records import store, verbs
 from clew.records.rows import Record
@@ -34,6 +35,7 @@ class PluginWork:
     id: UUID
     label: Bilingual
     reasoned: Reasoned
+    declared: PluginAction
 
     @property
     def at(self) -> datetime:
@@ -94,6 +96,10 @@ class PluginWork:
         return found
 
     async def update(self, entity: str, record_id: UUID, values: Row, reason: str = "") -> None:
+        only = self.declared.writes
+        if only is not None and record_id == self.id and not only.issuperset(values):
+            more = ", ".join(sorted(set(values) - only))
+            raise PluginFailed(action=self.declared.name, what=f"it does not say that it writes {more}")
         await self.reasoned(lambda: verbs.update(self.unit, entity, record_id, None, dict(values)), reason, self.label)
 
     async def move(self, entity: str, record_id: UUID, transition: str, reason: str = "") -> None:

@@ -192,6 +192,8 @@ def test_what_a_plugin_may_have_written_is_not_known() -> None:
     told = proof(steps % "{notify: head, say: {en: Look}}", models=models)
     assert flaws(told) == [("deadlock", "sign_off")]
     assert proof(steps % "{run: settle}", models=models, config=settings_).findings == ()
+    elsewhere = settings_.replace("for: case,", "for: case, writes: [title],")
+    assert flaws(proof(steps % "{run: settle}", models=models, config=elsewhere)) == [("deadlock", "sign_off")]
 
 
 def test_too_many_ways_are_told() -> None:

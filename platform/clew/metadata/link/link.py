@@ -125,6 +125,7 @@ def _project(linking: Linking) -> Project | None:
             each.for_,
             linking.label(f"action.{name}", text_of(each.label), Bilingual("", naming.human(name))),
             found[0].at("actions", name, "plugin"),
+            None if each.writes is None else frozenset(each.writes),
         )
         for name, each in spec.actions.items()
     }
@@ -156,3 +157,8 @@ def _plugin_actions(linking: Linking) -> None:
             where = f"actions.{name}.for"
             at = place.at("actions", name, "for")
             linking.unknown(rules.UNKNOWN_ENTITY, at, each.entity, linking.entities, where)
+            continue
+        fields = linking.entities[each.entity].fields
+        for unknown in sorted((each.writes or frozenset()) - set(fields)):
+            at = place.at("actions", name, "writes")
+            linking.unknown(rules.UNKNOWN_FIELD, at, unknown, fields, f"actions.{name}.writes")

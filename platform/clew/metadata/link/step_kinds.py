@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,11 @@ _MINUTES = Type(Base.DECIMAL, nullable=True, scale=9)
 LEGAL_ALERTS = (Alert(50, "assignee"), Alert(75, "supervisor"), Alert(90, "owner"), Alert(100, "owner"))
 """Who is told of a time limit of the law that names nobody."""
 _COUNT = Type(Base.INTEGER)
+
+
+def alerts_of(spec: Mapping[str, tuple[str, ...]]) -> tuple[Alert, ...]:
+    """Who is told at which share of a time limit, each by themselves."""
+    return tuple(Alert(share_of(at), whom) for at, people in spec.items() for whom in people)
 
 
 @dataclass(slots=True)
@@ -161,7 +167,7 @@ class Kinds:
             for key, text in (("from", spec.from_), ("until", spec.until))
         ]
         start, until = found
-        alerts = tuple(Alert(share_of(at), whom) for at, whom in spec.alert.items()) or LEGAL_ALERTS
+        alerts = alerts_of(spec.alert) or LEGAL_ALERTS
         return None if start is None or until is None else Legal(start, until, alerts)
 
     def _moment(self, text: str, entity: str) -> Type:

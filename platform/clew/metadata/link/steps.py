@@ -15,7 +15,7 @@ from clew.metadata.link.forms import form_of_step
 from clew.metadata.link.phrases import phrases
 from clew.metadata.link.project import Linking
 from clew.metadata.link.step_decisions import ask_table
-from clew.metadata.link.step_kinds import Kinds
+from clew.metadata.link.step_kinds import Kinds, alerts_of
 from clew.metadata.processes import (
     ANY,
     DONE,
@@ -32,7 +32,7 @@ from clew.metadata.processes import (
 )
 from clew.metadata.source import AnyNode, MapNode, find
 from clew.metadata.spec.words import text_of
-from clew.metadata.spec.workflow import AskSpec, StepSpec, limit_of, share_of
+from clew.metadata.spec.workflow import AskSpec, StepSpec, limit_of
 
 _KIND_KEYS: dict[str, StepKind] = {
     "who": StepKind.TASK,
@@ -137,11 +137,11 @@ class Steps:
                 self.linking.unknown(rules_process.UNKNOWN_STEP, node.place, target, names, where)
         self._fields(spec, node, entity, where)
         told = (*spec.alert.values(), *(spec.legal.alert.values() if spec.legal is not None else ()))
-        for role in (spec.owner, *(each for each in told if each not in WORDS)):
+        for role in (spec.owner, *(each for people in told for each in people if each not in WORDS)):
             if role is not None:
                 self.actions.role(role, find(node, "owner"), where)
         limit = TimeLimit(*limit_of(spec.within)) if spec.within else None
-        alerts = tuple(Alert(share_of(at), whom) for at, whom in spec.alert.items())
+        alerts = alerts_of(spec.alert)
         return Step(
             name=name,
             path=path,

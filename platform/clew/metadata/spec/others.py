@@ -42,6 +42,11 @@ class PluginActionSpec(Spec):
     plugin: Name = doc("The plugin that does it.", "执行动作的插件。")
     for_: Name = doc("The entity it is about.", "所针对的实体。", alias="for")
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
+    writes: tuple[Name, ...] | None = doc(
+        "The only fields of that record it may write; left out: any.",
+        "只可写入该记录的这些字段;缺省为任意字段。",
+        default=None,
+    )
 
 
 NoticeKind = Literal[

@@ -201,7 +201,9 @@ class LegalSpec(Spec):
         "Since when it counts, such as the moment of awareness.", "起算时刻,如获知时间。", alias="from"
     )
     until: Expression = doc("When it is over.", "期限届满的时刻。")
-    alert: dict[Share, Name] = doc("Who is told when how much of it has passed.", "期限用去多少时提醒谁。", default={})
+    alert: dict[Share, OneOrMany] = doc(
+        "Who is told when how much of it has passed.", "期限用去多少时提醒谁。", default={}
+    )
 
 
 class StepSpec(Spec):
@@ -248,7 +250,9 @@ class StepSpec(Spec):
         "该记录允许的工作分钟数,如标准工时的 1.3 倍;算不出时用 `within`。",
         default=None,
     )
-    alert: dict[Share, Name] = doc("Who is told when how much of it has passed.", "时限用去多少时提醒谁。", default={})
+    alert: dict[Share, OneOrMany] = doc(
+        "Who is told when how much of it has passed.", "时限用去多少时提醒谁。", default={}
+    )
     when_late: Name | None = doc("The step that follows when time is up.", "超时后转入的步骤。", default=None)
     legal: LegalSpec | None = doc(
         "A time limit of the law: calendar time, never paused, also while the process is suspended.",

@@ -62,8 +62,10 @@ class Known:
             MappingProxyType({text: each for text, each in self.assumed.items() if not each.fields & gone}),
         )
 
-    def but_state(self) -> Known:
-        """After everything but its state may have got any value."""
+    def overwritten(self, fields: frozenset[str] | None) -> Known:
+        """After these fields, or everything but its state, may have got any value."""
+        if fields is not None:
+            return self.forgets(fields)
         read = frozenset[str]().union(*(each.fields for each in self.assumed.values()))
         return self.forgets((read | frozenset(self.values)) - {"state"})
 

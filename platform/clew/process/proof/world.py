@@ -144,8 +144,9 @@ class Play:
                 target = entity.transitions[action.transition].target
                 worlds = [each.knowing(subject, each.of(subject).told({"state": target})) for each in worlds]
             elif action.kind == "run" and action.each is None:
-                # A plugin may have written any of its fields.
-                worlds = [each.knowing(subject, each.of(subject).but_state()) for each in worlds]
+                # A plugin may have written the fields it says, or else any.
+                writes = self.blueprint.project.actions[action.run].writes
+                worlds = [each.knowing(subject, each.of(subject).overwritten(writes)) for each in worlds]
         return [each.later() for each in worlds] if actions else worlds
 
     def _set(self, world: World, action: Action, subject: Subject) -> list[World]:
