@@ -114,8 +114,8 @@ async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) 
         found = await reading.task_asked(connection, task_id, person)
         if found is None:
             raise NoSuchProcess(what=TASK)
-        task, taking_part = found
-        if not taking_part and not await processes.takes_part(connection, UUID(task["process"]), person):
+        task, asked = found
+        if not asked and not await processes.takes_part(connection, UUID(task["process"]), person):
             raise NoSuchProcess(what=TASK)
     return task
 

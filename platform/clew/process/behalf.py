@@ -6,17 +6,21 @@ ask for this role, those that were open before it began as well, and nothing els
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from clew.metadata.processes import ApprovalMode, Step
 from clew.process.state import Task
+from clew.records.gathering import beside
 from clew.storage import identity_tables
 from clew.storage.engine import Connection
+from clew.storage.types import Json
 
 _t = identity_tables.assignment
 
@@ -80,12 +84,26 @@ def asked_roles(task: Task, step: Step) -> frozenset[str]:
 
 async def standing(connection: Connection, person: UUID, at: datetime) -> Standing:
     """What this account holds at `at`."""
+    return standing_of(await beside(connection).fetch(_HELD, asked(person, at)))
+
+
+def asked(person: UUID, at: datetime) -> dict[str, Any]:
+    """The arguments of `STANDING`."""
+    return {"of_account": person, "held_at": at}
+
+
+def standing_of(rows: Iterable[Sequence[Any]]) -> Standing:
+    """Of rows of role, kind, delegator and sites: as the database gives them, or as JSON."""
     return Standing(
         tuple(
-            Held(role, lender if kind == "delegation" else None, None if sites is None else frozenset(sites))
-            for role, kind, lender, sites in await connection.fetch(_HELD, {"of_account": person, "held_at": at})
+            Held(role, _id(lender) if kind == "delegation" else None, None if sites is None else frozenset(sites))
+            for role, kind, lender, sites in rows
         )
     )
+
+
+def _id(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 _AT = sa.bindparam("held_at", type_=_t.c.valid_from.type)
@@ -99,3 +117,10 @@ _HELD = (
     )
     .order_by(_t.c.id)
 )
+_ROW: Any = postgresql.aggregate_order_by(
+    sa.func.jsonb_build_array(_t.c.role, _t.c.kind, _t.c.delegator, _t.c.sites), _t.c.id
+)
+STANDING = (
+    _HELD.with_only_columns(sa.func.jsonb_agg(_ROW, type_=Json())).order_by(None).scalar_subquery().label("standing")
+)
+"""The rows of a standing within another question, on PostgreSQL; null for nobody's."""

@@ -115,7 +115,7 @@ class Processes:
         the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator)."""
 
         async def work(unit: Unit) -> UUID:
-            instance = await store.load_for(unit, process)
+            instance, stands = await store.load_for(unit, process)
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
@@ -124,7 +124,6 @@ class Processes:
             command = make(instance, actor, instant_text(unit.at))
             number = getattr(command, "task", None)
             if number is not None:
-                stands = await standing(unit.connection, call.context.person.id, unit.at)
                 behalf = await self._behalf(unit, instance, number, stands)
                 command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
                 await self._still(unit, instance, number, behalf, stands)

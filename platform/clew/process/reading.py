@@ -152,9 +152,11 @@ async def takes_part(connection: Connection, process: UUID, person: UUID) -> boo
 
 
 async def task_asked(connection: Connection, number: UUID, person: UUID) -> tuple[Answer, bool] | None:
-    """One task, and whether somebody is asked by it or takes part in its instance otherwise."""
+    """Where a task stands, and whether somebody is asked by it; others may take part in its instance all the same."""
     row = await connection.fetch_one(_ASKED, {"of_task": number, "by_person": person})
-    return None if row is None else (_task(row[:-2]), bool(row[-2] or row[-1]))
+    return (
+        None if row is None else (_plain(("process", "number", "workflow", "step", "entity"), row[:-1]), bool(row[-1]))
+    )
 
 
 _BY = sa.bindparam("by_person", type_=_p.c.starter.type)
@@ -165,10 +167,9 @@ _PART = sa.or_(
     sa.exists().where(_log.c.process == _p.c.id, _log.c.actor == _BY),
 )
 _TAKES_PART = sa.select(_PART).where(_p.c.id == sa.bindparam("of_process", type_=_p.c.id.type))
-_ASKED = (
-    sa.select(*_TASK, sa.exists().where(_c.c.task == _t.c.id, _c.c.person == _BY), _PART)
-    .join(_p, _p.c.id == _t.c.process)
-    .where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
+_PLACE = (_t.c.process, _t.c.number, _t.c.workflow, _t.c.step, _t.c.entity)
+_ASKED = sa.select(*_PLACE, sa.exists().where(_c.c.task == _t.c.id, _c.c.person == _BY)).where(
+    _t.c.id == sa.bindparam("of_task", type_=_t.c.id.type)
 )
 
 

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from clew.identity import sessions
 from clew.identity.errors import SessionEnded
 from clew.kernel.ids import uuid7
+from clew.process import behalf
+from clew.process.behalf import Standing
 from clew.process.clocks import Running
 from clew.process.state import State, Task
 from clew.records.unit import Unit
@@ -114,22 +116,25 @@ async def load_several(connection: Connection, processes: Collection[UUID]) -> d
 _SEVERAL = sa.select(*_COLUMNS).where(any_of(_p.c.id, "of_processes")).order_by(_p.c.id)
 
 
-async def load_for(unit: Unit, process: UUID) -> Instance | None:
-    """An instance for a command of its caller, held until the end. Where nobody has looked at the caller's session yet,
-    this does, in the same statement. Raises SessionEnded."""
+async def load_for(unit: Unit, process: UUID) -> tuple[Instance | None, Standing]:
+    """An instance for a command of its caller, held until the end, and what the caller holds. Where nobody has looked
+    at the caller's session yet, this does, in the same statement. Raises SessionEnded."""
+    person = unit.context.person.id
     if unit.session_at is None or unit.connection.dialect != "postgresql":
-        return await load(unit.connection, process, lock=True)
-    args = {"of_process": process, **sessions.asked(unit.context, unit.session_at)}
+        found = await load(unit.connection, process, lock=True)
+        return found, await behalf.standing(unit.connection, person, unit.at)
+    args = {"of_process": process, **sessions.asked(unit.context, unit.session_at), **behalf.asked(person, unit.at)}
     row = await unit.connection.fetch_one(_LOCKED_HELD, args)
     if row is None:
-        return None
-    if row[-1] != 1:
+        return None, Standing()
+    *instance, rows, session = row
+    if session != 1:
         raise SessionEnded
     unit.session_at = None
-    return _instance(row[:-1])
+    return _instance(instance), behalf.standing_of(rows or ())
 
 
-_LOCKED_HELD = _BY_ID.add_columns(sessions.HELD.label("session")).with_for_update(of=_p)
+_LOCKED_HELD = _BY_ID.add_columns(behalf.STANDING, sessions.HELD.label("session")).with_for_update(of=_p)
 
 
 def _instance(row: Sequence[Any]) -> Instance:
