@@ -23,6 +23,7 @@ from clew.audit.verify.whole import verify_trail
 from clew.metadata.load import load_sources
 from clew.records.reconcile import reconcile
 from clew.storage import system
+from clew.storage.change import apply, plan
 from clew.storage.errors import InsertOnly
 from clew.storage.redaction import leaves_open
 from clew.testing.databases import TestDatabase
@@ -104,6 +105,27 @@ async def test_erased_values_are_nowhere_and_the_trail_is_whole(database: TestDa
     # The record lives on, and its later changes are told and proven like any other.
     await made.commands.update(made.why("new phone"), "patient", patient, 2, {"phone": "1"})
     assert await wrongs(made) == []
+
+
+async def test_erased_values_are_nowhere_also_under_earlier_names(database: TestDatabase) -> None:
+    made, patient = await clinic(database)
+    await log.seal_all(made.database)
+    text = PROJECT["models/patient.yaml"].replace("entity: patient\n", "entity: sufferer\nrenamed_from: patient\n")
+    for was, now in (("phone", "telephone"), ("visits", "stays")):
+        text = text.replace(f"  {was}: {{", f"  {now}: {{renamed_from: {was}, ")
+        text = text.replace(f"  {was}:\n", f"  {now}:\n    renamed_from: {was}\n")
+    loaded = load_sources({**PROJECT, "models/patient.yaml": text})
+    assert loaded.blueprint is not None, [str(each) for each in loaded.diagnostics]
+    change = await plan(made.database, loaded.blueprint)
+    assert change.safe, change.text("en")
+    await apply(made.database, change)
+    after = await plant(made.database, blueprint=loaded.blueprint, fresh=False)
+    await after.commands.update(after.why("again"), "sufferer", patient, 2, {"telephone": "13800138000#3"})
+    assert await wrongs(after) == []
+    done = await erase(after.database, after.tables, context(), "2", About("sufferer", patient), "Art. 17")
+    assert done.fields == {"sufferer": ["name", "telephone"], "sufferer_stays": ["note"]}
+    assert [secret for secret in (*SECRETS, "张", "膝") if secret in await everywhere(after)] == []
+    assert await wrongs(after) == []
 
 
 async def test_leaves_are_shut_again(database: TestDatabase) -> None:

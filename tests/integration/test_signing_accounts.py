@@ -338,7 +338,7 @@ async def test_the_signatures_of_a_served_project_hold(house: House) -> None:
     verifier = Verifier(runtime.commands.engine, runtime.commands.engine.blobs)
     assert [each.problems async for each in verifier.broken(runtime.database)] == []
     async with runtime.database.read() as connection:
-        [signature] = await signatures.of_record(connection, "lot", UUID(lot))
+        [signature] = await signatures.of_record(connection, ["lot"], UUID(lot))
     assert signature.address == "127.0.0.1"
     assert signature.session is not None
     replay = 'query($id: ID!) { decisionsOf(entity: "lot", id: $id) { replay { faithful now { outcome } } } }'

@@ -84,7 +84,9 @@ async def erase_in(
     await _forget_answers(connection, [each for ids in found.values() for each in ids])
     done.signatures = await _signatures(connection, [each for ids in found.values() for each in ids])
     for name, ids in found.items():
-        done.decisions += await _decisions(connection, name, set(done.fields.get(name, ())), ids)
+        entity = tables.blueprint.entities[name]
+        read = {known for each in personal_fields(entity) for known in each.known_as}
+        done.decisions += await _decisions(connection, entity.known_as, read, ids)
     return done
 
 
@@ -151,12 +153,13 @@ async def _signatures(connection: Connection, ids: Sequence[UUID]) -> int:
     return int(await connection.fetch_value(query, {"ids": list(ids)}))
 
 
-async def _decisions(connection: Connection, entity: str, personal: set[str], ids: Sequence[UUID]) -> int:
+async def _decisions(connection: Connection, names: Sequence[str], personal: set[str], ids: Sequence[UUID]) -> int:
     """Decisions about records of an entity that read one of its personal fields when it had a value."""
     if not personal:
         return 0
     table = system.decision
-    query = sa.select(table.c.body).where(any_of(table.c.record_id, "ids"), table.c.entity == entity)
-    bodies = [json.loads(row[0]) for row in await connection.fetch(query, {"ids": list(ids)})]
+    query = sa.select(table.c.body).where(any_of(table.c.record_id, "ids"), any_of(table.c.entity, "names"))
+    args = {"ids": list(ids), "names": list(names)}
+    bodies = [json.loads(row[0]) for row in await connection.fetch(query, args)]
     facts = ([each["facts"] for each in body["checks"]] for body in bodies)
     return sum(any(found.get(name) is not None for found in each for name in personal) for each in facts)

@@ -129,14 +129,14 @@ _INSERT = sa.insert(table)
 _OF_RECORD = (
     sa.select(*_COLUMNS)
     .where(table.c.record_id == sa.bindparam("of_record", type_=table.c.record_id.type))
-    .where(table.c.entity == sa.bindparam("of_entity", type_=table.c.entity.type))
+    .where(any_of(table.c.entity, "of_entity"))
     .order_by(table.c.signature_id)
 )
 _PAGE = 200
 _OF_RECORDS = (
     sa.select(*_COLUMNS)
     .where(any_of(table.c.record_id, "of_records"))
-    .where(table.c.entity == sa.bindparam("of_entity", type_=table.c.entity.type))
+    .where(any_of(table.c.entity, "of_entity"))
     .order_by(table.c.signature_id)
 )
 _ONE = sa.select(*_COLUMNS).where(table.c.signature_id == sa.bindparam("of_id", type_=table.c.signature_id.type))
@@ -156,17 +156,17 @@ async def insert(connection: Connection, signature: Signature) -> None:
     await connection.execute(_INSERT, signature.row())
 
 
-async def of_record(connection: Connection, entity: str, record_id: UUID) -> list[Signature]:
+async def of_record(connection: Connection, names: Sequence[str], record_id: UUID) -> list[Signature]:
     """All signatures of a record, oldest first."""
-    rows = await connection.fetch(_OF_RECORD, {"of_record": record_id, "of_entity": entity})
+    rows = await connection.fetch(_OF_RECORD, {"of_record": record_id, "of_entity": list(names)})
     return [_signature(row) for row in rows]
 
 
-async def of_records(connection: Connection, entity: str, records: Sequence[UUID]) -> AsyncIterator[Signature]:
+async def of_records(connection: Connection, names: Sequence[str], records: Sequence[UUID]) -> AsyncIterator[Signature]:
     """The signatures of many records, record by record in the order given, each record's oldest first."""
     for start in range(0, len(records), _PAGE):
         page = records[start : start + _PAGE]
-        rows = await connection.fetch(_OF_RECORDS, {"of_records": list(page), "of_entity": entity})
+        rows = await connection.fetch(_OF_RECORDS, {"of_records": list(page), "of_entity": list(names)})
         found: dict[UUID, list[Signature]] = {}
         for each in map(_signature, rows):
             found.setdefault(each.record_id, []).append(each)

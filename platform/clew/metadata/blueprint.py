@@ -123,6 +123,11 @@ class Field:
     renamed_from: tuple[str, ...] = ()
 
     @property
+    def known_as(self) -> tuple[str, ...]:
+        """Its name and those it had before: what the trail calls it by."""
+        return (self.name, *self.renamed_from)
+
+    @property
     def target(self) -> str:
         """The one target of a ref, many or lines field."""
         return self.targets[0]
@@ -275,6 +280,11 @@ class Entity:
     thread: tuple[str, ...] = ()
     """References whose record's thread a new record goes on; the first that is filled in counts."""
     renamed_from: tuple[str, ...] = ()
+
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """Its name and those it had before: what the trail, signatures and decisions call it by."""
+        return (self.name, *self.renamed_from)
 
     @property
     def searchable(self) -> tuple[Field, ...]:

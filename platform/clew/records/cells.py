@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from clew.metadata.blueprint import Field, FieldKind
 from clew.records.sheet import SEPARATOR
 from clew.records.values import wrong_type
 
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+([.][0-9]*)?")
 _YES = frozenset({"true", "1", "yes", "y", "是", "真"})
 _NO = frozenset({"false", "0", "no", "n", "否", "假"})
 Path = Sequence[str | int]
@@ -37,11 +39,17 @@ def cell_value(known: Field, cells: Mapping[str, str], zone: ZoneInfo, path: Pat
         case FieldKind.JSON:
             return _json(known, cells[""], path)
         case FieldKind.INTEGER | FieldKind.DECIMAL:
-            return cells[""].strip().replace(",", "")
+            return _ungrouped(cells[""].strip())
         case FieldKind.LONG_TEXT:
             return cells[""].strip()
         case _:
             return cells[""].strip()
+
+
+def _ungrouped(text: str) -> str:
+    """A number without the commas between its thousands. Any other comma stays and is refused: in half of Europe it
+    stands before the decimal places, and `1,5` is not fifteen."""
+    return text.replace(",", "") if _GROUPED.fullmatch(text) else text
 
 
 def _truth(known: Field, cell: str, path: Path) -> bool:

@@ -30,7 +30,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.records import signed_sheet
 from clew.records.engine import Engine as RecordEngine
-from clew.records.files import safe_cell
+from clew.records.files import LONGEST_SHEET_NAME, safe_cell
 from clew.records.query import plan as p
 from clew.records.query.run import fetch_records
 from clew.records.sheet import SEPARATOR, Column, columns, line_fields
@@ -329,7 +329,7 @@ class _Excel:
         self._columns: Sequence[Column] = ()
 
     def begin(self, name: str, entity: Entity, chosen: Sequence[Column]) -> None:
-        self._sheet, self._columns = self._book.create_sheet(name[:31]), chosen
+        self._sheet, self._columns = self._book.create_sheet(name[:LONGEST_SHEET_NAME]), chosen
         self._sheet.append(list(self._cells(column.header(self._locale) for column in chosen)))
 
     def row(self, values: Sequence[Any]) -> None:
@@ -339,7 +339,7 @@ class _Excel:
 
     def table(self, name: str, heads: Sequence[str]) -> None:
         """A further sheet, of plain rows."""
-        self._sheet = self._book.create_sheet(name[:31])
+        self._sheet = self._book.create_sheet(name[:LONGEST_SHEET_NAME])
         self._sheet.append(list(self._cells(iter(heads))))
 
     def plain(self, values: Sequence[Any]) -> None:

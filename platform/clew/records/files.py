@@ -18,6 +18,7 @@ from clew.kernel.scalars import duration_text
 from clew.kernel.text import Bilingual
 from clew.records.errors import BadImport
 
+LONGEST_SHEET_NAME = 31
 EXACT_FLOAT = 2**53
 """Whole numbers beyond this have lost digits in a spreadsheet's number cell."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -55,15 +56,16 @@ def read_sheets(path: Path) -> list[Sheet]:
 
 def decode(data: bytes, file: str) -> str:
     """Text in the encoding it is in: BOM, then UTF-8, then GB18030."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16")
-    for encoding in ("utf-8-sig", "gb18030"):
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "gb18030"):
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:
             continue
     raise BadImport(
-        what=Bilingual(f"{file} 既不是 UTF-8 也不是 GB18030 编码。", f"{file} is neither UTF-8 nor GB18030.")
+        what=Bilingual(
+            f"{file} 不是 UTF-8、GB18030 或 UTF-16 编码。", f"{file} is neither UTF-8 nor GB18030 nor UTF-16."
+        )
     )
 
 

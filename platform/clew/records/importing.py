@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from clew.kernel.errors import ClewError
-from clew.kernel.scalars import parse_date
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
 from clew.records.bulk import Mode
 from clew.records.cells import cell_value
 from clew.records.commands import BulkOutcome, Call, Commands
 from clew.records.errors import BadImport, BadReference
-from clew.records.files import Sheet, SheetRow, read_sheets
+from clew.records.files import LONGEST_SHEET_NAME, Sheet, SheetRow, read_sheets
 from clew.records.sheet import SEPARATOR, Column, columns, line_fields, match_headers, read_only
+from clew.records.values import coerce
 
 if TYPE_CHECKING:
     from clew.records.unit import Unit
@@ -104,7 +104,7 @@ def _rows(blueprint: Blueprint, entity: Entity, path: Path, lines: Mapping[str, 
         raise BadImport(what=Bilingual(f"{path.name} 是空的。", f"{path.name} is empty."))
     rows = _mapped(main, columns(blueprint, entity), entity)
     for known in line_fields(entity):
-        sheet = next((each for each in sheets if each.name == known.name), None)
+        sheet = next((each for each in sheets if each.name in (known.name, known.name[:LONGEST_SHEET_NAME])), None)
         if known.name in lines:
             sheet = read_sheets(lines[known.name])[0]
         if sheet is not None and sheet.headers:
@@ -131,7 +131,7 @@ def _attach(blueprint: Blueprint, entity: Entity, known: Field, rows: Sequence[_
     """Give each line to the row whose key its owner columns name."""
     line = blueprint.entities[known.target]
     children = _mapped(sheet, columns(blueprint, line, of_lines=True), line)
-    owners: dict[tuple[tuple[str, str], ...], list[_Row]] = defaultdict(list)
+    owners: dict[tuple[str, ...], dict[tuple[str, ...], list[_Row]]] = defaultdict(lambda: defaultdict(list))
     for child in children:
         key = tuple(
             sorted(
@@ -140,15 +140,15 @@ def _attach(blueprint: Blueprint, entity: Entity, known: Field, rows: Sequence[_
                 if column.path[0] == "owner"
             )
         )
-        owners[key].append(child)
+        owners[tuple(name for name, _ in key)][tuple(cell for _, cell in key)].append(child)
     for row in rows:
         by_name = {column.name: cell for column, cell in row.cells.items()}
-        for key in list(owners):
-            if key and all(by_name.get(name) == cell for name, cell in key):
-                row.lines.setdefault(known.name, []).extend(owners.pop(key))
+        for names, of_these in owners.items():
+            if names and (mine := of_these.pop(tuple(by_name.get(name, "") for name in names), None)):
+                row.lines.setdefault(known.name, []).extend(mine)
                 break
-    for key, lost in owners.items():
-        named = ", ".join(cell for _, cell in key)
+    for cells, lost in ((cells, lost) for of_these in owners.values() for cells, lost in of_these.items()):
+        named = ", ".join(cells)
         at = lost[0].at.number
         zh = f"{sheet.file} 第 {at} 行:主表中没有键为 {named} 的行。"
         en = f"{sheet.file}, row {at}: there is no row with key {named} in the main table."
@@ -210,9 +210,11 @@ class _Importer:
                 some = any(mine.values())
                 parts[name] = await self._find(unit, known, part.target, mine, depth + 1, path) if some else None
             else:
-                parts[name] = _key_value(part, next(iter(mine.values())), path)
+                parts[name] = self._key_value(unit, part, next(iter(mine.values())), path)
         if set(parts) == {"id"}:
             return parts["id"]
+        if None in (parts[column.path[depth]] for column, cell in cells.items() if cell):
+            raise BadReference(path=path, field=known.label, target=entity.label)
         place = (target, *sorted((name, str(value)) for name, value in parts.items()))
         record_id = unit.found.get(place)
         if record_id is None:
@@ -222,18 +224,28 @@ class _Importer:
             raise BadReference(path=path, field=known.label, target=entity.label)
         return record_id
 
-
-def _key_value(part: Field, cell: str, path: Sequence[str | int]) -> Any:
-    if not cell:
-        return None
-    if part.kind is FieldKind.INTEGER:
-        return int(cell) if cell.lstrip("-").isdigit() else None
-    if part.kind is FieldKind.DATE:
+    def _key_value(self, unit: Unit, part: Field, cell: str, path: Sequence[str | int]) -> Any:
+        """The part of a key as it is stored; None when no record can have it."""
+        if not cell or part.kind not in _READ:
+            return cell or None
         try:
-            return parse_date(cell)
-        except ValueError:
+            value = cell_value(part, {"": cell}, unit.engine.zone, path)
+            return coerce(part, value, path, self._blueprint, unit.today)
+        except ClewError:
             return None
-    return cell
+
+
+_READ = frozenset(
+    {
+        FieldKind.INTEGER,
+        FieldKind.DECIMAL,
+        FieldKind.BOOLEAN,
+        FieldKind.DATE,
+        FieldKind.DATETIME,
+        FieldKind.DURATION,
+    }
+)
+"""Kinds whose stored form is not their text."""
 
 
 async def _lookup(unit: Unit, entity: Entity, parts: Mapping[str, Any]) -> Any:

@@ -92,8 +92,10 @@ class _Ledger:
         self._entity, self._tables, self._filled = entity, tables, filled
         self._shape = Shape(entity)
         self._history, self._current = tables.history(entity.name), tables.current(entity.name)
-        self._names = (entity.name, *entity.renamed_from)
+        self._names = entity.known_as
         self._now_called = {was: each.name for each in entity.fields.values() for was in each.renamed_from}
+        entities = tables.blueprint.entities
+        self._entities = {was: e.name for e in entities.values() for was in e.renamed_from if was not in entities}
         columns = [self._history.c[key] for key in (*self._shape.keys, TX_FROM, TX_TO)]
         key = self._history.c.id
         page = sa.select(key).where(key > sa.bindparam("after", type_=Id())).distinct().order_by(key).limit(PAGE)
@@ -198,10 +200,17 @@ class _Ledger:
                 sets[known] -= set(entry.new.get("removed", ()))
                 sets[known] |= set(entry.new.get("added", ()))
             elif kind not in _NOT_IN_ROW:
-                if known not in unknown and told.get(known) != entry.old and known not in self._filled:
+                old, new = (self._as_today(kind, value) for value in (entry.old, entry.new))
+                if known not in unknown and told.get(known) != old and known not in self._filled:
                     yield say("value_altered", leaf_id=said.leaf_id, detail=f"{known} (before)")
                 unknown.discard(known)
-                told[known] = entry.new
+                told[known] = new
+
+    def _as_today(self, kind: FieldKind, value: Any) -> Any:
+        """What a leaf told, with today's name of the entity a reference points at."""
+        if kind is FieldKind.ANY and isinstance(value, dict) and value.get("entity") in self._entities:
+            return {**value, "entity": self._entities[value["entity"]]}
+        return value
 
     def _field(self, name: str) -> str | None:
         """Today's name of a field; None for one that is no more."""

@@ -49,7 +49,7 @@ async def signed_rows(
     """One row per signature, in the order of the records, each verified now."""
     inspection = verifier.inspect(connection)
     versions = {each.id: each.row_version for each in records}
-    async for each in signatures.of_records(connection, entity.name, [known.id for known in records]):
+    async for each in signatures.of_records(connection, entity.known_as, [known.id for known in records]):
         if as_of is not None and each.signed_at > as_of:
             continue
         verified, erasure = not await inspection.problems(each), await inspection.erased(each)

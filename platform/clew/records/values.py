@@ -301,13 +301,7 @@ def _exact_json(field: Field, value: Any, path: Path, depth: int) -> Any:
     if depth > 40:
         raise wrong_type(field, path, "层次不超过 40 的 JSON", "JSON of at most 40 levels")
     if isinstance(value, str):
-        if "\x00" in value:
-            raise BadText(
-                path=path,
-                field=_named(field),
-                why=Bilingual("含有不允许的字符 U+0000", "the character U+0000 is not allowed"),
-            )
-        return unicodedata.normalize("NFC", value)
+        return _storable(field, value, path)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float | Decimal):
@@ -316,10 +310,23 @@ def _exact_json(field: Field, value: Any, path: Path, depth: int) -> Any:
             raise wrong_type(field, path, "有限的数", "a finite number")
         return number
     if isinstance(value, Mapping):
-        return {str(key): _exact_json(field, item, [*path, str(key)], depth + 1) for key, item in value.items()}
+        return {
+            _storable(field, str(key), path): _exact_json(field, item, [*path, str(key)], depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_exact_json(field, item, [*path, at], depth + 1) for at, item in enumerate(value)]
     raise wrong_type(field, path, "JSON", "JSON")
+
+
+def _storable(field: Field, text: str, path: Path) -> str:
+    """Any text but what no database and no JSON can hold: U+0000 and half a character."""
+    wrong = next((each for each in text if each == "\x00" or "\ud800" <= each <= "\udfff"), None)
+    if wrong is not None:
+        shown = f"U+{ord(wrong):04X}"
+        why = Bilingual(f"含有不允许的字符 {shown}", f"the character {shown} is not allowed")
+        raise BadText(path=path, field=_named(field), why=why)
+    return unicodedata.normalize("NFC", text)
 
 
 def _loose(value: Any) -> Any:

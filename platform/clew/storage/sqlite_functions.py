@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from decimal import Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from clew.expressions.text import joined
 from clew.kernel.scalars import instant_text
 
 _LIMIT = 10**18
+_EXACT = Context(prec=60)
 
 
 def _even(numerator: int, denominator: int) -> int | None:
@@ -114,6 +116,29 @@ def _between(later: str, earlier: str) -> int:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)) // timedelta(microseconds=1)
 
 
+HALF = 10**9
+"""What `total` takes its two sums apart by."""
+
+
+def _total(high: int, low: int, scale: int) -> str:
+    """The decimal text of `high` · HALF + `low` units of `scale` places, however large."""
+    return f"{Decimal(high * HALF + low).scaleb(-scale, _EXACT):f}"
+
+
+def _total_duration(high: int, low: int) -> str:
+    seconds, rest = divmod(abs(high * HALF + low), 10**6)
+    sign = "-" if high * HALF + low < 0 else ""
+    return f"{sign}PT{seconds}.{rest:06d}S" if rest else f"{sign}PT{seconds}S"
+
+
+def _mean(high: int, low: int, count: int, scale: int, digits: int) -> str:
+    """Their mean with `digits` places, half away from zero."""
+    size = abs(high * HALF + low) * 10 ** (digits - scale)
+    units = (2 * size + count) // (2 * count)
+    sign = -1 if high * HALF + low < 0 else 1
+    return f"{Decimal(sign * units).scaleb(-digits, _EXACT):f}"
+
+
 def _period(value: str, unit: str, zone: str) -> str:
     """The first day of the period of a day, or of a moment as a clock in this zone shows it."""
     day = datetime.fromisoformat(value).astimezone(ZoneInfo(zone)).date() if "T" in value else date.fromisoformat(value)
@@ -141,6 +166,9 @@ FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("clew_shift_days", 2, _given(_shift_days)),
     ("clew_between", 2, _given(_between)),
     ("clew_period", 3, _given(_period)),
+    ("clew_total", 3, _given(_total)),
+    ("clew_total_duration", 2, _given(_total_duration)),
+    ("clew_mean", 5, _given(_mean)),
     ("clew_join", 2, _given(joined)),
     ("clew_substring", 3, _given(builtin.substring)),
 )

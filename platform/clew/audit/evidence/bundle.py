@@ -163,7 +163,7 @@ async def _signature(connection: Connection, header: Mapping[str, Any], fields: 
         return []
     wanted = fields.get("signature", {}).get("n")
     if wanted is None:
-        found = await of_record(connection, header["entity"], header["record_id"])
+        found = await of_record(connection, [header["entity"]], header["record_id"])
         return [each for each in found if str(each.leaf_id) == header["leaf_id"]]
     known = await one(connection, wanted)
     return [known] if known is not None else []

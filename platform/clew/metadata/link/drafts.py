@@ -135,7 +135,8 @@ def _generated(owner: EntityDraft, findings: Findings) -> list[EntityDraft]:
     for name, each in owner.fields.items():
         if not isinstance(each.spec, LinesSpec) or each.spec.fields is None:
             continue
-        spec = _line_spec(owner, f"{owner.name}_{name}", label=each.spec.label, help=each.spec.help)
+        labels = {"label": each.spec.label, "help": each.spec.help}
+        spec = _line_spec(owner, f"{owner.name}_{name}", _earlier(owner, name, *each.spec.renamed_from), **labels)
         draft = EntityDraft(
             spec.entity, spec, each.node, each.key_place, part_field=name, generated_by=name, label=each.spec.label
         )
@@ -149,14 +150,20 @@ def _generated(owner: EntityDraft, findings: Findings) -> list[EntityDraft]:
     return made
 
 
-def _line_spec(owner: EntityDraft, name: str, **more: Any) -> EntitySpec:
+def _line_spec(owner: EntityDraft, name: str, earlier: tuple[str, ...], **more: Any) -> EntitySpec:
     """A generated line entity: of its owner's class, system and steward."""
     traits: dict[str, Any] = {"part_of": owner.name, "class": owner.spec.class_, "system": owner.spec.system}
-    return EntitySpec(entity=name, steward=owner.spec.steward, **traits, **more)
+    return EntitySpec(entity=name, steward=owner.spec.steward, renamed_from=earlier, **traits, **more)
+
+
+def _earlier(owner: EntityDraft, *names: str) -> tuple[str, ...]:
+    """What lines were called when their owner, or their field, had another name."""
+    every = [f"{each}_{name}" for each in (owner.name, *owner.spec.renamed_from) for name in names]
+    return tuple(every[1:])
 
 
 def _per_site(owner: EntityDraft, findings: Findings) -> EntityDraft:
-    spec = _line_spec(owner, f"{owner.name}_per_site", key=("owner", "site"))
+    spec = _line_spec(owner, f"{owner.name}_per_site", _earlier(owner, "per_site"), key=("owner", "site"))
     place = owner.at("per_site", key=True)
     draft = EntityDraft(
         spec.entity, spec, owner.node, place, part_field="per_site", generated_by="per_site", label=owner.label

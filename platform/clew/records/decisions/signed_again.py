@@ -65,7 +65,7 @@ class SignedAgain:
         assert case.before is not None
         found = [
             each
-            for each in await signatures.of_record(self.connection, case.entity.name, case.before["id"])
+            for each in await signatures.of_record(self.connection, case.entity.known_as, case.before["id"])
             if each.signed_at == case.at
             and (each.account, each.meaning) == (case.person.id, meaning)
             and (each.action == f"transition:{move}" or each.action.startswith(STEP))

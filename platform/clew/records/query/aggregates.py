@@ -25,6 +25,7 @@ from clew.records.query.plan import Aggregate, Fixed, GroupKey, Groups, Measure,
 from clew.records.query.scope import NotVisible, Scope, period_label, select_from
 from clew.records.query.values import size_of, type_of
 from clew.storage.engine import DialectName
+from clew.storage.sqlite_functions import HALF
 from clew.storage.types import Day
 
 AVERAGE_DIGITS = 4
@@ -150,6 +151,8 @@ def _declare(inputs: _Inputs, items: tuple[MeasureItem, ...] | list[MeasureItem]
             if known.kind not in _ALLOWED[each.function]:
                 raise NotVisible(name=each.field, what=inputs.scope.entity.name)
             labels[each.field, each.part] = inputs.add(inputs.scope.column(each.field, each.part))
+            if known.kind is FieldKind.MONEY and (each.field, "currency") not in labels:
+                labels[each.field, "currency"] = inputs.add(inputs.scope.column(each.field, "currency"))
     return labels
 
 
@@ -166,7 +169,12 @@ def _one_measure(scope: Scope, item: MeasureItem, labels: dict[tuple[str, str], 
         return as_text(sa.func.count())
     known = scope.entity.fields[item.field]
     value = sa.type_coerce(base.c[labels[item.field, item.part]], type_of(known, item.part))
-    return or_null(_measured(item.function, value, known, scope.build.dialect))
+    found = _measured(item.function, value, known, scope.build.dialect)
+    if known.kind is FieldKind.MONEY and not item.part and item.function != "count_distinct":
+        # Amounts in several currencies have no sum, and none of them is the largest.
+        currencies = sa.func.count(sa.distinct(base.c[labels[item.field, "currency"]]))
+        found = sa.case((currencies <= 1, found))
+    return or_null(found)
 
 
 def _measured(function: str, value: Sql, known: Field, dialect: DialectName) -> Sql:
@@ -178,12 +186,23 @@ def _measured(function: str, value: Sql, known: Field, dialect: DialectName) -> 
         return render(sa.func.max(value, type_=value.type), known, dialect)
     if function == "avg":
         return quoted(_average(value, known, dialect))
+    if dialect == "sqlite":
+        if known.kind is FieldKind.DURATION:
+            return quoted(sa.func.clew_total_duration(*_halves(value), type_=sa.Text()))
+        return quoted(sa.func.clew_total(*_halves(value), known.scale, type_=sa.Text()))
     total = sa.func.sum(value, type_=value.type)
     if known.kind is FieldKind.INTEGER:
         return quoted(as_text(total))
     if known.kind is FieldKind.DURATION:
-        return quoted(duration(sa.cast(total, sa.BigInteger()), dialect))
+        return quoted(duration(total, dialect, large=True))
     return render(total, known, dialect)
+
+
+def _halves(value: Sql) -> tuple[Sql, Sql]:
+    """The sums of the high and of the low digits (SQLite): a sum of its own would leave 64 bits."""
+    digits = sa.literal_column(str(HALF), sa.Integer())
+    whole = sa.type_coerce(value, sa.Integer())
+    return sa.func.sum(whole.op("/")(digits)), sa.func.sum(whole.op("%")(digits))
 
 
 def _average(value: Sql, known: Field, dialect: DialectName) -> Sql:
@@ -192,22 +211,4 @@ def _average(value: Sql, known: Field, dialect: DialectName) -> Sql:
     if dialect == "postgresql":
         exact = sa.cast(sa.func.sum(value), sa.Numeric(60, 30))
         return as_text(sa.func.round(exact / sa.func.count(value), scale))
-    # Whole units and remainder apart, so that nothing leaves 64 bits.
-    digits = sa.literal_column(str(10**AVERAGE_DIGITS), sa.Integer())
-    total = sa.func.sum(value, type_=sa.Integer())
-    count = sa.func.count(value, type_=sa.Integer())
-    size = sa.func.abs(total, type_=sa.Integer())
-    rest = (size.op("%")(count) * 2 * digits + count).self_group().op("/")((count * 2).self_group())
-    whole = size.op("/")(count) + rest.self_group().op("/")(digits)
-    tail = rest.self_group().op("%")(digits)
-    unit = sa.literal_column(str(10**known.scale), sa.Integer())
-    fraction = f"%0{known.scale}d" if known.scale else "%s"
-    text = sa.func.printf(
-        sa.literal_column(f"'%s%d.{fraction}%0{AVERAGE_DIGITS}d'"),
-        sa.case((sa.and_(total < 0, whole + tail > 0), piece("-")), else_=piece("")),
-        whole.self_group().op("/")(unit),
-        whole.self_group().op("%")(unit) if known.scale else piece(""),
-        tail,
-        type_=sa.Text(),
-    )
-    return sa.case((count > 0, text))
+    return sa.func.clew_mean(*_halves(value), sa.func.count(value), known.scale, scale, type_=sa.Text())

@@ -25,7 +25,7 @@ from clew.audit.trail import PLATFORM
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.records.query.history import changes_json, version_seen
-from clew.records.query.json_text import Sql
+from clew.records.query.json_text import Sql, any_name
 from clew.records.query.plan import VersionItem
 from clew.records.query.run import with_facts
 from clew.records.query.scope import Build, Scope
@@ -134,7 +134,7 @@ class Reader:
         found: list[Sql] = []
         administers = RIGHT in self.decision.administers
         for entity in _readable(self.blueprint, self.decision):
-            names = [entity.name, *entity.renamed_from]
+            names = entity.known_as
             if only is not None and only not in names:
                 continue
             about = any_name(leaf.c.entity, names)
@@ -163,7 +163,7 @@ class Reader:
         """leaf → changed fields the caller may see, entity by entity through its own scope."""
         found: dict[UUID, Any] = {}
         for entity in _readable(self.blueprint, self.decision):
-            names = {entity.name, *entity.renamed_from}
+            names = entity.known_as
             ids = [row[0] for row in rows if row[3] in names]
             if not ids:
                 continue
@@ -183,12 +183,6 @@ class Reader:
         return list(
             await connection.fetch(compiled, with_facts(compiled.slots, args or {}, self.context, self.now, zone))
         )
-
-
-def any_name(column: Any, names: Sequence[str]) -> Sql:
-    """Whether a column is one of some names of the blueprint."""
-    found: Sql = column.in_([sa.literal_column(f"'{name}'") for name in names])
-    return found
 
 
 def _filters(asked: Asked) -> list[Sql]:

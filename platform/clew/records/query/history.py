@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from clew.kernel.scalars import FAR_FUTURE
+from clew.metadata.blueprint import Entity
 from clew.records.query.items import aggregated, record_json
 from clew.records.query.json_text import (
     Sql,
+    any_name,
     as_text,
     constant,
     escaped,
@@ -94,7 +96,7 @@ def _version_member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
         .where(
             leaf.c.record_id == rows.c.id,
             leaf.c.row_version == rows.c.row_version,
-            leaf.c.entity == scope.entity.name,
+            any_name(leaf.c.entity, scope.entity.known_as),
         )
         .limit(sa.literal_column("1"))
         .correlate_except(leaf)
@@ -111,7 +113,7 @@ def trail_json(scope: Scope, item: Trail) -> Sql:
     page = (
         sa.select(json_object(members).label("j"))
         .select_from(leaf)
-        .where(leaf.c.record_id == scope.rows.c.id, leaf.c.entity == scope.entity.name, *known, *granted)
+        .where(leaf.c.record_id == scope.rows.c.id, any_name(leaf.c.entity, scope.entity.known_as), *known, *granted)
         .where(*version_seen(scope, leaf))
         .order_by(leaf.c.at.desc(), leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
         .limit(size_of(item.size))
@@ -169,7 +171,7 @@ def changes_json(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
             return each.c.value.op("->")(sa.literal_column(f"'$.{member}'"))
 
     shown = {"o": _shown_field(scope, leaf, each.c.key, -1), "n": _shown_field(scope, leaf, each.c.key, 0)}
-    values = {"field": escaped(sa.type_coerce(each.c.key, Text()), dialect)}
+    values = {"field": escaped(_todays_name(scope.entity, each.c.key), dialect)}
     for member, name_ in (("o", "old"), ("n", "new")):
         values[name_] = sa.case((shown[member], read(member)))
     members: list[tuple[str, str | Sql]] = [
@@ -198,9 +200,11 @@ def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
     seen = version.conditions()
     masks = {name: version.mask(name) for name in names}
     if not seen and all(mask is None for mask in masks.values()):
-        return _one_of_these(key, names)
-    shown = [_one_of_these(key, [name for name in names if masks[name] is None])]
-    shown += [sa.and_(_one_of_these(key, [name]), mask) for name, mask in masks.items() if mask is not None]
+        return _one_of_these(scope.entity, key, names)
+    shown = [_one_of_these(scope.entity, key, [name for name in names if masks[name] is None])]
+    shown += [
+        sa.and_(_one_of_these(scope.entity, key, [name]), mask) for name, mask in masks.items() if mask is not None
+    ]
     held: Any = (
         sa.select(sa.literal_column("1"))
         .select_from(rows)
@@ -211,8 +215,24 @@ def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
     return sa.exists(held)
 
 
-def _one_of_these(key: Sql, names: list[str]) -> Sql:
-    return sa.or_(sa.false(), *(key == sa.literal_column(f"'{name}'") for name in names))
+def _todays_name(entity: Entity, key: Sql) -> Sql:
+    """What a field of a leaf is called today."""
+    before = [(was, each.name) for each in entity.fields.values() for was in _earlier(entity, each.name)]
+    word = sa.type_coerce(key, Text())
+    if not before:
+        return word
+    cases: list[Any] = [(key == sa.literal_column(f"'{was}'"), sa.literal_column(f"'{name}'")) for was, name in before]
+    return sa.type_coerce(sa.case(*cases, else_=word), Text())
+
+
+def _earlier(entity: Entity, name: str) -> list[str]:
+    """Earlier names of a field that no other has today."""
+    return [was for was in entity.fields[name].renamed_from if was not in entity.fields]
+
+
+def _one_of_these(entity: Entity, key: Sql, names: list[str]) -> Sql:
+    every = [known for name in names for known in (name, *_earlier(entity, name))]
+    return any_name(key, every) if every else sa.false()
 
 
 def _listed(page: Any, scope: Scope) -> Sql:

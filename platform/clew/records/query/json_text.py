@@ -159,13 +159,23 @@ def _scaled(whole: Sql, scale: int) -> Sql:
     return sa.case((whole.is_not(None), text))
 
 
-def duration(value: Sql, dialect: DialectName) -> Sql:
-    """Whole microseconds as `PT28800S` or `PT0.500000S`."""
+def duration(value: Sql, dialect: DialectName, *, large: bool = False) -> Sql:
+    """Whole microseconds as `PT28800S` or `PT0.500000S`; `large` ones are a PostgreSQL numeric."""
     million = sa.literal_column("1000000", sa.BigInteger())
     number = sa.type_coerce(value, sa.BigInteger())
     magnitude = sa.func.abs(number, type_=sa.BigInteger())
-    seconds, rest = as_text(magnitude.op("/")(million)), magnitude.op("%")(million)
+    if large:
+        rest: Sql = sa.cast(sa.func.mod(magnitude, million), sa.BigInteger())
+        seconds = as_text(sa.func.div(magnitude, million))
+    else:
+        seconds, rest = as_text(magnitude.op("/")(million)), magnitude.op("%")(million)
     fraction = sa.func.substr(as_text(million + rest), 2)
     sign = sa.case((number < 0, piece("-")), else_=piece(""))
     tail = sa.case((rest == 0, piece("S")), else_=joined([piece("."), fraction, piece("S")]))
     return joined([sign, piece("PT"), seconds, tail])
+
+
+def any_name(column: Any, names: Sequence[str]) -> Sql:
+    """Whether a column is one of some names of the blueprint."""
+    found: Sql = column.in_([sa.literal_column(f"'{name}'") for name in names])
+    return found

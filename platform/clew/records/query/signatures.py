@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from clew.records.query.items import aggregated
 from clew.records.query.json_text import (
     Sql,
+    any_name,
     as_text,
     constant,
     escaped,
@@ -72,7 +73,7 @@ def _given(scope: Scope, of: Any) -> list[Sql]:
     known = [] if scope.as_of is None else [of.c.signed_at <= scope.as_of]
     return [
         of.c.record_id == rows.c.id,
-        of.c.entity == sa.literal_column(f"'{scope.entity.name}'", Text()),
+        any_name(of.c.entity, scope.entity.known_as),
         of.c.row_version <= rows.c.row_version,
         *known,
     ]

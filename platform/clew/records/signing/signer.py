@@ -185,7 +185,7 @@ async def _once(unit: Unit, act: Act, shown: Content, definition: Mapping[str, A
     """Where a signature leads to no other state, the same person signing the same content again says nothing new and
     would count twice. A step that is asked anew, in another round or process, is answered anew."""
     mine = (act.signatory.account, act.meaning, act.action)
-    for each in await signatures.of_record(unit.connection, act.entity.name, act.record_id):
+    for each in await signatures.of_record(unit.connection, act.entity.known_as, act.record_id):
         if (each.account, each.meaning, each.action) != mine:
             continue
         signed = each.signed()

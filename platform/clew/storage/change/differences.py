@@ -147,8 +147,24 @@ class _Differ:
             yield change("field_required", "变为必填", "becomes required")
         if was.required and not now.required:
             yield change("field_optional", "变为可选", "becomes optional")
-        for zh, en in _narrowings(was, now):
+        for zh, en in (*_narrowings(was, now), *self._fewer_targets(was, now), *self._other_codes(was, now)):
             yield change("field_narrowed", zh, en, f"narrow:{place}")
+
+    def _fewer_targets(self, was: Field, now: Field) -> Iterator[tuple[str, str]]:
+        if was.kind is now.kind is FieldKind.ANY:
+            gone = [each for each in was.targets if later_entity(each, self._known(), self._new) not in now.targets]
+            if gone:
+                yield f"不再可指向 {', '.join(gone)}", f"can no longer point at {', '.join(gone)}"
+
+    def _other_codes(self, was: Field, now: Field) -> Iterator[tuple[str, str]]:
+        """Another code list takes nothing away when it has all codes of the one before."""
+        if now.kind not in (FieldKind.CHOICE, FieldKind.CHOICES) or not now.code_list or was.code_list == now.code_list:
+            return
+        before = self._known().code_lists.get(was.code_list or "")
+        after = self._new.code_lists.get(now.code_list)
+        if before is None or after is None or not before.codes.keys() <= after.codes.keys():
+            lists = f"{was.code_list or '-'} → {now.code_list}"
+            yield f"代码表 {lists}", f"code list {lists}"
 
     def _uniques(self, was: Entity, now: Entity) -> Iterator[Change]:
         renamed = {
@@ -270,8 +286,3 @@ def _narrowings(was: Field, now: Field) -> Iterator[tuple[str, str]]:
             )
     if was.big and not now.big:
         yield "整数缩为 32 位", "integer shrinks to 32 bits"
-    if now.kind is FieldKind.ANY and (gone := sorted(set(was.targets) - set(now.targets))):
-        yield f"不再可指向 {', '.join(gone)}", f"can no longer point at {', '.join(gone)}"
-    if now.kind in (FieldKind.CHOICE, FieldKind.CHOICES) and now.code_list and was.code_list != now.code_list:
-        lists = f"{was.code_list or '-'} → {now.code_list}"
-        yield f"代码表 {lists}", f"code list {lists}"

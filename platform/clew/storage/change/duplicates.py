@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from clew.expressions.interpret import compile_memory
 from clew.expressions.problems import Undecidable
 from clew.metadata.blueprint import Entity, Unique
-from clew.storage.change.steps import Side, Step
+from clew.storage.change.side import Side
+from clew.storage.change.steps import Step
 from clew.storage.change.values import Evaluate, evaluator
 from clew.storage.engine import Connection
 from clew.storage.layout import column_type, entity_slots

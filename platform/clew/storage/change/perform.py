@@ -11,6 +11,7 @@ from clew.storage import system
 from clew.storage.change.carry import carry_statements
 from clew.storage.change.fill import Filler, Outcome
 from clew.storage.change.rebuild import rebuild
+from clew.storage.change.renamed import rename_statements
 from clew.storage.change.steps import Step
 from clew.storage.ddl import Ddl
 from clew.storage.dialects import literal_text
@@ -34,6 +35,8 @@ async def perform(
     if step.kind == "swap":
         for fill in step.work.get("again", ()):
             await filler.all(connection, {**fill, "again": True})
+        for statement in rename_statements(step.work.get("renamed", {}), connection.dialect):
+            await connection.run_sql(statement)
     if step.kind == "fill":
         return await filler.batch(connection, step.work, progress)
     if step.kind == "require":

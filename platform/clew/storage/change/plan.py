@@ -18,7 +18,8 @@ from clew.storage.change.definitions import DefinitionChange, definition_changes
 from clew.storage.change.differences import Change, diff
 from clew.storage.change.reflect import Found, drift, reflect
 from clew.storage.change.script import script
-from clew.storage.change.steps import Side, Step, build_steps
+from clew.storage.change.side import Side
+from clew.storage.change.steps import Step, build_steps
 from clew.storage.change.survey import Consequence, survey
 from clew.storage.ddl import Ddl
 from clew.storage.engine import Connection, Database, DialectName

@@ -16,6 +16,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.storage.catalog import Catalog
 from clew.storage.change.carry import carry_statements
 from clew.storage.change.fill import BATCH
+from clew.storage.change.renamed import rename_statements
 from clew.storage.change.steps import Step
 from clew.storage.change.values import today_at, value_sql
 from clew.storage.ddl import Ddl
@@ -160,6 +161,8 @@ class _Writer:
         yield "-- the first step; on a copy this statement finds none and changes nothing."
         if work.get("alone"):
             yield "-- clew apply waits here until no node runs the earlier release: they would write the old columns."
+        for statement in rename_statements(work.get("renamed", {}), self._dialect):
+            yield f"{statement};"
         yield (
             f"UPDATE clew_release SET state = 'live', live_at = {self._now}"
             f" WHERE number = {self.number} AND state = 'pending';"

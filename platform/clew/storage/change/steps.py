@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 from clew.expressions.tree import Literal as LiteralNode
 from clew.kernel.scalars import to_wire
-from clew.metadata.blueprint import Blueprint, Entity, Field
-from clew.storage.catalog import Catalog, EntityNames, fit
+from clew.metadata.blueprint import Entity, Field
+from clew.storage.catalog import EntityNames, fit
 from clew.storage.change.reflect import Found
+from clew.storage.change.renamed import renames
+from clew.storage.change.side import Side
 from clew.storage.ddl import Ddl
 from clew.storage.engine import DialectName
 from clew.storage.layout import earlier_entity, earlier_field, inherited, later_entity, same_column, slots_of
@@ -41,14 +43,6 @@ class Step:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Step:
         return cls(data["phase"], data["kind"], data["object"], dict(data["work"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One release as the planner sees it."""
-
-    blueprint: Blueprint
-    catalog: Catalog
 
 
 def build_steps(
@@ -81,7 +75,9 @@ class _Builder:
         yield from self._old_uniques()
         # What was converted while servers of the earlier release still wrote is gone over again once they have stopped.
         converts = [dict(each.work) for each in fills if _converts(each)]
-        yield Step("swap", "swap", f"release {self._number}", {"alone": bool(converts), "again": converts})
+        renamed = renames(self._old, self._new) if self._old else {}
+        work = {"alone": bool(converts or renamed), "again": converts, "renamed": renamed}
+        yield Step("swap", "swap", f"release {self._number}", work)
         for shape in changed:
             yield from self._contract(shape, fills)
         for each in fills:

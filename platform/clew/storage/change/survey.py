@@ -17,10 +17,11 @@ from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.storage.change.convert import Here
 from clew.storage.change.differences import Change
 from clew.storage.change.duplicates import Duplicates, wanted_indexes
-from clew.storage.change.steps import Side, Step, computable_default, constant_default
+from clew.storage.change.side import Side
+from clew.storage.change.steps import Step, computable_default, constant_default
 from clew.storage.change.values import converted
 from clew.storage.engine import Connection
-from clew.storage.layout import earlier_entity, inherited, slots_of
+from clew.storage.layout import earlier_entity, inherited, later_entity, slots_of
 from clew.storage.tables import Tables
 
 PAGE = 5000
@@ -186,6 +187,8 @@ class _Surveyor:
         return form == "entity" or converted(value, was, form, self._here) is not None
 
     def _outside(self, value: Any, now: Field, entity: Entity) -> bool:
+        if now.kind is FieldKind.ANY:
+            return later_entity(value, self._old.blueprint, self._new.blueprint) not in now.targets
         if now.code_list is not None:
             known = self._new.blueprint.code_lists.get(now.code_list)
             codes = known.codes if known else {}
