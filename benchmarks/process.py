@@ -1,7 +1,7 @@
 """What a process costs: completing a task, many open instances, a long history, due timers, beside SpiffWorkflow.
 
     python -m benchmarks.process [--few 1000] [--many 100000] [--timers 100000] [--rounds 4] [--requests 300]
-                                 [--only complete,history,timers,spiff] [--json FILE]
+                                 [--only complete,history,events,timers,spiff] [--json FILE]
 
 Everything durable, on one PostgreSQL. `complete`: a task with lock, guards, three records written, trail and outbox,
 through GraphQL over HTTP with a session, against the bare insert handler of `benchmarks.run`; the same among few and
@@ -28,7 +28,8 @@ from uuid import UUID
 import asyncpg
 import psutil
 
-from benchmarks import data, process_data, run
+from benchmarks import data, process_data, process_events, run
+from benchmarks.meter import Meter
 from benchmarks.process_data import SECRET, caller, multiply, open_tasks
 from benchmarks.storm import Storm, storm
 from clew.process import jobs
@@ -36,7 +37,7 @@ from clew.runtime import RuntimeHost, open_runtime
 from clew.settings import Settings
 
 SIZE = data.Size(items=200, lots=1000)
-PARTS = ("complete", "history", "timers", "spiff")
+PARTS = ("complete", "history", "events", "timers", "spiff")
 SERVER = run.Server("clew", (sys.executable, "-m", "benchmarks.peers.process_server", "{port}"), None)
 HEADERS = {"Authorization": f"Bearer {SECRET}", "Accept": "application/json"}
 WORKERS = 2
@@ -77,20 +78,6 @@ async def furnish(url: str, copies: int, folder: Path) -> None:
     finally:
         await connection.close()
         await host.close()
-
-
-class Meter:
-    """Processor time of one server process and of all of PostgreSQL meanwhile."""
-
-    def __init__(self, server: psutil.Process, postmaster: psutil.Process | None) -> None:
-        self._server, self._postmaster = server, postmaster
-        self._before = run.processor_time([server]), run.processor_time(run.behind(postmaster))
-
-    def each(self, count: int) -> tuple[float, float]:
-        """Milliseconds for each of so many: server, database."""
-        server, database = self._before
-        spent = run.spent_since(server, [self._server]), run.spent_since(database, run.behind(self._postmaster))
-        return spent[0] * 1e3 / count, spent[1] * 1e3 / count
 
 
 def told(storms: list[Storm], spent: list[tuple[float, float]]) -> Report:
@@ -177,6 +164,21 @@ async def history(live: run.Live, url: str, postmaster: psutil.Process | None, f
     finally:
         await connection.close()
     return report
+
+
+async def events(live: run.Live, url: str, postmaster: psutil.Process | None, requests: int, rounds: int) -> Report:
+    """Completions while nobody and while somebody listens."""
+    _server, port, process, _start = live
+
+    async def one() -> tuple[float, float, float]:
+        tasks = await _asked(url, open_tasks, "released", "inspect", requests)
+        meter, began = Meter(process, postmaster), time.perf_counter()
+        await storm(port, "/graphql", [completion("released", "inspect", each) for each in tasks], HEADERS, 1)
+        wall = (time.perf_counter() - began) * 1e3 / len(tasks)
+        await asyncio.sleep(0.5)  # the server sends what it has to send
+        return (wall, *meter.each(len(tasks)))
+
+    return await process_events.compared(port, HEADERS, one, rounds)
 
 
 # ── timers ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,7 +291,7 @@ def measure(options: argparse.Namespace) -> Report:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         few = asyncio.run(another(url, "few"))
         asyncio.run(furnish(few, options.few, folder))
-        if {"complete", "history"} & set(parts):
+        if {"complete", "history", "events"} & set(parts):
             with ExitStack() as serving:
                 bare = run.servers()["bare"]
                 live = {"bare": ((bare, *serving.enter_context(run.running(bare, few))), few)}
@@ -301,6 +303,9 @@ def measure(options: argparse.Namespace) -> Report:
                     live[f"{options.many:,} open"] = ((SERVER, *serving.enter_context(run.running(SERVER, many))), many)
                 if "complete" in parts:
                     report["complete"] = asyncio.run(complete(live, postmaster, options.requests, options.rounds))
+                if "events" in parts:
+                    asked = events(live[name][0], few, postmaster, options.requests, options.rounds)
+                    report["events"] = asyncio.run(asked)
                 if "history" in parts:
                     report["history"] = asyncio.run(history(live[name][0], few, postmaster, folder))
         if "spiff" in parts:
@@ -356,6 +361,8 @@ def lines(report: Report) -> Iterable[str]:
             for case, each in report[name].items():
                 yield f"| {case} | {each['ms']:.2f} | {each['server_ms']:.2f} + {each['database_ms']:.2f} |"
             yield ""
+    if "events" in report:
+        yield from process_events.lines(report["events"])
     if "timers" in report:
         each = report["timers"]
         yield (
