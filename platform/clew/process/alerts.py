@@ -33,6 +33,7 @@ from clew.process.in_use import begin_where_used
 from clew.process.state import State, Subject
 from clew.records import outbox
 from clew.records.commands import Call
+from clew.records.gathering import beside
 from clew.records.notices import Notice, tell
 from clew.records.participants import Change
 from clew.records.unit import Unit
@@ -92,7 +93,7 @@ class AlertParticipant:
                 found = await related(unit, change.entity, on.of, dict(change.new)) if on.of else [change.id]
                 for record in found:
                     payload = {"alert": alert.name, "record": str(getattr(record, "id", record))}
-                    await leases.put(unit.connection, CHECK, payload)
+                    await leases.put(beside(unit.connection), CHECK, payload)
 
 
 @dataclass(frozen=True, slots=True)

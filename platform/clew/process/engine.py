@@ -36,6 +36,7 @@ from clew.process.words import Actor, Command
 from clew.process.writes import STORED
 from clew.records import idempotency
 from clew.records.commands import Call, Commands
+from clew.records.gathering import beside
 from clew.records.unit import Unit
 from clew.sdk.actions import Act
 from clew.storage.engine import Connection, Database
@@ -332,7 +333,7 @@ class Processes:
             unit.tell(f"process:{asked[0]}", "clew.process", process, said)
             if key is not None:
                 answer = json.dumps({"process": str(process), "status": done.status})
-                await idempotency.keep_answer(unit.connection, person, key, known, answer, unit.at)
+                await idempotency.keep_answer(beside(unit.connection), person, key, known, answer, unit.at)
             return done
 
         done = await self.commands.run(call, whole, looks=True)

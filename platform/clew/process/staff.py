@@ -140,7 +140,7 @@ async def _holders(
     if not roles:
         return []
     args = {"asked_roles": list(roles), "held_at": at, "of_account": only}
-    # No process gives anybody a role.
+    # Roles never wait: whoever gives or takes one writes it at once.
     rows = await beside(connection).fetch(_HOLDERS if only is None else _HOLDER, args)
     return [person for person, sites in rows if sites is None or site is None or str(site) in sites]
 
