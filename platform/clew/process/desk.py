@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clew.kernel.text import Bilingual
-from clew.metadata.processes import SEPARATOR, STARTED, STARTER, Action, Step, StepKind
+from clew.metadata.processes import SEPARATOR, STARTED, STARTER, Action, Outcome, Step, StepKind
 from clew.process import moves
 from clew.process.errors import (
     CommentRequired,
@@ -60,14 +60,7 @@ def decide(run: Run, command: Decide, facts: Facts) -> None:
     if is_copy(run.state, command.task):
         _read(run, command)
         return
-    task, token = _open(run, command.task)
-    _mine(run, task, token, command.actor)
-    step = run.step_of(token)
-    outcome = step.outcomes.get(command.outcome)
-    if outcome is None:
-        raise UnknownOutcome(path=["outcome"], known=", ".join(step.outcomes))
-    if outcome.comment and not command.comment.strip():
-        raise CommentRequired(path=["comment"])
+    task, token, step, outcome = may_decide(run, command)
     if not facts.exit and not outcome.against:
         say = step.exit.say if step.exit is not None else Bilingual()
         raise NotFinished(
@@ -94,6 +87,19 @@ def decide(run: Run, command: Decide, facts: Facts) -> None:
         actors = tuple(dict.fromkeys(each for task in tasks for each in (task.actor, task.behalf) if each))
         main = command.outcome if outcome.against else _own(run, token, command.outcome)
         moves.finish(run, token, main, actors)
+
+
+def may_decide(run: Run, command: Decide) -> tuple[Task, Token, Step, Outcome]:
+    """The task, if it is this person's to decide so; what is yet to be filled in is not asked."""
+    task, token = _open(run, command.task)
+    _mine(run, task, token, command.actor)
+    step = run.step_of(token)
+    outcome = step.outcomes.get(command.outcome)
+    if outcome is None:
+        raise UnknownOutcome(path=["outcome"], known=", ".join(step.outcomes))
+    if outcome.comment and not command.comment.strip():
+        raise CommentRequired(path=["comment"])
+    return task, token, step, outcome
 
 
 def add_signer(run: Run, command: AddSigner, facts: Facts) -> None:

@@ -117,7 +117,7 @@ class Handling:
         token = self.state.tokens.get(task.token) if task is not None else None
         if task is None or token is None or task.kind == "copy":
             return
-        machine.step(self.workflow, self.state, command)
+        machine.may_decide(self.workflow, self.state, command)
         if not await self.inquiry.trained(command.task, self.unit.context.person.id):
             raise NotYourTask
         asked_for(self.workflow.step(task.step), given)

@@ -48,6 +48,7 @@ from clew.process.words import (
     Withdraw,
 )
 
+_BY_ITSELF = (TimerFired, EventArrived, ActionDone, ActionFailed, ChildEnded, Enter, Reoffer)
 _BY_PEOPLE = (Claim, Unclaim, Decide, AddSigner, Transfer, SendBack, Withdraw, Urge, Copy)
 
 
@@ -66,16 +67,25 @@ def new(workflow: Workflow, subject: Subject, starter: str) -> State:
 
 def step(workflow: Workflow, state: State, command: Command, facts: Facts = NO_FACTS) -> Result:
     """The one transition function. Raises a `ClewError` that says why the command is refused."""
-    if not state.live:
-        if isinstance(command, TimerFired | EventArrived | ActionDone | ActionFailed | ChildEnded | Enter | Reoffer):
-            return Result(state)
-        if not (isinstance(command, Decide) and desk.is_copy(state, command.task)):
-            raise ProcessEnded
-    if state.status == "suspended" and isinstance(command, _BY_PEOPLE):
-        raise ProcessSuspended
+    if not state.live and isinstance(command, _BY_ITSELF):
+        return Result(state)
+    _at_work(state, command)
     run = Run(workflow, state, command.at)
     _HANDLERS[type(command)](run, command, facts)
     return Result(run.state, tuple(run.effects))
+
+
+def may_decide(workflow: Workflow, state: State, command: Decide) -> None:
+    """Raises what `step` will raise of a decision of somebody who may not make it."""
+    _at_work(state, command)
+    desk.may_decide(Run(workflow, state, command.at), command)
+
+
+def _at_work(state: State, command: Command) -> None:
+    if not state.live and not (isinstance(command, Decide) and desk.is_copy(state, command.task)):
+        raise ProcessEnded
+    if state.status == "suspended" and isinstance(command, _BY_PEOPLE):
+        raise ProcessSuspended
 
 
 def wanted(workflow: Workflow, state: State, command: Command) -> Wanted | None:

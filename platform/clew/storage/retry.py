@@ -76,8 +76,8 @@ class Turns:
 
 
 _INSIDE: ContextVar[bool] = ContextVar("inside a unit of work", default=False)
-_MORE, _FEWER = 0.1, 0.5
-"""What a success adds to the limit of one, and what a clash leaves of any: a clash costs more than waiting a little."""
+_MORE, _FEWER = 0.5, 0.7
+"""What a success adds to the limit of one, and what a clash leaves of any: about one unit in twenty begins again."""
 
 
 async def retry_write(
