@@ -73,6 +73,33 @@ def register(group: typer.Typer) -> None:
             raise typer.Exit(1)
 
 
+REMEDIES: dict[str, Bilingual] = {
+    "deadlock": Bilingual(
+        "补上缺少的转换或 `then`;由退回造成的,在退回的那一步写明 `returns_to`(`returns_to: []` 为不可退回)",
+        "Add the transition or the `then` that is missing; where something was sent back, say under `returns_to` of "
+        "the step that sent it where it may go (`returns_to: []`: nowhere)",
+    ),
+    "nobody": Bilingual(
+        "再请一个角色办理,给该角色所需的权限或签名含义,或放宽 `not_same_person_as`",
+        "Ask one more role, give the role the right or the meaning it signs for, or loosen `not_same_person_as`",
+    ),
+    "no_end": Bilingual("让其中一步的 `then` 通向 `end`", "Let `then` of one of these steps lead to an `end`"),
+    "endless": Bilingual("在其中放一个由人办理的步骤或一个等待", "Put a step of people or a wait among them"),
+    "unreachable": Bilingual("让某个 `then` 通向它,或删去", "Let some `then` lead to it, or take it out"),
+    "unsigned": Bilingual("在该步骤写明 `sign`", "Say `sign` at that step"),
+    "bypass": Bilingual("给那个转换也要求签名,或说明为何不需要", "Ask for the signature there too, or know why not"),
+    "signer": Bilingual(
+        "在角色的 `signs` 中加入该含义,或确保被请的人另有可签署的角色",
+        "Add the meaning to the role's `signs`, or see that whoever is asked holds another role that has it",
+    ),
+    "limit": Bilingual("放宽外层时限,或收紧内部步骤", "Give the outer step more time, or the inner ones less"),
+    "unfinished": Bilingual(
+        "用 --most 允许更多状态,或拆成子流程", "Allow more with --most, or make parts sub-processes"
+    ),
+}
+"""What to do about each flaw."""
+
+
 def named(blueprint: Blueprint, names: Sequence[str] | None) -> list[Workflow]:
     """The processes with these names; all when none is given. Raises UnknownProcess."""
     workflows = blueprint.workflows
@@ -99,6 +126,8 @@ def told(terminal: Terminal, workflow: Workflow, proof: Proof) -> None:
         )
         for number, line in enumerate(story(finding), 1):
             terminal.say(f"    {number}. {line.to('en')}", f"    {number}. {line.to('zh')}")
+    for flaw in dict.fromkeys(each.flaw for each in proof.findings):
+        terminal.say(f"  → {flaw}: {REMEDIES[flaw].to('en')}", f"  → {flaw}:{REMEDIES[flaw].to('zh')}")
 
 
 def story(finding: Finding) -> list[Bilingual]:
@@ -145,6 +174,7 @@ def proof_json(proof: Proof) -> dict[str, Any]:
                 "flaw": each.flaw,
                 "severity": "warning" if each.flaw.warning else "error",
                 "step": each.step,
+                "hint": {"zh": REMEDIES[each.flaw].to("zh"), "en": REMEDIES[each.flaw].to("en")},
                 "message": {"zh": each.say.to("zh"), "en": each.say.to("en")},
                 "story": [{"zh": line.to("zh"), "en": line.to("en")} for line in story(each)],
                 "replay": [{**move.replay, "assuming": list(move.assuming)} for move in each.story],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clew.expressions.lexer import Token, tokens
-from clew.expressions.problems import SYNTAX, TOO_DEEP, UNSUPPORTED, ExpressionError, problem
+from clew.expressions.problems import CUT_SHORT, SYNTAX, TOO_DEEP, UNSUPPORTED, ExpressionError, problem
 from clew.expressions.syntax import Apply, Choice, Identifier, Infix, Prefix, Select, Sequence, Syntax, Value
 from clew.expressions.tree import Span
 from clew.kernel.diagnostics import Rule
@@ -60,7 +60,8 @@ class _Parser:
 
     def _unexpected(self) -> ExpressionError:
         span = self._next.span
-        return self._fail(SYNTAX, span, found=self._source[span.start : span.end][:40] or "the end")
+        found = self._source[span.start : span.end][:40]
+        return self._fail(SYNTAX, span, found=found) if found else self._fail(CUT_SHORT, span)
 
     def _bounded(self, height: int, span: Span) -> int:
         if height > MAX_DEPTH:

@@ -12,7 +12,14 @@ from clew.kernel.errors import ClewError, fill
 from clew.kernel.text import Locale
 
 SYNTAX = Rule("EXPR_SYNTAX", "{found} is not expected here.", "此处不应出现 {found}。")
-CHARACTER = Rule("EXPR_CHARACTER", "The character {found} has no meaning here.", "字符 {found} 在此无意义。")
+CUT_SHORT = Rule("EXPR_CUT_SHORT", "The expression is not finished.", "表达式没有写完。")
+CHARACTER = Rule(
+    "EXPR_CHARACTER",
+    "The character {found} has no meaning here.",
+    "字符 {found} 在此无意义。",
+    "Equal is ==, unequal !=; and is &&, or is ||, not is !; text stands in single quotes.",
+    "相等写 ==,不等写 !=;并且写 &&,或者写 ||,否定写 !;文字用单引号。",
+)
 TEXT_OPEN = Rule("EXPR_TEXT_OPEN", "The quoted text does not end.", "引号内的文本没有结束。")
 ESCAPE = Rule("EXPR_ESCAPE", "Unknown escape {found} in a quoted text.", "文本中的转义 {found} 无效。")
 TOO_LONG = Rule(

@@ -31,11 +31,12 @@ class CalendarMissing(ClewError):
     zh = "工作日历 {calendar} 尚未发布 {year} 年。"
     hint_en = (
         "When its days are announced, add under `years` of the calendar {calendar}: `{year}: {{holidays: CN}}` (your "
-        "country), or its days under `free` and `working`; then clew plan, clew apply. What waits is counted then."
+        "country), or its days under `free` and `working`; then clew plan, clew apply. What waits is counted then. A "
+        "simulation may begin on another day: --from"
     )
     hint_zh = (
         "放假安排公布后,在日历 {calendar} 的 `years` 中加入 `{year}: {{holidays: CN}}`(所在国家),或在 `free` 与 "
-        "`working` 中列出日期;再执行 clew plan、clew apply。届时补算等待中的时限。"
+        "`working` 中列出日期;再执行 clew plan、clew apply。届时补算等待中的时限。模拟也可改日开始:--from"
     )
 
 
@@ -86,7 +87,7 @@ class WorkingTime:
         """Whether a shift begins on this day. Raises CalendarMissing."""
         shifts = self.calendar.shifts(day)
         if shifts is None:
-            raise CalendarMissing(calendar=self.calendar.name, year=day.year)
+            raise CalendarMissing(calendar=self.calendar.name or "–", year=day.year)
         return bool(shifts)
 
     def working_day(self, start: date, count: int) -> date:
@@ -116,7 +117,7 @@ class WorkingTime:
         if found is None:
             shifts = self.calendar.shifts(day)
             if shifts is None:
-                raise CalendarMissing(calendar=self.calendar.name, year=day.year)
+                raise CalendarMissing(calendar=self.calendar.name or "–", year=day.year)
             spans = [span for shift in shifts for span in self._in_utc(day, *shift)]
             found = self._days[day] = tuple(_joined(sorted(spans)))
         return found

@@ -11,6 +11,8 @@ import pytest
 from tests.unit.process.play import PROJECT
 
 from clew.cli.app import run
+from clew.cli.process_proof import REMEDIES
+from clew.process.proof.findings import Flaw
 
 STEPS = """\
   look: {{label: {{zh: 检查, en: Look}}, who: clerk, state: {{done: checked}}{back}}}
@@ -49,6 +51,12 @@ def test_prove_tells_a_story(say: Say) -> None:
     assert "4. clerk 1 sends “Tell” back to “Look”" in out
     code, out, _ = say("prove", "handling", "--lang", "zh")
     assert "clerk 1 从「通知」退回到「检查」" in out
+    assert "→ deadlock:" in out
+    assert "`returns_to`" in out, "and what to do about it"
+
+
+def test_every_flaw_has_a_remedy() -> None:
+    assert set(REMEDIES) == set(Flaw)
 
 
 def test_prove_for_programs(say: Say) -> None:

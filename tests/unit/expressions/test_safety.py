@@ -73,7 +73,12 @@ def test_deep_nesting_is_refused_without_recursion(source: str) -> None:
     limit = sys.getrecursionlimit()
     with pytest.raises(ExpressionError) as caught:
         parse(source)
-    assert {each.code for each in caught.value.problems} <= {"EXPR_TOO_DEEP", "EXPR_TOO_LONG", "EXPR_SYNTAX"}
+    assert {each.code for each in caught.value.problems} <= {
+        "EXPR_TOO_DEEP",
+        "EXPR_TOO_LONG",
+        "EXPR_SYNTAX",
+        "EXPR_CUT_SHORT",
+    }
     assert sys.getrecursionlimit() == limit
 
 
