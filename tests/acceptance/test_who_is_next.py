@@ -39,6 +39,10 @@ async def test_a_lot_waits_for_whoever_its_nonconformance_asks(
     now = json.loads((await anext(work)).body)["data"]["myWorkChanged"]
     assert now["tasks"] == [{"step": "investigate"}]
     assert {"about": "task", "step": "investigate"} in now["notices"]
+    told = "{ myProcesses { timeline { what step actorName behalfName } } }"
+    (mine,) = (await firm.ask("qc_inspector", told))["myProcesses"]
+    done = {"what": "decide", "step": "contain", "actorName": "qc_inspector", "behalfName": None}
+    assert done in mine["timeline"], "who did what, by name"
     copied = "mutation($p: ID!, $q: [ID!]!) { copyProcess(process: $p, people: $q) { replayed } }"
     (mine,) = (await firm.ask("qc_inspector", "{ processes: myProcesses { id } }"))["processes"]
     await firm.ask("qc_inspector", copied, p=mine["id"], q=[firm.people["buyer"]])

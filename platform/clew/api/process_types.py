@@ -24,8 +24,9 @@ def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
         },
         "ProcessIncident": {"id": required(scalars.INT.type), "kind": needed, "detail": needed, "at": needed},
         "ProcessTimelineEntry": {
-            "at": required(moment), "what": needed, "step": text, "actor": identity, "behalf": identity,
-            "outcome": text, "comment": text, "files": "ProcessFile", "mentions": required(GraphQLList(needed)),
+            "at": required(moment), "what": needed, "step": text, "actor": identity, "actorName": text,
+            "behalf": identity, "behalfName": text, "outcome": text, "comment": text, "files": "ProcessFile",
+            "mentions": required(GraphQLList(needed)),
         },
         "ProcessRecord": {"entity": needed, "recordId": required(identity)},
         "ProcessFile": {"name": needed, "sha256": needed},

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from clew.kernel.scalars import instant_text
 from clew.process import comments
 from clew.process.store import Instance, load, one_of
-from clew.storage import process_tables
+from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 
 _p, _t, _c, _log, _notice, _timer = (
@@ -26,6 +26,7 @@ _p, _t, _c, _log, _notice, _timer = (
     process_tables.notice,
     process_tables.process_timer,
 )
+_account = identity_tables.account
 Answer = dict[str, Any]
 _TASK = (
     _t.c.id,
@@ -227,7 +228,16 @@ async def _timeline(connection: Connection, process: UUID) -> list[Answer]:
         .order_by(_log.c.at, _log.c.id)
     )
     names = ("at", "what", "step", "actor", "behalf", "outcome", "comment")
-    return comments.merged([_plain(names, row) for row in lines], await comments.of_process(connection, process))
+    found = comments.merged([_plain(names, row) for row in lines], await comments.of_process(connection, process))
+    return await _named(connection, found)
+
+
+async def _named(connection: Connection, lines: list[Answer]) -> list[Answer]:
+    """The lines with the names of those whose accounts they tell."""
+    whose = {UUID(each[key]) for each in lines for key in ("actor", "behalf") if each[key]}
+    query = sa.select(_account.c.id, _account.c.name).where(one_of(_account.c.id, sorted(whose)))
+    names = {str(row[0]): row[1] for row in await connection.fetch(query)} if whose else {}
+    return [{**each, "actorName": names.get(each["actor"]), "behalfName": names.get(each["behalf"])} for each in lines]
 
 
 def records_of(found: Instance) -> list[Answer]:
