@@ -138,6 +138,14 @@ def _stocked(world: World, made: Practice) -> None:
             "lot", at, to="released", within=6, site=place, item=made.pump, lot_no=lot_no, source="production",
             work_order=order, mfg_on=made_on, exp_on=expiry(made_on, SHELF_DAYS), initial_qty=qty,
         )  # fmt: skip
+        for kind, market in (("production", None), ("market", "CN")):
+            decided = at + timedelta(days=6)
+            decision = world.add(
+                "release_decision", decided, to="decided", within=0.3, site=place, lot=lot, kind=kind, market=market,
+                work_order=order, outcome="release", maker_file_reviewed=False, decided_at=decided,
+                decided_by=world.person(SITE, "authorised_releaser"),
+            )  # fmt: skip
+            world.add("release_decision_checklist", decided, owner=decision, item="批记录审核通过", ok=True)
         keeper, doc = world.person(SITE, "warehouse"), AnyRef("work_order", order)
         when, shelf = at + timedelta(days=7), ("finished", "released")
         world.move(SITE, when, "receipt", made.pump, qty, lot=lot, target=shelf, by=keeper, doc=doc)

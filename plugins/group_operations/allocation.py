@@ -81,7 +81,7 @@ async def reserved(work: Work, about: AnyRef) -> Mapping[Place, Decimal]:
 
 async def _taken(work: Work, order: Row) -> list[tuple[UUID, Place, Decimal]]:
     """Where each line of an order is taken from: lots that are released, not on hold and last as long as agreed."""
-    until = work.today + timedelta(days=order["min_shelf_life"] or 0)
+    until = work.today + timedelta(days=max(1, order["min_shelf_life"] or 1))
     found: list[tuple[UUID, Place, Decimal]] = []
     given: dict[UUID, Decimal] = {}
     lines = await work.find("sales_order_line", owner=order["id"])

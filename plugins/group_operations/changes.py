@@ -12,6 +12,8 @@ from clew.sdk import Row, Work
 _OPEN = ("screening", "assessing", "board", "approved", "deferred")
 _UNRELEASED, _IN_PROCESS = ("planned", "firm"), ("released", "running", "paused")
 _USABLE = ("quarantine", "released", "conditional")
+_STRICTEST = ("scrap", "return", "hold", "rework")
+"""What a lot comes to that two changed things treat differently: the first of these."""
 _IN_HAND = 20
 """How many records of a kind the text names; it says how many more there are."""
 
@@ -109,24 +111,28 @@ async def put_into_effect(work: Work) -> None:
     cause = AnyRef("change_order", order["id"])
     held: set[UUID] = set(await work.linked("change_order", "held_lots", order["id"]))
     lines: set[UUID] = set(await work.linked("change_order", "held_order_lines", order["id"]))
+    becomes: dict[UUID, tuple[Row, str]] = {}
     for affected in await work.find("affected_item", change_order=order["id"]):
         items = await items_of(work, affected["object"])
         for item in sorted(items, key=str):
-            lots: list[Row] = []
-            if affected["stock_disposition"] != "use":
-                lots += await _in_stock(work, item, affected, order)
-            if affected["wip_disposition"] != "use":
-                lots += await _in_process(work, item, affected)
-            for lot in lots:
+            lots: list[tuple[Row, str]] = []
+            stock, wip = affected["stock_disposition"], affected["wip_disposition"]
+            if stock != "use":
+                lots += [(each, stock) for each in await _in_stock(work, item, affected, order)]
+            if wip != "use":
+                lots += [(each, wip) for each in await _in_process(work, item, affected)]
+            for lot, what in lots:
                 if lot["id"] not in held and (not sites or lot["site"] in sites):
-                    held.add(lot["id"])
-                    because = f"变更 / change {order['number']}"
-                    what = {"site": lot["site"], "lot": lot["id"], "cause": cause, "because": because}
-                    await work.create("inventory_hold", what)
+                    _, before = becomes.get(lot["id"], (lot, what))
+                    becomes[lot["id"]] = (lot, min(before, what, key=_STRICTEST.index))
             if affected["open_po_disposition"] != "use":
                 still = await work.find("purchase_order_line", item=item, state="open")
                 lines |= {each["id"] for each in still if not sites or each["site"] in sites}
                 await _mark_requisitions(work, item, order, sites)
+    for lot, what in becomes.values():
+        held.add(lot["id"])
+        values = {"site": lot["site"], "lot": lot["id"], "cause": cause, "disposition": what}
+        await work.create("inventory_hold", {**values, "because": f"变更 / change {order['number']}"})
     values = {"held_lots": sorted(held, key=str), "held_order_lines": sorted(lines, key=str)}
     await work.update("change_order", order["id"], values)
 

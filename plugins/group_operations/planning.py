@@ -83,9 +83,9 @@ async def _stock(work: Work, site: UUID) -> dict[Any, Decimal]:
 
 
 async def usable(work: Work, lot_id: UUID, until: date) -> bool:
-    """Whether a lot is released, is not on hold, and lasts beyond a day."""
+    """Whether a lot is released, is not on hold, and may be used up to and on a day."""
     lot = await work.record("lot", lot_id)
-    if lot["state"] != "released" or (lot["exp_on"] is not None and lot["exp_on"] <= until):
+    if lot["state"] != "released" or (lot["exp_on"] is not None and lot["exp_on"] < until):
         return False
     if await work.find("inventory_hold", lot=lot_id, state="active"):
         return False

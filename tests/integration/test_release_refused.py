@@ -34,7 +34,7 @@ CHECKED = [{"item": "批记录、检验、标签", "ok": True}]
 @pytest.fixture
 async def plant(database: TestDatabase) -> AsyncIterator[Plant]:
     made = await pack_plant(database)
-    await furnish(made, _market)
+    await furnish(made, market)
     yield made
     await made.database.close()
 
@@ -49,7 +49,7 @@ async def furnish(plant: Plant, room: Callable[[World], object]) -> None:
     await plant.database.run_write(fill)
 
 
-def _market(world: World) -> None:
+def market(world: World) -> None:
     ids = world.ids
     world.add(
         "registration", "registration", number="R1", authority="NMPA", kind="NMPA_reg", items=[ids["pump"]],
@@ -69,8 +69,15 @@ def finished(world: World, name: str, *, component: str = "good", record: str = 
         f"{name}:order", "work_order", site=site, number=f"WO-{name}", item=ids["pump"], bom=ids["bom"],
         routing=ids["routing"], qty=Decimal(10), state="completed",
     )  # fmt: skip
-    given = {"source": "production", "work_order": work, "mfg_on": TODAY, "exp_on": TODAY + timedelta(days=365), **lot}
-    made = world.lot(name, item=ids["pump"], state="quarantine", **given)
+    given = {
+        "state": "quarantine",
+        "source": "production",
+        "work_order": work,
+        "mfg_on": TODAY,
+        "exp_on": TODAY + timedelta(days=365),
+        **lot,
+    }
+    made = world.lot(name, item=ids["pump"], **given)
     execution = world.add(
         f"{name}:run", "operation_execution", site=site, number=f"OE-{name}", work_order=work, lot=made,
         operation=ids["operation"], operator=ids["li"], state="done", started_at=BORN, ended_at=BORN,
