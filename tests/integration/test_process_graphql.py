@@ -138,7 +138,15 @@ async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
     assert await door.do("gus", "{ myTasks(copied: false) { kind } }") == []
     about = "query($p: ID!) { processInstance(id: $p) { records { entity recordId } } }"
     records = (await door.do("ann", about, p=str(instance)))["records"]
-    assert records == [{"entity": "nonconformance", "recordId": task["recordId"]}]
+    holds = (await door.made.plant.current("inventory_hold")).values()
+    (hold,) = [each for each in holds if str(each["cause_id"]) == task["recordId"]]
+    assert records == [
+        {"entity": "nonconformance", "recordId": task["recordId"]},
+        {"entity": "inventory_hold", "recordId": str(hold["id"])},
+    ], "what it has made is its own as well"
+    of = "query($r: ID!) { processesOf(record: $r) { id } }"
+    for record in (task["recordId"], str(hold["id"])):
+        assert [each["id"] for each in await door.do("ann", of, r=record)] == [str(instance)]
     assert await door.do("gus", "mutation($i: ID!) { readNotice(id: $i) }", i=notice["id"]) is True
     assert await door.do("gus", "{ notices(unread: true) { id } }") == []
     suspend = 'mutation($p: ID!) { suspendProcess(process: $p, reason: "待供应商") { process { status } } }'

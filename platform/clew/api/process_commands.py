@@ -12,7 +12,7 @@ from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.process_answers import JSON
 from clew.api.process_shapes import shape
-from clew.api.process_sight import shown
+from clew.api.process_sight import shown, with_seen_records
 from clew.api.signing import proof_of, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
@@ -45,6 +45,8 @@ class ActSpec:
         else:
             async with self.processes.database.read() as connection:
                 instance = await reading.instance(connection, done.process, lists)
+                if instance is not None and "records" in lists:
+                    instance = await with_seen_records(self.processes, call.caller, connection, instance)
         answer = {"process": instance, "replayed": done.replayed}
         return json.dumps(shape(call.planner, call.selected, answer, call), **JSON)
 

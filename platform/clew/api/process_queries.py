@@ -10,7 +10,7 @@ from typing import Any
 from clew.api.operations import Call
 from clew.api.process_answers import JSON
 from clew.api.process_shapes import shape
-from clew.api.process_sight import oversees, shown, takes_part_or_sees
+from clew.api.process_sight import oversees, shown, takes_part_or_sees, with_seen_records
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.process import reading
@@ -54,16 +54,19 @@ async def instance(processes: Processes, call: Call, connection: Connection) -> 
     found = await reading.instance(connection, call.arguments["id"])
     if found is None or not await takes_part_or_sees(processes, call.caller, connection, found):
         return None
-    return found
+    (seen,) = await _named(processes, call, connection, [found])
+    return seen
 
 
 async def of_record(processes: Processes, call: Call, connection: Connection) -> Any:
     found = await reading.of_record(connection, call.arguments["record"])
-    return [each for each in found if await shown(processes, call.caller, connection, each)]
+    mine = [each for each in found if await shown(processes, call.caller, connection, each)]
+    return await _named(processes, call, connection, mine)
 
 
 async def started(processes: Processes, call: Call, connection: Connection) -> Any:
-    return await reading.started_by(connection, call.caller.context.person.id, _first(call.arguments))
+    found = await reading.started_by(connection, call.caller.context.person.id, _first(call.arguments))
+    return await _named(processes, call, connection, found)
 
 
 async def overseen(processes: Processes, call: Call, connection: Connection) -> Any:
@@ -71,7 +74,8 @@ async def overseen(processes: Processes, call: Call, connection: Connection) -> 
     if not call.caller.decision.process(workflow).oversee.allowed:
         return []
     found = await reading.of_workflow(connection, workflow, _first(call.arguments))
-    return [each for each in found if await oversees(processes, call.caller, connection, each)]
+    mine = [each for each in found if await oversees(processes, call.caller, connection, each)]
+    return await _named(processes, call, connection, mine)
 
 
 async def notices(processes: Processes, call: Call, connection: Connection) -> Any:
@@ -80,6 +84,13 @@ async def notices(processes: Processes, call: Call, connection: Connection) -> A
         connection, call.caller.context.person.id, unread=bool(args.get("unread")), limit=_first(args)
     )
     return [{**each, "text": Bilingual(each["zh"] or "", each["en"] or "").to(locale) or None} for each in found]
+
+
+async def _named(processes: Processes, call: Call, connection: Connection, found: list[Any]) -> list[Any]:
+    """Instances with the records that the caller may know of, where these are asked for."""
+    if "records" not in {each.name for each in call.planner.children(call.selected)}:
+        return found
+    return [await with_seen_records(processes, call.caller, connection, each) for each in found]
 
 
 def _first(args: Mapping[str, Any]) -> int:

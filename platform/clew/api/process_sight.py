@@ -59,6 +59,22 @@ async def oversees(processes: Processes, caller: Caller, connection: Connection,
     return await reads(processes, caller, connection, overseeing, found["entity"], UUID(found["recordId"]))
 
 
+async def with_seen_records(
+    processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """An instance of whose records only those are named that the caller reads, beside the one it is about."""
+    seen = [
+        each
+        for each in found["records"]
+        if each["recordId"] == found["recordId"]
+        or (
+            each["entity"] in processes.blueprint.entities
+            and await reads(processes, caller, connection, caller.decision, each["entity"], UUID(each["recordId"]))
+        )
+    ]
+    return {**found, "records": seen}
+
+
 async def reads(
     processes: Processes, caller: Caller, connection: Connection, decision: Decision, entity: str, record: UUID
 ) -> bool:

@@ -365,13 +365,14 @@ def _plain(who: Who) -> Who:
 @contextmanager
 def _acting(unit: Unit, definition: Workflow, instance: Instance) -> Iterator[None]:
     """The unit acts for the process: under its authority, on its thread."""
-    before = unit.elevated, unit.process, unit.process_step, unit.thread, unit.filling
+    before = unit.elevated, unit.process, unit.process_step, unit.thread, unit.filling, unit.touched
+    unit.touched = set()
     unit.elevated, unit.process, unit.process_step = True, definition.name, definition.name
     unit.thread, unit.filling = instance.thread_id, False
     try:
         yield
     finally:
-        unit.elevated, unit.process, unit.process_step, unit.thread, unit.filling = before
+        unit.elevated, unit.process, unit.process_step, unit.thread, unit.filling, unit.touched = before
 
 
 Finish = Callable[[Unit], Awaitable[None]]

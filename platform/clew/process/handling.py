@@ -94,6 +94,7 @@ class Handling:
                 else:
                     await self._carry_out(effect)
         await time.follow(self, began)
+        self.writes.touched(self.unit.touched or ())
         await self.write()
         announce(self.unit, self.instance, verb_of(command, self.state), began, self.told)
 

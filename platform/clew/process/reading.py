@@ -18,13 +18,14 @@ from clew.process.store import Instance, load, one_of
 from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 
-_p, _t, _c, _log, _notice, _timer = (
+_p, _t, _c, _log, _notice, _timer, _r = (
     process_tables.process,
     process_tables.task,
     process_tables.task_candidate,
     process_tables.process_log,
     process_tables.notice,
     process_tables.process_timer,
+    process_tables.process_record,
 )
 _account = identity_tables.account
 Answer = dict[str, Any]
@@ -110,12 +111,16 @@ async def of_workflow(connection: Connection, workflow: str, limit: int) -> list
 
 
 async def of_record(connection: Connection, record: UUID) -> list[Answer]:
-    """Every instance about a record, the newest first."""
-    query = sa.select(_p.c.id).where(_p.c.record_id == record).order_by(_p.c.started_at.desc(), _p.c.id.desc())
+    """Every instance about a record, that asked somebody about it or that has written it, the newest first."""
+    about = sa.select(_p.c.id).where(_p.c.record_id == record)
+    asked = sa.select(_t.c.process).where(_t.c.record_id == record)
+    wrote = sa.select(_r.c.process).where(_r.c.record_id == record)
+    of = _p.c.id.in_(sa.union(about, asked, wrote))
+    query = sa.select(_p.c.id).where(of).order_by(_p.c.started_at.desc(), _p.c.id.desc())
     return await _instances(connection, query)
 
 
-LISTS = frozenset({"tasks", "timeline"})
+LISTS = frozenset({"tasks", "timeline", "records"})
 """What of an instance is as long as its history."""
 
 
@@ -139,7 +144,7 @@ def without_lists(found: Instance) -> Answer:
         "starter": str(found.starter),
         "startedAt": instant_text(found.started_at),
         "at": sorted({each.step for each in state.tokens.values()}),
-        "records": records_of(found),
+        "records": _about(found),
         "incidents": [
             {"id": each.id, "kind": each.kind, "detail": each.detail, "at": each.at}
             for each in state.incidents.values()
@@ -218,6 +223,8 @@ async def _whole(connection: Connection, found: Instance, lists: Collection[str]
         answer["tasks"] = [_task(row) for row in await connection.fetch(query)]
     if "timeline" in lists:
         answer["timeline"] = await _timeline(connection, found.id)
+    if "records" in lists:
+        answer["records"] = await _records(connection, found)
     return answer
 
 
@@ -240,12 +247,19 @@ async def _named(connection: Connection, lines: list[Answer]) -> list[Answer]:
     return [{**each, "actorName": names.get(each["actor"]), "behalfName": names.get(each["behalf"])} for each in lines]
 
 
-def records_of(found: Instance) -> list[Answer]:
+def _about(found: Instance) -> list[Answer]:
     """The records an instance is and was about: its own first, then those its steps went through one by one."""
     state = found.state
     done, now = [each.subject for each in state.done], [each.subject for each in state.tokens.values()]
     subjects = [state.subject, *done, *now]
     return [{"entity": each.entity, "recordId": each.id} for each in dict.fromkeys(subjects)]
+
+
+async def _records(connection: Connection, found: Instance) -> list[Answer]:
+    """And then those its steps have made, moved or filled in, in the order in which they did."""
+    query = sa.select(_r.c.entity, _r.c.record_id).where(_r.c.process == found.id).order_by(_r.c.at, _r.c.record_id)
+    wrote = [{"entity": entity, "recordId": str(record)} for entity, record in await connection.fetch(query)]
+    return list({each["recordId"]: each for each in [*_about(found), *wrote]}.values())
 
 
 def _task(row: Sequence[Any]) -> Answer:

@@ -86,6 +86,7 @@ _WAIT = Insert(13, _wait, instead=(("process", "token"), None, ("entity", "verb"
 _NO_WAIT = Delete(14, _wait, ("process", "token"))
 _LOG = Insert(15, process_tables.process_log)
 _NOTICE = Insert(16, process_tables.notice)
+_RECORD = Insert(18, process_tables.process_record, instead=(("process", "record_id"), None, ()))
 _SEND = Insert(17, _job, ("id", "kind", "payload", "state", "run_at", "attempts", "created_at"))
 
 
@@ -114,6 +115,15 @@ class Writes:
             self._batch.add(_NOTICE, row)
         for sending in sendings:
             self._batch.add(_SEND, sending)
+
+    def touched(self, records: Iterable[tuple[str, UUID]]) -> None:
+        """Records the instance has written beside its own; their lines and balances go with them."""
+        entities = self.unit.engine.blueprint.entities
+        for name, record in sorted(records):
+            known = entities[name]
+            if record != self.saved.record_id and known.part_of is None and not known.derived:
+                row = {"process": self.saved.id, "record_id": record, "entity": name, "at": self.unit.at}
+                self._batch.add(_RECORD, row)
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -67,6 +67,8 @@ class Unit:
     """The roles for which a step asks whoever does it: a signature is given under one of these first."""
     unanswered: bool = False
     """A process moves a record because a step begins; who does the step answers for it, and nobody before."""
+    touched: set[tuple[str, UUID]] | None = None
+    """Records written meanwhile, while somebody keeps count of them: entity and id."""
     filling: bool = False
     """Somebody fills in what a step asks for: under the process's authority, yet naming only what they may see."""
     thread: UUID | None = None
@@ -270,6 +272,8 @@ class Unit:
     def note(self, change: Change, row_version: int, changed: Mapping[str, tuple[Any, Any]]) -> None:
         """Remember what the trail and the outbox will say about a written version."""
         key = (change.entity.name, change.id)
+        if self.touched is not None:
+            self.touched.add(key)
         known = self._versions.get(key)
         exact = {name: (plain(old), plain(new)) for name, (old, new) in changed.items()}
         if change.verb == "remove":

@@ -53,7 +53,7 @@ class Part:
 
 class Insert(Part):
     """New rows. `instead`: the unique index on which a row may be there already, its condition, and the columns that
-    are taken over then."""
+    are taken over then; none: it stays as it is."""
 
     def __init__(
         self,
@@ -81,6 +81,8 @@ class Insert(Part):
         if self._instead is None:
             return insert
         unique, where, takes = self._instead
+        if not takes:
+            return insert.on_conflict_do_nothing(index_elements=list(unique), index_where=where)
         taken = {name: insert.excluded[name] for name in takes}
         return insert.on_conflict_do_update(index_elements=list(unique), index_where=where, set_=taken)
 

@@ -125,6 +125,16 @@ process_log = sa.Table(
     sa.Column("comment", Text(), nullable=False),
     sa.Index("ix_clew_process_log__process", "process", "at"),
 )
+process_record = sa.Table(
+    "clew_process_record",
+    metadata,
+    sa.Column("process", Id(), primary_key=True),
+    sa.Column("record_id", Id(), primary_key=True),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),  # first written
+    sa.Index("ix_clew_process_record__record", "record_id"),
+)
+"""What an instance has written beside the record it is about."""
 process_comment = sa.Table(
     "clew_process_comment",
     metadata,

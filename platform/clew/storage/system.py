@@ -23,6 +23,7 @@ from clew.storage.process_tables import (
     process_comment,
     process_definition,
     process_log,
+    process_record,
     task,
 )
 from clew.storage.system_metadata import metadata
@@ -326,6 +327,7 @@ INSERT_ONLY = (
     process_definition.name,
     process_comment.name,
     process_log.name,
+    process_record.name,
     leaf.name,
     audit_log.name,
     checkpoint.name,
