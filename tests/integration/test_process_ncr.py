@@ -10,6 +10,7 @@ import pytest
 from tests.integration.process_world import Works, works
 
 from clew.kernel.errors import ClewError
+from clew.process import words
 from clew.storage import process_tables
 from clew.testing.databases import TestDatabase
 
@@ -43,6 +44,27 @@ async def refused(work: Any) -> str:
 async def to_the_board(made: Works) -> None:
     await made.decide("ann", given={"containment": "隔离区"})
     await made.decide("cid", given={"root_cause": "夹具磨损"})
+
+
+async def test_who_cancels_a_process_does_not_sign_alone_what_it_would_have_asked_of_several(
+    database: TestDatabase,
+) -> None:
+    made = await works(database)
+    ncr = await open_ncr(made)
+    await to_the_board(made)
+    (instance,) = await made.instances()
+    await made.give("dan", instance["id"], lambda actor, at: words.Cancel(actor, at, "quicker by hand"), ["c"])
+    concession = {"disposition": "rework", "rework_instruction": made.plant.ids["label"], "rework_effect": "无"}
+    call = replace(made.call("dan"), reason="评审")
+    version = (await made.plant.current("nonconformance"))[ncr]["row_version"]
+    await made.plant.commands.update(call, "nonconformance", ncr, version, concession)
+    decide = made.plant.commands.transition
+    assert await refused(decide(call, "nonconformance", ncr, "decide", version + 1)) == "CALLED_OFF_BY_YOU"
+    deputy = replace(call.context, person=made.people["eve"], on_behalf_of=made.people["dan"])
+    assert await refused(decide(replace(call, context=deputy), "nonconformance", ncr, "decide", version + 1)) == (
+        "CALLED_OFF_BY_YOU"
+    )
+    await decide(replace(made.call("eve"), reason="评审"), "nonconformance", ncr, "decide", version + 1)
 
 
 async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) -> None:

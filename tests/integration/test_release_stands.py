@@ -259,3 +259,37 @@ async def test_a_supplier_that_was_suspended_after_the_order(plant: Plant) -> No
     came = await created(plant, "goods_receipt", **site, po_line=ids["po_line"], qty="5", lot=ids["new"], **papers)
     await move(plant, "goods_receipt", came, "quarantine")
     await not_released(plant, ids["new"])
+
+
+async def test_what_was_rejected_is_inspected_again_before_it_is_released(plant: Plant) -> None:
+    """An inspection of another stage that was accepted does not make up for the one that was not."""
+    ids = plant.ids
+
+    def room(world: World) -> None:
+        finished(world, "twice")
+        ids["final"] = world.add(
+            "final", "inspection_plan", number="FQC-1", rev="A", name="成品检验", item=ids["pump"], stage="FQC",
+            sampling="c0", state="effective",
+        )  # fmt: skip
+        judged(world, "reject", 1)
+        world.add(
+            "twice:ncr", "nonconformance", site=ids["site"], number="NCR-F", source="FQC", found_at=BORN,
+            item=ids["pump"], lots=[ids["twice"]], inspection_lot=ids["final:reject"], description="划伤",
+            defect=ids["defect"], severity="minor", containment="隔离", disposition="rework",
+            verified_by=ids["zhao"], state="closed",
+        )  # fmt: skip
+
+    def judged(world: World, judgement: str, days: int) -> None:
+        world.add(
+            f"final:{judgement}", "inspection_lot", site=ids["site"], number=f"IL-{days}", plan=ids["final"],
+            lot=ids["twice"], lot_size=10, n=1, ac=0, re=1, nonconforming=0, judgement=judgement, judged_by=ids["li"],
+            judged_at=BORN + timedelta(days=days), state="closed",
+        )  # fmt: skip
+
+    await furnish(plant, room)
+    decision = await asked(plant, "twice")
+    await not_decided(plant, decision, "inspection_judged")
+    await not_released(plant, ids["twice"])
+    await furnish(plant, lambda world: judged(world, "accept", 2))
+    await move(plant, "release_decision", decision, "decide")
+    await move(plant, "lot", ids["twice"], "release")

@@ -28,6 +28,15 @@ class ProcessSuspended(Conflict):
     hint_zh = "请先恢复流程。"
 
 
+class CalledOffByYou(Forbidden):
+    """Whoever calls a process off does not sign alone, by hand, what several people would have signed in it."""
+
+    code = "CALLED_OFF_BY_YOU"
+    en = "The process {process} was cancelled by you, or in your place; {transition} is signed by somebody else."
+    zh = "流程 {process} 由您或您所代表的人取消,“{transition}”须由他人签署。"
+    hint_en, hint_zh = "Let a colleague do it, or begin the process anew.", "请由其他同事办理,或重新发起流程。"
+
+
 class SuspendedAbove(Conflict):
     """What is part of a suspended process is suspended with it, and goes on with it."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Start, Workflow
 from clew.process import jobs, store
+from clew.process.errors import CalledOffByYou
 from clew.process.in_use import begin_where_used
 from clew.records.errors import MovedByProcess
 from clew.records.participants import Change
@@ -75,6 +76,12 @@ class ProcessParticipant:
         if held or await store.in_hands(unit.connection, change.id, owner):
             process = self.engine.blueprint.workflows[owner].label
             raise MovedByProcess(transition=change.transition.label, process=process)
+        if change.transition.sign is not None and unit.process is None:
+            context = unit.context
+            people = [each.id for each in (context.person, context.on_behalf_of) if each is not None]
+            if await store.called_off_by(unit.connection, change.id, owner, people):
+                process = self.engine.blueprint.workflows[owner].label
+                raise CalledOffByYou(transition=change.transition.label, process=process)
 
     async def effect(self, change: Change, unit: Unit) -> None:
         """Begin what begins with this, in the same transaction; wake what waits for it, right after."""

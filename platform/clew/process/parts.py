@@ -12,7 +12,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.kernel.context import PLATFORM_ID
 from clew.kernel.scalars import instant_text
 from clew.process import store
 from clew.process.words import Actor, Cancel, Command, Resume, Suspend
@@ -22,22 +21,27 @@ if TYPE_CHECKING:
     from clew.process.handling import Handling
 
 _p = process_tables.process
-_PLATFORM = Actor(str(PLATFORM_ID))
 
 
 async def stop(handling: Handling, token: int, reason: str) -> None:
     """The part that a step runs is called off: the step was, or its time ran out."""
-    await _tell(handling, Cancel(_PLATFORM, instant_text(handling.unit.at), reason), token)
+    await _tell(handling, Cancel(_actor(handling), instant_text(handling.unit.at), reason), token)
 
 
 async def suspend(handling: Handling) -> None:
     """What is part of a suspended process stands still with it."""
-    await _tell(handling, Suspend(_PLATFORM, instant_text(handling.unit.at), "", above=True))
+    await _tell(handling, Suspend(_actor(handling), instant_text(handling.unit.at), "", above=True))
 
 
 async def resume(handling: Handling) -> None:
     """And goes on with it, unless it was suspended by itself."""
-    await _tell(handling, Resume(_PLATFORM, instant_text(handling.unit.at), above=True))
+    await _tell(handling, Resume(_actor(handling), instant_text(handling.unit.at), above=True))
+
+
+def _actor(handling: Handling) -> Actor:
+    """Whoever does it to the whole does it to its parts."""
+    context = handling.unit.context
+    return Actor(str(context.person.id), str(context.on_behalf_of.id) if context.on_behalf_of else None)
 
 
 async def _tell(handling: Handling, command: Command, token: int | None = None) -> None:

@@ -156,6 +156,14 @@ async def in_hands(connection: Connection, record: UUID, workflow: str) -> bool:
     return await connection.fetch_one(sa.select(_t.c.id).where(*mine).limit(1)) is not None
 
 
+async def called_off_by(connection: Connection, record: UUID, workflow: str, people: Iterable[UUID]) -> bool:
+    """Whether one of these people has cancelled this workflow on a record, or what it was part of."""
+    mine = _p.c.record_id == record, _p.c.workflow == workflow, _p.c.status == "cancelled", _log.c.what == "cancel"
+    who = sa.or_(*(column == each for each in people for column in (_log.c.actor, _log.c.behalf)))
+    query = sa.select(_p.c.id).join(_log, _log.c.process == _p.c.id).where(*mine, who).limit(1)
+    return await connection.fetch_one(query) is not None
+
+
 async def living(connection: Connection, record: UUID) -> list[UUID]:
     """Every instance that lives on a record."""
     query = sa.select(_p.c.id).where(_p.c.record_id == record, _p.c.status.in_(LIVE)).order_by(_p.c.id)
