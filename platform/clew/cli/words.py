@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from clew.cli.help_pages import put_into
 from clew.kernel.text import Bilingual, Locale
 
 _BREAK = "\x1f"
@@ -26,5 +27,6 @@ def localize(command: Any, locale: Locale) -> None:
             text = getattr(holder, name, None)
             if isinstance(text, str) and _BREAK in text:
                 setattr(holder, name, split(text).to(locale))
+    put_into(command, locale)
     for below in getattr(command, "commands", {}).values():
         localize(below, locale)

@@ -76,6 +76,18 @@ def test_prove_knows_no_such_process(say: Say) -> None:
     assert "handlin" in err
 
 
+def test_help_is_whole_in_chinese(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text without spaces is not cut at the end of its column, and the headings are in the same language."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("CLEW_LANG", "zh")
+    _, out, _ = say("simulate", "--help")
+    assert "…" not in out
+    assert all(heading in out for heading in ("用法:", "参数", "选项", "显示本帮助。"))
+    monkeypatch.setenv("CLEW_LANG", "en")
+    _, out, _ = say("simulate", "--help")
+    assert all(heading in out for heading in ("Usage:", "Arguments", "Options", "Show this help."))
+
+
 CALENDAR = """\
 calendar: plain
 label: {zh: 日历, en: Plain}

@@ -14,7 +14,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder, load_sources
 from clew.process.drawing import bpmn, mermaid, svg
 from clew.process.drawing.chart import Chart, of_all, of_process
-from clew.process.drawing.graph import END, START, Hand, arrows, hands
+from clew.process.drawing.graph import END, START, Hand, arrows, handed, hands
 from clew.process.drawing.layout import Node, Page, Point, Way, columns, lay_out
 from clew.process.drawing.text import folded, wide
 from clew.process.drawing.words import Words
@@ -200,6 +200,23 @@ steps:
     assert "▷ Part · created" in svg.overview(blueprint, "en")
 
 
-def test_whoever_names_what_they_made_hands_over(pack: Blueprint) -> None:
-    """A nonconformance opens a CAPA by a person who fills it in."""
-    assert Hand("nonconformance_handling", "corrective_action", "capa.create") in hands(pack)
+def test_whoever_has_to_name_what_they_made_hands_over() -> None:
+    """What may be named was there before; what must be named was made for it."""
+    text = """\
+workflow: first
+for: case
+steps:
+  choose: {who: clerk, output: [kept]}
+  make: {who: clerk, output: [kept], must_output: [kept]}
+---
+workflow: second
+for: part
+starts: [{event: part.create}]
+steps:
+  look: {who: clerk}
+"""
+    models = PROJECT["models/a.yaml"].replace("  parts:", "  kept: {type: ref, of: part}\n  parts:")
+    given = {**PROJECT, "models/a.yaml": models, "workflows/w.yaml": text}
+    blueprint = load_sources(given).blueprint
+    assert blueprint is not None
+    assert list(handed(blueprint, blueprint.workflows["first"])) == [("make", "second", "part.create")]

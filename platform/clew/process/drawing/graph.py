@@ -104,7 +104,7 @@ def handed(blueprint: Blueprint, workflow: Workflow) -> Iterator[tuple[str, str,
         doings.append((step.path, (*step.actions, *effects)))
         own = blueprint.entities.get(flow.entity)
         made = {each.name for each in own.transitions.values() if each.target in step.states.values()} if own else set()
-        fields = [own.fields[name] for name in step.outputs if name in own.fields] if own is not None else []
+        fields = [own.fields[name] for name in step.must_outputs if name in own.fields] if own is not None else []
         given = {each.targets[0] for each in fields if each.kind is FieldKind.REF}
         for entity in sorted(given):  # somebody names what they made for it
             for target in begins.get((entity, "create"), []):
