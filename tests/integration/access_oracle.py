@@ -157,6 +157,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         for name in ("site", "item", "lot", "supplier", "serial_unit", "nonconformance", "test_record")
     },
     "overseer": {"site": Rule(), "lot": Rule(lambda o, row: row["qty"] > 90)},
+    "warden": {"site": Rule()},
     "partner": {
         "supplier": Rule(lambda o, row: row["number"] == "SUP1", hide=frozenset({"note"})),
         "lot": Rule(_supplied_by_1, show=frozenset({"number", "state", "supplier", "qty"}), export=always),

@@ -11,6 +11,9 @@ import pytest
 from tests.integration.guarded_case import ORIGIN, ask, code_of, guarded, make_account, sign_in
 from tests.integration.http_case import ADDRESS, Served
 
+from clew.identity import accounts, tokens
+from clew.kernel.context import Context, Person
+from clew.storage.engine import Connection
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +175,44 @@ async def test_stand_ins_and_emergencies_are_everybodys(tmp_path: Path, new_data
         assert await root.refused(judge, id=wanted["id"]) == "NOT_YOURSELF"
         await second.do(judge, id=wanted["id"])
         assert await second.do("{ userEmergencies { id } }") == []
+
+
+async def test_a_token_passes_nothing_on(tmp_path: Path, new_database: Any) -> None:
+    """Whoever finds a token acts as it until it ends, within its roles: it makes no other token, lends no role, asks
+    for none in an emergency, and is nobody's second person."""
+    async with guarded(new_database("sqlite").url, tmp_path) as house:
+        desk = house.host.current.desk
+        for login, role in (("li.wei", "buyer"), ("zhao.min", "reader"), ("root.admin", "sys_admin"),
+                            ("second.admin", "sys_admin")):  # fmt: skip
+            await make_account(desk, login, role)
+        root, second = await User(house).come("root.admin"), await User(house).come("second.admin")
+        until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+        token = """mutation($l: String!, $s: [String!], $u: DateTime!) {
+          createUserToken(login: $l, name: "x", scopes: $s, expiresAt: $u) { id secret } }"""
+        lend = """mutation($u: DateTime!) { delegateUserRole(to: "zhao.min", role: "buyer", until: $u) { role } }"""
+        emergency = 'mutation { breakGlass(role: "reader", hours: 2, reason: "alarm in sterile") { id } }'
+
+        async with desk.database.read() as connection:
+            li = await accounts.by_login(connection, "li.wei")
+
+        async def narrowed(connection: Connection, at: datetime) -> str:
+            context = Context(Person(li.id, "li.wei", "li"), "r")
+            end = at + timedelta(days=1)
+            secret, _ = await tokens.create(
+                connection, desk.witness, context, li, name="x", at=at, expires_at=end, scopes=["reader"]
+            )
+            return secret
+
+        found = User(house)
+        found.client.headers["authorization"] = "Bearer " + await desk.within(narrowed)
+        assert await found.refused(lend, u=until) == "TOKEN_NOT_ENOUGH"  # not even what it was narrowed from
+        assert await found.refused(emergency) == "TOKEN_NOT_ENOUGH"
+
+        made = await root.do(token, l="root.admin", s=["sys_admin"], u=until)
+        program = User(house)
+        program.client.headers["authorization"] = f"Bearer {made['secret']}"
+        assert await program.do("{ userRoleRequests { id } }") == []
+        assert await program.refused(token, l="root.admin", s=[], u=until) == "TOKEN_NOT_ENOUGH"
+        asked = await second.do(REQUEST, login="zhao.min", role="buyer")
+        assert await program.refused(APPROVE, id=asked["id"]) == "TOKEN_NOT_ENOUGH"
+        assert (await root.do(APPROVE, id=asked["id"]))["state"] == "active"

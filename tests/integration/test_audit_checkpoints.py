@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from test_audit_sealing import tell
 from write_journey import context, mini, plant
 
@@ -24,8 +25,10 @@ from clew.audit.errors import (
     NotACheckpoint,
 )
 from clew.audit.sealing import checkpoints, keys, log, outside
-from clew.audit.sealing.notes import public_key, read_note
+from clew.audit.sealing.notes import public_key, read_note, verifier_key
 from clew.audit.sealing.sealer import Sealer
+from clew.audit.trail import record_event
+from clew.audit.verify.whole import verify_trail
 from clew.records.checkpoints_first import CheckpointsFirst
 from clew.settings import Settings
 from clew.storage.engine import Connection, Database
@@ -115,6 +118,29 @@ async def test_a_lost_key_is_replaced_in_plain_sight(database: TestDatabase, tmp
     await opened.run_write(lambda connection: keys.rotate(connection, context(), "1", new, None, "disk died"))
     async with opened.read() as connection:
         assert [each.endorsed for each in await keys.named_keys(connection)] == [True, False]
+
+
+async def test_a_log_rebuilt_under_another_key_is_not_the_trusted_ones(database: TestDatabase, tmp_path: Path) -> None:
+    """Whoever owns the database names a key of their own first, and then the trusted one, which signs nothing."""
+    opened = await database.installed(mini())
+    forged, real = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    async with opened.write() as connection:
+        origin, database_id = await keys.origin_of(connection)
+        await keys.ensure_named(connection, context(), "1", forged)
+        trusted = verifier_key(origin, real.public_key().public_bytes_raw())
+        mine = verifier_key(origin, forged.public_key().public_bytes_raw())
+        told = {"key": trusted, "previous": mine}
+        await record_event(connection, context(), "1", "key", "clew.log", database_id, told)
+    await log.seal_all(opened)
+    assert await checkpoints.sign(opened, forged) is not None
+    assert [each.kind for each in (await verify_trail(opened, trusted=trusted)).findings] == ["key_foreign"]
+    # As soon as the trusted key has signed what is there, all of it is vouched for.
+    await events(opened, 1)
+    assert await checkpoints.sign(opened, real) is not None
+    assert (await verify_trail(opened, trusted=trusted)).findings == []
+    await events(opened, 1)
+    assert await checkpoints.sign(opened, forged) is not None
+    assert [each.kind for each in (await verify_trail(opened, trusted=trusted)).findings] == ["key_foreign"]
 
 
 def test_keys_that_are_none(tmp_path: Path) -> None:

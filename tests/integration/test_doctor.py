@@ -64,19 +64,20 @@ async def test_a_database_of_an_earlier_version_says_what_to_do(database: TestDa
     await install(db, ONE)
     async with db.migrate() as connection:
         await connection.run_sql("DROP TABLE clew_token_request")
-        await connection.run_sql("ALTER TABLE clew_task DROP COLUMN done_at")
+        for name in ("done_at", "round"):
+            await connection.run_sql(f"ALTER TABLE clew_task DROP COLUMN {name}")
     with pytest.raises(PlatformBehind) as told:
         await releases.current(db)
-    assert told.value.message("en").endswith("it lacks clew_task.done_at, clew_token_request.")
+    assert told.value.message("en").endswith("it lacks clew_task.round, clew_task.done_at, clew_token_request.")
     assert "clew apply --resume" in told.value.hint("zh")
     with pytest.raises(PlatformBehind):
         await _guarded(of(database))
     seen = (await found(of(database)))["The platform's own tables"]
     assert (seen.state, seen.found.en) == (
         "bad",
-        "of an earlier version: clew_task.done_at, clew_token_request missing",
+        "of an earlier version: clew_task.round, clew_task.done_at, clew_token_request missing",
     )
-    assert await catch_up(db) == ["clew_task.done_at", "clew_token_request"]
+    assert await catch_up(db) == ["clew_task.round", "clew_task.done_at", "clew_token_request"]
     assert await catch_up(db) == []
     assert (await releases.current(db)).number == 1
     assert (await found(of(database)))["The platform's own tables"].state == "ok"

@@ -19,6 +19,7 @@ from clew.api import administration_pairs as pairs
 from clew.api.build import Build, Factory, required
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
+from clew.identity import sessions
 from clew.identity.desk import Desk
 from clew.kernel.context import Context
 from clew.kernel.scalars import to_wire
@@ -27,6 +28,14 @@ from clew.storage.engine import Connection
 TYPES = {**acts.TYPES, **pairs.TYPES}
 QUERIES = {**acts.QUERIES, **acts.OWN_QUERIES, **pairs.QUERIES}
 MUTATIONS = {**acts.ADMINISTERED, **acts.OWN, **pairs.ACTS}
+IN_PERSON = frozenset(
+    {
+        "createUserToken", "collectUserToken", "delegateUserRole", "breakGlass", "createUserAccount",
+        "resetUserPassword", "approveUserRole", "approveUserToken", "confirmUserIdentity", "reviewUserEmergency",
+    }
+)  # fmt: skip
+"""What gives access on, shows a secret, or is the word of one person of two: no token does it, whose holder may be
+anybody, whatever roles it carries."""
 
 
 class Administration:
@@ -60,7 +69,7 @@ class Administration:
         for name, act in MUTATIONS.items():
             if not act.administers or act.administers & build.decision.administers:
                 args = {key: GraphQLArgument(each) for key, each in act.args.items()}
-                spec = ActSpec(self._desk, act.do)
+                spec = ActSpec(self._desk, act.do, name in IN_PERSON)
                 found[name] = build.field(build.type(act.type), spec, build.text(act.says), args)
         return found
 
@@ -79,8 +88,12 @@ class AskSpec:
 class ActSpec:
     desk: Desk
     do: Callable[[Desk, Call, Mapping[str, Any], Context], Awaitable[Any]]
+    in_person: bool = False
 
     async def run(self, call: Call) -> str:
+        if self.in_person:
+            async with self.desk.database.read() as connection:
+                await sessions.require_person(connection, call.caller.context, self.desk.clock.now())
         done = await self.do(self.desk, call, call.arguments, call.caller.context)
         return json.dumps(shaped(call.planner, call.selected, done), ensure_ascii=False)
 

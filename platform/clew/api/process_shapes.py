@@ -48,11 +48,14 @@ def _member(value: Mapping[str, Any], name: str, call: Call) -> Any:
     if name == "sign":
         return step.sign if step is not None else None
     if name == "form":
-        known = blueprint.entities.get(value["entity"])
+        build = call.planner.build
+        known = blueprint.entities.get(value["entity"]) if build.sees_entity(value["entity"]) else None
         return step_shown(call.planner.build, step, known) if step is not None and known is not None else None
     if name == "phrases":
         offered = dict.fromkeys((*step.phrases, *workflow.phrases)) if step is not None and workflow is not None else ()
         return [each.to(locale) for each in offered]
     if name == "outcomes":
         return list(step.outcomes) if step is not None else []
-    return [naming.field_name(each) for each in step.outputs] if step is not None else []
+    if step is None or not call.planner.build.sees_entity(value["entity"]):
+        return []
+    return [naming.field_name(each) for each in step.outputs]

@@ -26,7 +26,17 @@ def start_name(workflow: Workflow) -> str:
 
 
 def told(build: Build) -> Iterable[Workflow]:
-    """The processes that exist for the caller: about records they may see."""
+    """The processes that exist for the caller: about records they may see, and those they oversee, whose records they
+    may not. Of the latter they see the process, its steps and people, and nothing of the record but its id."""
+    return (
+        each
+        for each in build.blueprint.workflows.values()
+        if build.sees_entity(each.entity) or build.decision.process(each.name).oversee.allowed
+    )
+
+
+def worked(build: Build) -> Iterable[Workflow]:
+    """The processes the caller may have a part in: about records they may see."""
     return (each for each in build.blueprint.workflows.values() if build.sees_entity(each.entity))
 
 
@@ -42,7 +52,7 @@ def step_name(workflow: Workflow, step: Step) -> str:
 
 def step_types(build: Build) -> Iterable[tuple[str, Factory]]:
     """An enum of outcomes and an input of fields for every step people do."""
-    for workflow in told(build):
+    for workflow in worked(build):
         for flow, step in steps_told(build, workflow):
             yield _outcomes_name(workflow, step), _outcomes(build, workflow, step)
             if filled(build, flow, step):

@@ -15,7 +15,7 @@ from clew.api.blocked_doers import Doers
 from clew.api.build import Build, Factory, required
 from clew.api.process_answers import many, object_of
 from clew.api.process_shapes import shaped
-from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told
+from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told, worked
 from clew.api.process_types import members_of_types
 from clew.api.process_waiting import WorkSpec, next_actors
 from clew.identity.assignments import Assignments
@@ -219,7 +219,7 @@ class ProcessFeature:
         fields. An instance of an earlier definition is served by `decideTask`."""
         identity, text = required(scalars.ID.type), scalars.TEXT.type
         found: dict[str, GraphQLField] = {}
-        for workflow in told(build):
+        for workflow in worked(build):
             start = {"record": GraphQLArgument(identity), "idempotencyKey": GraphQLArgument(text)}
             spec = commands.ActSpec(self._processes, self._prover, commands.start_of(workflow.name))
             found[start_name(workflow)] = build.field(

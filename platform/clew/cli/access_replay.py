@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -11,16 +11,18 @@ import typer
 
 from clew.cli.options import AsJson, Lang, Project, SettingsFile, Situation, common, situation
 from clew.cli.words import t
+from clew.kernel.errors import NotFound
 from clew.kernel.text import Bilingual, Locale
 
 if TYPE_CHECKING:
+    from clew.metadata.blueprint import Blueprint
     from clew.records.decisions.checkpoints import Checkpoint
     from clew.records.decisions.evaluate import Answer
     from clew.records.decisions.replay import Replay
     from clew.records.decisions.stored import Stored
 
 FORMAT = 1
-DecisionId = Annotated[UUID, typer.Argument(metavar="DECISION", help=t("The decision's id.", "决策编号。"))]
+DecisionId = Annotated[str, typer.Argument(metavar="DECISION", help=t("The decision's id.", "决策编号。"))]
 OfEntity = Annotated[str | None, typer.Option("--entity", help=t("Only this entity.", "仅此实体。"))]
 Outcome = Annotated[str | None, typer.Option("--outcome", help=t("allowed or refused.", "allowed 或 refused。"))]
 Days = Annotated[int, typer.Option("--days", min=1, help=t("Within these days.", "最近的天数。"))]
@@ -113,21 +115,35 @@ def checkpoints_command(
     from clew.records.decisions.checkpoints import checkpoints
     from clew.runtime import usable
 
-    found = checkpoints(usable(load_project(given.settings.project)), entity)
+    blueprint = usable(load_project(given.settings.project))
+    found = checkpoints(blueprint, entity)
     terminal, locale = given.terminal, given.terminal.locale
     terminal.emit(format=FORMAT, checkpoints=[_checkpoint_json(each) for each in found])
     last = ("", "")
     for each in found:
         if (each.entity, each.action) != last:
             last = (each.entity, each.action)
-            terminal.say(f"{each.entity}: {each.action}", f"{each.entity}:{each.action}")
-        kind, roles = KINDS[each.kind].to(locale), ", ".join(each.roles)
+            known = blueprint.entities.get(each.entity)
+            move = known.transitions.get(each.action.partition(":")[2]) if known is not None else None
+            label = known.label.to(locale) if known is not None else each.entity
+            did = move.label.to(locale) if move is not None else ""
+            name = " · ".join(part for part in (label, did) if part)
+            terminal.say(f"{name} ({each.entity}: {each.action})", f"{name}({each.entity}:{each.action})")
+        kind, roles = KINDS[each.kind].to(locale), names_of_roles(blueprint, each.roles, locale)
         said = each.label.to(locale) if each.kind not in ("grant", "state", "signature") else ""
-        rule = _one_line(each.rule) if each.rule not in ("-", "reason: required") else ""
+        rule = each.words.to(locale) or (_one_line(each.rule) if each.rule not in ("-", "reason: required") else "")
+        said = "" if said == rule else said
         line = " · ".join(part for part in (rule, said, roles) if part)
         terminal.say(f"  {kind}: {line or '–'}", f"  {kind}:{line or '–'}")
         for place in each.at.split():
             terminal.say(f"      {place}", f"      {place}")
+
+
+def names_of_roles(blueprint: Blueprint, roles: Iterable[str], locale: Locale) -> str:
+    """Roles as people call them."""
+    known = blueprint.policies.roles if blueprint.policies is not None else {}
+    labels = (known[name].label.to(locale) or name if name in known else name for name in roles)
+    return ("、" if locale == "zh" else ", ").join(labels)
 
 
 async def _decisions(given: Situation, days: int, outcome: str | None, first: int) -> list[Stored]:
@@ -145,14 +161,18 @@ async def _decisions(given: Situation, days: int, outcome: str | None, first: in
         await host.close()
 
 
-async def _replay(given: Situation, decision: UUID) -> Replay:
+async def _replay(given: Situation, decision: str) -> Replay:
     from clew.records.decisions import stored
     from clew.runtime import open_runtime
 
     host = await open_runtime(given.settings)
     try:
         async with host.database.read() as connection:
-            return await host.current.replayer.replay(connection, await stored.one(connection, decision))
+            try:
+                wanted = UUID(decision)
+            except ValueError:
+                raise NotFound(what=Bilingual(f"决策 {decision}", f"decision {decision}")) from None
+            return await host.current.replayer.replay(connection, await stored.one(connection, wanted))
     finally:
         await host.close()
 
@@ -266,5 +286,6 @@ def _checkpoint_json(each: Checkpoint) -> dict[str, Any]:
         "rule": each.rule,
         "at": each.at,
         "label": {"zh": each.label.to("zh"), "en": each.label.to("en")},
+        "words": {"zh": each.words.to("zh"), "en": each.words.to("en")},
         "roles": list(each.roles),
     }

@@ -144,6 +144,18 @@ class NotYourself(Forbidden):
     hint_en, hint_zh = "Ask another person who may.", "请由另一位有权限的人办理。"
 
 
+class TokenNotEnough(Forbidden):
+    """An API token was shown for what passes access on or takes a person: whoever found it could go on with more than
+    it carries, and for longer."""
+
+    code = "TOKEN_NOT_ENOUGH"
+    en, zh = (
+        "An API token cannot do this: it takes a person who has signed in.",
+        "接口令牌不能办理此事:须由本人登录办理。",
+    )
+    hint_en, hint_zh = "Sign in at /login and do it yourself.", "请在 /login 登录后亲自办理。"
+
+
 class SeparationConflict(Conflict):
     """The person would hold roles that nobody may hold together."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.identity.errors import SessionEnded
+from clew.identity.errors import SessionEnded, TokenNotEnough
 from clew.identity.ports import SecurityEvent, Witness
 from clew.identity.secrets import digest_of, new_token
 from clew.kernel.context import Context
@@ -178,6 +178,15 @@ async def require(connection: Connection, context: Context, at: datetime) -> Non
         return
     if not await connection.fetch_value(_HOLDS, asked(context, at)):
         raise SessionEnded
+
+
+async def require_person(connection: Connection, context: Context, at: datetime) -> None:
+    """For what passes access on: a person has signed in, and no token was shown. The operator has no session.
+
+    Raises TokenNotEnough, SessionEnded.
+    """
+    if context.session is not None and (await find(connection, context.session, at)).kind == "token":
+        raise TokenNotEnough
 
 
 def asked(context: Context, at: datetime) -> dict[str, Any]:

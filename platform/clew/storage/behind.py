@@ -38,15 +38,19 @@ async def lacking(connection: Connection) -> list[str]:
 
 
 async def bring_up_to_date(connection: Connection) -> None:
-    """Add what is lacking, inside a `migrate` unit. A new column of a table that is there must allow nothing in it;
-    one that does not is left, and goes on being told as lacking."""
+    """Add what is lacking, inside a `migrate` unit. A new column of a table with rows must allow nothing in it; one
+    that does not is left, because nobody knows what stood in it, and goes on being told as lacking."""
     await ensure_system(connection)
     present = await _present(connection)
     for table in metadata.sorted_tables:
         for column in table.columns:
-            if column.nullable and column.name not in present[table.name]:
+            if column.name in present[table.name]:
+                continue
+            if column.nullable or await connection.fetch_one(sa.select(sa.literal(1)).select_from(table)) is None:
                 text = compile_ddl(sa.schema.CreateColumn(column), connection.dialect)
-                await connection.run_sql(f"ALTER TABLE {table.name} ADD COLUMN {text}")
+                # SQLite adds no column that must have a value without one for rows, even where there are none.
+                value = "" if column.nullable or connection.dialect != "sqlite" else " DEFAULT ''"
+                await connection.run_sql(f"ALTER TABLE {table.name} ADD COLUMN {text}{value}")
 
 
 async def _present(connection: Connection) -> dict[str, set[str]]:

@@ -20,6 +20,9 @@ class Keys:
 
     by_hash: Mapping[str, bytes]
     findings: tuple[Finding, ...]
+    earlier: frozenset[str] = frozenset()
+    """Those named before the trusted one. Nobody vouches for them but a later checkpoint of the trusted key, or of one
+    endorsed under it, whose log begins with theirs: whoever owns the database can name any key first."""
 
     def judge(self, note: Note) -> Finding | None:
         public = self.by_hash.get(note.key)
@@ -31,8 +34,9 @@ class Keys:
 def keys_of(origin: str, named: Sequence[NamedKey], trusted: str | None) -> Keys:
     """The keys a log names, and what is wrong with them. `trusted` is a verifier key kept outside.
 
-    A key that nobody endorsed counts only if it is the trusted one.
+    A key that nobody endorsed counts only if it is the trusted one; those before the trusted one are `earlier`.
     """
+    earlier: set[str] = set()
     good: dict[str, bytes] = {}
     findings = []
     begun = trusted is None
@@ -50,9 +54,11 @@ def keys_of(origin: str, named: Sequence[NamedKey], trusted: str | None) -> Keys
             continue
         before = each.key
         good[key_hash(origin, public).hex()] = public
+        if not begun:
+            earlier.add(key_hash(origin, public).hex())
     if not begun:
         findings.append(Finding("key_foreign", detail=trusted or ""))
-    return Keys(good, tuple(findings))
+    return Keys(good, tuple(findings), frozenset(earlier) if begun else frozenset())
 
 
 def judge_stored(stored: Stored, origin: str, keys: Keys) -> Iterator[Finding]:

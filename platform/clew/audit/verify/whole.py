@@ -106,6 +106,8 @@ class _Judge:
         self._sizes: set[int] = set()
         self._kept_outside = outside is not None
         self._broken = False
+        self._vouched = self._unvouched = 0
+        """The largest logs that a believed key signed, and that only a key before the trusted one did."""
 
     async def begin(self, stored: AsyncIterator[Stored]) -> None:
         self._stored = stored
@@ -124,7 +126,10 @@ class _Judge:
             self._report.checkpoints += 1
             if self._kept_outside:
                 self._sizes.add(made.size)
-            self._report.add(judge_stored(made, self._report.origin, self._keys))
+            wrong = list(judge_stored(made, self._report.origin, self._keys))
+            self._report.add(wrong)
+            if not wrong:
+                self._signed(made.key, made.size)
             self._compare(made.size, bytes.fromhex(made.root), size, root)
             self._next = await anext(self._stored, None)
         while self._note is not None and self._note.checkpoint.size <= size:
@@ -135,10 +140,18 @@ class _Judge:
         self._report.outside += 1
         if (wrong := self._keys.judge(note)) is not None:
             self._report.add([wrong])
+        else:
+            self._signed(note.key, note.checkpoint.size)
         if note.checkpoint.size not in self._sizes:
             self._report.add([Finding("checkpoint_missing", size=note.checkpoint.size)])
         self._compare(note.checkpoint.size, note.checkpoint.root, size, root)
         self._note = next(self._notes, None)
+
+    def _signed(self, key: str, size: int) -> None:
+        if key in self._keys.earlier:
+            self._unvouched = max(self._unvouched, size)
+        else:
+            self._vouched = max(self._vouched, size)
 
     def _compare(self, expected: int, wanted: bytes, size: int, root: bytes | None) -> None:
         """Only the first checkpoint that does not fit is told: all later ones cover the same entries."""
@@ -155,6 +168,9 @@ class _Judge:
             if (wrong := self._keys.judge(self._note)) is not None:
                 self._report.add([wrong])
             self._note = next(self._notes, None)
+        if self._unvouched > self._vouched:
+            detail = "signed by a key named before the trusted one, which has not signed since"
+            self._report.add([Finding("key_foreign", size=self._unvouched, detail=detail)])
         if longest > size:
             self._report.add([Finding("tail_missing", index=size, size=longest)])
 
