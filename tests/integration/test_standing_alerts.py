@@ -19,6 +19,7 @@ from clew.api.standing_alerts import StandingAlerts
 from clew.api.subscriptions import Subscriptions
 from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
+from clew.process import alerts as module
 from clew.process.alerts import Alerts
 from clew.records.feed import Feed
 from clew.storage import process_tables, system
@@ -101,6 +102,28 @@ async def test_the_hour_raises_what_no_change_did_and_starts_a_process(made: Wor
     [instance] = await made.instances()
     assert (instance["record_id"], instance["workflow"]) == (grave, "handling")
     assert len(await made.tasks("ann")) == 1
+
+
+async def test_what_cannot_be_looked_at_stands_in_no_others_way(
+    made: Works, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither another record of the same alert nor another alert."""
+    part = (await made.plant.commands.create(made.call("ann"), "part", {"code": "P1"})).id
+    cases = [await a_case(made, serious=True, parts=[part]) for _ in range(3)]
+    whom, alerts = module.begin_where_used, Alerts(made.processes)
+
+    async def broken(engine: Any, unit: Any, workflow: str, record: UUID, why: str) -> Any:
+        if record == cases[1]:
+            raise RuntimeError("nobody can be found")
+        return await whom(engine, unit, workflow, record, why)
+
+    monkeypatch.setattr(module, "begin_where_used", broken)
+    with pytest.raises(RuntimeError, match="nobody can be found"):
+        await alerts.sweep()
+    assert sorted(await stands(made)) == [("grave", True), ("grave", True), ("part_in_two_cases", True)]
+    monkeypatch.setattr(module, "begin_where_used", whom)
+    assert await alerts.sweep() == 1
+    assert await alerts.sweep() == 0
 
 
 async def test_it_is_listed_and_acknowledged_by_whoever_was_told(made: Works) -> None:

@@ -8,7 +8,7 @@ transaction; the index over what stands makes it happen once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +38,7 @@ from clew.records.notices import Notice, tell
 from clew.records.participants import Change
 from clew.records.unit import Unit
 from clew.storage import process_tables
+from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 from clew.storage.errors import LeaseLost
 from clew.storage.expressions import Rows, condition_sql
@@ -103,11 +104,53 @@ class Alerts:
     engine: Processes
 
     async def sweep(self) -> int:
-        """Look at every record; how many alerts were raised."""
+        """Look at every record, some at a time; how many alerts were raised. What cannot be looked at stands in no
+        other's way: its error is raised when all the rest has been seen to."""
         raised = 0
+        errors: list[Exception] = []
         for alert in self.engine.blueprint.alerts.values():
-            raised += await self.look(alert)
+            try:
+                due = await self._due(alert)
+            except Exception as error:
+                _log.exception("alert %s cannot be looked at", alert.name)
+                errors.append(error)
+                continue
+            for at in range(0, len(due), _BATCH):
+                raised += await self._some(alert, due[at : at + _BATCH], errors)
+        if errors:
+            raise errors[0]
         return raised
+
+    async def _some(self, alert: StandingAlert, records: list[UUID], errors: list[Exception]) -> int:
+        """Look at some records in one transaction; one by one when that fails."""
+        try:
+            return await self.look(alert, records)
+        except Exception as error:
+            if len(records) > 1:
+                return sum([await self._some(alert, [each], errors) for each in records])
+            _log.exception("alert %s of record %s cannot be looked at", alert.name, records[0])
+            errors.append(error)
+            return 0
+
+    async def _due(self, alert: StandingAlert) -> list[UUID]:
+        """The records at which there is something to do."""
+        from clew.process.jobs import system_call
+
+        due: list[UUID] = []
+
+        async def work(unit: Unit) -> None:
+            holding = await self._holding(unit, alert, None)
+            standing = await self._standing(unit.connection, alert, None)
+            again = {each for each in holding if each in standing and self._again(alert, standing[each], unit)}
+            due[:] = sorted((set(holding) ^ set(standing)) | again)
+
+        await self.engine.commands.run(system_call(self.engine), work, elevated=True)
+        return due
+
+    def _again(self, alert: StandingAlert, standing: tuple[UUID, Any], unit: Unit) -> bool:
+        """Whether an alert that stands is raised once more."""
+        after = alert.again_after
+        return after is not None and standing[1] + timedelta(days=after) <= unit.at
 
     async def drain(self, most: int = 500) -> int:
         """Look at what changes have left; how many alerts were raised."""
@@ -131,7 +174,7 @@ class Alerts:
             await self.engine.database.run_write(partial(_finish, job))
             return 0
         try:
-            return await self.look(alert, UUID(job.payload["record"]), job)
+            return await self.look(alert, [UUID(job.payload["record"])], job)
         except LeaseLost:
             raise
         except Exception as error:
@@ -140,8 +183,8 @@ class Alerts:
             await leases.postpone(self.engine.database, job, type(error).__name__)
             return 0
 
-    async def look(self, alert: StandingAlert, record: UUID | None = None, job: Job | None = None) -> int:
-        """Look at one alert, for one record or all; how often it was raised."""
+    async def look(self, alert: StandingAlert, records: Sequence[UUID] | None = None, job: Job | None = None) -> int:
+        """Look at one alert, for some records or all, in one transaction; how often it was raised."""
         from clew.process.jobs import system_call
 
         raised = 0
@@ -151,8 +194,8 @@ class Alerts:
             raised = 0
             if job is not None:
                 await leases.finish(unit.connection, job)
-            holding = await self._holding(unit, alert, record)
-            standing = await self._standing(unit.connection, alert, record)
+            holding = await self._holding(unit, alert, records)
+            standing = await self._standing(unit.connection, alert, records)
             for each in sorted(set(standing) - set(holding)):
                 await self._cease(unit, standing[each][0])
             for each in holding:
@@ -161,7 +204,7 @@ class Alerts:
         await self.engine.commands.run(system_call(self.engine), work, elevated=True)
         return raised
 
-    async def _holding(self, unit: Unit, alert: StandingAlert, record: UUID | None) -> list[UUID]:
+    async def _holding(self, unit: Unit, alert: StandingAlert, records: Sequence[UUID] | None) -> list[UUID]:
         """The records for which it holds now."""
         tables = unit.engine.tables
         this = tables.current(alert.entity).alias("this")
@@ -169,17 +212,19 @@ class Alerts:
         query = sa.select(this.c.id).where(condition_sql(alert.when, rows)).order_by(this.c.id)
         if "voided_at" in this.c:
             query = query.where(this.c.voided_at.is_(None))
-        if record is not None:
-            query = query.where(this.c.id == record)
-        return [row[0] for row in await unit.connection.fetch(query, dict(unit.judge.person_args))]
+        args = dict(unit.judge.person_args)
+        if records is not None:
+            query, args["records"] = query.where(any_of(this.c.id, "records")), list(records)
+        return [row[0] for row in await unit.connection.fetch(query, args)]
 
     async def _standing(
-        self, connection: Connection, alert: StandingAlert, record: UUID | None
+        self, connection: Connection, alert: StandingAlert, records: Sequence[UUID] | None
     ) -> dict[UUID, tuple[UUID, Any]]:
         query = sa.select(_a.c.record_id, _a.c.id, _a.c.at).where(_a.c.alert == alert.name, _a.c.ceased_at.is_(None))
-        if record is not None:
-            query = query.where(_a.c.record_id == record)
-        return {row[0]: (row[1], row[2]) for row in await connection.fetch(query)}
+        args: dict[str, Any] = {}
+        if records is not None:
+            query, args["records"] = query.where(any_of(_a.c.record_id, "records")), list(records)
+        return {row[0]: (row[1], row[2]) for row in await connection.fetch(query, args)}
 
     async def _cease(self, unit: Unit, number: UUID) -> None:
         await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(ceased_at=unit.at))
@@ -187,8 +232,7 @@ class Alerts:
 
     async def _raise(self, unit: Unit, alert: StandingAlert, record_id: UUID, standing: tuple[UUID, Any] | None) -> int:
         if standing is not None:
-            after = alert.again_after
-            if after is None or standing[1] + timedelta(days=after) > unit.at:
+            if not self._again(alert, standing, unit):
                 return 0
             await self._cease(unit, standing[0])
         number = uuid7()
