@@ -9,24 +9,6 @@ from clew.api.errors import NameClash
 from clew.metadata import naming
 from clew.metadata.blueprint import Blueprint, Entity
 
-SHARED_TYPES = (
-    "Query", "Mutation", "Subscription", "Node", "PageInfo", "Money", "File", "Translated", "AuditEntry", "AuditChange",
-    "SortDirection", "Voided", "MoneyInput", "TranslatedInput", "FileInput", "LinksInput", "RuleWarning", "BulkRow",
-    "BulkMode", "Signature", "SignatureConnection",
-    "SignatureEdge", "Signable", "SignatureInput",
-    "DecisionRecord", "DecisionCheck", "DecisionReplay", "DecisionVerdict", "DecisionDifference",
-    "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
-    "DateTimeFilter", "DurationFilter", "BooleanFilter", "MoneyFilter", "TranslatedFilter", "PresenceFilter",
-    "String", "Int", "Float", "Boolean", "ID", "Decimal", "Date", "DateTime", "Duration", "BigInt", "JSON", "Cursor",
-)  # fmt: skip
-
-ENTITY_TYPES = (
-    "", "Connection", "Edge", "Where", "Some", "Order", "Aggregate", "Min", "Max", "Sum", "Avg", "Distinct",
-    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "ChangeInput", "ChangesInput",
-    "Payload", "BulkPayload",
-)  # fmt: skip
-"""Suffixes of the types each entity may bring."""
-
 
 class Claims:
     """Names given out in one space."""
@@ -50,12 +32,11 @@ class Names:
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.types, self.queries, self.mutations = Claims(), Claims(), Claims()
-        for name in SHARED_TYPES:
+        for name in naming.SHARED_TYPES:
             self.types.claim(name, "the platform")
         for codes in blueprint.code_lists.values():
             who = f"code list {codes.name}"
-            name = naming.enum_name(codes.name)
-            for type_name in (name, f"{name}Filter", f"{name}sFilter"):
+            for type_name in naming.code_types(codes.name):
                 self.types.claim(type_name, who)
         self.members: Mapping[str, Mapping[str, str]] = MappingProxyType(
             {entity.name: self._entity(entity) for entity in blueprint.entities.values()}
@@ -66,10 +47,10 @@ class Names:
     def _entity(self, entity: Entity) -> Mapping[str, str]:
         who = f"entity {entity.name} ({entity.place})"
         base = naming.type_name(entity.name)
-        for suffix in ENTITY_TYPES:
+        for suffix in naming.ENTITY_TYPES:
             self.types.claim(base + suffix, who)
         if entity.states:
-            for suffix in ("State", "StateFilter"):
+            for suffix in naming.STATE_TYPES:
                 self.types.claim(base + suffix, f"states of {who}")
         self.queries.claim(naming.one_query(entity.name), who)
         self.queries.claim(naming.list_query(entity.plural), f"list of {who}")

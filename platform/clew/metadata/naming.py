@@ -241,3 +241,30 @@ def physical_links(entity: str, field: str) -> tuple[str, ...]:
 
 PATH = r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){0,8}"
 """A path of field names: `item.base_uom`."""
+
+
+SHARED_TYPES = (
+    "Query", "Mutation", "Subscription", "Node", "PageInfo", "Money", "File", "Translated", "AuditEntry", "AuditChange",
+    "SortDirection", "Voided", "MoneyInput", "TranslatedInput", "FileInput", "LinksInput", "RuleWarning", "BulkRow",
+    "BulkMode", "Signature", "SignatureConnection",
+    "SignatureEdge", "Signable", "SignatureInput",
+    "DecisionRecord", "DecisionCheck", "DecisionReplay", "DecisionVerdict", "DecisionDifference",
+    "TextFilter", "IdFilter", "IntFilter", "BigIntFilter", "DecimalFilter", "DateFilter",
+    "DateTimeFilter", "DurationFilter", "BooleanFilter", "MoneyFilter", "TranslatedFilter", "PresenceFilter",
+    "String", "Int", "Float", "Boolean", "ID", "Decimal", "Date", "DateTime", "Duration", "BigInt", "JSON", "Cursor",
+)  # fmt: skip
+"""Types of the API that no project brings."""
+ENTITY_TYPES = (
+    "", "Connection", "Edge", "Where", "Some", "Order", "Aggregate", "Min", "Max", "Sum", "Avg", "Distinct",
+    "Group", "GroupKey", "GroupField", "Version", "CreateInput", "UpdateInput", "ChangeInput", "ChangesInput",
+    "Payload", "BulkPayload",
+)  # fmt: skip
+"""Suffixes of the types each entity may bring."""
+STATE_TYPES = ("State", "StateFilter")
+"""The same of one that has states."""
+
+
+def code_types(code_list: str) -> tuple[str, ...]:
+    """The types a code list brings."""
+    name = enum_name(code_list)
+    return (name, f"{name}Filter", f"{name}sFilter")

@@ -126,6 +126,10 @@ def _below(node: AnyNode, step: str | int) -> AnyNode | None:
     return None
 
 
+def _at(name: str, text: str, index: int) -> Place:
+    return Place(name, text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
+
+
 def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
     """The documents of one file. A file with a syntax error or a refused construct yields none."""
     text = text.removeprefix("\ufeff")
@@ -134,9 +138,9 @@ def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
         return []
     invisible = _INVISIBLE.search(text)
     if invisible:
-        line = text.count("\n", 0, invisible.start()) + 1
-        column = invisible.start() - (text.rfind("\n", 0, invisible.start()) + 1) + 1
-        findings.add(rules.INVISIBLE_CHARACTER, Place(name, line, column), character=f"U+{ord(invisible[0]):04X}")
+        findings.add(
+            rules.INVISIBLE_CHARACTER, _at(name, text, invisible.start()), character=f"U+{ord(invisible[0]):04X}"
+        )
         return []
     before = len(findings)
     builder = _Builder(SourceFile(name, text), findings)
@@ -149,7 +153,8 @@ def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
         findings.add(rules.YAML_SYNTAX, place, problem=problem, problem_zh=PROBLEMS_ZH.get(problem, problem))
         return []
     except ReaderError as error:
-        findings.add(rules.INVISIBLE_CHARACTER, Place(name), character=f"U+{ord(str(error.character)[:1] or '0'):04X}")
+        at = min(error.position, len(text) - 1)
+        findings.add(rules.INVISIBLE_CHARACTER, _at(name, text, at), character=f"U+{ord(text[at]):04X}")
         return []
     except _Refused:
         return []

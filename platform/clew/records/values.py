@@ -25,6 +25,7 @@ from clew.kernel.diagnostics import nearest
 from clew.kernel.scalars import parse_date, parse_decimal, parse_duration, parse_instant
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Field, FieldKind
+from clew.metadata.json_schema import validator
 from clew.records.errors import (
     BadJson,
     BadPattern,
@@ -288,8 +289,8 @@ def check_count(field: Field, count: int, path: Path) -> None:
 def _json(field: Field, value: Any, path: Path, _b: Blueprint, _t: date) -> Any:
     exact = _exact_json(field, value, path, 0)
     if field.schema is not None:
-        validator = _validator(json.dumps(field.schema, sort_keys=True, default=dict))
-        error = next(iter(validator.iter_errors(_loose(exact))), None)
+        judge = _validator(json.dumps(field.schema, sort_keys=True, default=dict))
+        error = next(iter(judge.iter_errors(_loose(exact))), None)
         if error is not None:
             where = "/".join(str(part) for part in error.absolute_path) or "/"
             raise BadJson(path=[*path, *error.absolute_path], field=_named(field), where=where, why=error.message[:200])
@@ -394,7 +395,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=500)
 def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator(json.loads(schema))
+    return validator(json.loads(schema))
 
 
 def _named(field: Field) -> Bilingual:

@@ -194,8 +194,11 @@ def check_names(linking: Linking) -> None:
     roots: dict[str, tuple[str, Place]] = {}
     mutations: dict[str, tuple[str, Place]] = {}
     for entity in linking.entities.values():
-        _claim(linking, types, naming.type_name(entity.name), entity.name, entity.place)
+        for suffix in (*naming.ENTITY_TYPES, *(naming.STATE_TYPES if entity.states else ())):
+            _claim_type(linking, types, naming.type_name(entity.name) + suffix, entity.name, entity.place)
         _claim(linking, roots, naming.one_query(entity.name), entity.name, entity.place)
+        if entity.key:
+            _claim(linking, roots, naming.key_query(entity.name, entity.key), entity.name, entity.place)
         _claim(linking, roots, naming.list_query(entity.plural), entity.plural, entity.place)
         for generated, name, place in _mutations(entity):
             _claim(linking, mutations, generated, name, place)
@@ -205,9 +208,9 @@ def check_names(linking: Linking) -> None:
         for back in entity.inverses.values():
             source = linking.entities[back.source].fields[back.field]
             _claim(linking, members, naming.field_name(back.name), f"{back.source}.{back.field}", source.place)
-    enums: dict[str, tuple[str, Place]] = {}
     for code_list in linking.code_lists.values():
-        _claim(linking, enums, naming.enum_name(code_list.name), code_list.name, code_list.place)
+        for generated in naming.code_types(code_list.name):
+            _claim_type(linking, types, generated, code_list.name, code_list.place)
 
 
 def _mutations(entity: Entity) -> Iterable[tuple[str, str, Place]]:
@@ -224,6 +227,14 @@ def _mutations(entity: Entity) -> Iterable[tuple[str, str, Place]]:
     yield naming.bulk_mutation(entity.plural), entity.plural, place
     for move in entity.transitions.values():
         yield naming.transition_mutation(name, move.name), f"{name}.{move.name}", move.place
+
+
+def _claim_type(linking: Linking, taken: dict[str, tuple[str, Place]], generated: str, name: str, place: Place) -> None:
+    if generated in naming.SHARED_TYPES and name not in naming.RESERVED_TYPES:
+        why, why_zh = f"It would bring {generated}, a type of the API.", f"它会产生接口自身的类型 {generated}。"
+        linking.findings.add(rules.RESERVED_NAME, place, name=name, reason=why, reason_zh=why_zh)
+    else:
+        _claim(linking, taken, generated, name, place)
 
 
 def _claim(linking: Linking, taken: dict[str, tuple[str, Place]], generated: str, name: str, place: Place) -> None:

@@ -56,6 +56,10 @@ def _while(expressions: Expressions, entity: Entity, each: Sourced[object], text
     return checked
 
 
+MOST_TOGETHER = 16
+"""Fields of one uniqueness: an index of PostgreSQL has 32 columns, and some fields have two."""
+
+
 def uniques(linking: Linking, expressions: Expressions, draft: EntityDraft, entity: Entity) -> tuple[Unique, ...]:
     """The declared ones, `unique: true` on fields, and the business key."""
     found: list[Unique] = []
@@ -63,6 +67,16 @@ def uniques(linking: Linking, expressions: Expressions, draft: EntityDraft, enti
         spec = each.spec
         key = "fields" if find(each.node, "fields") is not each.node else ""
         if not _columns(linking, entity, each, spec.fields, key):
+            continue
+        if len(spec.fields) > MOST_TOGETHER:
+            linking.findings.add(
+                rules.BAD_VALUE,
+                each.node.place,
+                path=each.path,
+                value=", ".join(spec.fields)[:60],
+                reason=f"at most {MOST_TOGETHER} fields are unique together",
+                reason_zh=f"最多 {MOST_TOGETHER} 个字段一起唯一",
+            )
             continue
         suffix = "_while" if spec.while_ else ""
         name = f"{'_'.join(spec.fields)}{suffix}"

@@ -33,6 +33,10 @@ def link_entities(linking: Linking) -> None:
         linking.entities[draft.name] = _entity(linking, draft)
 
 
+MOST_FIELDS = 500
+"""Fields of an entity: a table of PostgreSQL has 1,600 columns over its whole life, and what is removed stays in it."""
+
+
 def _entity(linking: Linking, draft: EntityDraft) -> Entity:
     spec = draft.spec
     label = linking.label(f"entity.{draft.name}", _label(linking, draft), Bilingual("", naming.human(draft.name)))
@@ -45,6 +49,15 @@ def _entity(linking: Linking, draft: EntityDraft) -> Entity:
             reason_zh="它是接口自身的类型名。",
         )
     fields = _all_fields(linking, draft)
+    if len(fields) > MOST_FIELDS:
+        linking.findings.add(
+            rules.BAD_VALUE,
+            draft.at("fields", key=True),
+            path="fields",
+            value=draft.name,
+            reason=f"an entity has at most {MOST_FIELDS} fields, and this one has {len(fields)}",
+            reason_zh=f"一个实体最多 {MOST_FIELDS} 个字段,此处有 {len(fields)} 个",
+        )
     states = {}
     if spec.states:
         codes = linking.code_lists[f"{draft.name}_state"].codes

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-import jsonschema
-
 from clew.expressions.pattern import Pattern
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules
 from clew.metadata.blueprint import Field, FieldKind
+from clew.metadata.json_schema import wrong_with
 from clew.metadata.link.drafts import EntityDraft, FieldDraft
 from clew.metadata.link.project import Linking
 from clew.metadata.spec.field import (
@@ -139,10 +138,8 @@ def _coding_rule(entity: EntityDraft, draft: FieldDraft) -> str | None:
 def _json_schema(linking: Linking, draft: FieldDraft) -> dict[str, object] | None:
     if not isinstance(draft.spec, JsonSpec):
         return None
-    try:
-        jsonschema.Draft202012Validator.check_schema(draft.spec.json_schema)
-    except jsonschema.SchemaError as error:
-        linking.findings.add(rules.BAD_JSON_SCHEMA, draft.at("schema"), reason=error.message[:200])
+    if wrong := wrong_with(draft.spec.json_schema):
+        linking.findings.add(rules.BAD_JSON_SCHEMA, draft.at("schema"), reason=wrong)
     return draft.spec.json_schema
 
 

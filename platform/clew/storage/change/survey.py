@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
-from jsonschema import Draft202012Validator
 
 from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.metadata.json_schema import validator
 from clew.storage.change.convert import Here
 from clew.storage.change.differences import Change
 from clew.storage.change.duplicates import Duplicates, wanted_indexes
@@ -229,7 +229,7 @@ def _outside(value: Any, now: Field, entity: Entity) -> bool:
     if now.name == "state" and entity.states:
         return value not in entity.states
     if now.schema is not None:
-        return not Draft202012Validator(now.schema).is_valid(value)
+        return not validator(now.schema).is_valid(value)
     if isinstance(value, dict) and now.kind is FieldKind.TRANSLATED:
         return any(_outside(each, now, entity) for each in value.values() if each is not None)
     if isinstance(value, str):
