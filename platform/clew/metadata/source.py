@@ -126,6 +126,10 @@ def _below(node: AnyNode, step: str | int) -> AnyNode | None:
     return None
 
 
+def _code(character: str | int | bytes) -> int:
+    return character if isinstance(character, int) else ord(character)
+
+
 def _at(name: str, text: str, index: int) -> Place:
     return Place(name, text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
 
@@ -153,7 +157,7 @@ def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
         findings.add(rules.YAML_SYNTAX, place, problem=problem, problem_zh=PROBLEMS_ZH.get(problem, problem))
         return []
     except ReaderError as error:
-        at = min(error.position, len(text) - 1)
+        at = next((at for at, each in enumerate(text) if ord(each) == _code(error.character)), 0)
         findings.add(rules.INVISIBLE_CHARACTER, _at(name, text, at), character=f"U+{ord(text[at]):04X}")
         return []
     except _Refused:

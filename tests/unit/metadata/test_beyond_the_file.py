@@ -46,7 +46,7 @@ def test_it_is_found_before_anything_is_made_of_it(text: str, code: str, line: i
 def test_a_character_that_yaml_cannot_hold_is_named_where_it_stands(character: str) -> None:
     text = entity("thing").replace("Thing", f"Th{character}ing")
     (found,) = load_sources({"clew.yaml": PROJECT, "models/all.yaml": text}).diagnostics
-    assert (found.rule.code, found.place.line, found.place.column) == ("INVISIBLE_CHARACTER", 2, 21)
+    assert (found.rule.code, found.place.line, found.place.column) == ("INVISIBLE_CHARACTER", 2, 22)
     assert f"U+{ord(character):04X}" in found.message("en")
 
 
