@@ -205,12 +205,13 @@ async def test_a_lot_in_doubt_is_not_cut_into_sound_ones(plant: Plant) -> None:
 
 async def test_what_was_to_be_scrapped_is_not_used_after_all(plant: Plant) -> None:
     """Verified and closed, its holds lifted: what the board had scrapped or returned stays out of use, whatever its
-    status says; so does what a field action is still evaluated about."""
+    status says; so does what a field action is still evaluated about, and what was conceded to a day that is over."""
     ids = plant.ids
     site = ids["site"]
 
     def room(world: World) -> None:
-        for name, disposition in (("junk", "scrap"), ("back", "return"), ("fine", "rework")):
+        ended = {"justification": "可用", "concession_qty": Decimal(5), "concession_until": day(plant, -1)}
+        for name, disposition in (("junk", "scrap"), ("back", "return"), ("fine", "rework"), ("over", "use_as_is")):
             lot = world.lot(
                 f"{name}:lot", item=ids["steel"], source="purchase", supplier=ids["supplier"], supplier_lot=name,
                 state="released",
@@ -219,6 +220,7 @@ async def test_what_was_to_be_scrapped_is_not_used_after_all(plant: Plant) -> No
                 f"{name}:ncr", "nonconformance", site=site, number=f"NCR-{name}", source="IQC", found_at=BORN,
                 item=ids["steel"], lots=[lot], description="划伤", defect=ids["defect"], severity="minor",
                 containment="隔离", disposition=disposition, verified_by=ids["zhao"], state="closed",
+                **(ended if name == "over" else {}),
             )  # fmt: skip
         world.lot(
             "asked:lot", item=ids["steel"], source="purchase", supplier=ids["supplier"], supplier_lot="asked",
@@ -232,7 +234,7 @@ async def test_what_was_to_be_scrapped_is_not_used_after_all(plant: Plant) -> No
     await furnish(plant, room)
     of = {"execution": ids["execution"], "work_order": ids["work"], "bom_line": ids["bom_line"]}
     use = {"site": site, "qty": "1", "consumed_by": ids["li"], **of}
-    for name in ("junk", "back", "asked"):
+    for name in ("junk", "back", "over", "asked"):
         await refused(plant, "material_consumption", "lot_usable", component_lot=ids[f"{name}:lot"], **use)
     await created(plant, "material_consumption", component_lot=ids["fine:lot"], **use)
     await update(plant, "field_action", ids["asked:action"], conclusion="无关")
