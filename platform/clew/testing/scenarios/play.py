@@ -280,6 +280,11 @@ class _Expected:
                 wanted = wanted.id if isinstance(wanted, AnyRef) else wanted
             elif field_.kind is FieldKind.MONEY:
                 found = None if row[f"{key}_amount"] is None else f"{row[f'{key}_amount']} {row[f'{key}_currency']}"
+            elif key not in row:
+                return Bilingual(
+                    f"{name}.{key} 由其他值算出,不存储,不能比较",
+                    f"{name}.{key} is computed and not stored: compare what it is of",
+                )
             else:
                 found = row[key]
                 if wanted is not None and not isinstance(wanted, UUID):
