@@ -3,6 +3,7 @@ what will have to be unique."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,8 +19,11 @@ from clew.metadata.blueprint import Blueprint, Field
 from clew.records.search import grams, sort_key
 from clew.storage import nodes, releases
 from clew.storage.change import Plan, TextForms, apply, install, plan, resume
+from clew.storage.change.reflect import reflect
+from clew.storage.ddl import Ddl
 from clew.storage.engine import Database
 from clew.storage.errors import NodesBehind
+from clew.storage.schema import schema_of
 from clew.storage.tables import Tables
 from clew.testing.blueprints import Shelf, blueprint, entity, field, unique
 from clew.testing.databases import TestDatabase
@@ -209,6 +213,29 @@ async def test_duplicates_to_come_are_told_before(database: TestDatabase, case: 
     await applied(db, one, two)
     async with db.read() as connection:
         assert await plan(db, two, load=Shelf(two)) is not None, "the indexes are those of the release"
+
+
+async def test_a_condition_under_its_earlier_name_is_made_anew(database: TestDatabase) -> None:
+    """An earlier version of the platform named an index without its condition, and kept one whose condition changed."""
+    one = lots(field("a"), field("b"), uniques=(unique("a", while_=beginning("x")),))
+    two = lots(field("a"), field("b"), field("c"), uniques=(unique("a", while_=beginning("x")),))
+    db = await start(database, one, {"a": "1", "b": "x"}, {"a": "1", "b": "y"})
+    catalog = (await releases.current(db)).catalog
+    shape = schema_of(one, catalog, db.dialect)[Tables(one, catalog, db.dialect).current("lot").name]
+    (index,) = (each for each in shape.indexes if each.where)
+    assert index.once
+    assert index.once != index.name
+    async with db.migrate() as connection:
+        await connection.run_sql(Ddl(db.dialect).drop_index(index.name))
+        await connection.run_sql(Ddl(db.dialect).create_index(replace(index, name=index.once, where="b = 'z'")))
+    await applied(db, one, two)
+    async with db.read() as connection:
+        found = await reflect(connection)
+    assert index.name in found.indexes
+    assert index.once not in found.indexes
+    assert [each.kind for each in (await plan(db, two, load=Shelf(two))).steps] == ["swap"], (
+        "nothing else is left to do"
+    )
 
 
 async def applied(db: Database, one: Blueprint, two: Blueprint) -> Plan:

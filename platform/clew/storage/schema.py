@@ -36,6 +36,8 @@ class IndexShape:
     unique: bool = False
     where: str | None = None
     of: str = ""
+    once: str = ""
+    """Its name in a database made before names told the condition; empty where that is the same."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -213,7 +215,9 @@ class _Indexes:
         words = [part.replace("(", "_").replace(")", "") for part in parts]
         taken = {each.name for each in self._found.values()}
         wanted = f"{'ux' if unique else 'ix'}_{self._names.table}__{'_'.join(words)}"
+        once = ""
         if where:  # an index with another condition is another index
+            once = fit(wanted, NAME_LIMIT, {each.once or each.name for each in self._found.values()})
             wanted = f"{wanted}__{hashlib.sha256(where.encode()).hexdigest()[:8]}"
         name = fit(wanted, NAME_LIMIT, taken)
-        self._found[signature] = IndexShape(name, self._names.table, parts, unique, where, of)
+        self._found[signature] = IndexShape(name, self._names.table, parts, unique, where, of, once)

@@ -16,7 +16,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.storage.catalog import Catalog
 from clew.storage.change.definitions import DefinitionChange, definition_changes
 from clew.storage.change.differences import Change, diff
-from clew.storage.change.reflect import Found, drift, reflect
+from clew.storage.change.reflect import Found, as_made, drift, reflect
 from clew.storage.change.script import script
 from clew.storage.change.side import Side
 from clew.storage.change.steps import Step, build_steps
@@ -161,7 +161,8 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
     found = await reflect(connection)
     old = Side(load(base.sources), base.catalog) if base else None
     if old:
-        differences = drift(schema_of(old.blueprint, old.catalog, connection.dialect), found, Ddl(connection.dialect))
+        expected = as_made(schema_of(old.blueprint, old.catalog, connection.dialect), found)
+        differences = drift(expected, found, Ddl(connection.dialect))
         if differences:
             raise Drift(differences="; ".join(differences[:10]))
     database_id = await connection.fetch_value(sa.select(platform.c.database_id)) if base else EMPTY_DATABASE

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import sqlalchemy as sa
 
 from clew.storage.ddl import Ddl
 from clew.storage.engine import Connection
-from clew.storage.schema import Schema
+from clew.storage.schema import IndexShape, Schema
 
 _SQLITE_COLUMNS = """
 SELECT m.name, c.name, upper(c.type), c."notnull" OR c.pk > 0
@@ -51,6 +51,17 @@ async def reflect(connection: Connection) -> Found:
         tables.setdefault(table, {})[column] = FoundColumn(type_, bool(required))
     rows = await connection.fetch(sa.text(_SQLITE_INDEXES if sqlite else _POSTGRES_INDEXES))
     return Found(MappingProxyType(tables), frozenset(row[0] for row in rows))
+
+
+def as_made(expected: Schema, found: Found) -> Schema:
+    """What is expected, with indexes under the names that an earlier version of the platform gave them: the next change
+    makes them anew, since their condition may be an earlier one too."""
+
+    def under_its_name(index: IndexShape) -> IndexShape:
+        missing = index.name not in found.indexes and index.once in found.indexes
+        return replace(index, name=index.once) if missing else index
+
+    return {name: replace(shape, indexes=tuple(map(under_its_name, shape.indexes))) for name, shape in expected.items()}
 
 
 def drift(expected: Schema, found: Found, ddl: Ddl) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from clew.expressions.tree import Literal as LiteralNode
 from clew.kernel.scalars import to_wire
 from clew.metadata.blueprint import Entity, Field
 from clew.storage.catalog import EntityNames, fit
-from clew.storage.change.reflect import Found
+from clew.storage.change.reflect import Found, as_made
 from clew.storage.change.renamed import renames
 from clew.storage.change.side import Side
 from clew.storage.ddl import Ddl
@@ -58,7 +58,7 @@ class _Builder:
     ) -> None:
         self._old, self._new, self._found, self._dialect = old, new, found, dialect
         self._ddl, self._at, self._number = Ddl(dialect), at, number
-        self._before: Schema = schema_of(old.blueprint, old.catalog, dialect) if old else {}
+        self._before: Schema = as_made(schema_of(old.blueprint, old.catalog, dialect), found) if old else {}
         self._after: Schema = schema_of(new.blueprint, new.catalog, dialect)
         self._gone = tuple(self._gone_indexes())
 
