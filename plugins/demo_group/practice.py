@@ -4,7 +4,7 @@ customer. Their numbers begin with TRY, and no chapter of the story speaks of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -40,10 +40,10 @@ async def practice(world: World) -> None:
     change = products.introduction(world, PUMP, 395)
     products.paper(world, change, PUMP, "label_art", "练习用输液泵标签")
     made = _designed(world, change)
-    _methods(world, change, made)
+    plan, check = _methods(world, change, made)
     _market(world, change, made)
     _bought(world, made)
-    _stocked(world, made)
+    _stocked(world, made, plan, check)
     world.add(
         "customer", world.ago(370), to="qualified", within=5, customer_no="TRY-CUSTOMER", name="练习医院",
         kind="hospital", market="CN", uscc=social_credit_code("91320500MA9TRY001"), licence_no="TRY-1",
@@ -67,8 +67,8 @@ def _designed(world: World, change: Introduction) -> Practice:
     return Practice(steel, pump, bom, routing)
 
 
-def _methods(world: World, change: Introduction, made: Practice) -> None:
-    """How steel and pumps are inspected, and what is required of a pump."""
+def _methods(world: World, change: Introduction, made: Practice) -> tuple[UUID, UUID]:
+    """How steel and pumps are inspected, and what is required of a pump; the pump's plan and what it looks at."""
     at = world.ago(390)
     for number, item, stage, name, check in (
         ("TRY-IQC", made.steel, "IQC", "练习用钢管进货检验", "外观"),
@@ -78,7 +78,8 @@ def _methods(world: World, change: Introduction, made: Practice) -> None:
             "inspection_plan", at, to="effective", within=5, number=number, rev="A", name=name, item=item, stage=stage,
             sampling="c0", change_order=change.order, effective_from=world.day(389),
         )  # fmt: skip
-        world.add("inspection_characteristic", at, owner=plan, seq=10, name=check, kind="attribute", severity="major")
+        look: Values = {"seq": 10, "name": check, "kind": "attribute", "severity": "major"}
+        characteristic = world.add("inspection_characteristic", at, owner=plan, **look)
         change.lists("inspection_plan", plan, "A")
     requirement = world.add(
         "technical_requirement", at, to="effective", within=5, number="TRY-REQUIREMENT", revision="A", item=made.pump,
@@ -87,6 +88,7 @@ def _methods(world: World, change: Introduction, made: Practice) -> None:
     clause: Values = {"clause": "2.1", "requirement": "流量误差不超过 5%", "method": "称重"}
     world.add("technical_requirement_clauses", at, owner=requirement, **clause)
     change.lists("technical_requirement", requirement, "A")
+    return plan, characteristic
 
 
 def _market(world: World, change: Introduction, made: Practice) -> None:
@@ -124,8 +126,8 @@ def _bought(world: World, made: Practice) -> None:
         world.move(SITE, at, "receipt", made.steel, qty, lot=lot, target=("raw", "released"), by=keeper)
 
 
-def _stocked(world: World, made: Practice) -> None:
-    """Pumps that have been made and released."""
+def _stocked(world: World, made: Practice, plan: UUID, check: UUID) -> None:
+    """Pumps that have been made, inspected, recorded and released."""
     place = world.sites[SITE]
     for lot_no, (amount, days) in PUMP_LOTS.items():
         at, qty, made_on = world.ago(days), Decimal(amount), world.day(days)
@@ -138,6 +140,7 @@ def _stocked(world: World, made: Practice) -> None:
             "lot", at, to="released", within=6, site=place, item=made.pump, lot_no=lot_no, source="production",
             work_order=order, mfg_on=made_on, exp_on=expiry(made_on, SHELF_DAYS), initial_qty=qty,
         )  # fmt: skip
+        _accepted(world, made, plan, check, order, lot, at + timedelta(days=5), qty)
         for kind, market in (("production", None), ("market", "CN")):
             decided = at + timedelta(days=6)
             decision = world.add(
@@ -152,3 +155,28 @@ def _stocked(world: World, made: Practice) -> None:
         if lot_no == "TRY-SOLD":
             gone = when + timedelta(days=9)
             world.move(SITE, gone, "ship", made.pump, qty, lot=lot, source=shelf, by=keeper)
+
+
+def _accepted(
+    world: World, made: Practice, plan: UUID, check: UUID, order: UUID, lot: UUID, at: datetime, qty: Decimal
+) -> None:
+    """The inspection and the history record of a lot of pumps."""
+    place, inspector, doc = world.sites[SITE], world.person(SITE, "qc_inspector"), AnyRef("work_order", order)
+    judged = at + timedelta(hours=4)
+    passed: Values = {"pass": True}
+    inspection = world.add(
+        "inspection_lot", at, to="closed", within=0.5, site=place, lot=lot, plan=plan, source=doc, lot_size=int(qty),
+        severity="normal", n=1, ac=0, re=1, nonconforming=0, judgement="accept", judged_by=inspector, judged_at=judged,
+    )  # fmt: skip
+    world.add(
+        "inspection_result", at + timedelta(hours=3), site=place, inspection_lot=inspection, characteristic=check,
+        sample=1, version=1, source="manual", inspector=inspector, at=at + timedelta(hours=3), kind="original",
+        **passed,
+    )  # fmt: skip
+    record = world.add(
+        "edhr", at, to="accepted", within=0.5, site=place, item=made.pump, lot=lot, work_order=order,
+        compiled_by=world.people[SITE, "production_supervisor"][1],
+        production_reviewer=world.people[SITE, "production_supervisor"][0],
+        quality_reviewer=world.person(SITE, "qa_manager"),
+    )  # fmt: skip
+    world.add("edhr_sections", at, owner=record, name="工序记录", complete=True)

@@ -16,6 +16,7 @@ from tests.integration.uploaded_file import A_FILE
 
 from clew.expressions.functions import SQL
 from clew.kernel.errors import ClewError
+from clew.metadata.blueprint import FieldKind
 from clew.records.errors import (
     Duplicate,
     GuardFailed,
@@ -380,7 +381,9 @@ async def test_every_rule_and_guard_of_the_pack_can_be_decided(plant: Plant) -> 
     async def ask(unit: Unit) -> int:
         asked = 0
         for entity in plant.blueprint.entities.values():
-            record = {name: None for name, each in entity.fields.items() if each.stored} | {"id": nobody}
+            # References to what is not there: without any, memory would decide some of them alone.
+            stored = [each for each in entity.fields.values() if each.stored]
+            record = {each.name: nobody if each.kind is FieldKind.REF else None for each in stored} | {"id": nobody}
             guards = [each.when for each in entity.transitions.values() if each.when is not None]
             needed = [each.required_when for each in entity.fields.values() if each.required_when is not None]
             conditions = [*(rule.condition for rule in entity.rules), *guards, *needed]
