@@ -1,6 +1,6 @@
 """What a process costs: completing a task, many open instances, a long history, due timers, beside SpiffWorkflow.
 
-    python -m benchmarks.process [--few 1000] [--many 100000] [--timers 100000] [--rounds 4] [--requests 300]
+    python -m benchmarks.process [--few 1000] [--many 100000] [--timers 100000] [--rounds 4] [--requests 100]
                                  [--only complete,history,events,timers,spiff] [--json FILE]
 
 Everything durable, on one PostgreSQL. `complete`: a task with lock, guards, three records written, trail and outbox,
@@ -389,6 +389,9 @@ def main() -> None:
     if options.sweep:
         asyncio.run(sweep(options.sweep))
         return
+    wanted = options.rounds * options.requests + options.requests // 4 + 1
+    if "complete" in options.only and wanted > options.few // 2:
+        raise SystemExit(f"{wanted} tasks of each workflow would be completed: --few must be at least {wanted * 2}")
     report = measure(options)
     print("\n".join(lines(report)))
     if options.json:

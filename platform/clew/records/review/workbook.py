@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.utils import get_column_letter
-
 from clew.kernel.text import Bilingual, Locale
 from clew.records.review.progress import VERDICTS, Progress
 
@@ -30,6 +26,11 @@ _SHOWN = ("login", "name", "role", "kind", "valid_from", "valid_to")
 
 def write_workbook(file: Path | IO[bytes], sheets: Sheets) -> None:
     """Sheets with a head each. Every cell is text, so nothing is computed."""
+    # Looked for only when a workbook is wanted: a server starts without it.
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.utils import get_column_letter
+
     book = Workbook(write_only=True)
     for title, (head, rows) in sheets.items():
         sheet = book.create_sheet(title.translate(_FORBIDDEN)[:31] or "-")
