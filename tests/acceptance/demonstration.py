@@ -13,7 +13,7 @@ from tests.integration.uploaded_file import A_FILE
 
 from clew.api.exchange import Caller
 from clew.cli.demo_accounts import demo_accounts
-from clew.cli.seeding import Size, run_seed
+from clew.cli.seeding import Size, last_day, run_seed
 from clew.extensions import load_plugins
 from clew.identity import accounts
 from clew.process import jobs
@@ -67,7 +67,7 @@ async def _furnish(runtime: Runtime) -> None:
     names = ("market", "people", "practice", "trouble", "world")
     market, people, practice, trouble, world = (importlib.import_module(f"demo_group.{name}") for name in names)
     files = dict.fromkeys(("pdf", "image"), A_FILE)
-    today = datetime.now(UTC).date()
+    today = last_day(datetime.now(UTC))
 
     async def fill(connection: Connection) -> None:
         loader = Loader(connection, runtime.tables, runtime.operator_call("zh").context, str(runtime.number))

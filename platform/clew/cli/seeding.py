@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -66,6 +66,12 @@ class Seeded:
         return sum(self.counts.values())
 
 
+def last_day(now: datetime) -> date:
+    """The last day of the story. It ends in the early Chinese afternoon (06:00 UTC), and no record may lie in the
+    future: whatever touched it would be dated later than it is."""
+    return (now - timedelta(hours=6)).date()
+
+
 async def run_seed(host: RuntimeHost, size: Size, progress: Progress, *, today: date | None = None) -> Seeded:
     """Fill an empty database. Raises AlreadyFilled, NoSeed, BadPlugin; then nothing was written."""
     runtime = host.current
@@ -86,7 +92,7 @@ async def run_seed(host: RuntimeHost, size: Size, progress: Progress, *, today: 
             await host.blobs.use(connection, file["sha256"])
         loader = Loader(connection, runtime.tables, context, str(runtime.number))
         await loader.begin()
-        day = today or host.clock.now().date()
+        day = today or last_day(host.clock.now())
         order = SeedOrder(str(size), day, runtime.blueprint, loader, files, progress)
         work = plugins.hook.clew_seed(order=order)
         if work is None:
