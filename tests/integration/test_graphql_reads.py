@@ -499,6 +499,16 @@ async def test_voided_records(api: Api) -> None:
     assert found["b"]["totalCount"] == len(api.world.rows("lot", None))
 
 
+async def test_a_chain_of_deep_fragments_is_refused_alike(api: Api) -> None:
+    inner = "item { lots { nodes { " * 3 + "...F{}" + " } } }" * 3
+    chain = "".join(f"fragment F{at} on Lot {{ {inner.replace('{}', str(at + 1))} }}\n" for at in range(80))
+    document = f"{{ lots {{ nodes {{ ...F0 }} }} }}\n{chain}fragment F80 on Lot {{ id }}"
+    assert await api.codes(document) == ["GRAPHQL_LIMIT"]
+    stream = api.engine.stream(Question(document, None, {}, None), Caller(context(BOSS), api.all))
+    [streamed] = [json.loads(each.body) async for each in stream]
+    assert streamed["errors"][0]["extensions"]["code"] == "GRAPHQL_LIMIT", streamed
+
+
 async def test_huge_filters_are_refused(api: Api) -> None:
     document = "query($w: LotWhere) { lots(where: $w) { totalCount } }"
     deep: dict[str, Any] = {"number": {"eq": "x"}}
@@ -510,6 +520,20 @@ async def test_huge_filters_are_refused(api: Api) -> None:
     for _ in range(3000):
         deep = {"and": [deep]}
     assert set(await api.codes(document, w=deep)) <= {"BAD_INPUT", "GRAPHQL_LIMIT"}
+    refused = {"BAD_INPUT", "STATEMENT_TOO_LARGE"}
+    for levels in (20, 35, 55, 70):
+        # Deeper than a database's parser goes is a refusal of the request, never a fault of the platform.
+        nested: dict[str, Any] = {"number": {"eq": "x"}}
+        for _ in range(levels):
+            nested = {"not": nested}
+        written = "{not:" * levels + '{number:{eq:"x"}}' + "}" * levels
+        for found in (
+            await api.ask(document, w=nested),
+            await api.ask(f"{{ lots(where: {written}) {{ totalCount }} }}"),
+        ):
+            codes = {each["extensions"]["code"] for each in found.get("errors", [])}
+            assert codes <= refused, found
+            assert codes or found["data"]["lots"] is not None, found
     assert await api.codes("{" + "lots(where:{not:" * 900 + "}") in (["GRAPHQL_SYNTAX"], ["GRAPHQL_LIMIT"])
     assert await api.codes("#" + "x" * 300_000 + "\n{ __typename }") == ["GRAPHQL_LIMIT"]
     reasonable: dict[str, Any] = {"number": {"eq": "x"}}

@@ -107,8 +107,7 @@ class GraphQLEngine:
         except ClewError as error:
             return answers.refused(error, context.locale, context.request_id)
         except RecursionError:
-            deep = TooLarge(what="levels", count="too many", limit=self.options.limits.depth)
-            return answers.refused(deep, context.locale, context.request_id)
+            return answers.refused(self._too_deep(), context.locale, context.request_id)
         return await self._mutation(operation, question.variables or _NONE, caller)
 
     async def stream(
@@ -149,19 +148,25 @@ class GraphQLEngine:
         found: Operation | None = view.documents.get(key)
         if found is None:
             options = self.options
-            found = make_operation(
-                view,
-                text,
-                question.operation,
-                options.limits,
-                question.variables or _NONE,
-                suggestions=options.suggestions,
-            )
+            try:
+                found = make_operation(
+                    view,
+                    text,
+                    question.operation,
+                    options.limits,
+                    question.variables or _NONE,
+                    suggestions=options.suggestions,
+                )
+            except RecursionError:
+                raise self._too_deep() from None
             if len(text) <= options.longest_kept:
                 _keep(view.documents, key, found, options.documents_kept)
         elif found.priced:
             found.weigh(question.variables or _NONE)
         return found
+
+    def _too_deep(self) -> TooLarge:
+        return TooLarge(what="levels", count="too many", limit=self.options.limits.depth)
 
     def _known_document(self, question: Question) -> str:
         """The text of a persisted document, named by `extensions.persistedQuery.sha256Hash` or `documentId`."""

@@ -64,7 +64,7 @@ Tree = Any
 Shape = Any
 _VALUE = 1
 MAX_DEPTH = 60
-"""Levels of objects and lists inside one variable."""
+"""Levels of objects and lists inside one argument."""
 
 
 def _structural(type_: Any) -> bool:
@@ -206,6 +206,8 @@ def from_literal(type_: Any, node: ValueNode, variable: Callable[[str], Tree], n
         return None
     if isinstance(type_, GraphQLInputObjectType):
         assert isinstance(node, ObjectValueNode)
+        if name.count(".") > MAX_DEPTH:
+            raise _bad(name, "is nested too deeply")
         found: dict[str, Tree] = {}
         for each in node.fields:
             key = each.name.value

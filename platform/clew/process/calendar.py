@@ -30,12 +30,12 @@ class CalendarMissing(ClewError):
     en = "The working calendar {calendar} is not published for {year}."
     zh = "工作日历 {calendar} 尚未发布 {year} 年。"
     hint_en = (
-        "When its days are announced, add under `years` of the calendar {calendar}: `{year}: {{holidays: CN}}` (your "
+        "When its days are announced, add under `years` of the calendar {calendar}: `{year}: {holidays: CN}` (your "
         "country), or its days under `free` and `working`; then clew plan, clew apply. What waits is counted then. A "
         "simulation may begin on another day: --from"
     )
     hint_zh = (
-        "放假安排公布后,在日历 {calendar} 的 `years` 中加入 `{year}: {{holidays: CN}}`(所在国家),或在 `free` 与 "
+        "放假安排公布后,在日历 {calendar} 的 `years` 中加入 `{year}: {holidays: CN}`(所在国家),或在 `free` 与 "
         "`working` 中列出日期;再执行 clew plan、clew apply。届时补算等待中的时限。模拟也可改日开始:--from"
     )
 

@@ -56,6 +56,16 @@ class StatementTimeout(Unavailable):
     hint_zh = "请缩小筛选范围或每页数量。"
 
 
+class StatementTooLarge(BadInput):
+    """What was asked makes a statement that the database does not take: too deep, too many terms, too many values."""
+
+    code = "STATEMENT_TOO_LARGE"
+    en = "The request asks for more at once than the database can take: {what}."
+    zh = "该请求一次所求超出数据库所能接受:{what}。"
+    hint_en = "Use fewer levels, conditions or values, or several requests."
+    hint_zh = "请减少层次、条件或取值,或分成多个请求。"
+
+
 class DatabaseUnreachable(Unavailable):
     code = "DATABASE_UNREACHABLE"
     en = "The database cannot be opened: {reason}"

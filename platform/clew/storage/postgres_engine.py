@@ -23,6 +23,7 @@ from clew.storage.errors import (
     InsertOnly,
     IntegrityFault,
     StatementTimeout,
+    StatementTooLarge,
 )
 from clew.storage.retry import Turns, retry_write, uninterrupted
 from clew.storage.server_clock import ServerClock
@@ -316,6 +317,8 @@ def _raise(error: asyncpg.PostgresError) -> NoReturn:
         raise DatabaseBusy(what=str(error)) from error
     if state == "57014":
         raise StatementTimeout() from error
+    if state.startswith("54"):
+        raise StatementTooLarge(what=str(error)) from error
     if state.startswith(("08", "57P", "53")):
         raise DatabaseUnreachable(reason=str(error)) from error
     raise error

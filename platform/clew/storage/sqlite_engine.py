@@ -26,6 +26,7 @@ from clew.storage.errors import (
     InsertOnly,
     IntegrityFault,
     StatementTimeout,
+    StatementTooLarge,
 )
 from clew.storage.retry import retry_write, uninterrupted
 from clew.storage.sqlite_functions import FUNCTIONS
@@ -44,6 +45,8 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-32000",
 )
+_TOO_LARGE = ("parser stack overflow", "expression tree is too large", "too many ", "tables in a join")
+"""What SQLite says of a statement that is beyond its bounds, which has no error code of its own."""
 _FAULTS: Mapping[str, FaultKind] = {
     "SQLITE_CONSTRAINT_UNIQUE": "unique",
     "SQLITE_CONSTRAINT_PRIMARYKEY": "unique",
@@ -273,4 +276,6 @@ def _raise(error: sqlite3.Error) -> NoReturn:
         raise StatementTimeout() from error
     if name in ("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CORRUPT", "SQLITE_FULL", "SQLITE_IOERR"):
         raise DatabaseUnreachable(reason=text) from error
+    if name == "SQLITE_TOOBIG" or any(each in text.lower() for each in _TOO_LARGE):
+        raise StatementTooLarge(what=text) from error
     raise error

@@ -179,3 +179,11 @@ def test_memory_stays_small() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4_000_000
+
+
+def test_answers_of_the_platform_cost_what_they_take() -> None:
+    many = " ".join(f'a{at}: whyBlocked(entity: "lot", record: "1") {{ transition }}' for at in range(60))
+    with pytest.raises(TooLarge) as refused:
+        weigh(f"{{ {many} }}")
+    assert refused.value.params["what"] == "cost"
+    assert weigh('{ whyBlocked(entity: "lot", record: "1") { transition } }').cost < Limits().cost / 40
