@@ -28,8 +28,6 @@ from clew.storage.tables import Tables
 
 _DEEPEST = 3
 """A key may be made of references whose keys are made of references."""
-_MOST = 10_000
-"""Lines, links and signatures of one record that are printed."""
 _SIGNED = (
     "printedName", "role", "meaning", "signedAt", "localTime", "timeZone", "reason", "validFor", "current", "verified",
     "erasedAt", "id",
@@ -163,7 +161,7 @@ class _Reader:
             if entity.states:
                 members = tuple(p.VersionItem(name, name) for name in _SIGNED)
                 nodes = p.VersionItem("nodes", "nodes", members=members)
-                yield p.Signatures("signatures", (nodes,), p.Const(_MOST))
+                yield p.Signatures("signatures", (nodes,), p.WHOLE.size)
 
     def _item(self, known: Field) -> p.Item:
         match known.kind:
@@ -171,11 +169,11 @@ class _Reader:
                 return p.One(known.name, known.name, tuple(self._key(self._entities[known.target])))
             case FieldKind.MANY:
                 nodes = p.Nodes("nodes", tuple(self._key(self._entities[known.target])))
-                return p.Many(known.name, known.name, p.Listing(known.target, (nodes,), p.Page(p.Const(_MOST))))
+                return p.Many(known.name, known.name, p.Listing(known.target, (nodes,), p.WHOLE))
             case FieldKind.LINES:
                 line = self._entities[known.target]
                 nodes = p.Nodes("nodes", tuple(self._items(line)))
-                return p.Many(known.name, known.name, p.Listing(line.name, (nodes,), p.Page(p.Const(_MOST))))
+                return p.Many(known.name, known.name, p.Listing(line.name, (nodes,), p.WHOLE))
             case FieldKind.ANY:
                 names = [name for name in known.targets if self._reads(name)]
                 branches = [p.Branch(name, tuple(self._key(self._entities[name]))) for name in names]

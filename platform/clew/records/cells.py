@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from clew.metadata.blueprint import Field, FieldKind
-from clew.records.sheet import SEPARATOR
+from clew.records.sheet import entries
 from clew.records.values import wrong_type
 
 _GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+([.][0-9]*)?")
@@ -29,7 +29,7 @@ def cell_value(known: Field, cells: Mapping[str, str], zone: ZoneInfo, path: Pat
         case FieldKind.ANY:
             return {"entity": cells.get("entity", ""), "id": cells.get("id", "")}
         case FieldKind.CHOICES:
-            return [each.strip() for each in cells[""].split(SEPARATOR) if each.strip()]
+            return entries(cells[""])
         case FieldKind.BOOLEAN:
             return _truth(known, cells[""], path)
         case FieldKind.DATETIME:

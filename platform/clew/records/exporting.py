@@ -33,7 +33,7 @@ from clew.records.engine import Engine as RecordEngine
 from clew.records.files import LONGEST_SHEET_NAME, safe_cell
 from clew.records.query import plan as p
 from clew.records.query.run import fetch_records
-from clew.records.sheet import SEPARATOR, Column, columns, line_fields
+from clew.records.sheet import Column, columns, line_fields, listed
 from clew.records.signed_sheet import Exported
 from clew.records.signing.verify import Verifier
 from clew.storage.engine import Connection, Database
@@ -238,7 +238,7 @@ def _item(source: Source, entity: Entity, column: Column, key: str) -> p.Item:
         return p.OneOf(key, field.name, branches)
     if field.kind is FieldKind.MANY:
         inner = p.Nodes("nodes", (p.Leaf("v", column.path[-1]),))
-        return p.Many(key, field.name, p.Listing(field.target, (inner,), p.Page(p.Const(10_000))))
+        return p.Many(key, field.name, p.Listing(field.target, (inner,), p.WHOLE))
     if len(column.path) == 1:
         return p.Leaf(key, field.name, column.part)
     return _nested(column.path, key)
@@ -266,7 +266,7 @@ def _text(column: Column, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return SEPARATOR.join(str(each) for each in value)
+        return listed(value)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping) else str(value)
 
 
@@ -274,7 +274,7 @@ def _plain_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return SEPARATOR.join(str(each) for each in value)
+        return listed(value)
     return "" if value is None else str(value)
 
 

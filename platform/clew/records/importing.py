@@ -21,7 +21,7 @@ from clew.records.cells import cell_value
 from clew.records.commands import BulkOutcome, Call, Commands
 from clew.records.errors import BadImport, BadReference
 from clew.records.files import LONGEST_SHEET_NAME, Sheet, SheetRow, read_sheets
-from clew.records.sheet import SEPARATOR, Column, columns, line_fields, match_headers, read_only
+from clew.records.sheet import Column, columns, entries, line_fields, match_headers, read_only
 from clew.records.values import coerce
 
 if TYPE_CHECKING:
@@ -187,8 +187,7 @@ class _Importer:
             return await self._find(unit, known, known.target, cells, 1, path)
         if known.kind is FieldKind.MANY:
             [(column, cell)] = cells.items()
-            keys = [each.strip() for each in cell.split(SEPARATOR) if each.strip()]
-            return [await self._find(unit, known, known.target, {column: each}, 1, path) for each in keys]
+            return [await self._find(unit, known, known.target, {column: each}, 1, path) for each in entries(cell)]
         return cell_value(known, {column.part: cell for column, cell in cells.items()}, unit.engine.zone, path)
 
     async def _find(

@@ -1,12 +1,13 @@
 """The tabular form of an entity: which columns a file has, in import, export and template alike.
 
 A header is the machine name, the label, or both: `物料编码 (item_no)`. References are given by business key
-(`item.item_no`), money has a column for its currency, translated text one per language, lists are separated by `;`,
-lines have a sheet (or file) of their own whose first columns name their owner by key.
+(`item.item_no`), money has a column for its currency, translated text one per language, lists are separated by `;` (an
+entry that has one itself, or a quotation mark, stands in quotation marks as in CSV), lines have a sheet (or file) of their own whose first columns name their owner by key.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,22 @@ def _key_columns(
 
 def _joined(one: Bilingual, two: Bilingual) -> Bilingual:
     return Bilingual(f"{one.to('zh')}·{two.to('zh')}", f"{one.to('en')}, {two.to('en')}")
+
+
+def listed(values: Iterable[object]) -> str:
+    """The entries of a list as one cell."""
+    return SEPARATOR.join(_quoted(str(each)) for each in values)
+
+
+def entries(cell: str) -> list[str]:
+    """The entries of a cell that holds a list; empty ones are passed over."""
+    rows = csv.reader([cell.replace("\n", " ")], delimiter=SEPARATOR, skipinitialspace=True)
+    return [text for row in rows for each in row if (text := each.strip())]
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if SEPARATOR in text or '"' in text else text
 
 
 def match_headers(

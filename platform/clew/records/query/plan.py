@@ -138,6 +138,10 @@ class Page:
     backward: bool = False
 
 
+WHOLE = Page(Const(2_000_000_000))
+"""Everything there is: for copies of a record, which must be complete (21 CFR 11.10(b))."""
+
+
 # ── what comes out of a record ────────────────────────────────────────────────────────────────────────────────────
 
 
