@@ -2,7 +2,8 @@
 
 A header is the machine name, the label, or both: `物料编码 (item_no)`. References are given by business key
 (`item.item_no`), money has a column for its currency, translated text one per language, lists are separated by `;` (an
-entry that has one itself, or a quotation mark, stands in quotation marks as in CSV), lines have a sheet (or file) of their own whose first columns name their owner by key.
+entry that has one itself, or a quotation mark, stands in quotation marks as in CSV), lines have a sheet (or file) of
+their own whose first columns name their owner by key.
 """
 
 from __future__ import annotations
