@@ -1,9 +1,10 @@
-"""What grows with the number of entities: compile, assemble, first answer, memory; each in a process of its own.
+"""What grows with the number of entities: compile, assemble, first answer, reload, a server and its memory at rest.
 
     python -m benchmarks.growth [--entities 6,129,500]
 
 The pack is the middle row; the smallest is the benchmark's own project; larger ones are copies of its entities under
-further names. Ratios to the pack are what to look at: absolute times are this machine's on this day.
+further names. Ratios to the pack are what to look at: absolute times are this machine's on this day. Each measurement
+has a process of its own, which finds every module compiled to bytecode, as an installation once started does.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import resource
+import os
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+REST_SECONDS = 10.0
 ROOT = Path(__file__).parents[1]
 
 
@@ -45,11 +54,22 @@ def copies(folder: Path, count: int) -> None:
 async def measure(project: Path) -> dict[str, Any]:
     """Everything a worker does between its start and its first answer, step by step, in CPU seconds."""
     began = time.process_time()
+    from clew.kernel.collector import starting
+
+    with starting():  # as a server does
+        found, reload = await _started(project, began)
+    began = time.process_time()
+    reload()
+    return {**found, "reload": time.process_time() - began}
+
+
+async def _started(project: Path, began: float) -> tuple[dict[str, Any], Callable[[], None]]:
+    """What the steps of a start took, and what a reload is."""
     from clew.access.decision import permit_all
+    from clew.access.loading import load_bundle, load_project
     from clew.api.exchange import Caller, Question
     from clew.kernel.clock import SystemClock
     from clew.kernel.context import Context
-    from clew.metadata.load import load_folder, load_sources
     from clew.records.feed import Feed
     from clew.runtime import assemble
     from clew.storage.blobs import Blobs
@@ -57,7 +77,7 @@ async def measure(project: Path) -> dict[str, Any]:
     from clew.storage.open import open_database
 
     imported = time.process_time()
-    loaded = load_folder(project)
+    loaded = load_project(project)
     if loaded.blueprint is None:
         raise SystemExit("\n".join(f"{each.place} {each.message('en')}" for each in loaded.diagnostics[:10]))
     compiled = time.process_time()
@@ -75,31 +95,103 @@ async def measure(project: Path) -> dict[str, Any]:
     if b'"errors"' in answer.body:
         raise SystemExit(answer.body.decode()[:500])
     first = time.process_time()
-    again = load_sources(release.sources)
-    assert again.blueprint is not None
-    assemble(release, again.blueprint, database, clock, Feed(database, clock), blobs)
-    reloaded = time.process_time()
-    await database.close()
+
+    def reload() -> None:
+        again = load_bundle(release.sources)
+        assert again.blueprint is not None
+        assemble(release, again.blueprint, database, clock, Feed(database, clock), blobs)
+
     return {
         "entities": len(loaded.blueprint.entities),
         "import": imported - began,
         "compile": compiled - imported,
         "install": installed - compiled,
         "assemble and first answer": first - installed,
-        "reload": reloaded - first,
         "start without install": (imported - began) + (compiled - imported) + (first - installed),
-        "memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    }, reload
+
+
+def at_rest(project: Path) -> dict[str, Any]:
+    """A real `clew serve` of the project: CPU seconds until it has answered, and what it keeps when nobody asks."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        url = f"sqlite:///{folder}/rest.db"
+        question = asyncio.run(_applied(project, folder, url))
+        with _serving(folder, url) as (server, port):
+            headers = {"content-type": "application/json"}
+            asked = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", question, headers)
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                assert b'"errors"' not in answer.read()
+            spent = server.cpu_times()
+            time.sleep(REST_SECONDS)
+            return {"server's first answer": spent.user + spent.system, "at rest MB": server.memory_info().rss / 2**20}
+
+
+async def _applied(project: Path, folder: Path, url: str) -> bytes:
+    """The project copied to a folder of its own and applied to a new database; a first question about it."""
+    from clew.kernel.clock import SystemClock
+    from clew.metadata import naming
+    from clew.metadata.load import load_folder
+    from clew.storage.change.install import install
+    from clew.storage.open import open_database
+
+    blueprint = load_folder(project).blueprint
+    assert blueprint is not None
+    for name, text in blueprint.sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    if (project / "plugins").is_dir():
+        shutil.copytree(project / "plugins", folder / "plugins")
+    database = await open_database(url, clock=SystemClock())
+    await install(database, blueprint)
+    await database.close()
+    entity = next(each for each in blueprint.entities.values() if each.part_of is None)
+    return json.dumps({"query": f"{{ {naming.list_query(entity.plural)} {{ totalCount }} }}"}).encode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _serving(folder: Path, url: str) -> Iterator[tuple[psutil.Process, int]]:
+    """A server that takes whoever asks for this machine's operator, and its port."""
+    port = free_port()
+    command = [sys.executable, "-c", "from clew.cli import main; main()", "serve", "--port", str(port)]
+    places = ["--project", str(folder), "--database-url", url]
+    environment = {**os.environ, "CLEW_TRUST_THIS_MACHINE": "true"}
+    with subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, env=environment) as process:
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60).close()
+                    break
+                except OSError:
+                    if process.poll() is not None or time.monotonic() > until:
+                        raise SystemExit("the server did not come up") from None
+                    time.sleep(0.05)
+            yield psutil.Process(process.pid), port
+        finally:
+            process.terminate()
 
 
 def in_own_process(project: Path) -> dict[str, Any]:
-    printed = subprocess.run(
-        [sys.executable, "-m", "benchmarks.growth", "--measure", str(project)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if printed.returncode:
-        raise SystemExit(printed.stderr or printed.stdout)
-    result: dict[str, Any] = json.loads(printed.stdout.splitlines()[-1])
+    """All of it for one project. The first run makes the bytecode and is not counted."""
+    result: dict[str, Any] = {}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as bytecode:
+        for part in ("--measure", "--measure", "--rest"):
+            printed = subprocess.run(
+                [sys.executable, "-m", "benchmarks.growth", part, str(project)],
+                cwd=ROOT, capture_output=True, text=True, check=False,
+                env={**environment, "PYTHONPYCACHEPREFIX": bytecode},
+            )  # fmt: skip
+            if printed.returncode:
+                raise SystemExit(printed.stderr or printed.stdout)
+            result |= json.loads(printed.stdout.splitlines()[-1])
     return result
 
 
@@ -107,9 +199,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entities", default="500", help="sizes of further synthetic projects")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rest", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(asyncio.run(measure(options.measure))))
+    if options.measure or options.rest:
+        print(json.dumps(asyncio.run(measure(options.measure)) if options.measure else at_rest(options.rest)))
         return
     rows = [in_own_process(ROOT / "benchmarks/project"), in_own_process(ROOT)]
     for count in (int(each) for each in options.entities.split(",") if each):

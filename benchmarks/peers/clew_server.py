@@ -28,6 +28,7 @@ from clew.identity.ports import NOBODY
 from clew.identity.secrets import Vault, digest_of
 from clew.identity.sessions import Session
 from clew.kernel.clock import SystemClock
+from clew.kernel.collector import starting
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_folder
@@ -39,7 +40,7 @@ from clew.storage.engine import Connection
 from clew.storage.open import open_database
 from clew.web.app import Application
 from clew.web.requests import Headers
-from clew.web.server import bind, calm_collector, configuration
+from clew.web.server import bind, configuration
 
 PROJECT = Path(__file__).parents[1] / "project"
 SECRET = "clew_benchmark_token"
@@ -89,8 +90,9 @@ async def _somebody(counter: Desk, connection: Connection, at: datetime) -> None
 async def main(port: int) -> None:
     settings = Settings(database_url=os.environ["BENCH_DATABASE_URL"], port=port, mode="production")
     listening = bind(settings)
-    host = await open_runtime(settings)
-    application = Application(host, settings)
+    with starting():
+        host = await open_runtime(settings)
+        application = Application(host, settings)
     allowed, gate = decision(host.current.blueprint), application.entrance.gate
     shown = {b"authorization": f"Bearer {SECRET}".encode()}
 
@@ -102,7 +104,6 @@ async def main(port: int) -> None:
         return Caller(found.context, allowed)
 
     application.entrance.caller = caller  # type: ignore[method-assign]
-    calm_collector()
     await uvicorn.Server(configuration(application, settings)).serve(sockets=[listening])
 
 

@@ -10,18 +10,19 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from clew.kernel.collector import starting
 from clew.runtime import open_runtime
 from clew.settings import Settings
 from clew.web.app import Application
-from clew.web.server import bind, calm_collector, configuration
+from clew.web.server import bind, configuration
 
 
 async def main(port: int, folder: Path) -> None:
     url = os.environ["BENCH_DATABASE_URL"]
     settings = Settings(database_url=url, port=port, project=folder, blobs=folder)
     listening = bind(settings)
-    application = Application(await open_runtime(settings), settings)
-    calm_collector()
+    with starting():
+        application = Application(await open_runtime(settings), settings)
     await uvicorn.Server(configuration(application, settings)).serve(sockets=[listening])
 
 

@@ -55,6 +55,7 @@ from clew.identity.policy import CredentialPolicy
 from clew.identity.secrets import Hasher, Vault, installation_key
 from clew.identity.sessions import Limits
 from clew.jobs.upkeep import Chore, Upkeep, chores
+from clew.kernel import collector
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.context import EVERYWHERE, OPERATOR_ID, Context, Person
 from clew.kernel.diagnostics import Diagnostic, Severity
@@ -257,6 +258,7 @@ class RuntimeHost:
             newest = await releases.current_number(connection)
         if newest <= self._current.number:
             return False
+        collector.release()
         try:
             found = await releases.numbered(self.database, newest)
             # Compiling takes a moment; requests go on meanwhile.
@@ -348,6 +350,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
 
         feed, options, identity = Feed(database, clock), graphql_options(settings), identity_parts(settings)
 
+        @collector.uncollected()
         def build(found: Release) -> Runtime:
             blueprint, required = stored_blueprint(found.sources), settings.audit_outside_required
             declared = {name: each.plugin for name, each in blueprint.project.actions.items()}

@@ -8,7 +8,7 @@ a Decision of the answers for a set of roles.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -60,17 +60,20 @@ class Judgement:
         known = self._verdicts.get(key)
         if known is not None:
             return known
-        found = NOTHING
-        if role in self.policies.roles:
-            lines = self.asked(entity).lines.get(question, ())
-            deciding = [line for line in lines if self._court.decides(line, role)]
-            if deciding:
-                found = Verdict(
-                    tuple(line for line in deciding if line.effect == "allow"),
-                    tuple(line for line in deciding if line.effect == "deny"),
-                )
-        self._verdicts[key] = found
+        lines = self.asked(entity).lines.get(question, ()) if role in self.policies.roles else ()
+        found = self._of(lines, role)
+        if found is not NOTHING:  # most roles get nothing of most questions: that is not worth its memory
+            self._verdicts[key] = found
         return found
+
+    def _of(self, lines: Iterable[Line], role: str) -> Verdict:
+        deciding = [line for line in lines if self._court.decides(line, role)]
+        if not deciding:
+            return NOTHING
+        return Verdict(
+            tuple(line for line in deciding if line.effect == "allow"),
+            tuple(line for line in deciding if line.effect == "deny"),
+        )
 
     def connector(self, role: str, connector: str, action: str) -> Verdict:
         """What one role by itself may do with a connector."""
@@ -78,24 +81,22 @@ class Judgement:
         found = self._verdicts.get(key)
         if found is None:
             lines = connector_lines(self.policies, connector, action) if role in self.policies.roles else ()
-            deciding = [line for line in lines if self._court.decides(line, role)]
-            found = self._verdicts[key] = Verdict(
-                tuple(line for line in deciding if line.effect == "allow"),
-                tuple(line for line in deciding if line.effect == "deny"),
-            )
+            found = self._verdicts[key] = self._of(lines, role)
         return found
 
     def fill(self) -> int:
-        """Answer everything that can be asked now, so that nobody waits later; how many answers there are."""
+        """Ask Casbin now whatever it can be asked, so that nobody waits later; how many answers can be made of it."""
         for entity in self.blueprint.entities:
             self.fill_entity(entity)
-        return len(self._verdicts)
+        return sum(len(each.lines) for each in self._asked.values()) * len(self.policies.roles)
 
     def fill_entity(self, entity: str) -> None:
-        """Answer everything that can be asked about one entity."""
-        for question in self.asked(entity).lines:
+        """Write out an entity's lines, and ask Casbin about each role and all of them. What remains to be done for an
+        answer takes microseconds; all answers together would take the memory of everything else."""
+        lines = (line for of_question in self.asked(entity).lines.values() for line in of_question)
+        for line in {(line.role, line.effect): line for line in lines}.values():
             for role in self.policies.roles:
-                self.verdict(role, entity, question)
+                self._court.decides(line, role)
 
 
 def questions(entity: Entity) -> Iterator[str]:

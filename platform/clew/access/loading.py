@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clew.access.trial import failures
 from clew.extensions.plugins import FOLDER, MANIFEST
+from clew.kernel.collector import uncollected
 from clew.kernel.diagnostics import Diagnostic, nearest
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.kinds import DEFAULT_KINDS, Kinds
@@ -15,6 +16,7 @@ from clew.metadata.load import Loaded, load_folder, load_sources
 from clew.metadata.rules_process import UNKNOWN_PLUGIN
 
 
+@uncollected()
 def load_project(path: Path, kinds: Kinds = DEFAULT_KINDS) -> Loaded:
     """A project folder. A policy test that fails is an error like any other, and so is a plugin that is not there."""
     loaded = load_folder(path, kinds)
@@ -33,6 +35,7 @@ def _missing_plugins(path: Path, blueprint: Blueprint) -> Iterator[Diagnostic]:
             yield Diagnostic(UNKNOWN_PLUGIN, place, where, (("name", plugin),), nearest(plugin, there))
 
 
+@uncollected()
 def load_bundle(sources: Mapping[str, str], kinds: Kinds = DEFAULT_KINDS) -> Loaded:
     """A project from its files' texts, as a release stores them."""
     return tried(load_sources(sources, kinds))

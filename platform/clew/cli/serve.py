@@ -11,6 +11,7 @@ import typer
 
 from clew.cli.options import AsJson, DatabaseUrl, Host, Lang, Port, Project, SettingsFile, Situation, situation
 from clew.cli.words import t
+from clew.kernel.collector import starting, uncollected
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _serve(given: Situation, *, prepare: bool = False, watch: bool = False, seed: str = "") -> None:
-    from clew.cli.applying import bring_up, make_room
-    from clew.web.log import configure_logging
-    from clew.web.server import address_of, bind, refuse_strangers, serve_workers
+    with uncollected():
+        from clew.cli.applying import bring_up, make_room
+        from clew.web.log import configure_logging
+        from clew.web.server import address_of, bind, refuse_strangers, serve_workers
 
     settings = given.settings
     if not prepare:
@@ -141,7 +143,8 @@ async def _one_process(given: Situation, listening: object, watch: bool, seed: s
     from clew.web.server import address_of, serve
 
     assert isinstance(listening, socket.socket)
-    host = await open_runtime(given.settings)
+    with starting():
+        host = await open_runtime(given.settings)
     watching: asyncio.Task[None] | None = None
     demo: list[dict[str, str]] = []
     try:

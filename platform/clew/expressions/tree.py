@@ -188,10 +188,14 @@ _BELOW: Mapping[type, Callable[[Any], tuple[Node, ...]]] = {
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and everything below it."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """The node and everything below it, a node before what is below it, in evaluation order."""
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        below = _BELOW.get(type(each))
+        if below is not None:
+            waiting.extend(reversed(below(each)))
 
 
 def fallible(node: Node) -> bool:

@@ -40,7 +40,12 @@ def _slowly(value: Any) -> bytes:
 
 def digest(value: Any) -> str:
     """Lower-case hex SHA-256 of the canonical form."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()
+    return digest_of_wire(wire(value))
+
+
+def digest_of_wire(value: Any) -> str:
+    """The digest of a value that `wire` has been over already."""
+    return hashlib.sha256(encode_wire(value)).hexdigest()
 
 
 _SAME = frozenset({str, bool, type(None)})

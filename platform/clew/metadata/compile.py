@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from clew.expressions.tree import Checked, Span
-from clew.kernel.canonical import digest
+from clew.kernel.canonical import digest_of_wire, wire
 from clew.kernel.diagnostics import Place
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.link.project import Linking
@@ -45,7 +45,7 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
         entities=MappingProxyType(dict(sorted(linking.entities.items()))),
         code_lists=MappingProxyType(dict(sorted(linking.code_lists.items()))),
         coding_rules=MappingProxyType(dict(sorted(linking.coding_rules.items()))),
-        digest=digest(content),
+        digest=digest_of_wire(content),
         sources=MappingProxyType(dict(sorted(sources.items()))),
         policies=linking.policies,
         workflows=MappingProxyType(dict(sorted(linking.workflows.items()))),
@@ -58,53 +58,72 @@ def freeze(linking: Linking, sources: Mapping[str, str]) -> Blueprint:
     )
 
 
-@cache
-def _attributes(cls: type) -> tuple[tuple[str, Any], ...] | None:
-    """Name and default of what counts in a dataclass; None for another type."""
-    if not is_dataclass(cls):
-        return None
-    counted = [each for each in fields(cls) if each.name != "type"]
-    return tuple((each.name, each.default if each.default is not MISSING else None) for each in counted)
-
-
-_PLAIN = frozenset({type(None), str, bool, int})
 _PLACED = frozenset({Place, Span})
+_NOTHING: tuple[Any, ...] = (None, [], "")
 
 
 def meaning(value: Any) -> Any:
-    """A value as plain data without places and without defaults; an expression is its tree without spans.
+    """A value as plain data without places and without defaults; an expression is its tree without spans. What comes
+    out is in its wire form (`canonical.wire`) already.
 
     Leaving defaults out keeps the digest of a project when the Blueprint learns to say something new. A mapping
     becomes pairs, because the order of fields, states and codes is part of the meaning.
     """
-    kind: type = type(value)
-    if kind in _PLAIN:
-        return value
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, str | int):
-        return value
+    return _reader(type(value))(value)
+
+
+Read: TypeAlias = Callable[[Any], Any]
+
+
+@cache
+def _reader(kind: type) -> Read:
+    """How values of a type are read. Asked once for each type: a project has a hundred thousand values."""
+    if kind in (type(None), str, bool):
+        return _same
+    if kind is int:
+        return wire
+    if issubclass(kind, Enum):
+        return lambda value: str(value.value)
+    if issubclass(kind, str):
+        return str
+    if issubclass(kind, int):
+        return lambda value: wire(int(value))
     if kind in _PLACED:
-        return None
+        return lambda value: None
     if kind is Checked:
-        return {"expression": meaning(value.root)}
-    attributes = _attributes(kind)
-    if attributes is not None:
+        return lambda value: {"expression": meaning(value.root)}
+    if is_dataclass(kind):
+        return _attributes(kind)
+    if issubclass(kind, Decimal):
+        return lambda value: f"{value.normalize():f}"
+    if issubclass(kind, Mapping):
+        return lambda value: [[meaning(name), meaning(each)] for name, each in value.items()]
+    if issubclass(kind, frozenset | set):
+        return lambda value: sorted(meaning(each) for each in value)
+    if issubclass(kind, list | tuple):
+        return lambda value: [meaning(each) for each in value]
+    return str
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _attributes(kind: type) -> Read:
+    """A dataclass as what is said in it: its type's name, and each attribute that is not as it would be unsaid."""
+    counted = [each for each in fields(kind) if each.name != "type"]
+    attributes = [(each.name, each.default if each.default is not MISSING else None) for each in counted]
+
+    def read(value: Any) -> dict[str, Any]:
         found: dict[str, Any] = {"": kind.__name__}
         for name, default in attributes:
             each = getattr(value, name)
-            if each is default or each == default or each == () or type(each) in _PLACED:
+            of = type(each)
+            if each is default or of in _PLACED or each == default or each == ():
                 continue
-            inner = meaning(each)
-            if inner not in (None, [], ""):
+            inner = _reader(of)(each)
+            if inner not in _NOTHING:
                 found[name] = inner
         return found
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    if isinstance(value, Mapping):
-        return [[name, meaning(each)] for name, each in value.items()]
-    if isinstance(value, frozenset | set):
-        return sorted(meaning(each) for each in value)
-    if isinstance(value, list | tuple):
-        return [meaning(each) for each in value]
-    return str(value)
+
+    return read

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from clew.kernel.collector import uncollected
 from clew.kernel.diagnostics import Diagnostic, Findings, Place
 from clew.metadata import rules
 from clew.metadata.blueprint import Blueprint
@@ -82,20 +81,7 @@ def _text(root: Path, file: str, findings: Findings) -> str | None:
     return None
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without looking for cycles: a project is a great many objects made at once which nearly all stay, and to look
-    through them again and again takes a third of the time of loading it."""
-    looking = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if looking:
-            gc.enable()
-
-
-@_uncollected()
+@uncollected()
 def _load(sources: Mapping[str, str], findings: Findings, kinds: Kinds) -> Loaded:
     documents: dict[str, list[Document]] = {name: [] for name in kinds.all}
     holes: set[str] = set()

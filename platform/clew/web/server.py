@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from clew.kernel.collector import starting
 from clew.runtime import RuntimeHost, open_runtime
 from clew.settings import Settings
 from clew.web.app import Application
@@ -45,17 +45,10 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def calm_collector() -> None:
-    """Look for cycles less often than the interpreter does by itself: requests make few, and every look walks what the
-    release and the driver keep. Its memory stays bounded, as the oldest are still looked at in time."""
-    gc.set_threshold(10_000, 20, 20)
-
-
 async def serve(
     host: RuntimeHost, settings: Settings, listening: socket.socket, ready: Callable[[], None] = lambda: None
 ) -> None:
     """Serve until a signal asks to stop; running requests get their grace. `ready` runs once the port answers."""
-    calm_collector()
     await _Server(configuration(Application(host, settings), settings), ready).serve(sockets=[listening])
 
 
@@ -94,9 +87,9 @@ class _Worker:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         configure_logging(self._settings.log_level, human=False)
-        calm_collector()
         try:
-            host = await open_runtime(self._settings)
+            with starting():
+                host = await open_runtime(self._settings)
         except Exception as problem:
             await send({"type": "lifespan.startup.failed", "message": str(problem)})
             return

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.metadata.test_export import ROOT
 from tests.unit.process.play import PROJECT
 
+from clew.kernel.canonical import wire
 from clew.metadata.compile import meaning
 from clew.metadata.link.workflows import link_again
 from clew.metadata.load import load_folder, load_sources
@@ -112,6 +113,7 @@ def test_the_pack_is_clean_and_its_workflows_mean_the_same_when_linked_again() -
         assert again is not None, problems
         assert again.digest == each.digest
         assert meaning(again) == meaning(each)
+        assert wire(meaning(again)) == meaning(again), "digested as it is"
 
 
 def test_every_human_step_of_the_pack_states_the_five_things() -> None:

@@ -10,7 +10,7 @@ from clew.expressions.cells import Axis, CellError, Points, literal, read_cell, 
 from clew.expressions.numbers import LIMIT
 from clew.expressions.tables import MAX_ROWS, Hit, Input, Output, Row, Table, Together
 from clew.expressions.tree import Base, Type
-from clew.kernel.canonical import digest
+from clew.kernel.canonical import digest_of_wire
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules, rules_process
 from clew.metadata.compile import meaning
@@ -70,7 +70,7 @@ def _named(linking: Linking, document: Document, spec: DecisionSpec, table: Tabl
         spec.decision,
         linking.label(f"decision.{spec.decision}", text_of(spec.label), Bilingual("", naming.human(spec.decision))),
         document.place,
-        replace(table, version=digest(meaning(table))),
+        replace(table, version=digest_of_wire(meaning(table))),
         text_of(spec.help),
         spec.source,
         spec.owner or "",

@@ -32,6 +32,9 @@ class Expressions:
     def __init__(self, linking: Linking, schema: Schema) -> None:
         self.linking = linking
         self.schema = schema
+        self._right: dict[tuple[str, str, Type, bool], Checked] = {}
+        """What was found right, by everything that it depends on beside the schema: roles and rules say the same thing
+        in many places, and it is the same tree in all of them. What is wrong is checked and reported each time."""
 
     def check(
         self, text: str, node: AnyNode, entity: str, expect: Type, path: str = "", *, old: bool = False, shift: int = 0
@@ -39,8 +42,13 @@ class Expressions:
         """Check one expression. `shift` is how many characters stand in `text` before what is written in `node`."""
         if isinstance(node, ScalarNode) and node.suspect:
             return None
+        known = self._right.get((text, entity, expect, old))
+        if known is not None:
+            return known
         try:
-            return check(text, self.schema, entity, expect=expect, old=old)
+            checked = check(text, self.schema, entity, expect=expect, old=old)
+            self._right[text, entity, expect, old] = checked
+            return checked
         except ExpressionError as error:
             for problem in error.problems:
                 params: dict[str, Any] = dict(problem.params)

@@ -11,7 +11,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules, rules_process
 from clew.metadata.documents import Document
 from clew.metadata.link.project import Linking
-from clew.metadata.processes import SEPARATOR
+from clew.metadata.processes import SEPARATOR, Workflow
 from clew.metadata.scenarios import Act, Scenario
 from clew.metadata.source import find
 from clew.metadata.spec.scenario import ACTS, ActSpec, ScenarioSpec
@@ -21,8 +21,9 @@ from clew.metadata.spec.words import text_of
 def link_scenarios(linking: Linking, documents: Iterable[Document]) -> Mapping[str, Scenario]:
     """Every scenario of the project, by name."""
     found: dict[str, Scenario] = {}
+    steps = _Steps(linking.workflows)
     for document in documents:
-        scenario = _Scenario(linking, document).linked()
+        scenario = _Scenario(linking, document, steps).linked()
         earlier = found.setdefault(scenario.name, scenario)
         if earlier is not scenario:
             linking.findings.add(
@@ -36,10 +37,30 @@ def link_scenarios(linking: Linking, documents: Iterable[Document]) -> Mapping[s
     return MappingProxyType(found)
 
 
+class _Steps:
+    """What steps are called, by their workflow and in all of them: worked out once, because every task says it."""
+
+    def __init__(self, workflows: Mapping[str, Workflow]) -> None:
+        self._workflows = workflows
+        self._known: dict[tuple[str, bool], frozenset[str]] = {}
+
+    def known(self, workflow: str, *, by_path: bool) -> frozenset[str]:
+        """The names or the paths of a workflow's steps; of all workflows when none is named."""
+        found = self._known.get((workflow, by_path))
+        if found is None:
+            found = self._known[workflow, by_path] = frozenset(
+                each.path if by_path else each.name
+                for other in self._workflows.values()
+                if workflow in ("", other.name)
+                for _, each in other.walk()
+            )
+        return found
+
+
 class _Scenario:
-    def __init__(self, linking: Linking, document: Document) -> None:
+    def __init__(self, linking: Linking, document: Document, steps: _Steps) -> None:
         assert isinstance(document.spec, ScenarioSpec)
-        self.linking, self.document, self.spec = linking, document, document.spec
+        self.linking, self.document, self.spec, self.steps = linking, document, document.spec, steps
         self.records: dict[str, str] = {}
         """Name → entity, of the records there are so far."""
 
@@ -171,12 +192,7 @@ class _Scenario:
     def _step(self, name: str, at: int, *path: str) -> None:
         """A step by its name or path, with its workflow before it where two have one."""
         workflow, _, step = name.rpartition(".")
-        known = {
-            each.path if SEPARATOR in step else each.name
-            for other in self.linking.workflows.values()
-            if workflow in ("", other.name)
-            for _, each in other.walk()
-        }
+        known = self.steps.known(workflow, by_path=SEPARATOR in step)
         if step not in known:
             self.linking.unknown(rules_process.UNKNOWN_STEP, self._at("steps", at, *path), name, known, f"steps.{at}")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from clew.kernel.canonical import digest
+from clew.kernel.canonical import digest_of_wire
 from clew.kernel.diagnostics import Diagnostic, Findings
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules, rules_process
@@ -156,7 +156,9 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
     )
     _reached(linking, found)
     _circles(linking, found)
-    return replace(found.addressed(digest(meaning(found))), active=_active(linking, expressions, spec, document))
+    return replace(
+        found.addressed(digest_of_wire(meaning(found))), active=_active(linking, expressions, spec, document)
+    )
 
 
 def _active(linking: Linking, expressions: Expressions, spec: WorkflowSpec, document: Document) -> Active | None:
