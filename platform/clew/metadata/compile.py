@@ -69,7 +69,8 @@ def meaning(value: Any) -> Any:
     Leaving defaults out keeps the digest of a project when the Blueprint learns to say something new. A mapping
     becomes pairs, because the order of fields, states and codes is part of the meaning.
     """
-    return _reader(type(value))(value)
+    kind: type = type(value)
+    return _reader(kind)(value)
 
 
 Read: TypeAlias = Callable[[Any], Any]
@@ -118,7 +119,7 @@ def _attributes(kind: type) -> Read:
         found: dict[str, Any] = {"": kind.__name__}
         for name, default in attributes:
             each = getattr(value, name)
-            of = type(each)
+            of: type = type(each)
             if each is default or of in _PLACED or each == default or each == ():
                 continue
             inner = _reader(of)(each)
