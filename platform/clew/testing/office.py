@@ -100,6 +100,18 @@ class Office:
         name = f"start{naming.type_name(workflow)}"
         await self._mutate(login, name, {"record": ("ID!", record)}, "", "replayed")
 
+    async def commands(self, login: str, command: str, process: UUID, because: str) -> None:
+        """Somebody cancels, suspends or resumes a process: `command` is the mutation."""
+        given: dict[str, tuple[str, Any]] = {"process": ("ID!", process)}
+        if because:
+            given["reason"] = ("String!", because)
+        await self._mutate(login, command, given, "", "replayed")
+
+    async def retries(self, login: str, process: UUID, incident: int) -> None:
+        """Somebody has what stopped a process tried again."""
+        given = {"process": ("ID!", process), "incident": ("Int!", incident)}
+        await self._mutate(login, "retryIncident", given, "", "replayed")
+
     async def creates(self, login: str, entity: str, because: str, fields: Mapping[str, Any]) -> UUID:
         """A new record."""
         name = naming.field_name(entity)

@@ -14,7 +14,7 @@ from clew.metadata.link.project import Linking
 from clew.metadata.processes import SEPARATOR, Workflow
 from clew.metadata.scenarios import Act, Scenario
 from clew.metadata.source import find
-from clew.metadata.spec.scenario import ACTS, ActSpec, ScenarioSpec
+from clew.metadata.spec.scenario import ACTS, INSTANCE, ActSpec, ScenarioSpec
 from clew.metadata.spec.words import text_of
 
 
@@ -118,10 +118,11 @@ class _Scenario:
                 self.linking.unknown(
                     rules.UNKNOWN_TRANSITION, self._at("steps", at, "move"), what, moves, path, entity=spec.of
                 )
-        elif kind == "start" and self._record(spec.of or "", at, "of") and what not in self.linking.workflows:
-            self.linking.unknown(
-                rules_process.UNKNOWN_WORKFLOW, self._at("steps", at, "start"), what, self.linking.workflows, path
-            )
+        elif kind in ("start", *INSTANCE) and self._record(spec.of or "", at, "of"):
+            if what not in self.linking.workflows:
+                self.linking.unknown(
+                    rules_process.UNKNOWN_WORKFLOW, self._at("steps", at, kind), what, self.linking.workflows, path
+                )
         elif kind == "do":
             self._step(what, at, "do")
         return Act(

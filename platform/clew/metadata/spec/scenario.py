@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, Field
 
 from clew.metadata.spec.words import Label, Name, OneOrMany, OneOrManyText, Spec, Text, doc
 
-ACTS = ("create", "update", "move", "do", "start", "find", "wait", "then")
+INSTANCE = ("cancel", "suspend", "resume", "retry")
+"""Acts on the live process about a record."""
+ACTS = ("create", "update", "move", "do", "start", *INSTANCE, "find", "wait", "then")
 
 
 def _plain(value: Any) -> Any:
@@ -49,6 +51,16 @@ class ActSpec(Spec):
     move: Name | None = doc("A transition, of the record named in `of`.", "对 `of` 的记录执行迁移。", default=None)
     do: Text | None = doc("A step they have to do.", "办理某个待办步骤。", default=None)
     start: Name | None = doc("A workflow, about the record named in `of`.", "就 `of` 的记录发起流程。", default=None)
+    cancel: Name | None = doc(
+        "The live process of this workflow about the record `of`, for the reason `because`.",
+        "取消关于 `of` 记录、正在运行的该流程,原因写在 `because`。",
+        default=None,
+    )
+    suspend: Name | None = doc("Its clocks are stopped, as `cancel` names it.", "暂停流程,写法同 `cancel`。", default=None)
+    resume: Name | None = doc("Its clocks go on, as `cancel` names it.", "恢复流程,写法同 `cancel`。", default=None)
+    retry: Name | None = doc(
+        "What stopped it is tried again, as `cancel` names it.", "重试使流程停下的异常,写法同 `cancel`。", default=None
+    )
     find: Name | None = doc(
         "The one record of this entity that has the values of `with`; `name` is what it is called from here on.",
         "该实体中符合 `with` 取值的唯一记录,此后以 `name` 称呼。",

@@ -26,7 +26,7 @@ class Covered:
 def covered(workflows: Mapping[str, Workflow], played: Iterable[Played]) -> list[Covered]:
     """For each process that some scenario walked or could have."""
     walked: dict[str, set[tuple[str, str]]] = {name: set() for name in workflows}
-    refused: set[tuple[str, str]] = set()
+    refused: set[tuple[str, str, str]] = set()
     for each in played:
         refused |= each.refused
         for name, found in each.walked.items():
@@ -34,7 +34,7 @@ def covered(workflows: Mapping[str, Workflow], played: Iterable[Played]) -> list
     return [_one(workflow, walked[name], refused) for name, workflow in workflows.items()]
 
 
-def _one(workflow: Workflow, walked: set[tuple[str, str]], refused: set[tuple[str, str]]) -> Covered:
+def _one(workflow: Workflow, walked: set[tuple[str, str]], refused: set[tuple[str, str, str]]) -> Covered:
     missing: list[str] = []
     met = {path for path, _ in walked}
     ends = {outcome for path, outcome in walked if not path}
@@ -54,7 +54,7 @@ def _one(workflow: Workflow, walked: set[tuple[str, str]], refused: set[tuple[st
         if step.exit is not None:
             guards += 2
             held = any(path == step.path for path, outcome in walked if outcome)
-            stopped = any(name == step.name and code in REFUSES for name, code in refused)
+            stopped = any((workflow.name, step.path, code) in refused for code in REFUSES)
             met_guards += held + stopped
             missing += [] if held else [f"{step.path}: exit holds"]
             missing += [] if stopped else [f"{step.path}: exit refuses"]

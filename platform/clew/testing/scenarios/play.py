@@ -20,6 +20,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, FieldKind
 from clew.metadata.scenarios import Act, Scenario
+from clew.metadata.spec.scenario import INSTANCE
 from clew.process import jobs, store
 from clew.process.alerts import Alerts
 from clew.process.calendar import WorkingTime
@@ -51,8 +52,8 @@ class Played:
     scenario: Scenario
     failure: Failure | None = None
     walked: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
-    refused: set[tuple[str, str]] = field(default_factory=set)
-    """Steps that were refused, with the code."""
+    refused: set[tuple[str, str, str]] = field(default_factory=set)
+    """Steps that were refused: workflow, step, code."""
 
 
 async def play_all(
@@ -94,10 +95,11 @@ async def _one(stage: Stage, act: Act, played: Played) -> Bilingual | None:
     if act.kind == "find":
         return await _find(stage, act)
     try:
-        await _act(stage, act)
-    except Refused as refused:
         if act.kind == "do":
-            played.refused.add((act.what.rpartition(".")[2], refused.code))
+            await _do(stage, act, played)
+        else:
+            await _act(stage, act)
+    except Refused as refused:
         if refused.code == act.refused:
             return None
         wanted = act.refused or "–"
@@ -130,11 +132,38 @@ async def _act(stage: Stage, act: Act) -> None:
         await office.moves(act.by, entity, record, act.what, act.because)
     elif act.kind == "start":
         await office.starts(act.by, act.what, stage.records[act.of][1])
-    else:
-        tasks = await office.tasks(act.by, act.what)
-        entity = tasks[0]["entity"] if tasks else ""
-        fields = stage.values(entity, act.values) if entity else act.values
-        await office.does(act.by, act.what, act.outcome, act.comment, fields)
+    elif act.kind in INSTANCE:
+        process, incidents = await _live(stage, act)
+        if act.kind == "retry":
+            for each in incidents:
+                await office.retries(act.by, process, each)
+        else:
+            await office.commands(act.by, f"{act.kind}Process", process, act.because)
+
+
+async def _live(stage: Stage, act: Act) -> tuple[UUID, tuple[int, ...]]:
+    """The live process of a workflow about a record, with what has stopped it. Raises Refused: there is none."""
+    process = process_tables.process
+    mine = process.c.workflow == act.what, process.c.record_id == stage.records[act.of][1]
+    query = sa.select(process.c.id).where(*mine, process.c.status.in_(("running", "suspended")))
+    async with stage.runtime.database.read() as connection:
+        found = await connection.fetch_value(query)
+        instance = await store.load(connection, found) if found is not None else None
+    if instance is None:
+        raise Refused("NO_PROCESS", f"no {act.what} of {act.of} runs")
+    return instance.id, tuple(instance.state.incidents)
+
+
+async def _do(stage: Stage, act: Act, played: Played) -> None:
+    """A step somebody has to do; where it is refused, which one it was is kept."""
+    tasks = await stage.office.tasks(act.by, act.what)
+    entity = tasks[0]["entity"] if tasks else ""
+    fields = stage.values(entity, act.values) if entity else act.values
+    try:
+        await stage.office.does(act.by, act.what, act.outcome, act.comment, fields)
+    except Refused as refused:
+        played.refused |= {(each["workflow"], each["step"], refused.code) for each in tasks}
+        raise
 
 
 async def _find(stage: Stage, act: Act) -> Bilingual | None:
