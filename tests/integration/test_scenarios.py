@@ -138,6 +138,56 @@ at: "2026-03-06 15:00"
     assert code == 0, out + err
 
 
+UNDONE = """\
+workflow: undoing
+label: {zh: 撤销, en: Undoing}
+for: case
+owner: head
+starts: [{person: clerk}]
+steps:
+  mark:
+    label: {zh: 标记, en: Mark}
+    do: [{set: {title: "'marked'"}}]
+    compensate: [{set: {title: "null"}}]
+  check: {label: {zh: 核对, en: Check}, do: [{move: check}]}
+  wait_on: {label: {zh: 等待, en: Wait}, who: clerk, within: 1 wd, when_late: finished}
+  finished: {label: {zh: 完成, en: Finished}, end: finished}
+"""
+
+
+def test_a_process_is_suspended_retried_and_cancelled(say: Say, tmp_path: Path) -> None:
+    """Its clock stands while it is suspended; what stopped it is tried again; cancelled, what it did is undone."""
+    (tmp_path / "workflows" / "u.yaml").write_text(UNDONE, encoding="utf-8")
+    path = tmp_path / "permissions" / "p.yaml"
+    grants = RIGHTS.replace("{start: always}", "{start: always}, undoing: {start: always}")
+    path.write_text(grants, encoding="utf-8")
+    text = """\
+scenario: undone
+people: {ann: clerk, bob: head}
+given: {one: {case: {state: closed}}, two: {case: {state: open}}}
+steps:
+  - {by: bob, cancel: undoing, of: one, because: Early, refused: NO_PROCESS}
+  - {by: ann, start: undoing, of: one}
+  - {wait: 1 wd}
+  - then: {record: {one: {title: marked}}, tasks: {ann: []}}     # what is closed cannot be checked
+  - {by: ann, retry: undoing, of: one, refused: NOT_AN_OPERATOR}
+  - {by: bob, retry: undoing, of: one}
+  - {by: bob, cancel: undoing, of: one, because: Not wanted}
+  - then: {record: {one: {title: null}}, ended: {undoing: cancelled}}
+  - {by: ann, start: undoing, of: two}
+  - {by: bob, suspend: undoing, of: two, because: The press stands}
+  - {wait: 3 wd}
+  - then: {tasks: {ann: [wait_on]}}
+  - {by: bob, resume: undoing, of: two}
+  - {wait: 2 wd}
+  - then: {tasks: {ann: []}, ended: {undoing: finished}}
+"""
+    code, out, err = say(text=text)
+    assert code == 0, out + err
+    code, out, _ = say("check", "--json", text=text.replace("cancel: undoing", "cancel: undoin"))
+    assert "UNKNOWN_WORKFLOW" in out
+
+
 WRONG = {
     "then: {state: {one: closed}}": ("one.state: expected closed, found open", "预期 closed,实际 open"),
     "then: {tasks: {bob: [sign_off]}}": ("tasks.bob: expected sign_off, found –", "预期 sign_off"),

@@ -174,6 +174,8 @@ class Transition:
     reason: bool = False
     moved_by: str | None = None
     sets: tuple[tuple[str, Checked], ...] = ()
+    protects: bool = False
+    """Takes something out of use: a gap in the record, or a rule it breaks, is a warning and no refusal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,8 @@ async def put_change(
     await _derive(unit, change, new)
     changed = changes(old, new)
     _check_changed(unit, entity, changed, path, verb)
-    check_required(unit.engine.statements.of(entity.name).shape, new, path, numbers=True)
+    if not change.protects:
+        check_required(unit.engine.statements.of(entity.name).shape, new, path, numbers=True)
     refs = {name: new[name] for name in changed}
     await check_references(unit, entity, wanted(entity, refs, intake, path))
     for participant in unit.engine.participants(entity.name):

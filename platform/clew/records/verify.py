@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path: Path) -> None:
     """Rules that the record alone decides, before anything is written: the cheap refusals first."""
     entity = change.entity
-    for field in unit.engine.statements.of(entity.name).shape.sometimes_required:
+    asked = () if change.protects else unit.engine.statements.of(entity.name).shape.sometimes_required
+    for field in asked:
         condition = field.required_when
         needed = record.get(field.name) is None
         if needed and condition is not None and unit.judge.decide(condition, entity, record, change.old):
@@ -50,6 +51,7 @@ async def check_rules_in_database(unit: Unit, change: Change, record: Record, pa
         field
         for field in entity.fields.values()
         if field.required_when is not None
+        and not change.protects
         and record.get(field.name) is None
         and field.stored
         and not in_memory(field.required_when, entity)
@@ -71,7 +73,7 @@ def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path
     if answer:
         return
     say = explained(rule.say, rule.condition, change, unit.today)
-    if rule.warn:
+    if rule.warn or change.protects:
         from clew.records.versions import Warned
 
         unit.warnings.append(Warned(rule.name, change.entity.name, change.id, say))

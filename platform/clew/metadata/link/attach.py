@@ -146,6 +146,7 @@ def _transitions(
             reason=move.reason == "required",
             moved_by=move.moved_by or spec.moved_by,
             sets=tuple(sets),
+            protects=move.protects,
         )
     if all(state in entity.states for move in found.values() for state in (*move.sources, move.target)):
         _reachable(linking, draft, entity, found)

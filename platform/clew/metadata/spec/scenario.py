@@ -56,7 +56,9 @@ class ActSpec(Spec):
         "取消关于 `of` 记录、正在运行的该流程,原因写在 `because`。",
         default=None,
     )
-    suspend: Name | None = doc("Its clocks are stopped, as `cancel` names it.", "暂停流程,写法同 `cancel`。", default=None)
+    suspend: Name | None = doc(
+        "Its clocks are stopped, as `cancel` names it.", "暂停流程,写法同 `cancel`。", default=None
+    )
     resume: Name | None = doc("Its clocks go on, as `cancel` names it.", "恢复流程,写法同 `cancel`。", default=None)
     retry: Name | None = doc(
         "What stopped it is tried again, as `cancel` names it.", "重试使流程停下的异常,写法同 `cancel`。", default=None
