@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from clew.expressions.lexer import Token, tokens
@@ -20,8 +21,12 @@ _POWER |= {"*": 6, "/": 6, "%": 6}
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
+@lru_cache(maxsize=4096)
 def parse(source: str) -> Syntax:
-    """The untyped tree of an expression. Raises ExpressionError with one problem: where the text stops making sense."""
+    """The untyped tree of an expression. Raises ExpressionError with one problem: where the text stops making sense.
+
+    Pure, so an unchanged expression is not read again at a reload.
+    """
     parser = _Parser(source)
     tree, _ = parser.expression(0)
     parser.expect("end", "")

@@ -89,15 +89,15 @@ def uses_of(root: Node) -> frozenset[str]:
 
 def runs_in(root: Node, functions: Functions) -> frozenset[str]:
     """Where the expression can run with the same result everywhere."""
-    places = EVERYWHERE
-    for node in walk(root):
+    places, nodes = EVERYWHERE, tuple(walk(root))
+    for node in nodes:
         if isinstance(node, Call) and node.function == "decide":
             places -= {BROWSER}
         elif isinstance(node, Call) and node.function != "coalesce":
             places &= functions.by_id[node.overload].runs_in
-    if not _sql(root) or _doubling(root) > MAX_DOUBLING or _nesting(root) > MAX_NESTING:
+    if not _sql(root) or _doubling(nodes) > MAX_DOUBLING or _nesting(root) > MAX_NESTING:
         places -= {SQL}
-    if not all(_browser(node) for node in walk(root)):
+    if not all(map(_browser, nodes)):
         places -= {BROWSER}
     return places
 
@@ -132,10 +132,12 @@ def _weight(node: Node) -> int:
             return 5
 
 
-def _doubling(root: Node) -> int:
+def _doubling(nodes: tuple[Node, ...]) -> int:
+    if not fallible(nodes[0]):  # nor is anything below it
+        return 0
     # What walks down from each node is asked last.
     return sum(
-        1 for node in walk(root) if (node.type.nullable or isinstance(node, Macro) or _chooses(node)) and fallible(node)
+        1 for node in nodes if (node.type.nullable or isinstance(node, Macro) or _chooses(node)) and fallible(node)
     )
 
 

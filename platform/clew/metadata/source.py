@@ -8,6 +8,7 @@ differently (`no`, `0123`, `12:30`) is a finding, never a guess.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,6 +26,8 @@ from clew.metadata.syntax import PROBLEMS_ZH
 MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 40_000
+_SHORT = 40
+"""Characters of a text of which one copy is kept: keys, names and codes are written again and again."""
 
 _INVISIBLE = re.compile("[\u0085\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})")
@@ -38,6 +41,8 @@ _TRAPS = re.compile(  # what is not one of the above, but a number or a truth va
     r"|[-+]?\.?(?i:inf|infinity|nan)"
     r"|<<|="
 )
+_TRAPPED = frozenset("yYnNoOtTfFiIıİ0123456789-+.<=")
+"""What a trap can begin with: few scalars have to be held against all of them."""
 
 
 @dataclass(slots=True)
@@ -168,11 +173,15 @@ def parse(name: str, text: str, findings: Findings) -> list[MapNode]:
 def _events(text: str) -> Iterator[Any]:
     """libyaml's events, one at a time: nothing is built before it has been looked at."""
     parser = CParser(text)
+    following = parser.get_event
     try:
-        while parser.check_event():
-            yield parser.get_event()
+        while (event := following()) is not None:
+            yield event
     finally:
         parser.dispose()
+
+
+_ENDS = frozenset({yaml.MappingEndEvent, yaml.SequenceEndEvent})
 
 
 class _Refused(Exception):
@@ -206,7 +215,7 @@ class _Builder:
         pending: list[ScalarNode | None] = []
         for event in events:
             node: AnyNode
-            if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            if type(event) in _ENDS:
                 node = stack.pop()
                 pending.pop()
                 if not stack:
@@ -235,19 +244,22 @@ class _Builder:
             self.refuse(rules.YAML_TAG, event, tag=str(event.tag)[:80])
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
-        if isinstance(event, yaml.MappingStartEvent):
+        kind = type(event)
+        if kind is yaml.MappingStartEvent:
             return MapNode(self.source, line, column)
-        if isinstance(event, yaml.SequenceStartEvent):
+        if kind is yaml.SequenceStartEvent:
             return ListNode(self.source, line, column)
-        style = "" if event.style in (None, ":") else event.style
+        text, style = event.value, event.style
+        if len(text) <= _SHORT:
+            text = sys.intern(text)
+        start, end = mark.index, event.end_mark.index
+        if style not in (None, ":", ""):
+            return ScalarNode(self.source, line, column, text, text, style, start, end)
         before = len(self.findings)
-        value: object = event.value if style else self.read_plain(event.value, Place(self.source.name, line, column))
-        suspect = len(self.findings) > before
-        return ScalarNode(
-            self.source, line, column, event.value, value, style, mark.index, event.end_mark.index, suspect
-        )
+        value = self.read_plain(text, line, column)
+        return ScalarNode(self.source, line, column, text, value, "", start, end, len(self.findings) > before)
 
-    def read_plain(self, text: str, place: Place) -> object:
+    def read_plain(self, text: str, line: int, column: int) -> object:
         """The meaning of an unquoted scalar: null, true, false, a whole number, a decimal, or else text."""
         if not text or text in ("null", "~"):
             return None
@@ -260,8 +272,8 @@ class _Builder:
                 return int(text)
             if _DECIMAL.fullmatch(text):
                 return Decimal(text)
-        if len(text) <= 64 and _TRAPS.fullmatch(text):
-            self.findings.add(rules.AMBIGUOUS_SCALAR, place, text=text)
+        if text[0] in _TRAPPED and len(text) <= 64 and _TRAPS.fullmatch(text):
+            self.findings.add(rules.AMBIGUOUS_SCALAR, Place(self.source.name, line, column), text=text)
         return text
 
     def attach(self, parent: ListNode | MapNode, pending: list[ScalarNode | None], node: AnyNode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -46,6 +47,7 @@ class Spec(BaseModel):
         return value
 
     @classmethod
+    @cache
     def known_keys(cls) -> frozenset[str]:
         """The keys as written in YAML."""
         return frozenset(info.alias or name for name, info in cls.model_fields.items())
