@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of `clew`."""
-    from clew.cli.app import run
+    from clew.kernel.collector import uncollected
+
+    with uncollected():
+        from clew.cli.app import run
 
     raise SystemExit(run())
