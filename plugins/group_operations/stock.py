@@ -8,9 +8,9 @@ from uuid import UUID
 from clew.records.values import AnyRef
 from clew.sdk import Refused, Row, Work
 
-_KINDS = {"released": "finished"}
-"""Where goods of a lot's state belong: what is not released stays apart."""
-_APART = "quarantine"
+_STORE, _APART = "finished", "quarantine"
+"""Released goods belong where they are sold from; conditionally released ones where they are not, but may be used; all
+others stay apart, and so do conditional ones of a site that has no other place for them."""
 
 
 async def receive_finished(work: Work) -> None:
@@ -54,9 +54,15 @@ async def _place(work: Work, order: Row, status: str) -> UUID:
     if order["receipt_location"] is not None:
         named: UUID = order["receipt_location"]
         return named
-    kind = _KINDS.get(status, _APART)
-    places = await work.find("location", site=order["site"], type=kind, state="active")
-    fitting = [each for each in places if kind == _APART or each["sellable"]]
+    places = await work.find("location", site=order["site"], type=(_STORE, _APART), state="active")
+    stores = [each for each in places if each["type"] == _STORE]
+    apart = [each for each in places if each["type"] == _APART]
+    if status == "released":
+        fitting = [each for each in stores if each["sellable"]]
+    elif status == "conditional":
+        fitting = [each for each in stores if not each["sellable"]] or apart
+    else:
+        fitting = apart
     if not fitting:
         raise Refused("本场所没有可入库的库位", "the site has no location to put it into")
     first: UUID = min(fitting, key=lambda each: str(each["code"]))["id"]

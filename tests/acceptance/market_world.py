@@ -177,7 +177,7 @@ async def ncr_settled(firm: Firm, disposition: str, **given: Any) -> None:
     """A nonconformance from its containment to its closing."""
     await firm.does("qc_inspector", "contain", containment="隔离区")
     await firm.does("quality_engineer", "investigate", root_cause="夹具磨损")
-    for login in ("rd_engineer", "production_supervisor", "qa_manager"):
+    for login in ("rd_engineer", "production_supervisor", "qa_manager", "ra_manager"):
         waiting = await firm.tasks(login, "board")
         if waiting:
             await firm.does(login, "board", disposition, **(given if login == "qa_manager" else {}))

@@ -50,6 +50,8 @@ async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -
     await firm.does("rd_engineer", "board", "rework")
     rework = {"rework_instruction": firm.ids["label"], "rework_effect": "无影响"}
     await firm.does("qa_manager", "board", "rework", **rework)
+    assert await firm.state("nonconformance", ncr) == "board", "what was released once is not decided without RA"
+    await firm.does("ra_manager", "board", "rework")
     assert await firm.state("nonconformance", ncr) == "executing"
     await firm.does("warehouse", "execute")
     assert (await firm.record("nonconformance", ncr))["executed_by"] == firm.employees["warehouse"]
@@ -74,6 +76,7 @@ async def test_a_nonconformance_is_reworked_and_closed(database: TestDatabase) -
         ("quality_engineer", "investigate", "done"),
         ("rd_engineer", "board", "rework"),
         ("qa_manager", "board", "rework"),
+        ("ra_manager", "board", "rework"),
         ("warehouse", "execute", "done"),
         ("qa_manager", "verify", "release"),
         ("qa_manager", "verify", "hold"),
@@ -96,6 +99,7 @@ async def test_the_process_writes_what_no_role_may_and_says_so(database: TestDat
     rework = {"rework_instruction": firm.ids["label"], "rework_effect": "无影响"}
     await firm.does("rd_engineer", "board", "rework", **rework)
     await firm.does("qa_manager", "board", "rework")
+    await firm.does("ra_manager", "board", "rework")
     await firm.does("production_supervisor", "execute")
     assert await firm.refusal(firm.does("production_supervisor", "verify", "release")) == "NO_TASK"
     trail = [json.loads(each["header"]) for each in await firm.rows(system.leaf) if each["record_id"] == ncr]
@@ -104,9 +108,9 @@ async def test_the_process_writes_what_no_role_may_and_says_so(database: TestDat
     assert ("transition:decide", "nonconformance_handling.board") in steps
     assert ("transition:carry_out", "nonconformance_handling.execute") in steps
     given = [step for action, step in steps if action == "sign:approval"]
-    assert given == ["nonconformance_handling.board"] * 2, "a signature says in which step it was given"
+    assert given == ["nonconformance_handling.board"] * 3, "a signature says in which step it was given"
     signed = [each["role"] for each in await firm.rows(system.signature) if each["record_id"] == ncr]
-    assert signed == ["mrb_member", "mrb_member"], "they sign as members of the board"
+    assert signed == ["mrb_member"] * 3, "they sign as members of the board"
 
 
 async def test_a_critical_one_is_scrapped_before_two_and_leads_to_a_capa(database: TestDatabase) -> None:

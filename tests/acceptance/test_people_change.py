@@ -44,6 +44,7 @@ async def test_a_lost_role_takes_its_tasks_along(database: TestDatabase) -> None
     rework = {"rework_instruction": firm.ids["label"], "rework_effect": "无影响"}
     await firm.does("rd_engineer", "board", "rework", **rework)
     await firm.does("qa_manager", "board", "rework")
+    await firm.does("ra_manager", "board", "rework")
     assert (await firm.waiting())[STEP] == ["bob", "production_supervisor", "warehouse"]
     task = await firm.task("bob", "execute")
     await firm.ask("bob", CLAIM, t=task["id"])

@@ -168,7 +168,7 @@ async def test_balances_follow_movements_and_never_go_negative(plant: Plant) -> 
     await created(plant, "inventory_movement", **moving("reserve", "5", **leave))
     with pytest.raises(RuleBroken):
         await created(plant, "inventory_movement", **moving("issue", "2", **leave))
-    await created(plant, "inventory_movement", **moving("ship", "5", from_reservation=True, **leave))
+    await created(plant, "inventory_movement", **moving("issue", "5", from_reservation=True, **leave))
     assert await balances() == {(ids["raw"], "released"): (Decimal("1.0000"), Decimal("0.0000"))}
 
     await created(

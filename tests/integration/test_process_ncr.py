@@ -92,12 +92,15 @@ async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) 
     assert await made.tasks("cid") == []
     rework = {"rework_instruction": made.plant.ids["label"], "rework_effect": "无影响"}
     done = await made.decide("dan", "rework", given=rework)
+    assert (await made.plant.current("nonconformance"))[ncr]["state"] == "board", "it was released: not without RA"
+    done = await made.decide("gus", "rework")
     record = (await made.plant.current("nonconformance"))[ncr]
     assert (record["state"], record["disposition"]) == ("executing", "rework")
     assert done.status == "running"
     assert [each for each in made.signer.signed if "board" in each[0]] == [
         ("step:nonconformance_handling.board:eve", "approval"),
         ("step:nonconformance_handling.board:dan", "approval"),
+        ("step:nonconformance_handling.board:gus", "approval"),
     ]
     assert not any("transition" in each[0] for each in made.signer.signed), "the board's signatures cover the move"
 
@@ -119,6 +122,7 @@ async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) 
     assert [each for each in await made.log() if each[0] == "decide"] == [
         ("decide", "contain", "done"),
         ("decide", "investigate", "done"),
+        ("decide", "board", "rework"),
         ("decide", "board", "rework"),
         ("decide", "board", "rework"),
         ("decide", "execute", "done"),
@@ -205,7 +209,7 @@ async def test_a_refused_effect_undoes_the_whole_decision(database: TestDatabase
     made = await works(database)
     ncr = await open_ncr(made, severity="critical")
     await to_the_board(made)
-    use = {"justification": "无影响", "concession_qty": "1.0000", "concession_until": "2027-01-01"}
+    use = {"justification": "无影响", "qty": "1", "concession_qty": "1.0000", "concession_until": "2027-01-01"}
     await made.decide("eve", "use_as_is")
     await made.decide("fay", "use_as_is")
     await made.decide("gus", "use_as_is")

@@ -315,7 +315,9 @@ async def test_units_lots_and_places_on_hold_do_not_leave(plant: Plant) -> None:
 
     await refused(plant, "inventory_movement", "lot_usable", **leaves("two", "shelf"))
     await refused(plant, "inventory_movement", "lot_usable", **leaves("one", "store"))
-    await created(plant, "inventory_movement", **leaves("one", "shelf"))
+    # Without a shipment that has left nothing leaves the books, nor is a unit with anybody.
+    await refused(plant, "inventory_movement", "shipped_by_a_shipment", **leaves("one", "shelf"))
+    await refused_move(plant, "serial_unit", ids["one"], "ship", GuardFailed)
 
     async def packed(market: str, unit: str) -> UUID:
         line = {"line": 1, "item": ids["robot"], "lot": ids["robots"], "serial": ids[unit], "qty": "1"}
@@ -341,12 +343,15 @@ async def test_units_lots_and_places_on_hold_do_not_leave(plant: Plant) -> None:
     made = {"item": ids["robot"], "source": "production", "work_order": ids["work"], "state": "released"}
     await furnish(plant, lambda world: world.lot("swapped", **made))
     (line,) = [each for each in (await plant.current("shipment_line")).values() if each["owner"] == parcel]
-    for lot, ships in (("swapped", False), ("robots", True)):
-        change = {"lines": {"update": [{"id": line["id"], "lot": ids[lot]}]}}
+    for lot, serial, ships in (("swapped", None, False), ("swapped", ids["one"], False), ("robots", ids["one"], True)):
+        change = {"lines": {"update": [{"id": line["id"], "lot": ids[lot], "serial": serial}]}}
         version = (await plant.current("shipment"))[parcel]["row_version"]
-        await plant.commands.update(plant.why("repack"), "shipment", parcel, version, change)
-        if not ships:
-            await refused_move(plant, "shipment", parcel, "ship", GuardFailed)
+        repack = plant.commands.update(plant.why("repack"), "shipment", parcel, version, change)
+        if ships:
+            await repack
+            continue
+        with pytest.raises(RuleBroken):  # a unit of one lot does not leave as one of another
+            await repack
 
     # A nonconformance while it waits on the dock, its lots named after the hold was placed.
     about = {"item": ids["robot"], "source": "OQC", "description": "松动", "defect": ids["defect"], "severity": "minor"}
@@ -355,7 +360,29 @@ async def test_units_lots_and_places_on_hold_do_not_leave(plant: Plant) -> None:
         await move(plant, "shipment", parcel, "ship")
     assert error.value.params["rule"] == "released_lots_only"
     await move(plant, "nonconformance", ncr, "annul")
+    # Its lot is blocked, with no hold: the unit is not shipped as one of a sound lot.
+    await move(plant, "lot", ids["robots"], "block")
+    with pytest.raises(RuleBroken):
+        await move(plant, "shipment", parcel, "ship")
+    await refused_move(plant, "serial_unit", ids["one"], "ship", GuardFailed)
+    await move(plant, "lot", ids["robots"], "unblock")
+    await move(plant, "release_decision", ids["robots:cn"], "withdraw")
+    await furnish(plant, lambda world: decided(world, "robots:again", ids["robots"], kind="market", market="CN", blocks=1))
+    await move(plant, "lot", ids["robots"], "release")
     await move(plant, "shipment", parcel, "ship")
+    await move(plant, "serial_unit", ids["one"], "ship")
+    await move(plant, "serial_unit", ids["one"], "return")
+    await move(plant, "serial_unit", ids["one"], "rerelease")
+    by = {"lot": ids["robots"], "doc": AnyRef("shipment", parcel)}
+    await furnish(
+        plant,
+        lambda world: world.add(
+            "one@shelf:lot", "inventory_balance", site=site, location=ids["shelf"], item=ids["robot"], lot=ids["robots"],
+            serial=ids["one"], quality_status="released", on_hand=Decimal(2), reserved=Decimal(0),
+        ),
+    )  # fmt: skip
+    await created(plant, "inventory_movement", **{**leaves("one", "shelf"), **by})
+    await refused(plant, "inventory_movement", "no_more_than_shipped", **{**leaves("one", "shelf"), **by})
 
 
 async def test_what_was_measured_decides_what_is_accepted(plant: Plant) -> None:

@@ -87,6 +87,9 @@ class Field:
     personal: bool = False
     immutable: bool = False
     """Set at creation, never changed after."""
+    keep_when: Checked | None = None
+    """While it holds of the record before a change, nothing is taken out of a `many`, and `lines` are neither taken out
+    nor changed."""
     default: Checked | None = None
     computed: Checked | None = None
     """`is:`; the field is then read-only and never stored."""

@@ -70,6 +70,16 @@ class Unchangeable(BadInput):
     zh = "{field}一经填写不可更改。"
 
 
+class KeptInList(Conflict):
+    """A list from which nothing is taken out while its `keep_when` holds."""
+
+    code = "KEPT_IN_LIST"
+    en = "What is in {field} stays there now; it can only be added to."
+    zh = "{field}现在只能增加,已有的不能移除或更改。"
+    hint_en = "Add what is missing. What was wrong is put right by the process that this record is in."
+    hint_zh = "请补充缺少的内容;有误的请通过该记录所处的流程纠正。"
+
+
 class BadReference(BadInput):
     """The referenced record does not exist, is voided, may not be seen, or does not satisfy `where`: one answer."""
 

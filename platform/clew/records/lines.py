@@ -16,7 +16,7 @@ from clew.records import store
 from clew.records.errors import UnknownInput
 from clew.records.intake import Intake, LineChange, LineInput, LinkChange, Reader, field_grants
 from clew.records.participants import Change
-from clew.records.put import Written, need_reason, put_change, put_new
+from clew.records.put import Written, check_kept, need_reason, put_change, put_new
 from clew.records.rows import Record, changes
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ async def apply_lines(
     kept = {line_id for _, line_id in matched if line_id is not None}
     gone = set(present) - kept if change.whole else set(change.remove)
     moved: dict[str, list[UUID]] = {}
+    await check_kept(unit, owner, known, gone=bool(gone))
     for line_id in sorted(gone):
         if line_id not in present:
             raise NotFound(path=[*owner.path, known.name, "remove"], what=entity.label)
@@ -64,6 +65,8 @@ async def apply_lines(
             await _may_write(unit, entity, grants, present[meant])
             written = await put_change(unit, entity, unit.locked(present[meant]), intake, line.path)
             kind = "changed"
+        if written is not None and kind == "changed":
+            await check_kept(unit, owner, known, gone=True)
         if written is not None:
             await _may_write(unit, entity, grants, written.record)
             owner.lines.append(written)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from clew.access.decision import Grant
 from clew.expressions.problems import Undecidable
@@ -16,9 +17,9 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field, FieldKind, Transition
 from clew.records import store
 from clew.records.attachments import use_files
-from clew.records.errors import Missing, ReasonRequired, Unchangeable
+from clew.records.errors import KeptInList, Missing, ReasonRequired, Unchangeable
 from clew.records.external_ids import remember_given
-from clew.records.intake import Intake
+from clew.records.intake import Intake, LinkChange
 from clew.records.participants import Change, Verb
 from clew.records.references import check_references, still_asked, thread_followed, wanted
 from clew.records.rows import Record, Shape, changes
@@ -216,12 +217,26 @@ async def put_links(unit: Unit, written: Written, intake: Intake, *, new: bool) 
                 _count(known, 0, written.path)
             continue
         present = frozenset() if new else await store.link_targets(unit, entity, known.name, owner)
+        await check_kept(unit, written, known, gone=bool(_gone(change, present)))
         wanted_set, moved = await store.link(unit, entity, owner, known.name, present, change, written.path)
         _count(known, len(wanted_set), written.path)
         if moved:
             if not new:
                 need_reason(unit, known)
             written.changed[known.name] = (None, moved)
+
+
+def _gone(change: LinkChange, present: frozenset[UUID]) -> frozenset[UUID]:
+    return present - change.whole if change.whole is not None else present & change.remove
+
+
+async def check_kept(unit: Unit, written: Written, known: Field, *, gone: bool) -> None:
+    """What a list holds stays in it while its `keep_when` holds of the record as it was. Raises KeptInList."""
+    old = written.change.old
+    if not gone or known.keep_when is None or old is None:
+        return
+    if await unit.judge.holds(known.keep_when, written.change.entity, old):
+        raise KeptInList(path=[*written.path, known.name], field=known.label)
 
 
 async def put_lines(unit: Unit, written: Written, intake: Intake, *, new: bool) -> None:

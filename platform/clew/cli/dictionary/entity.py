@@ -89,6 +89,7 @@ def _field(blueprint: Blueprint, entity: Entity, field: Field, locale: Locale) -
     notes = [text(field.help, locale)] if field.help else []
     for name, found in (
         ("required_when", field.required_when),
+        ("keep_when", field.keep_when),
         ("computed", field.computed),
         ("default", field.default),
         ("where", field.where),

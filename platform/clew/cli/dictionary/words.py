@@ -45,6 +45,7 @@ WORDS: Mapping[str, Bilingual] = {
     "sets": Bilingual("同时写入:", "also sets: "),
     "required": Bilingual("必填", "required"),
     "required_when": Bilingual("必填条件:", "required when: "),
+    "keep_when": Bilingual("期间不可移除:", "nothing is taken out while: "),
     "unique": Bilingual("唯一", "unique"),
     "regulated": Bilingual("受控:修改须说明原因", "regulated: a change needs a reason"),
     "personal": Bilingual("个人信息", "personal data"),

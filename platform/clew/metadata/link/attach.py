@@ -66,6 +66,8 @@ def _field(linking: Linking, expressions: Expressions, entity: str, field: Field
     if default is not None:
         changes["default"] = expressions.value(default, find(draft.node, "default"), entity, field, f"{path}.default")
     changes["required_when"] = _joined(expressions, entity, draft, "required_when", "||", entity)
+    if field.kind in (FieldKind.MANY, FieldKind.LINES):
+        changes["keep_when"] = _joined(expressions, entity, draft, "keep_when", "||", entity)
     if field.targets and field.kind in (FieldKind.REF, FieldKind.MANY):
         changes["where"] = _joined(expressions, field.target, draft, "where", "&&", entity)
     return replace(field, **{name: value for name, value in changes.items() if value is not None})

@@ -163,6 +163,11 @@ class ManySpec(FieldSpec):
     inverse: Text | None = doc("Name of the way back, or none.", "反向名称,或 none。", default=None)
     min: Whole | None = doc("At least so many.", "最少个数。", default=None, ge=0)
     max: Whole | None = doc("At most so many.", "最多个数。", default=None, ge=1)
+    keep_when: Expression | None = doc(
+        "While this holds of the record as it is, nothing is taken out of the list.",
+        "记录满足条件期间,列表中已有的不可移除。",
+        default=None,
+    )
 
 
 class LinesSpec(FieldSpec):
@@ -176,6 +181,11 @@ class LinesSpec(FieldSpec):
     fields: dict[Name, AnyField] | None = doc("The fields of each line, inline.", "内联明细字段。", default=None)
     min: Whole | None = doc("At least so many.", "最少行数。", default=None, ge=0)
     max: Whole | None = doc("At most so many.", "最多行数。", default=None, ge=1)
+    keep_when: Expression | None = doc(
+        "While this holds of the record as it is, its lines are neither taken out nor changed.",
+        "记录满足条件期间,已有的行不可移除或更改。",
+        default=None,
+    )
 
 
 class AnySpec(FieldSpec):
@@ -247,6 +257,9 @@ class TightenedField(Spec):
     regulated: Literal[True] | None = doc("A change needs a reason.", "修改须填写原因。", default=None)
     personal: Literal[True] | None = doc("Personal data.", "个人信息。", default=None)
     immutable: Literal[True] | None = doc("Set once, never changed.", "一经填写不可修改。", default=None)
+    keep_when: Expression | None = doc(
+        "While this holds nothing is taken out of the list.", "满足条件期间列表中已有的不可移除。", default=None
+    )
     unique: Literal[True] | None = doc("No two records share the value.", "值不可重复。", default=None)
     min: Number | None = doc("A higher smallest value or count.", "更高的下限。", default=None)
     max: Number | None = doc("A lower largest value or count.", "更低的上限。", default=None)
