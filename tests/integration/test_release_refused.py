@@ -367,7 +367,8 @@ async def test_units_lots_and_places_on_hold_do_not_leave(plant: Plant) -> None:
     await refused_move(plant, "serial_unit", ids["one"], "ship", GuardFailed)
     await move(plant, "lot", ids["robots"], "unblock")
     await move(plant, "release_decision", ids["robots:cn"], "withdraw")
-    await furnish(plant, lambda world: decided(world, "robots:again", ids["robots"], kind="market", market="CN", blocks=1))
+    again = {"kind": "market", "market": "CN", "blocks": 1}
+    await furnish(plant, lambda world: decided(world, "robots:again", ids["robots"], **again))
     await move(plant, "lot", ids["robots"], "release")
     await move(plant, "shipment", parcel, "ship")
     await move(plant, "serial_unit", ids["one"], "ship")
@@ -377,8 +378,8 @@ async def test_units_lots_and_places_on_hold_do_not_leave(plant: Plant) -> None:
     await furnish(
         plant,
         lambda world: world.add(
-            "one@shelf:lot", "inventory_balance", site=site, location=ids["shelf"], item=ids["robot"], lot=ids["robots"],
-            serial=ids["one"], quality_status="released", on_hand=Decimal(2), reserved=Decimal(0),
+            "one@shelf:lot", "inventory_balance", site=site, location=ids["shelf"], item=ids["robot"],
+            lot=ids["robots"], serial=ids["one"], quality_status="released", on_hand=Decimal(2), reserved=Decimal(0),
         ),
     )  # fmt: skip
     await created(plant, "inventory_movement", **{**leaves("one", "shelf"), **by})
