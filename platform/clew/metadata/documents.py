@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from clew.kernel.diagnostics import Diagnostic, Findings, Place, nearest
 from clew.metadata import rules
 from clew.metadata.kinds import Kind, Kinds
+from clew.metadata.meant import Meant
 from clew.metadata.source import MAX_BYTES, AnyNode, ListNode, MapNode, ScalarNode, parse, place_of, plain
 from clew.metadata.spec.words import Spec
 
@@ -96,20 +97,35 @@ def _document(file: str, node: MapNode, kinds: Kinds, findings: Findings, holes:
 
 
 def _validated(kind: Kind, node: MapNode, findings: Findings, holes: set[str]) -> Spec | None:
-    model = kind.shape(node.keys)
+    model, meant = kind.shape(node.keys), Meant()
+    unusable: set[tuple[str | int, ...]] = set()
+    """Fields of unknown types: they are left out after everything else in them has been judged."""
     for _ in range(_ROUNDS):
         try:
-            return model.model_validate(plain(node))
+            spec = model.model_validate(plain(node))
         except ValidationError as error:
             details = error.errors(include_url=False)
+        else:
+            if not unusable:
+                return spec
+            details = []
+        cuts, unusable = (set(), unusable) if details else (unusable, set())
         for detail in details:
-            _report(detail, node, findings)
-        cuts = {_cut(detail, node) for detail in details}
+            _report(detail, node, findings, meant)
+            field, path = _walk(node, detail["loc"])
+            if detail["type"] in _NO_TYPE and isinstance(field, MapNode):
+                unusable.add(_cut(detail, node))
+                meant.read_on(field, path)
+            else:
+                cuts.add(_cut(detail, node))
         if any(not path or path == (kind.name,) for path in cuts):
             return None
         for path in sorted(cuts, key=repr, reverse=True):
             _prune(node, path, holes)
     return None
+
+
+_NO_TYPE = frozenset({"union_tag_not_found", "union_tag_invalid"})
 
 
 def _walk(node: AnyNode, loc: tuple[int | str, ...]) -> tuple[AnyNode, tuple[str | int, ...]]:
@@ -125,9 +141,11 @@ def _walk(node: AnyNode, loc: tuple[int | str, ...]) -> tuple[AnyNode, tuple[str
     return node, tuple(path)
 
 
-def _report(detail: ErrorDetails, root: MapNode, findings: Findings) -> None:
-    loc, context, type_ = detail["loc"], detail.get("ctx", {}), detail["type"]
+def _report(detail: ErrorDetails, root: MapNode, findings: Findings, meant: Meant) -> None:
+    loc, context, type_ = detail["loc"], dict(detail.get("ctx", {})), detail["type"]
     node, path = _walk(root, loc)
+    if not meant.certain(type_, path, context):
+        return
     dotted = ".".join(map(str, path))
     if type_ == "unknown_keys" and isinstance(node, MapNode):
         for name in context["keys"]:
