@@ -37,6 +37,7 @@ transitions:
   recall:  {from: [quarantine, released], to: recalled, reason: required, protects: true}
 rules:
   - {name: days_left, require: "days == null || days > 0", say: {en: No days are left}}
+  - {name: no_order_left, require: "state != 'recalled' || proofs.count(p, true) < 2", say: {en: Two proofs are open}}
   - {name: proven, require: "proofs.all(p, p.holds)", say: {en: A proof does not hold}}
 ---
 entity: proof
@@ -83,6 +84,11 @@ async def test_recall_despite_gaps(database: TestDatabase) -> None:
         await connection.execute(sa.update(proofs).values(holds=False))
 
     await made.database.run_write(disprove)
+    # What the move itself breaks refuses it all the same.
+    second = await made.commands.create(made.call, "proof", {"code": "P2", "batch": batch.id, "holds": True})
+    with pytest.raises(RuleBroken, match="Two proofs"):
+        await made.commands.transition(made.why("defect"), "batch", batch.id, "recall", 1)
+    await made.commands.void(made.why("twice"), "proof", second.id, 1)
     with pytest.raises(ReasonRequired):
         await made.commands.transition(made.call, "batch", batch.id, "recall", 1)
     recalled = await made.commands.transition(made.why("defect"), "batch", batch.id, "recall", 1)

@@ -178,7 +178,7 @@ class Transition:
     moved_by: str | None = None
     sets: tuple[tuple[str, Checked], ...] = ()
     protects: bool = False
-    """Takes something out of use: a gap in the record, or a rule it breaks, is a warning and no refusal."""
+    """Takes something out of use: a gap the record had, or a rule it broke before, does not refuse it."""
 
 
 @dataclass(frozen=True, slots=True)

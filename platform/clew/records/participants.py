@@ -31,11 +31,6 @@ class Change:
     transition: Transition | None = None
 
     @property
-    def protects(self) -> bool:
-        """Whether it takes something out of use, which no gap in the record may stop."""
-        return self.transition is not None and self.transition.protects
-
-    @property
     def action(self) -> str:
         """How the trail names it."""
         return f"transition:{self.transition.name}" if self.transition else self.verb

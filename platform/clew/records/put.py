@@ -24,10 +24,12 @@ from clew.records.participants import Change, Verb
 from clew.records.references import check_references, still_asked, thread_followed, wanted
 from clew.records.rows import Record, Shape, changes
 from clew.records.values import Path, check_count, coerce
-from clew.records.verify import check_rules_in_database, check_rules_in_memory, check_structure
+from clew.records.verify import broken_before, check_rules_in_database, check_rules_in_memory, check_structure
 
 if TYPE_CHECKING:
     from clew.records.unit import Unit
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Written:
     grant: Grant | None = None
     """What the caller needs on the record as it now is; None when it was asked elsewhere (lines, postings)."""
     lines: list[Written] = field(default_factory=list)
+    before: frozenset[str] = _NOTHING
+    """What was missing or broken before a move that takes it out of use."""
 
 
 async def put_new(
@@ -115,17 +119,17 @@ async def put_change(
     await _derive(unit, change, new)
     changed = changes(old, new)
     _check_changed(unit, entity, changed, path, verb)
-    if not change.protects:
-        check_required(unit.engine.statements.of(entity.name).shape, new, path, numbers=True)
+    before = await broken_before(unit, entity, old) if transition is not None and transition.protects else _NOTHING
+    check_required(unit.engine.statements.of(entity.name).shape, new, path, numbers=True, before=before)
     refs = {name: new[name] for name in changed}
     await check_references(unit, entity, wanted(entity, refs, intake, path))
     for participant in unit.engine.participants(entity.name):
         await participant.check(change, unit)
     if changed:
-        await check_rules_in_memory(unit, change, new, path)
+        await check_rules_in_memory(unit, change, new, path, before)
         await use_files(unit, entity, old, new, path)
         await remember_given(unit, entity, old, new, path)
-    written = Written(change, new, changed, path, grant)
+    written = Written(change, new, changed, path, grant, before=before)
     await put_links(unit, written, intake, new=False)
     await put_lines(unit, written, intake, new=False)
     if not written.changed and transition is None:
@@ -140,7 +144,7 @@ async def settle(unit: Unit, written: Written) -> Record:
         await settle(unit, line)
     change, record, entity = written.change, written.record, written.change.entity
     if change.new is not None:
-        await check_rules_in_database(unit, change, record, written.path)
+        await check_rules_in_database(unit, change, record, written.path, written.before)
         await check_structure(unit, entity, record, tuple(written.changed), written.path)
         if written.grant is not None:
             verb = Bilingual("写入", "write")
@@ -162,9 +166,12 @@ def fill_defaults(unit: Unit, entity: Entity, record: Record, given: set[str]) -
         record[known.name] = coerce(known, value, [known.name], unit.engine.blueprint, unit.today)
 
 
-def check_required(shape: Shape, record: Mapping[str, Any], path: Path, *, numbers: bool) -> None:
+def check_required(
+    shape: Shape, record: Mapping[str, Any], path: Path, *, numbers: bool, before: frozenset[str] = _NOTHING
+) -> None:
+    """What must always be there, except for what was missing `before` a move that nothing missing may stop."""
     for known in shape.required:
-        if record[known.name] is None:
+        if record[known.name] is None and f"field:{known.name}" not in before:
             if known.kind is FieldKind.NUMBER and not numbers:
                 continue
             raise Missing(path=[*path, known.name], field=known.label)

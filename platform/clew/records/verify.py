@@ -22,13 +22,27 @@ if TYPE_CHECKING:
     from clew.records.unit import Unit
 
 
-async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path: Path) -> None:
+async def broken_before(unit: Unit, entity: Entity, record: Record) -> frozenset[str]:
+    """What a stored record lacks (`field:…`) and the rules it breaks: what no move that takes it out of use is
+    refused for."""
+    missing = [each for each in entity.fields.values() if each.stored and record.get(each.name) is None]
+    sometimes = [each for each in missing if each.required_when is not None]
+    conditions = [rule.condition for rule in entity.rules] + [x.required_when for x in sometimes if x.required_when]
+    answers = await unit.judge.conditions(conditions, entity, record, record) if conditions else []
+    rules = {rule.name for rule, holds in zip(entity.rules, answers, strict=False) if not holds}
+    wanted = {each.name for each, asked in zip(sometimes, answers[len(entity.rules) :], strict=True) if asked}
+    wanted |= {each.name for each in missing if each.required}
+    return frozenset(rules | {f"field:{name}" for name in wanted})
+
+
+async def check_rules_in_memory(
+    unit: Unit, change: Change, record: Record, path: Path, before: frozenset[str] = frozenset()
+) -> None:
     """Rules that the record alone decides, before anything is written: the cheap refusals first."""
     entity = change.entity
-    asked = () if change.protects else unit.engine.statements.of(entity.name).shape.sometimes_required
-    for field in asked:
+    for field in unit.engine.statements.of(entity.name).shape.sometimes_required:
         condition = field.required_when
-        needed = record.get(field.name) is None
+        needed = record.get(field.name) is None and f"field:{field.name}" not in before
         if needed and condition is not None and unit.judge.decide(condition, entity, record, change.old):
             raise Missing(path=[*path, field.name], field=field.label)
     for span in entity.no_overlaps:
@@ -38,10 +52,13 @@ async def check_rules_in_memory(unit: Unit, change: Change, record: Record, path
             raise BackwardRange(path=[*path, span.end], start=labels[0], end=labels[1])
     for rule in entity.rules:
         if in_memory(rule.condition, entity):
-            _judge_rule(unit, change, rule, unit.judge.decide(rule.condition, entity, record, change.old), path)
+            answer = unit.judge.decide(rule.condition, entity, record, change.old)
+            _judge_rule(unit, change, rule, answer, path, told=rule.name in before)
 
 
-async def check_rules_in_database(unit: Unit, change: Change, record: Record, path: Path) -> None:
+async def check_rules_in_database(
+    unit: Unit, change: Change, record: Record, path: Path, before: frozenset[str] = frozenset()
+) -> None:
     """Rules that read other rows, all in one statement over what this transaction has written."""
     entity = change.entity
     if unit.engine.plain(entity):
@@ -51,7 +68,6 @@ async def check_rules_in_database(unit: Unit, change: Change, record: Record, pa
         field
         for field in entity.fields.values()
         if field.required_when is not None
-        and not change.protects
         and record.get(field.name) is None
         and field.stored
         and not in_memory(field.required_when, entity)
@@ -61,19 +77,20 @@ async def check_rules_in_database(unit: Unit, change: Change, record: Record, pa
         return
     answers = await unit.judge.conditions(conditions, entity, record, change.old)
     for field, answer in zip(fields, answers[len(rules) :], strict=True):
-        if answer:
+        if answer and f"field:{field.name}" not in before:
             raise Missing(path=[*path, field.name], field=field.label)
     for rule, answer in zip(rules, answers, strict=False):
-        _judge_rule(unit, change, rule, answer, path)
+        _judge_rule(unit, change, rule, answer, path, told=rule.name in before)
 
 
-def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path: Path) -> None:
+def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path: Path, *, told: bool = False) -> None:
+    """Refuses what breaks a rule; one that is only a warning, or was broken before (`told`), is reported."""
     if unit.trace is not None and change.entity is unit.trace.entity and not rule.warn:
         unit.trace.note("rule", rule.name, bool(answer), "after", (rule.condition,), change.new)
     if answer:
         return
     say = explained(rule.say, rule.condition, change, unit.today)
-    if rule.warn or change.protects:
+    if rule.warn or told:
         from clew.records.versions import Warned
 
         unit.warnings.append(Warned(rule.name, change.entity.name, change.id, say))

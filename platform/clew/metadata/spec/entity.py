@@ -51,9 +51,9 @@ class TransitionSpec(Spec):
     sets: dict[Name, Literal_] = doc("Fields it sets.", "所设置的字段。", default={})
     moved_by: Name | None = doc("The process that makes this move.", "执行此迁移的流程。", default=None)
     protects: Flag = doc(
-        "It takes something out of use, such as a block or a recall: what the record lacks, or which of its rules it "
-        "breaks, is told and stops nothing.",
-        "使其停用的迁移(如冻结、召回):记录缺少必填内容或不符合规则时只提示,不阻止。",
+        "It takes something out of use, such as a block or a recall: what the record lacked before, or which of its "
+        "rules it broke, is told and stops nothing.",
+        "使其停用的迁移(如冻结、召回):记录此前缺少的必填内容、此前不符合的规则只提示,不阻止。",
         default=False,
     )
 
