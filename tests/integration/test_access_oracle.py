@@ -30,8 +30,9 @@ from clew.metadata import naming
 from clew.metadata.blueprint import Blueprint
 from clew.process.engine import Processes
 from clew.records.commands import Commands
-from clew.records.exporting import Source, export_file
+from clew.records.exporting import export_file
 from clew.records.feed import Feed
+from clew.records.source import Source
 from clew.runtime import api_features
 from clew.storage import system
 from clew.testing.databases import TestDatabase
@@ -561,7 +562,7 @@ def written(file: Path) -> list[dict[str, Any]] | None:
 async def leaving(scene: Scene, person: Person, entity: str, file: Path) -> None:
     """What a person's export of an entity holds."""
     oracle, who = Oracle(scene.world, person), context(person)
-    source = Source(scene.database, scene.blueprint, scene.tables, scene.deciding(who), who, SystemClock())
+    source = Source(scene.database, scene.blueprint, scene.tables, scene.deciding(who), who, SystemClock().now())
     if not oracle.may_at_all("export", entity):
         with pytest.raises(ClewError) as refused:
             await export_file(source, entity, file, "jsonl")

@@ -20,7 +20,8 @@ from clew.access.decision import ALWAYS
 from clew.kernel.clock import SystemClock
 from clew.kernel.context import Person
 from clew.kernel.errors import Forbidden
-from clew.records.exporting import Selection, Source, export_file
+from clew.records.exporting import Selection, export_file
+from clew.records.source import Source
 
 pytestmark = pytest.mark.anyio
 __all__ = ["api"]
@@ -36,7 +37,7 @@ def source(api: Api, role: str, person: Person) -> Source:
         for name, access in decision.entities.items()
     }
     allowed = replace(decision, entities=MappingProxyType(entities))
-    return Source(api.database, api.blueprint, api.tables, allowed, context(person), SystemClock())
+    return Source(api.database, api.blueprint, api.tables, allowed, context(person), SystemClock().now())
 
 
 def expected_lots(oracle: Oracle) -> dict[str, dict[str, Any]]:

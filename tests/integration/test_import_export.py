@@ -22,9 +22,10 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.errors import ClewError
 from clew.metadata.schema import BlueprintSchema
 from clew.records.errors import BadImport
-from clew.records.exporting import Selection, Source, export_file
+from clew.records.exporting import Selection, export_file
 from clew.records.files import decode, read_sheets
 from clew.records.importing import ImportReport, import_files
+from clew.records.source import Source
 from clew.records.template import write_template
 from clew.storage import system
 from clew.testing.databases import TestDatabase
@@ -44,7 +45,7 @@ async def made(database: TestDatabase) -> AsyncIterator[Plant]:
 
 
 def source(made: Plant) -> Source:
-    return Source(made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock())
+    return Source(made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock().now())
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:

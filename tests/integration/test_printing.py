@@ -18,10 +18,11 @@ from signing_world import Office, office
 
 from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess, Grant
 from clew.documents.page import Page
-from clew.documents.reading import Source, read
+from clew.documents.reading import read
 from clew.expressions.check import check
 from clew.kernel.errors import NotFound
 from clew.metadata.schema import BlueprintSchema
+from clew.records.source import Source
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio

@@ -23,7 +23,7 @@ from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import Conflict, Forbidden
 from clew.records.errors import SignatureRequired, Stale
-from clew.records.exporting import Source, export_file
+from clew.records.exporting import export_file
 from clew.records.signing.errors import (
     AlreadySigned,
     ComponentsMissing,
@@ -32,6 +32,7 @@ from clew.records.signing.errors import (
     RecordAltered,
 )
 from clew.records.signing.signatories import Act
+from clew.records.source import Source
 from clew.records.unit import Unit
 from clew.storage import system
 from clew.testing.databases import TestDatabase
@@ -400,7 +401,9 @@ async def test_an_export_shows_the_signatures_of_its_records(desk: Office, tmp_p
     await desk.release(signed)
     await desk.release(changed)
     await made.commands.update(made.call, "lot", changed, 2, {"exp_on": "2031-01-01"})
-    source = Source(made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock(), "1")
+    source = Source(
+        made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock().now(), "1"
+    )
     file = tmp_path / f"lots.{format_}"
     await export_file(source, "lot", file, format_)
     if format_ == "csv":

@@ -192,7 +192,8 @@ def export_command(
     _has_folder(path)
 
     async def work(runtime: Runtime) -> int:
-        from clew.records.exporting import Source, export_file
+        from clew.records.exporting import export_file
+        from clew.records.source import Source
 
         known = _entity(runtime.blueprint, entity)
         call = runtime.operator_call(given.terminal.locale)
@@ -202,7 +203,7 @@ def export_command(
             runtime.tables,
             call.decision,
             call.context,
-            runtime.clock,
+            runtime.clock.now(),
             str(runtime.number),
         )
         chosen = _selection(runtime.blueprint, known, where, as_of)

@@ -14,10 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from clew.audit.signatures import MEANINGS
-from clew.documents.reading import UNIT, Printed, Source, Table, parts_of
+from clew.documents.reading import UNIT, Printed, Table, parts_of
 from clew.kernel.scalars import parse_instant, to_wire
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, Field, FieldKind
+from clew.records.source import Source
 
 STYLE = """
 @page{size:A4;margin:16mm}

@@ -9,22 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from clew.access.decision import Decision
-from clew.kernel.context import Context
 from clew.kernel.errors import NotFound
-from clew.metadata.blueprint import TEXTUAL, Blueprint, Entity, Field, FieldKind
+from clew.metadata.blueprint import TEXTUAL, Entity, Field, FieldKind
 from clew.records.engine import Engine
 from clew.records.query import plan as p
 from clew.records.query.run import prepare
 from clew.records.signing.answers import SigningAnswers
 from clew.records.signing.verify import Verifier
-from clew.storage.blobs import Blobs
-from clew.storage.engine import Database
-from clew.storage.tables import Tables
+from clew.records.source import Source
 
 _DEEPEST = 3
 """A key may be made of references whose keys are made of references."""
@@ -37,19 +32,6 @@ _UNSAID = frozenset({"id", "row_version", "created_at", "created_by", "updated_a
 UNIT = "__unit"
 """Behind a field's name: the key of its unit among the values."""
 _KEPT = ("created_at", "updated_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a page reads, and for whom."""
-
-    database: Database
-    blueprint: Blueprint
-    tables: Tables
-    decision: Decision
-    context: Context
-    now: datetime
-    blobs: Blobs | None = None
 
 
 @dataclass(frozen=True, slots=True)

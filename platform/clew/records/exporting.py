@@ -20,14 +20,11 @@ from uuid import UUID
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
-from clew.access.decision import Decision
 from clew.audit.exports import record_export
 from clew.expressions.tree import Checked
-from clew.kernel.clock import Clock
-from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint, Entity, FieldKind
+from clew.metadata.blueprint import Entity, FieldKind
 from clew.records import signed_sheet
 from clew.records.engine import Engine as RecordEngine
 from clew.records.files import LONGEST_SHEET_NAME, safe_cell
@@ -36,27 +33,14 @@ from clew.records.query.run import fetch_records
 from clew.records.sheet import Column, columns, line_fields, listed
 from clew.records.signed_sheet import Exported
 from clew.records.signing.verify import Verifier
-from clew.storage.engine import Connection, Database
-from clew.storage.tables import Tables
+from clew.records.source import Source
+from clew.storage.engine import Connection
 
 Format = Literal["csv", "xlsx", "jsonl"]
 PAGE = 500
 _TEXTUAL = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.NUMBER, FieldKind.TRANSLATED, FieldKind.JSON})
 _ALWAYS = ("id", "row_version", "number", "state")
 """Read-only columns every export has; an import passes over them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an export reads, and for whom."""
-
-    database: Database
-    blueprint: Blueprint
-    tables: Tables
-    decision: Decision
-    context: Context
-    clock: Clock
-    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +177,7 @@ async def _records(
             source.decision,
             connection,
             source.context,
-            source.clock.now(),
+            source.now,
             {"after": after} if after is not None else {},
         )
         nodes = found["rows"]["nodes"]

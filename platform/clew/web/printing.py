@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from clew.documents.page import STYLE, Page
-from clew.documents.reading import Source, read
+from clew.documents.reading import read
 from clew.kernel.errors import NotFound
 from clew.kernel.text import locale_of
+from clew.records.source import Source
 from clew.web.entrance import Entrance
 from clew.web.pages import Pages
 
@@ -56,7 +57,7 @@ class Printing:
             caller.decision,
             context,
             runtime.clock.now(),
-            self._entrance.host.blobs,
+            blobs=self._entrance.host.blobs,
         )
         printed = await read(source, entity, record)
         return HTMLResponse(Page(source, runtime.number).html(printed), headers=_HEADERS)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from itertools import product
-from types import MappingProxyType
+from dataclasses import replace
 from typing import Any
 
 from clew.kernel.errors import ClewError
@@ -20,9 +18,11 @@ from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import CANCELLED, STARTER, Step, StepKind, Workflow
 from clew.process import machine
 from clew.process.proof.cast import Cast
-from clew.process.proof.knowledge import PRESENT, Known, possible
+from clew.process.proof.entry import entry_facts, read_fields
+from clew.process.proof.graph import Graph, Move, Refusal
+from clew.process.proof.knowledge import PRESENT, possible
 from clew.process.proof.world import Play, Refused, World
-from clew.process.state import Subject, Task, Token
+from clew.process.state import Task, Token
 from clew.process.words import (
     ActionDone,
     ActionFailed,
@@ -40,60 +40,7 @@ from clew.process.words import (
 
 MOST = 60_000
 """Worlds after which the walk stops and says so."""
-ELEMENTS = (0, 1, 2)
-"""How many records a for-each is tried with."""
 _AT = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One thing that may happen: what is told of it, whether nobody need do anything for it."""
-
-    text: Bilingual
-    automatic: bool
-    replay: dict[str, Any] = field(default_factory=dict)
-    assuming: tuple[str, ...] = ()
-
-    def given(self, assumed: tuple[str, ...]) -> Move:
-        """The same, with what was assumed for it."""
-        return replace(self, assuming=assumed) if assumed else self
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What somebody or something could not do at a world, and why."""
-
-    step: str
-    why: Bilingual
-    unsigned: str | None = None
-
-
-@dataclass(slots=True)
-class Graph:
-    """Every world that was reached, by number; the first is the beginning."""
-
-    worlds: list[World] = field(default_factory=list)
-    came: list[tuple[int, Move] | None] = field(default_factory=list)
-    """From which world and by what move each was reached first."""
-    edges: list[list[tuple[int, bool]]] = field(default_factory=list)
-    """Where each leads, and whether by itself."""
-    moves: list[list[tuple[int, Move]]] = field(default_factory=list)
-    """The same with what was done."""
-    refusals: list[tuple[Refusal, ...]] = field(default_factory=list)
-    walked: int | None = None
-    """Worlds from this number on were reached and not walked further; None when all were."""
-    passed: set[str] = field(default_factory=set)
-    """Paths of every step that was begun, those included that are over at once."""
-    bypassed: dict[tuple[str, Bilingual], int] = field(default_factory=dict)
-    """Steps that get round a signature, and the place from which it was seen first."""
-
-    def way(self, number: int) -> list[Move]:
-        """What has to happen for this world to be reached."""
-        moves = []
-        while (came := self.came[number]) is not None:
-            moves.append(came[1])
-            number = came[0]
-        return moves[::-1]
 
 
 def explore(blueprint: Blueprint, workflow: Workflow, most: int = MOST) -> Graph:
@@ -223,7 +170,7 @@ class Walk:
             return
         step, refused, found = self.workflow.step(token.step), None, False
         self.passed.add(step.path)
-        for facts, given, assumed in self.entry_facts(world, token, step):
+        for facts, given, assumed in entry_facts(self.cast, world, token, step):
             try:
                 result = machine.step(self.workflow, given.state, Enter(token.id, _AT), facts)
                 for after in self.play.follow(replace(given, state=result.state), result.effects, ()):
@@ -234,66 +181,6 @@ class Walk:
                 refused = problem
         if refused is not None and not found:
             raise refused
-
-    def entry_facts(self, world: World, token: Token, step: Step) -> Iterator[tuple[Facts, World, list[str]]]:
-        """Every answer to what the machine asks at the beginning of a step, and what was assumed for it."""
-        known, actors = world.of(token.subject), world.actors()
-        variants: list[tuple[Known, dict[str, Any], list[str]]] = [(known, {}, [])]
-
-        def ask(name: str, checked: Any, when: bool | None = None) -> None:
-            nonlocal variants
-            found = []
-            for at, answers, said in variants:
-                for truth, after in possible(checked, at):
-                    if when is not None and truth is not when and len(possible(checked, at)) > 1:
-                        continue
-                    new = [_said(checked, truth)] if len(possible(checked, at)) > 1 else []
-                    found.append((after, {**answers, name: truth}, [*said, *new]))
-            variants = found
-
-        if step.entry is not None:
-            ask("entry", step.entry.when, True)
-        approval = step.approval
-        if approval is not None:
-            for post, when in approval.also:
-                ask(f"also:{post}", when)
-            if approval.all_when is not None:
-                ask("all", approval.all_when)
-        for index, branch in enumerate(step.branches):
-            if branch.when is not None:
-                decided = [each for each in variants if any(each[1].get(f"way:{i}") for i in range(index))]
-                variants = [each for each in variants if each not in decided]
-                ask(f"way:{index}", branch.when)
-                variants += decided
-        people: dict[str, tuple[str, ...]] = {}
-        if approval is not None:
-            posts = (*approval.posts, *(post for post, _ in approval.also))
-            people = {post: self.cast.holders(post) for post in posts}
-        elif step.who is not None:
-            people = {"": self.cast.asked(step.who, world.state.starter, actors)}
-        counts: tuple[int | None, ...] = (None,)
-        if approval is not None and approval.enough_of is not None:
-            counts = tuple(range(1, len(approval.posts) + 1))
-        elements = ELEMENTS if step.kind is StepKind.EACH else (0,)
-        for (after, answers, said), enough, many in product(variants, counts, elements):
-            target = step.flows["each"].entity if step.kind is StepKind.EACH else ""
-            facts = Facts(
-                entry=answers.get("entry", True),
-                people=MappingProxyType(people),
-                also=frozenset(post for post, _ in approval.also if answers.get(f"also:{post}"))
-                if approval is not None
-                else frozenset(),
-                all_agree=answers.get("all", False),
-                enough=enough,
-                conditions=tuple(
-                    each.when is None or answers.get(f"way:{index}", False) for index, each in enumerate(step.branches)
-                ),
-                elements=tuple(
-                    Subject(target, f"{token.subject.id}.{step.each}.{number + 1}") for number in range(many)
-                ),
-            )
-            told = [*said, f"{many} × {step.each}"] if step.kind is StepKind.EACH else said
-            yield facts, world.knowing(token.subject, after), told
 
     def _act(self, world: World, token: Token, step: Step) -> Iterator[tuple[Move, World]]:
         label = step.label
@@ -419,24 +306,6 @@ class Walk:
                 self.refusals.append(Refusal(step.path, Bilingual(error.message("zh"), error.message("en"))))
 
 
-def read_fields(blueprint: Blueprint, workflow: Workflow) -> frozenset[str]:
-    """Every field of its records that a condition of the process, or of a transition it makes, reads."""
-    found = {"state"}
-    conditions: list[Any] = []
-    for flow, step in workflow.walk():
-        conditions += [each.when for each in (step.entry, step.exit) if each is not None]
-        conditions += [each.when for each in step.branches]
-        if step.approval is not None:
-            conditions += [step.approval.all_when, *(when for _, when in step.approval.also)]
-        actions = [*step.actions, *(each for found in step.effects.values() for each in found)]
-        conditions += [each.when for each in actions]
-        conditions += [each.when for each in blueprint.entities[flow.entity].transitions.values()]
-    for each in conditions:
-        if each is not None:
-            found |= {path[0] for path in each.reads}
-    return frozenset(found)
-
-
 def _to_do(task: Task) -> bool:
     return task.status == "open" and task.kind != "copy"
 
@@ -460,8 +329,3 @@ def outcomes_of(workflow: Workflow) -> tuple[str, ...]:
             names = tuple(step.outcomes) or ("done",)
             found.update(dict.fromkeys(name for name in names if step.target(name) is None and not step.branches))
     return tuple(found)
-
-
-def _said(checked: Any, truth: bool) -> str:
-    text = " ".join(checked.source.split())
-    return text if truth else f"!({text})"

@@ -11,7 +11,8 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import Step, Workflow
 from clew.process.proof.cast import Cast, roles_of
-from clew.process.proof.explore import MOST, Graph, Move, explore
+from clew.process.proof.explore import MOST, explore
+from clew.process.proof.graph import Graph, Move
 from clew.process.proof.limits import too_short
 
 

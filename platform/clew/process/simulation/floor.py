@@ -20,6 +20,7 @@ from clew.metadata.processes import Step, StepKind
 from clew.process import machine
 from clew.process.calendar import WorkingTime
 from clew.process.clocks import Limit, TimeUnit, begin
+from clew.process.proof.entry import entry_facts
 from clew.process.proof.explore import Walk, outcomes_of
 from clew.process.proof.knowledge import PRESENT
 from clew.process.proof.limits import shortest
@@ -184,7 +185,7 @@ class Floor:
     def _enter(self, case: Case, token: Token) -> list[Effect]:
         step = self.workflow.step(token.step)
         self.entered[case.number, token.id, token.step, token.round] = self.now
-        variants = list(self.walk.entry_facts(case.world, token, step))
+        variants = list(entry_facts(self.walk.cast, case.world, token, step))
         said = self._of(step)
         if step.branches:
             ways = sorted({_way(facts) for facts, _, _ in variants})
