@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.plain_calendar import CALENDAR
 
 from clew.cli.app import run
 from clew.cli.file_templates import Kind
@@ -35,15 +36,6 @@ may: {"*": {read: always}}
 ---
 role: stranger
 label: {zh: 外人, en: Stranger}
-"""
-CALENDAR = """\
-calendar: plain
-label: {zh: 日历, en: Plain}
-zone: Asia/Shanghai
-default: true
-days: [monday, tuesday, wednesday, thursday, friday]
-hours: 08:00-16:00
-years: {2026: {holidays: CN}}
 """
 
 

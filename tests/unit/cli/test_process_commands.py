@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.plain_calendar import CALENDAR
 from tests.unit.process.play import PROJECT
 
 from clew.cli.app import run
@@ -86,17 +87,6 @@ def test_help_is_whole_in_chinese(say: Say, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CLEW_LANG", "en")
     _, out, _ = say("simulate", "--help")
     assert all(heading in out for heading in ("Usage:", "Arguments", "Options", "Show this help."))
-
-
-CALENDAR = """\
-calendar: plain
-label: {zh: 日历, en: Plain}
-zone: Asia/Shanghai
-default: true
-days: [monday, tuesday, wednesday, thursday, friday]
-hours: 08:00-16:00
-years: {2026: {holidays: CN}}
-"""
 
 
 def test_simulate_for_people_and_programs(say: Say, tmp_path: Path) -> None:
