@@ -49,6 +49,7 @@ async def to_the_board(made: Works) -> None:
 async def test_who_cancels_a_process_does_not_sign_alone_what_it_would_have_asked_of_several(
     database: TestDatabase,
 ) -> None:
+    """Nor does anybody else: without a process nobody is a board by himself. Begun anew, it asks the board again."""
     made = await works(database)
     ncr = await open_ncr(made)
     await to_the_board(made)
@@ -59,12 +60,49 @@ async def test_who_cancels_a_process_does_not_sign_alone_what_it_would_have_aske
     version = (await made.plant.current("nonconformance"))[ncr]["row_version"]
     await made.plant.commands.update(call, "nonconformance", ncr, version, concession)
     decide = made.plant.commands.transition
-    assert await refused(decide(call, "nonconformance", ncr, "decide", version + 1)) == "CALLED_OFF_BY_YOU"
-    deputy = replace(call.context, person=made.people["eve"], on_behalf_of=made.people["dan"])
-    assert await refused(decide(replace(call, context=deputy), "nonconformance", ncr, "decide", version + 1)) == (
-        "CALLED_OFF_BY_YOU"
-    )
-    await decide(replace(made.call("eve"), reason="评审"), "nonconformance", ncr, "decide", version + 1)
+    deputy = replace(call, context=replace(call.context, person=made.people["eve"], on_behalf_of=made.people["dan"]))
+    for one in (call, deputy, replace(made.call("eve"), reason="评审"), replace(call, foreign=True)):
+        assert await refused(decide(one, "nonconformance", ncr, "decide", version + 1)) == "TAKES_SEVERAL"
+    await made.processes.start(made.call("ann"), "nonconformance_handling", ncr)
+    assert {each["step"] for each in await made.tasks()} == {"board"}
+    for login in ("eve", "gus"):
+        await made.decide(login, "rework")
+    assert (await made.plant.current("nonconformance"))[ncr]["state"] == "board"
+    await made.decide("dan", "rework")
+    assert (await made.plant.current("nonconformance"))[ncr]["state"] == "executing"
+
+    # What one alone signs in the process is by hand not signed by who has cancelled it.
+    await made.decide("hal")
+    (living,) = [each for each in await made.instances() if each["status"] == "running"]
+    await made.give("dan", living["id"], lambda actor, at: words.Cancel(actor, at, "quicker by hand"), ["d"])
+    await as_employee(made, "dan", "zhao")
+    version = (await made.plant.current("nonconformance"))[ncr]["row_version"]
+    verified = {"verified_by": made.plant.ids["zhao"]}
+    await made.plant.commands.update(call, "nonconformance", ncr, version, verified)
+    verify = decide(call, "nonconformance", ncr, "verify", version + 1)
+    assert await refused(verify) == "CALLED_OFF_BY_YOU"
+    await decide(replace(made.call("eve"), reason="验证"), "nonconformance", ncr, "verify", version + 1)
+
+
+async def test_what_some_have_signed_is_not_changed_for_those_who_sign_after_them(database: TestDatabase) -> None:
+    """A concession of one piece, signed by two, is not one of ten thousand when the third has signed."""
+    made = await works(database)
+    ncr = await open_ncr(made)
+    await to_the_board(made)
+    little = {"justification": "一件可用", "qty": "10000", "concession_qty": "1", "concession_until": "2027-01-01"}
+    await made.decide("eve", "use_as_is", given=little)
+    await made.decide("gus", "use_as_is")
+    more = {"concession_qty": "10000"}
+    assert await refused(made.decide("dan", "use_as_is", given=more)) == "SIGNED_ALREADY"
+    version = (await made.plant.current("nonconformance"))[ncr]["row_version"]
+    call = replace(made.call("dan"), reason="评审")
+    by_hand = made.plant.commands.update(call, "nonconformance", ncr, version, more)
+    assert await refused(by_hand) == "SIGNED_ALREADY"
+    worse = made.plant.commands.update(call, "nonconformance", ncr, version, {"severity": "minor"})
+    assert await refused(worse) == "RULE"
+    await made.decide("dan", "use_as_is", given={"concession_qty": "1"})
+    record = (await made.plant.current("nonconformance"))[ncr]
+    assert (record["state"], record["concession_qty"]) == ("executing", 1)
 
 
 async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) -> None:

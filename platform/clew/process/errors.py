@@ -37,6 +37,25 @@ class CalledOffByYou(Forbidden):
     hint_en, hint_zh = "Let a colleague do it, or begin the process anew.", "请由其他同事办理,或重新发起流程。"
 
 
+class TakesSeveral(Forbidden):
+    """One person does not sign by hand what the process asks several for."""
+
+    code = "TAKES_SEVERAL"
+    en = "{transition} is signed by several people, in the process {process}."
+    zh = "“{transition}”须由多人在流程 {process} 中签署。"
+    hint_en, hint_zh = "Begin the process about this record.", "请就该记录发起流程。"
+
+
+class SignedAlready(Conflict):
+    """Who votes later does not change what those before them have signed."""
+
+    code = "SIGNED_ALREADY"
+    en = "{field} was signed by others at {step}; it is not changed while the vote is under way."
+    zh = "{field}已由他人在“{step}”签署,表决期间不能更改。"
+    hint_en = "Vote with what was signed, or send it back: then everybody is asked anew."
+    hint_zh = "请按已签署的内容表决,或退回,届时重新征询全体。"
+
+
 class SuspendedAbove(Conflict):
     """What is part of a suspended process is suspended with it, and goes on with it."""
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Start, Workflow
-from clew.process import jobs, store
+from clew.process import jobs, several, store
 from clew.process.errors import CalledOffByYou
 from clew.process.in_use import begin_where_used
 from clew.records.errors import MovedByProcess
@@ -43,6 +43,8 @@ class ProcessParticipant:
     _awaited: frozenset[tuple[str, str]] = field(init=False)
     _begun: dict[tuple[str, str], list[tuple[str, Start]]] = field(init=False)
     """What begins with an event (entity, verb)."""
+    _filled: dict[str, frozenset[str]] | None = field(init=False, default=None)
+    """Entity → what those who vote on it fill in; once the engine is there."""
 
     def __post_init__(self) -> None:
         self._awaited, self._begun = awaited(self.workflows), {}
@@ -60,14 +62,22 @@ class ProcessParticipant:
         ):
             return True
         named = {start.entity for each in self.workflows.values() for start in each.starts} | self._lawful
+        named |= {flow.entity for each in self.workflows.values() for flow, step in each.walk() if several.voted(step)}
         return entity.name in named or any(name == entity.name for name, _ in self._awaited)
 
     async def derive(self, change: Change, unit: Unit) -> Mapping[str, Any]:
         return {}
 
     async def check(self, change: Change, unit: Unit) -> None:
-        """What a process moves is moved by nobody else while it runs."""
-        if change.verb != "transition" or change.transition is None or self.engine is None:
+        """What a process moves nobody else moves while it runs, nor alone what it takes from several."""
+        if self.engine is None:
+            return
+        if self._filled is None:
+            self._filled = several.filled_by_votes(self.workflows, self.engine.blueprint.entities)
+        names = self._filled.get(change.entity.name)
+        if names:
+            await several.refuse_after_signature(change, names, self.engine, unit)
+        if change.verb != "transition" or change.transition is None:
             return
         owner = change.transition.moved_by or change.entity.moved_by
         if owner is None or unit.process == owner or owner not in self.engine.blueprint.workflows:
@@ -76,6 +86,7 @@ class ProcessParticipant:
         if held or await store.in_hands(unit.connection, change.id, owner):
             process = self.engine.blueprint.workflows[owner].label
             raise MovedByProcess(transition=change.transition.label, process=process)
+        several.refuse_by_hand(change, self.engine.blueprint.workflows[owner], unit)
         if change.transition.sign is not None and unit.process is None:
             context = unit.context
             people = [each.id for each in (context.person, context.on_behalf_of) if each is not None]
