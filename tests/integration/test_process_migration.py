@@ -93,6 +93,49 @@ async def test_instances_move_to_the_present_definition_one_by_one(database: Tes
     assert {each["id"]: each["status"] for each in await made.instances()} == {moving: "ended", staying: "running"}
 
 
+SIGNED = """\
+  ask: {who: clerk}
+  look:
+    countersign: {posts: [boss, clerk]}
+    sign: approval
+    not_same_person_as: [ask]
+    exit: {when: "serious == true", say: {en: Not serious}}
+    then: tell
+  tell: {who: clerk}
+"""
+LESS = """\
+  ask: {who: clerk}
+  look: {countersign: {posts: [boss, clerk], enough: 1}, then: tell}
+  tell: {who: clerk}
+"""
+
+
+async def test_nobody_moves_to_an_earlier_definition_that_demands_less(database: TestDatabase) -> None:
+    """A stricter release is out; an operator does not take an instance back to what asked for no signature."""
+    made = await small_works(await database.open(), LESS, people={"clerk": ("ann", "bob"), "boss": ("hal",)})
+    await made.a_case("ann")
+    earlier = made.processes.blueprint.workflows["handling"]
+    second, _ = await published(made, SIGNED, YEARS)
+    process = await second.a_case("ann")
+    call = replace(second.call("hal"), reason="quicker")
+    back = Migration(second.processes, earlier, {})
+    (seen,) = await back.preview()
+    assert [each.en.partition(": ")[2] for each in seen.verdict.loosened] == [
+        "no signature approval", "fewer votes", "not kept apart from ask", "another exit guard",
+    ]  # fmt: skip
+    for passing in (False, True):
+        with pytest.raises(CannotMigrate, match="less"):
+            await back.move(call, process, passing=passing)
+    # What the present release demands less was reviewed with it: it is told, and taken only when that is said.
+    third, _ = await published(second, LESS, YEARS)
+    present = Migration(third.processes, third.processes.blueprint.workflows["handling"], {})
+    with pytest.raises(CannotMigrate, match="less"):
+        await present.move(call, process)
+    await present.move(call, process, passing=True)
+    leaves = [each for each in await third.plant.rows(system.leaf) if each["action"] == "process:migrate"]
+    assert [each["record_id"] for each in leaves] == [process]
+
+
 DEFINITIONS = '{ processDefinitions(workflow: "handling") { digest live present } }'
 MOVES = """query($to: String, $s: [StepMoveInput!]) {
   processMoves(workflow: "handling", to: $to, steps: $s) { process definition at can reasons missed } }"""

@@ -172,6 +172,7 @@ def _preview(call: Call, found: Preview) -> Mapping[str, Any]:
         "can": found.verdict.state is not None,
         "reasons": [each.to(locale) for each in found.verdict.reasons],
         "missed": list(found.verdict.missed),
+        "loosened": [each.to(locale) for each in found.verdict.loosened],
     }
 
 
@@ -199,7 +200,7 @@ def _members(build: Build) -> dict[str, dict[str, Any]]:
         "ProcessDefinition": {"digest": text, "release": text, "live": number, "present": flag},
         "ProcessMove": {
             "process": identity, "entity": text, "recordId": identity, "definition": text, "at": texts, "can": flag,
-            "reasons": texts, "missed": texts,
+            "reasons": texts, "missed": texts, "loosened": texts,
         },
         "MovedProcess": {"process": identity, "code": scalars.TEXT.type, "message": scalars.TEXT.type},
         "MigrateProcessesPayload": {"rows": "MovedProcess", "moved": number, "refused": number},

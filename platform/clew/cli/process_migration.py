@@ -61,7 +61,10 @@ Passing = Annotated[
     bool,
     typer.Option(
         "--passing-new-steps",
-        help=t("Also those past added steps they will never do.", "包括将略过新增步骤的流程。"),
+        help=t(
+            "Also those past added steps they will never do, and to less than they were asked for.",
+            "包括将略过新增步骤的,以及新定义要求更少的流程。",
+        ),
     ),
 ]
 Most = Annotated[int, typer.Option("--most", min=1, help=t("At most so many now.", "本次最多迁移数量。"))]
@@ -135,7 +138,7 @@ async def _move(
     from clew.records.commands import Call
 
     call = Call(counter.context, counter.runtime.decide(counter.context), reason)
-    able = [each for each in found if each.verdict.state is not None and (passing or not each.verdict.missed)]
+    able = [each for each in found if each.verdict.state is not None and (passing or each.verdict.free)]
     moved: Moved = {}
     for each in able[:most]:
         try:
@@ -191,7 +194,7 @@ def _verdict(preview: Preview, moved: Moved) -> Bilingual:
     if preview.verdict.state is None:
         reasons = why(preview.verdict)
         return Bilingual(f"不可迁移:{reasons.zh}", f"cannot: {reasons.en}")
-    if preview.verdict.missed:
+    if not preview.verdict.free:
         reasons = why(preview.verdict)
         return Bilingual(f"须 --passing-new-steps:{reasons.zh}", f"only --passing-new-steps: {reasons.en}")
     return Bilingual("可迁移", "can move")
@@ -208,6 +211,7 @@ def _json(preview: Preview, moved: Moved) -> dict[str, Any]:
         "can": preview.verdict.state is not None,
         "reasons": [{"zh": each.zh, "en": each.en} for each in preview.verdict.reasons],
         "missed": list(preview.verdict.missed),
+        "loosened": [{"zh": each.zh, "en": each.en} for each in preview.verdict.loosened],
         "moved": preview.process in moved and error is None,
         "error": error.code if error is not None else None,
     }

@@ -109,8 +109,9 @@ class Migration:
         return found
 
     async def move(self, call: Call, process: UUID, *, passing: bool = False) -> None:
-        """Move one instance; `call.reason` says why. `passing`: also past steps of people that it will never do.
-        Raises CannotMigrate, NotAnOperator, NoSuchProcess; nothing has changed then."""
+        """Move one instance; `call.reason` says why. `passing`: also past steps of people that it will never do, and to
+        a present definition that demands less than its own. To an earlier one that demands less none moves: what was
+        reviewed last is not got round. Raises CannotMigrate, NotAnOperator, NoSuchProcess; nothing has changed then."""
 
         async def work(unit: Unit) -> None:
             instance = await store.load(unit.connection, process, lock=True)
@@ -118,9 +119,11 @@ class Migration:
                 raise NoSuchProcess(what=WHAT)
             await self.engine.may_operate(unit, instance)
             said = await self._verdict(unit.connection, instance)
-            if said.state is None or (said.missed and not passing):
+            present = self.workflow.digest == self.engine.blueprint.workflows[self.workflow.name].digest
+            less = bool(said.loosened) and not (present and passing)
+            if said.state is None or (said.missed and not passing) or less:
                 raise CannotMigrate(why=why(said))
-            if self.workflow.digest == self.engine.blueprint.workflows[self.workflow.name].digest:
+            if present:
                 text = self.engine.definitions.text_of(self.workflow)
                 await store.define(unit.connection, text, self.engine.release, unit.at)
             moved = await _save(unit, self.workflow, instance, said.state)
@@ -145,6 +148,7 @@ class Migration:
             "definition": Changed(instance.definition, self.workflow.digest),
             "steps": json.dumps(dict(self.mapping), ensure_ascii=False) if self.mapping else None,
             "passed": ", ".join(said.missed) or None,
+            "loosened": "; ".join(each.en for each in said.loosened) or None,
         }
         await record_event(
             unit.connection, unit.context, self.engine.release, "process:migrate", "clew.process", instance.id,
@@ -176,6 +180,10 @@ def why(said: Verdict) -> Bilingual:
     if said.missed:
         steps = ", ".join(said.missed)
         reasons.append(Bilingual(f"将略过新增步骤 {steps}", f"it would never do the added steps {steps}"))
+    if said.loosened:
+        less = said.loosened
+        zh, en = "；".join(each.zh for each in less), "; ".join(each.en for each in less)
+        reasons.append(Bilingual(f"新定义要求更少({zh})", f"it would be asked for less ({en})"))
     return Bilingual("；".join(each.zh for each in reasons), "; ".join(each.en for each in reasons))
 
 

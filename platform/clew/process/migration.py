@@ -16,6 +16,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.link.workflows import ways
 from clew.metadata.processes import SEPARATOR, STARTER, Approval, Step, StepKind, Workflow
 from clew.process.errors import BadStepMapping
+from clew.process.loosening import loosened
 from clew.process.run import Run
 from clew.process.state import State, Task, Token
 
@@ -30,6 +31,13 @@ class Verdict:
     """Why it cannot."""
     missed: tuple[str, ...] = ()
     """Steps of people that the new definition adds and that lie behind this instance: it will never do them."""
+    loosened: tuple[Bilingual, ...] = ()
+    """What the new definition demands less than the one it follows."""
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is left out by moving."""
+        return not self.missed and not self.loosened
 
 
 def verdict(old: Workflow, new: Workflow, state: State, mapping: Mapping[str, str] = MappingProxyType({})) -> Verdict:
@@ -90,7 +98,7 @@ class _Moving:
         reasons += self._able(moved)
         if reasons:
             return Verdict(None, tuple(dict.fromkeys(reasons)))
-        return Verdict(moved, (), self._missed(moved))
+        return Verdict(moved, (), self._missed(moved), loosened(self.old, self.new, self.to))
 
     # ── why not ───────────────────────────────────────────────────────────────────────────────────────────────────
 
