@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -159,6 +161,46 @@ async def test_a_calendar_that_does_not_reach_so_far_stops_nobody(database: Test
     assert {each["trouble"] for each in clocks} == {"CALENDAR_MISSING"}
     await made.decide("ann")
     assert (await made.instances())[0]["status"] == "ended"
+
+
+FAR = """\
+  fill: {who: clerk, within: 4 wh, within_minutes: minutes, then: late}
+  late: {wait: {until: until}, legal: {from: since, until: until, alert: {late: owner}}, owner: boss, then: done}
+  done: {end: done}
+"""
+
+
+async def test_a_limit_no_clock_can_hold_is_told_and_stops_nobody(database: TestDatabase) -> None:
+    """A year that is a slip of the pen, minutes by the billion: no worker falls over them, and no clock is silently not
+    there: whoever answers for the process is told."""
+    more = "  minutes: {type: decimal, scale: 0}\n  since: {type: date}\n  until: {type: date}\n"
+    model = PROJECT["models/a.yaml"].replace("  title: {type: text}\n", "  title: {type: text}\n" + more)
+    made = await small_works(await database.open(), FAR, people=PEOPLE, files={"models/a.yaml": model})
+
+    async def begun(**values: Any) -> UUID:
+        case = await made.plant.commands.create(made.call("ann"), "case", values)
+        return (await made.processes.start(made.call("ann"), "handling", case.id)).process
+
+    long = await begun(minutes="100000000000000000", since="2026-01-01", until="2026-01-02")
+    told = [each for each in await made.plant.rows(process_tables.notice) if each["about"] == "incident"]
+    assert [each["person"] for each in told] == [made.people["hal"].id], "once, whatever number of clocks"
+    clocks = await made.plant.rows(process_tables.process_timer)
+    assert {(each["process"], each["trouble"]) for each in clocks} == {(long, "BEYOND_TIME")}
+    for since, until in (("2026-01-01", "9999-12-31"), ("0001-01-01", "2027-06-01"), ("9999-12-31", "9999-12-31")):
+        process = await begun(since=since, until=until)
+        (task,) = [each for each in await made.tasks() if each["process"] == process]
+        await made.processes.decide(made.call("ann"), task["id"], "done")
+        await jobs.drain(made.processes)
+        clocks = [each for each in await made.plant.rows(process_tables.process_timer) if each["process"] == process]
+        assert "BEYOND_TIME" in {each["trouble"] for each in clocks}, (since, until)
+    # Put right, the clock of the law runs by what the record says then.
+    row = next(each for each in await made.instances() if each["id"] == process)
+    version = (await made.plant.current("case"))[row["record_id"]]["row_version"]
+    right = {"since": "2026-01-01", "until": "2026-01-02"}
+    await made.plant.commands.update(made.call("ann"), "case", row["record_id"], version, right)
+    await jobs.drain(made.processes)
+    said = [each["what"] for each in await made.plant.rows(process_tables.process_log) if each["process"] == process]
+    assert "legal" in said
 
 
 async def test_waits_automatic_steps_and_sub_processes(database: TestDatabase) -> None:

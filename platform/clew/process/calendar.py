@@ -48,6 +48,16 @@ class NoWorkingTime(ClewError):
     zh = "按工作日历 {calendar},{day} 之后多年无人工作。"
 
 
+class BeyondTime(ClewError):
+    """A moment or a limit that no clock can be set to: a wrong year, or minutes by the million."""
+
+    code, status = "BEYOND_TIME", 409
+    en = "A time limit lies more than {years} years away, or where no calendar reaches; its clock does not run."
+    zh = "时限在 {years} 年之后或超出日历范围,无法计时。"
+    hint_en = "Put the date or the number in the record right: the clock is set by it."
+    hint_zh = "请更正记录中的日期或数值,时限随之重新计算。"
+
+
 @dataclass(slots=True)
 class WorkingTime:
     """A calendar that can be asked. Keeps the spans of the days it was asked about."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from clew.kernel.errors import ClewError
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
@@ -62,6 +63,8 @@ class Handling:
     told: list[str] = field(init=False, default_factory=list)
     """Accounts that were told something."""
     writes: Writes = field(init=False)
+    stuck: dict[int, ClewError] = field(init=False, default_factory=dict)
+    """Tokens whose clocks do not run, and why."""
 
     def __post_init__(self) -> None:
         self.state = self.instance.state
@@ -94,6 +97,7 @@ class Handling:
                 else:
                     await self._carry_out(effect)
         await time.follow(self, began)
+        await self.tell_stuck()
         self.writes.touched(self.unit.touched or ())
         await self.write()
         announce(self.unit, self.instance, verb_of(command, self.state), began, self.told)
@@ -237,6 +241,19 @@ class Handling:
             self.writes.wait(moment.token, step.wait.entity, step.wait.verb, UUID(moment.subject.id))
         elif moment.moment != "started":
             self.writes.unwait(moment.token)
+
+    async def tell_stuck(self) -> None:
+        """A clock that does not run is never silent: who answers for the step and the process are told why."""
+        for number, error in self.stuck.items():
+            token = self.state.tokens.get(number)
+            step = self.workflow.step(token.step) if token is not None else None
+            if step is None:
+                continue
+            people = [*await self._whom(step.owner, step, token), *await self._whom("owner", step, token)]
+            said = Bilingual(error.message("zh"), error.message("en"))
+            self._notice(list(dict.fromkeys(people)), Notice(self.instance.id, "incident", step.path, text=said))
+            self.writes.log("no_clock", step=step.path, outcome=error.code)
+        self.stuck.clear()
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 

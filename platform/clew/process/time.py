@@ -20,7 +20,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import Legal, Step, TimeLimit
 from clew.metadata.working_time import PublishedYear, WorkingCalendar
 from clew.process import store
-from clew.process.calendar import WorkingTime, midnight
+from clew.process.calendar import BeyondTime, WorkingTime, midnight
 from clew.process.clocks import Limit, Running, TimeUnit, begin
 from clew.process.state import State, Timer, Token
 from clew.process.store import Clock
@@ -32,6 +32,9 @@ PLAIN = ""
 """The name of no calendar: only calendar days and hours can be counted."""
 NO_MOMENT = "NO_MOMENT"
 """The trouble of a clock whose record does not say when it ends."""
+YEARS = 100
+"""What lies farther away is no time limit but a slip of the pen."""
+_LONGEST = timedelta(days=36525)
 
 
 async def set_timer(handling: Handling, number: int) -> None:
@@ -52,15 +55,22 @@ async def set_timer(handling: Handling, number: int) -> None:
 
 def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime | None:
     """Set a clock to the moment it is due, which it tells: then it rings."""
-    due, trouble = None, clock.trouble
-    if not trouble:
-        try:
-            due = clock.running.due(site, clock.share)
-        except ClewError as error:
-            trouble = error.code
-    clock = replace(clock, due_at=due, trouble=trouble)
+    due, error = (None, None) if clock.trouble else _rings(clock.running, site, clock.share)
+    if error is not None:
+        handling.stuck[clock.token] = error
+    clock = replace(clock, due_at=due, trouble=clock.trouble if error is None else error.code)
     handling.writes.clock(clock)
     return due
+
+
+def _rings(running: Running, site: WorkingTime, share: int) -> tuple[datetime | None, ClewError | None]:
+    """When a clock rings, or why nobody knows."""
+    try:
+        return running.due(site, share), None
+    except ClewError as error:
+        return None, error
+    except OverflowError:
+        return None, BeyondTime(years=YEARS)
 
 
 async def stop(handling: Handling) -> None:
@@ -181,6 +191,7 @@ async def recount_legal(handling: Handling) -> tuple[str, ...]:
         running, trouble = await _again(handling, clock, site, handling.unit.at)
         if _rearmed(handling, clock, running, trouble, site):
             moved.append(handling.state.tokens[clock.token].step)
+    await handling.tell_stuck()
     await handling.write()
     return tuple(dict.fromkeys(moved))
 
@@ -268,17 +279,31 @@ async def _running(
     if purpose != "wait" and step.minutes is not None:
         minutes = await _value(handling, token, step.minutes)
         if minutes is not None and minutes > 0:
+            if minutes > _LONGEST / timedelta(minutes=1):
+                return _no_clock(handling, token, BeyondTime(years=YEARS))
             return Running(timedelta(minutes=float(minutes)), True, timedelta(0), at), ""
     try:
-        return begin(Limit(limit.amount, TimeUnit(limit.unit)), at, site), ""
+        running = begin(Limit(limit.amount, TimeUnit(limit.unit)), at, site)
     except ClewError as error:
-        return Running(timedelta(0), False, timedelta(0), at), error.code
+        return _no_clock(handling, token, error)
+    except OverflowError:
+        return _no_clock(handling, token, BeyondTime(years=YEARS))
+    return (running, "") if running.budget <= _LONGEST else _no_clock(handling, token, BeyondTime(years=YEARS))
+
+
+def _no_clock(handling: Handling, token: Token, error: ClewError) -> tuple[Running, str]:
+    """A clock that does not run; somebody is told."""
+    handling.stuck[token.id] = error
+    return Running(timedelta(0), False, timedelta(0), handling.unit.at), error.code
 
 
 async def _until(handling: Handling, token: Token, until: Checked, site: WorkingTime) -> tuple[Running, str]:
     """A clock that ends at a date or instant of the record."""
     at = handling.unit.at
-    found = await _moment_of(handling, token, until, site)
+    try:
+        found = await _moment_of(handling, token, until, site)
+    except BeyondTime as error:
+        return _no_clock(handling, token, error)
     if found is None:
         return Running(timedelta(0), False, timedelta(0), at), NO_MOMENT
     return Running(max(found - at, timedelta(0)), False, timedelta(0), at), ""
@@ -287,8 +312,11 @@ async def _until(handling: Handling, token: Token, until: Checked, site: Working
 async def _legal(handling: Handling, token: Token, legal: Legal, site: WorkingTime) -> tuple[Running, str]:
     """Calendar time between two moments of the record; a last day that is named counts as a whole."""
     at = handling.unit.at
-    start = await _moment_of(handling, token, legal.start, site)
-    until = await _moment_of(handling, token, legal.until, site, whole=True)
+    try:
+        start = await _moment_of(handling, token, legal.start, site)
+        until = await _moment_of(handling, token, legal.until, site, whole=True)
+    except BeyondTime as error:
+        return _no_clock(handling, token, error)
     if start is None or until is None:
         return Running(timedelta(0), False, timedelta(0), at), NO_MOMENT
     return Running(max(until - start, timedelta(0)), False, at - start, at), ""
@@ -297,11 +325,17 @@ async def _legal(handling: Handling, token: Token, legal: Legal, site: WorkingTi
 async def _moment_of(
     handling: Handling, token: Token, expression: Checked, site: WorkingTime, *, whole: bool = False
 ) -> datetime | None:
-    """The instant a token's record says; a day begins, or with `whole` ends, at midnight of the site."""
+    """The instant a token's record says; a day begins, or with `whole` ends, at midnight of the site. Raises
+    BeyondTime."""
     found: Any = await _value(handling, token, expression)
-    if isinstance(found, date) and not isinstance(found, datetime):
-        return midnight(found + timedelta(days=whole), site.zone)
-    moment: datetime | None = found
+    try:
+        if isinstance(found, date) and not isinstance(found, datetime):
+            found = midnight(found + timedelta(days=whole), site.zone)
+        moment: datetime | None = found
+        if moment is not None and abs(moment - handling.unit.at) > _LONGEST:
+            raise BeyondTime(years=YEARS)
+    except OverflowError:
+        raise BeyondTime(years=YEARS) from None
     return moment
 
 
@@ -321,7 +355,4 @@ def _paused(running: Running, at: datetime, site: WorkingTime) -> Running:
 
 
 def _full(running: Running, site: WorkingTime) -> datetime | None:
-    try:
-        return running.due(site)
-    except ClewError:
-        return None
+    return _rings(running, site, 100)[0]
