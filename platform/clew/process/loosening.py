@@ -9,7 +9,7 @@ from clew.metadata.processes import ApprovalMode, Condition, Step, Workflow
 
 
 def loosened(old: Workflow, new: Workflow, to: Callable[[str], str]) -> tuple[Bilingual, ...]:
-    """In words, step by step, what an instance of `old` would no longer be asked by `new`. `to`: old path → new path."""
+    """Step by step, what an instance of `old` would no longer be asked for by `new`. `to`: old path → new path."""
     after = {step.path: step for _, step in new.walk()}
     found: list[Bilingual] = []
     for _, was in old.walk():
