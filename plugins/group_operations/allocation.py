@@ -14,6 +14,8 @@ from group_operations.netting import NOTHING
 from group_operations.planning import usable
 
 _FAR = date(9999, 12, 31)
+_APART = ("quarantine", "rejected", "returned", "recalled")
+"""Types of places that nothing is issued or shipped from."""
 Place = tuple[Any, Any, Any, Any]
 """item, lot, serial, location."""
 
@@ -105,7 +107,8 @@ async def _taken(work: Work, order: Row) -> list[tuple[UUID, Place, Decimal]]:
 async def _first_to_expire(work: Work, site: UUID, item: UUID, until: date) -> list[Row]:
     rows = []
     for each in await work.find("inventory_balance", site=site, item=item, quality_status="released"):
-        if each["lot"] is not None and await usable(work, each["lot"], until):
+        place = await work.record("location", each["location"])
+        if place["type"] not in _APART and each["lot"] is not None and await usable(work, each["lot"], until):
             lot = await work.record("lot", each["lot"])
             rows.append((lot["exp_on"] or _FAR, lot["lot_no"], str(each["id"]), each))
     return [row[-1] for row in sorted(rows, key=lambda row: row[:-1])]

@@ -87,6 +87,12 @@ class PluginAction:
     """Where its plugin is named."""
     writes: frozenset[str] | None = None
     """The only fields of the record it may write; None for any."""
+    makes: frozenset[str] | None = None
+    """What it makes: an entity whose records it creates, or `entity.transition` (`void` too); None for anything."""
+
+    def may_make(self, entity: str, verb: str) -> bool:
+        """Whether it says that it creates records of an entity (`create`), or moves them so."""
+        return self.makes is None or (entity if verb == "create" else f"{entity}.{verb}") in self.makes
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,13 @@ class PluginWork:
             zh, en = (f"{known.label.to(each)}: {error.message(each)}" for each in ("zh", "en"))
             raise Refused(zh, en) from error
 
+    def _declared(self, entity: str, verb: str) -> None:
+        if not self.declared.may_make(entity, verb):
+            what = entity if verb == "create" else f"{entity}.{verb}"
+            raise PluginFailed(action=self.declared.name, what=f"it does not say that it makes {what}")
+
     async def create(self, entity: str, values: Row) -> UUID:
+        self._declared(entity, "create")
         made = await self.reasoned(lambda: verbs.create(self.unit, entity, dict(values)), "", self.label)
         found: UUID = made["id"]
         return found
@@ -103,11 +109,13 @@ class PluginWork:
         await self.reasoned(lambda: verbs.update(self.unit, entity, record_id, None, dict(values)), reason, self.label)
 
     async def move(self, entity: str, record_id: UUID, transition: str, reason: str = "") -> None:
+        self._declared(entity, transition)
         await self.reasoned(
             lambda: verbs.transition(self.unit, entity, record_id, transition, None), reason, self.label
         )
 
     async def void(self, entity: str, record_id: UUID, reason: str) -> None:
+        self._declared(entity, "void")
         await self.reasoned(lambda: verbs.void(self.unit, entity, record_id, None), reason, self.label)
 
 

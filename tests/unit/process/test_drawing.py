@@ -191,9 +191,27 @@ for: case
 steps:
   look: {who: clerk}
 """
-    blueprint = load_sources({**PROJECT, "workflows/w.yaml": text}).blueprint
+    action = "{plugin: p, for: case, makes: %s}"
+    head = "project: small\nactions:\n  mark: " + action % "[]" + "\n  order: " + action % "[part, case.check]" + "\n"
+    more = """\
+---
+workflow: fourth
+for: case
+starts: [{event: case.check}]
+steps:
+  mark: {do: [{run: mark}]}
+  order: {do: [{run: order}]}
+"""
+    blueprint = load_sources({**PROJECT, "clew.yaml": head, "workflows/w.yaml": text + more}).blueprint
     assert blueprint is not None
-    assert set(hands(blueprint)) == {Hand("first", "second", "part.create"), Hand("first", "third", "call")}
+    assert set(hands(blueprint)) == {
+        Hand("first", "second", "part.create"),
+        Hand("first", "third", "call"),
+        Hand("fourth", "second", "part.create"),
+        Hand("fourth", "fourth", "case.check"),
+    }, "also what plugins make"
+    wrong = load_sources({**PROJECT, "clew.yaml": head.replace("[part, case.check]", "[prat, case.chek]")})
+    assert sorted(each.rule.code for each in wrong.diagnostics) == ["UNKNOWN_ENTITY", "UNKNOWN_TRANSITION"]
     drawn = mermaid.overview(blueprint, "en")
     assert 'first -->|"Part · created"| second' in drawn
     assert 'part__create(["Part · created"]) -.-> second' in drawn

@@ -126,6 +126,7 @@ def _project(linking: Linking) -> Project | None:
             linking.label(f"action.{name}", text_of(each.label), Bilingual("", naming.human(name))),
             found[0].at("actions", name, "plugin"),
             None if each.writes is None else frozenset(each.writes),
+            None if each.makes is None else frozenset(each.makes),
         )
         for name, each in spec.actions.items()
     }
@@ -162,3 +163,11 @@ def _plugin_actions(linking: Linking) -> None:
         for unknown in sorted((each.writes or frozenset()) - set(fields)):
             at = place.at("actions", name, "writes")
             linking.unknown(rules.UNKNOWN_FIELD, at, unknown, fields, f"actions.{name}.writes")
+        for made in sorted(each.makes or ()):
+            entity, _, move = made.partition(".")
+            at, path = place.at("actions", name, "makes"), f"actions.{name}.makes"
+            known = linking.entities.get(entity)
+            if known is None:
+                linking.unknown(rules.UNKNOWN_ENTITY, at, entity, linking.entities, path)
+            elif move and move != "void" and move not in known.transitions:
+                linking.unknown(rules.UNKNOWN_TRANSITION, at, move, known.transitions, path, entity=entity)

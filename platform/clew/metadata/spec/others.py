@@ -47,6 +47,11 @@ class PluginActionSpec(Spec):
         "只可写入该记录的这些字段;缺省为任意字段。",
         default=None,
     )
+    makes: tuple[Text, ...] | None = doc(
+        "The only entities it makes records of, and moves (`entity.transition`); left out: any, and no map shows them.",
+        "只可新建这些实体的记录,或作这些迁移(`实体.迁移`);缺省为任意,流程图不显示。",
+        default=None,
+    )
 
 
 NoticeKind = Literal[

@@ -117,6 +117,11 @@ def handed(blueprint: Blueprint, workflow: Workflow) -> Iterator[tuple[str, str,
         for action in actions:
             if action.kind == "start":
                 yield path, action.workflow, "start"
+            elif action.kind == "run":
+                for what in sorted(blueprint.project.actions[action.run].makes or ()):
+                    entity, _, verb = what.partition(".")
+                    for target in begins.get((entity, verb or "create"), []):
+                        yield path, target, f"{entity}.{verb or 'create'}"
             elif action.kind in ("create", "move"):
                 verb = "create" if action.kind == "create" else action.transition
                 for target in begins.get((action.entity, verb), []):
