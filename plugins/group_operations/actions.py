@@ -56,6 +56,7 @@ def clew_actions() -> Mapping[str, Act]:
         "release_needs": planning.release_needs,
         "allocate": allocation.allocate,
         "reallocate": allocation.reallocate,
+        "give_back": allocation.give_back,
         "dispatch": allocation.dispatch,
         "take_back": returns.take_back,
         "book_return": returns.book_return,

@@ -42,6 +42,20 @@ async def reallocate(work: Work) -> None:
     await _post(work, "reserve", about, [(place, qty) for _, place, qty in taken])
 
 
+async def give_back(work: Work) -> None:
+    """What an order has reserved is free again, and what was being picked for it goes nowhere. Raises Refused once
+    goods of it are on their way: those come back as a return."""
+    order = await work.record()
+    shipments = await work.find("shipment", sales_order=order["id"])
+    if any(each["state"] in ("shipped", "delivered") for each in shipments):
+        raise Refused("订单已有发运,不能取消,请办理退货", "goods of the order were shipped: they come back as a return")
+    for shipment in shipments:
+        if shipment["state"] in ("picking", "packed"):
+            about = AnyRef("shipment", shipment["id"])
+            await _post(work, "unreserve", about, list((await reserved(work, about)).items()))
+            await work.move("shipment", shipment["id"], "cancel", "订单已取消 / the order was cancelled")
+
+
 async def dispatch(work: Work) -> None:
     """What a shipment has reserved leaves the stock; its units are with the customer."""
     shipment = await work.record()

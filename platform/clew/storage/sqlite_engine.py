@@ -173,11 +173,13 @@ class SqliteDatabase:
 
     dialect: DialectName = "sqlite"
 
-    def __init__(self, path: str, url: str, clock: Clock, *, readers: int, timeout: float) -> None:
+    def __init__(
+        self, path: str, url: str, clock: Clock, *, readers: int, timeout: float, statements: StatementCache | None
+    ) -> None:
         self.url, self._clock = url, clock
         self._temporary = tempfile.TemporaryDirectory(prefix="clew-", ignore_cleanup_errors=True) if not path else None
         self.path = path or str(Path(self._temporary.name) / "clew.db") if self._temporary else path
-        self._cache = StatementCache("sqlite")
+        self._cache = statements if statements is not None else StatementCache("sqlite")
         self._writer = _Thread(self.path, clock, timeout)
         self._writing = asyncio.Lock()
         self._all_readers = [_Thread(self.path, clock, timeout) for _ in range(readers)]

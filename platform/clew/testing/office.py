@@ -7,7 +7,7 @@ dictionaries. Whatever a person may not do is refused as it would be in producti
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -76,14 +76,16 @@ class Office:
 
     async def task(self, login: str, step: str) -> dict[str, Any]:
         """The one open task of a step that somebody has."""
-        found = await self.tasks(login, step)
-        if len(found) != 1:
-            raise Refused("NO_TASK" if not found else "MANY_TASKS", f"{login}: {step} × {len(found)}")
-        return found[0]
+        return one_of(await self.tasks(login, step), login, step)
 
     async def does(self, login: str, step: str, outcome: str, comment: str, fields: Mapping[str, Any]) -> None:
         """Somebody does the one task of this step they have, and what follows by itself is done as well."""
-        task = await self.task(login, step)
+        await self.completes(login, await self.task(login, step), outcome, comment, fields)
+
+    async def completes(
+        self, login: str, task: Mapping[str, Any], outcome: str, comment: str, fields: Mapping[str, Any]
+    ) -> None:
+        """Somebody does a task of theirs, as `tasks` tells it."""
         workflow = self.runtime.blueprint.workflows[task["workflow"]]
         _, about = workflow.place_of(task["step"])
         types = "".join(map(naming.type_name, about.path.split("/")))
@@ -199,6 +201,13 @@ class Office:
                 ]
             found[naming.field_name(name)] = value
         return found
+
+
+def one_of(tasks: Sequence[dict[str, Any]], login: str, step: str) -> dict[str, Any]:
+    """The only task of a step. Raises Refused: there is none, or there are several."""
+    if len(tasks) != 1:
+        raise Refused("NO_TASK" if not tasks else "MANY_TASKS", f"{login}: {step} × {len(tasks)}")
+    return tasks[0]
 
 
 def plain(value: Any) -> Any:

@@ -30,7 +30,7 @@ from clew.records.loading import BadLoad
 from clew.records.values import AnyRef, coerce
 from clew.records.values import plain as plain_value
 from clew.storage import process_tables, system
-from clew.testing.office import Refused
+from clew.testing.office import Refused, one_of
 from clew.testing.scenarios.replayed import replayed
 from clew.testing.scenarios.stage import Stage, StoredBadly, Theatre
 
@@ -156,13 +156,12 @@ async def _live(stage: Stage, act: Act) -> tuple[UUID, tuple[int, ...]]:
 
 async def _do(stage: Stage, act: Act, played: Played) -> None:
     """A step somebody has to do; where it is refused, which one it was is kept."""
-    tasks = await stage.office.tasks(act.by, act.what)
-    entity = tasks[0]["entity"] if tasks else ""
-    fields = stage.values(entity, act.values) if entity else act.values
+    task = one_of(await stage.office.tasks(act.by, act.what), act.by, act.what)
+    fields = stage.values(task["entity"], act.values)
     try:
-        await stage.office.does(act.by, act.what, act.outcome, act.comment, fields)
+        await stage.office.completes(act.by, task, act.outcome, act.comment, fields)
     except Refused as refused:
-        played.refused |= {(each["workflow"], each["step"], refused.code) for each in tasks}
+        played.refused.add((task["workflow"], task["step"], refused.code))
         raise
 
 

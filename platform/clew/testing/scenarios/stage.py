@@ -32,6 +32,7 @@ from clew.sdk import Act
 from clew.storage import releases
 from clew.storage.blobs import Blobs
 from clew.storage.change import install
+from clew.storage.dialects import StatementCache
 from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
 from clew.testing.clock import ManualClock
@@ -95,7 +96,7 @@ class Theatre:
     def __init__(self, blueprint: Blueprint, folder: Path, actions: Mapping[str, Act]) -> None:
         self.blueprint, self.folder, self.actions = blueprint, folder, actions
         self._clock, self._table = ManualClock(step=_TICK), Turntable()
-        self._blobs = Blobs(folder / "files")
+        self._blobs, self._statements = Blobs(folder / "files"), StatementCache("sqlite")
         self._runtime: Runtime | None = None
 
     @asynccontextmanager
@@ -108,7 +109,10 @@ class Theatre:
             await made.close()
         shutil.copyfile(template, mine)
         self._clock.turn(self._start(scenario))
-        database = await open_database(f"sqlite:///{mine}", clock=self._clock, connections=4)
+        # What was compiled for one scenario serves the next: their tables are the same.
+        database = await open_database(
+            f"sqlite:///{mine}", clock=self._clock, connections=4, statements=self._statements
+        )
         self._table.turn(database)
         try:
             runtime = await self._on_stage(database)
