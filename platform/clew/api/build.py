@@ -38,6 +38,7 @@ class Build:
         self.blueprint, self.decision, self.locale, self.names = blueprint, decision, locale, names
         self._factories: dict[str, Factory] = {}
         self._types: dict[str, GraphQLNamedType] = {}
+        self._seen: dict[str, bool] = {}
         self._members: dict[str, tuple[tuple[str, str], ...]] = {}
         self._further: dict[str, list[Callable[[], dict[str, GraphQLField]]]] = {}
 
@@ -78,7 +79,10 @@ class Build:
         return self.decision.on(entity)
 
     def sees_entity(self, name: str) -> bool:
-        return name in self.blueprint.entities and self.decision.on(name).read.allowed
+        seen = self._seen.get(name)
+        if seen is None:
+            seen = self._seen[name] = name in self.blueprint.entities and self.decision.on(name).read.allowed
+        return seen
 
     def entities(self) -> Iterable[Entity]:
         """The entities the caller may read."""

@@ -112,8 +112,7 @@ def form_of(step: Step, entity: Entity) -> Form:
 
 def step_shown(build: Build, step: Step, entity: Entity, answers: Answers | None = None) -> dict[str, Any]:
     """The form of a step: whoever is asked may fill in all that it asks for."""
-    known = {each.name for each in filled_fields(build, entity)}
-    asked = [name for name in step.outputs if name in known]
+    asked = [each.name for each in filled_fields(build, entity, step.outputs)]
     return shown(build, form_of(step, entity), asked, step.must_outputs, answers)
 
 

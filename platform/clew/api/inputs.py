@@ -43,12 +43,12 @@ def _input_fields(build: Build, entity: Entity, *, creating: bool) -> Iterator[F
                 yield field
 
 
-def filled_fields(build: Build, entity: Entity) -> list[Field]:
-    """The fields of an entity that a step of a process may ask the caller for: those that exist for them at all."""
+def filled_fields(build: Build, entity: Entity, names: Iterable[str]) -> list[Field]:
+    """Those of an entity's fields that a step of a process may ask the caller for: that exist for them at all."""
     access = build.access(entity.name)
     return [
         field
-        for field in entity.fields.values()
+        for field in (entity.fields[name] for name in names if name in entity.fields)
         if _writable(entity, field, creating=False)
         and (known := access.fields.get(field.name)) is not None
         and (known.read.allowed or _given(entity, known, creating=False))

@@ -98,8 +98,7 @@ def filled(build: Build, flow: Flow, step: Step) -> tuple[tuple[Entity, Field], 
     """The fields a step fills in: whoever is asked may give them all, by the process's right. Lines and references
     take the types of the caller's view."""
     entity = build.blueprint.entities[flow.entity]
-    known = {field.name: field for field in filled_fields(build, entity)}
-    return tuple((entity, known[name]) for name in step.outputs if name in known)
+    return tuple((entity, field) for field in filled_fields(build, entity, step.outputs))
 
 
 def _input(build: Build, workflow: Workflow, flow: Flow, step: Step) -> Factory:
