@@ -156,11 +156,11 @@ class Kind(StrEnum):
 
 
 class NoSuchWorkflow(WrongUsage):
-    """A scenario was asked for of a process the project does not have, or of none, or of one nobody starts."""
+    """A scenario was asked for of a process the project does not have, or of none."""
 
     code = "SCENARIO_WORKFLOW"
-    en = "Say with --for which process the scenario plays; people start: {known}."
-    zh = "请用 --for 写明场景所演练的流程;由人员发起的流程:{known}。"
+    en = "Say with --for which process the scenario plays; there are: {known}."
+    zh = "请用 --for 写明场景所演练的流程;现有:{known}。"
 
 
 class TwoRoles(WrongUsage):
@@ -242,13 +242,14 @@ def _separation(wanted: Wanted, blueprint: Blueprint) -> tuple[str, dict[str, st
 
 
 def _scenario(wanted: Wanted, blueprint: Blueprint) -> tuple[str, dict[str, str]]:
-    begun = {name: each for name, each in blueprint.workflows.items() if any(start.roles for start in each.starts)}
-    workflow = begun.get(wanted.about or "")
+    workflow = blueprint.workflows.get(wanted.about or "")
     if workflow is None:
-        raise NoSuchWorkflow(known=", ".join(begun) or "–")
-    starter = next(role for start in workflow.starts for role in start.roles)
-    people = {starter: starter, **{role: role for step in _steps(workflow) for role in _asked(step)}}
-    steps = [f"  - {{by: {starter}, start: {workflow.name}, of: one}}"]
+        raise NoSuchWorkflow(known=", ".join(blueprint.workflows) or "–")
+    starters = [role for start in workflow.starts for role in start.roles][:1]
+    people = {role: role for role in (*starters, *(role for step in _steps(workflow) for role in _asked(step)))}
+    # What an event, the calendar or another process begins has nobody who starts it.
+    by = f"by: {starters[0]}, " if starters else ""
+    steps = [f"  - {{{by}start: {workflow.name}, of: one}}"]
     first = workflow.flow.first
     if first.who is not None and not first.who.least_loaded and first.who.qualified_for is None and _asked(first):
         steps.append(f"  - then: {{tasks: {{{_asked(first)[0]}: [{first.name}]}}}}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ WRONG: dict[Kind, tuple[list[str], str]] = {
     Kind.alert: (["--for", "loan", "--role", "stranger"], "clerk, sales, head"),
     Kind.policy_test: (["--for", "loan"], "clerk, sales, head"),
     Kind.separation: (["--role", "sales", "--role", "sales"], "clerk, sales, head, stranger"),
-    Kind.scenario: (["--for", "loan"], "people start: new_workflow"),
+    Kind.scenario: (["--for", "loan"], "there are: new_workflow"),
 }
 
 
@@ -128,3 +129,14 @@ def test_a_file_of_every_kind_passes_as_it_is(
     assert json.loads(capsys.readouterr().out)["findings"] == []
     assert run(["test", "--json"]) == 0
     assert "new_scenario" in capsys.readouterr().out
+    (tmp_path / "scenarios" / "new_scenario.yaml").unlink()
+    workflow = tmp_path / "workflows" / "new_workflow.yaml"
+    text = workflow.read_text(encoding="utf-8")
+    for at, start in enumerate(("{event: loan.create}", "{calendar: {every: year, each: loan}}", "")):
+        # Begun by an event, by the calendar, or only by another process.
+        begun = re.sub(r"starts:.*?(?=^\w)", f"starts: [{start}]\n" if start else "", text, flags=re.M | re.S)
+        assert begun != text
+        workflow.write_text(begun, encoding="utf-8")
+        assert run(["new", "scenario", f"by_itself_{at}", "--for", "new_workflow"]) == 0
+    capsys.readouterr()
+    assert run(["test"]) == 0, capsys.readouterr().out

@@ -104,7 +104,7 @@ class _Scenario:
             assert spec.then is not None
             return Act("then", "", place, expected=MappingProxyType(spec.then.model_dump()))
         what = str(getattr(spec, kind))
-        if kind not in ("wait", "find"):
+        if kind not in ("wait", "find") and not (kind == "start" and spec.by is None):
             self._person(spec.by or "", at, "by")
         if kind in ("create", "find") and self.linking.known_entity(what, self._at("steps", at, "create"), path):
             self._fields(what, spec.with_, "steps", at, "with")

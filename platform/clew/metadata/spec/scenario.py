@@ -50,7 +50,11 @@ class ActSpec(Spec):
     update: Name | None = doc("Fields of this record.", "修改该记录的字段。", default=None)
     move: Name | None = doc("A transition, of the record named in `of`.", "对 `of` 的记录执行迁移。", default=None)
     do: Text | None = doc("A step they have to do.", "办理某个待办步骤。", default=None)
-    start: Name | None = doc("A workflow, about the record named in `of`.", "就 `of` 的记录发起流程。", default=None)
+    start: Name | None = doc(
+        "A workflow, about the record named in `of`; without `by` as an event, the calendar or another process would.",
+        "就 `of` 的记录发起流程;不写 `by` 则如同由事件、日历或其他流程发起。",
+        default=None,
+    )
     cancel: Name | None = doc(
         "The live process of this workflow about the record `of`, for the reason `because`.",
         "取消关于 `of` 记录、正在运行的该流程,原因写在 `because`。",

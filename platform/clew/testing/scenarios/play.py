@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,19 +17,21 @@ from clew.jobs import leases
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Blueprint, FieldKind
+from clew.metadata.blueprint import Blueprint
 from clew.metadata.scenarios import Act, Scenario
 from clew.metadata.spec.scenario import INSTANCE
 from clew.process import jobs, store
-from clew.process.alerts import Alerts
 from clew.process.calendar import WorkingTime
 from clew.process.clocks import Limit, TimeUnit, begin
+from clew.process.in_use import begin_where_used
+from clew.process.jobs import system_call
 from clew.process.time import calendar_of
 from clew.records.loading import BadLoad
+from clew.records.unit import Unit
 from clew.records.values import AnyRef, coerce
-from clew.records.values import plain as plain_value
-from clew.storage import process_tables, system
+from clew.storage import process_tables
 from clew.testing.office import Refused, one_of
+from clew.testing.scenarios.expected import Expected, differs
 from clew.testing.scenarios.replayed import replayed
 from clew.testing.scenarios.stage import Stage, StoredBadly, Theatre
 
@@ -89,7 +90,7 @@ async def _play(theatre: Theatre, scenario: Scenario) -> Played:
 async def _one(stage: Stage, act: Act, played: Played) -> Bilingual | None:
     """One act; what is wrong with it, if anything."""
     if act.kind == "then":
-        return await _Expected(stage, act.expected).wrong()
+        return await Expected(stage, act.expected).wrong()
     if act.kind == "wait":
         return await _wait(stage, act.what)
     if act.kind == "find":
@@ -130,8 +131,10 @@ async def _act(stage: Stage, act: Act) -> None:
     elif act.kind == "move":
         entity, record = stage.records[act.of]
         await office.moves(act.by, entity, record, act.what, act.because)
-    elif act.kind == "start":
+    elif act.kind == "start" and act.by:
         await office.starts(act.by, act.what, stage.records[act.of][1])
+    elif act.kind == "start":
+        await _begun(stage, act)
     elif act.kind in INSTANCE:
         process, incidents = await _live(stage, act)
         if act.kind == "retry":
@@ -139,6 +142,20 @@ async def _act(stage: Stage, act: Act) -> None:
                 await office.retries(act.by, process, each)
         else:
             await office.commands(act.by, f"{act.kind}Process", process, act.because)
+
+
+async def _begun(stage: Stage, act: Act) -> None:
+    """A process begins by itself, as what happens to a record, the calendar or another process begins it."""
+    processes = stage.runtime.processes
+
+    async def work(unit: Unit) -> None:
+        await begin_where_used(processes, unit, act.what, stage.records[act.of][1], "event")
+
+    try:
+        await processes.commands.run(system_call(processes), work, elevated=True)
+    except ClewError as problem:
+        raise Refused(problem.code, problem.message("en")) from problem
+    await jobs.drain(processes)
 
 
 async def _live(stage: Stage, act: Act) -> tuple[UUID, tuple[int, ...]]:
@@ -179,7 +196,7 @@ async def _find(stage: Stage, act: Act) -> Bilingual | None:
     async with stage.runtime.database.read() as connection:
         found = await connection.fetch(query)
     if len(found) != 1:
-        return _differs(f"find {act.what}", "1", str(len(found)))
+        return differs(f"find {act.what}", "1", str(len(found)))
     stage.records[act.name or act.what] = act.what, found[0][0]
     return None
 
@@ -205,125 +222,6 @@ async def _wait(stage: Stage, text: str) -> Bilingual | None:
         stage.clock.advance(min(step, left))
         await jobs.drain(stage.runtime.processes)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """One `then`."""
-
-    stage: Stage
-    then: Mapping[str, Any]
-
-    async def wrong(self) -> Bilingual | None:
-        """The first thing that is not so."""
-        for name, state in self.then["state"].items():
-            found = (await self._record(name))["state"]
-            if found != state:
-                return _differs(f"{name}.state", state, found)
-        for name, values in self.then["record"].items():
-            wrong = await self._fields(name, values)
-            if wrong is not None:
-                return wrong
-        for person, steps in self.then["tasks"].items():
-            mine = sorted(each["step"].split("/")[-1] for each in await self.stage.office.tasks(person))
-            wanted = sorted(each.rpartition(".")[2].split("/")[-1] for each in steps)
-            if mine != wanted:
-                return _differs(f"tasks.{person}", ", ".join(wanted) or "–", ", ".join(mine) or "–")
-        return await self._whole()
-
-    async def _whole(self) -> Bilingual | None:
-        process, rows = process_tables.process, []
-        async with self.stage.runtime.database.read() as connection:
-            query = sa.select(process.c.workflow, process.c.status, process.c.outcome).order_by(process.c.id)
-            rows = [tuple(row) for row in await connection.fetch(query)]
-            counts = {
-                name: int(
-                    await connection.fetch_value(
-                        sa.select(sa.func.count()).select_from(self.stage.runtime.tables.current(name))
-                    )
-                    or 0
-                )
-                for name in self.then["count"]
-            }
-            leaf = system.leaf
-            query = sa.select(leaf.c.entity, leaf.c.action).order_by(leaf.c.at, leaf.c.leaf_id)
-            trail = [
-                f"{entity}.{action.removeprefix('transition:')}" for entity, action in await connection.fetch(query)
-            ]
-        for name, outcome in self.then["ended"].items():
-            ended = [str(each[2]) for each in rows if each[0] == name and each[1] in ("ended", "cancelled")]
-            if outcome not in ended:
-                return _differs(f"ended.{name}", outcome, ", ".join(ended) or "–")
-        for name, number in self.then["count"].items():
-            if counts[name] != number:
-                return _differs(f"count.{name}", str(number), str(counts[name]))
-        wrong = await self._alerts()
-        if wrong is not None:
-            return wrong
-        left = list(trail)
-        for action in self.then["trail"]:
-            if action not in left:
-                return _differs("trail", action, ", ".join(left) or "–")
-            left = left[left.index(action) + 1 :]
-        return None
-
-    async def _alerts(self) -> Bilingual | None:
-        """The alerts that stand on records, looked at now as every hour does."""
-        if not self.then["alerts"]:
-            return None
-        await Alerts(self.stage.runtime.processes).sweep()
-        standing = process_tables.standing_alert
-        for name, wanted in self.then["alerts"].items():
-            mine = standing.c.record_id == self.stage.records[name][1], standing.c.ceased_at.is_(None)
-            async with self.stage.runtime.database.read() as connection:
-                rows = await connection.fetch(sa.select(standing.c.alert).where(*mine))
-            found = sorted(str(each[0]) for each in rows)
-            if found != sorted(wanted):
-                return _differs(f"alerts.{name}", ", ".join(sorted(wanted)) or "–", ", ".join(found) or "–")
-        return None
-
-    async def _record(self, name: str) -> dict[str, Any]:
-        entity, record = self.stage.records[name]
-        table = self.stage.runtime.tables.current(entity)
-        async with self.stage.runtime.database.read() as connection:
-            row = await connection.fetch_one(sa.select(table).where(table.c.id == record))
-        assert row is not None
-        return dict(zip(table.c.keys(), row, strict=True))
-
-    async def _fields(self, name: str, values: Mapping[str, Any]) -> Bilingual | None:
-        entity, record = self.stage.records[name]
-        blueprint = self.stage.runtime.blueprint
-        known, row = blueprint.entities[entity], await self._record(name)
-        for key, value in values.items():
-            field_ = known.fields[key]
-            wanted: Any = self.stage.value(entity, key, value)
-            if field_.kind is FieldKind.MANY:
-                async with self.stage.runtime.database.read() as connection:
-                    link = self.stage.runtime.tables.link(entity, key)
-                    targets = await connection.fetch(sa.select(link.c.target).where(link.c.owner == record))
-                found: Any = sorted(str(each[0]) for each in targets)
-                wanted = sorted(map(str, wanted))
-            elif field_.kind is FieldKind.ANY:
-                found = row[f"{key}_id"]
-                wanted = wanted.id if isinstance(wanted, AnyRef) else wanted
-            elif field_.kind is FieldKind.MONEY:
-                found = None if row[f"{key}_amount"] is None else f"{row[f'{key}_amount']} {row[f'{key}_currency']}"
-            elif key not in row:
-                return Bilingual(
-                    f"{name}.{key} 由其他值算出,不存储,不能比较",
-                    f"{name}.{key} is computed and not stored: compare what it is of",
-                )
-            else:
-                found = row[key]
-                if wanted is not None and not isinstance(wanted, UUID):
-                    wanted = coerce(field_, wanted, [key], blueprint, self.stage.clock.now().date())
-            if found != wanted:
-                return _differs(f"{name}.{key}", str(plain_value(wanted)), str(plain_value(found)))
-        return None
-
-
-def _differs(what: str, wanted: str, found: str) -> Bilingual:
-    return Bilingual(f"{what}:预期 {wanted},实际 {found}", f"{what}: expected {wanted}, found {found}")
 
 
 async def _walked(stage: Stage, played: Played) -> None:
