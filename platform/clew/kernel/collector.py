@@ -24,15 +24,19 @@ def uncollected() -> Iterator[None]:
 @contextmanager
 def starting() -> Iterator[None]:
     """What a server makes before it answers: modules, the release, the plans. It is not looked through meanwhile, and
-    not afterwards either, until `release` says that some of it may go. After a start that failed all is as before.
-
-    From then on the rest is looked through less often than the interpreter does by itself: requests make few cycles,
-    and every look walks what the driver keeps. Memory stays bounded, as the oldest are still looked at in time.
+    not afterwards either, until `release` says that some of it may go; the rest calmly. After a start that failed all
+    is as before.
     """
     with uncollected():
         yield
         gc.freeze()
-        gc.set_threshold(10_000, 20, 20)
+        calm()
+
+
+def calm() -> None:
+    """From now on look less often than the interpreter does by itself: requests make few cycles, and every look walks
+    what releases and drivers keep. Memory stays bounded, as the oldest are still looked at in time."""
+    gc.set_threshold(10_000, 20, 20)
 
 
 def release() -> None:
