@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.integration.process_world import Works, works
+from tests.integration.process_world import Works, small_works, works
 
 from clew.kernel.errors import ClewError
 from clew.process import words
@@ -103,6 +103,21 @@ async def test_what_some_have_signed_is_not_changed_for_those_who_sign_after_the
     await made.decide("dan", "use_as_is", given={"concession_qty": "1"})
     record = (await made.plant.current("nonconformance"))[ncr]
     assert (record["state"], record["concession_qty"]) == ("executing", 1)
+
+
+async def test_a_list_some_have_signed_is_not_longer_for_those_who_sign_after_them(database: TestDatabase) -> None:
+    """Two agree to the lots named only: who signs second names no further ones."""
+    votes = "countersign: {posts: [clerk, boss]}, sign: approval, output: [parts], then: {approve: over, reject: over}"
+    steps = f"  agree: {{{votes}}}\n  over: {{end: over}}\n"
+    people = {"clerk": ("ann",), "boss": ("hal",)}
+    made = await small_works(await database.open(), steps, people=people)
+    one, two = [(await made.plant.commands.create(made.call("ann"), "part", {"code": code})).id for code in ("A", "B")]
+    await made.a_case("ann")
+    await made.decide("ann", "approve", given={"parts": [one]})
+    for more in ([one, two], {"add": [two]}, []):
+        assert await refused(made.decide("hal", "approve", given={"parts": more})) == "SIGNED_ALREADY"
+    await made.decide("hal", "approve")
+    assert [each["status"] for each in await made.instances()] == ["ended"]
 
 
 async def test_a_nonconformance_from_finding_to_closing(database: TestDatabase) -> None:

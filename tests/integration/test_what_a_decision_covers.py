@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -94,6 +95,30 @@ async def test_a_concession_is_the_boards(plant: Plant) -> None:
     await furnish(plant, room)
     conceded = {"judgement": "concession", "concession_qty": "1", "concession_until": str(LATER)}
     await broken(plant, "conceded_by_the_board", "inspection_lot", ids["tested"], **conceded)
+
+
+async def test_a_clock_set_back_makes_no_rejection_older_than_what_it_rejects(plant: Plant) -> None:
+    """The clock was an hour ahead when a lot was accepted. What is rejected after that is not made up for by it."""
+    ids = plant.ids
+    soon = datetime.now(UTC) + timedelta(hours=1)
+
+    def room(world: World) -> None:
+        finished(world, "twice")
+        final = world.add(
+            "final", "inspection_plan", number="FQC-1", rev="A", name="成品检验", item=ids["pump"], stage="FQC",
+            sampling="c0", state="effective",
+        )  # fmt: skip
+        plan = {"plan": final, "lot": ids["twice"], "lot_size": 10, "n": 0, "ac": 0, "re": 1, "site": ids["site"]}
+        by = {"judged_by": ids["li"]}
+        early = {"number": "IL-A", "judgement": "accept", "judged_at": soon, "state": "closed"}
+        late = {"number": "IL-B", "judgement": "reject", "nonconforming": 1, "state": "testing"}
+        world.add("ahead", "inspection_lot", **early, **by, **plan)
+        world.add("after", "inspection_lot", **late, **by, **plan)
+
+    await furnish(plant, room)
+    await move(plant, "inspection_lot", ids["after"], "judge")
+    assert (await plant.current("inspection_lot"))[ids["after"]]["judged_at"] > soon
+    await not_decided(plant, await asked(plant, "twice"), "inspection_judged")
 
 
 async def test_the_scope_of_a_field_action_only_grows(plant: Plant) -> None:

@@ -13,7 +13,7 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Action, Step, Workflow
-from clew.process import jobs, machine, parts, time, words
+from clew.process import jobs, machine, parts, several, time, words
 from clew.process.announce import announce, verb_of
 from clew.process.behalf import asked_roles
 from clew.process.effects import Effects, asked_for, locked
@@ -130,16 +130,19 @@ class Handling:
         await self._sign(command)
         if given:
             record = UUID(token.subject.id)
-            step = self.workflow.step(task.step)
+            step, entity = self.workflow.step(task.step), self.unit.engine.blueprint.entities[token.subject.entity]
+            row = await locked(self.unit, entity, record)
+            vote, before = several.Vote(step, self.state, token, command.task, command.outcome, entity), dict(row)
+            await vote.refuse_lists(self.unit, row, given)
             if step.layout is not None:
-                entity = self.unit.engine.blueprint.entities[token.subject.entity]
-                await self.effects.frozen(step, entity, await locked(self.unit, entity, record), given)
+                await self.effects.frozen(step, entity, row, given)
             with self.effects.at(step.path):
-                await self.effects.reasoned(
+                filled = await self.effects.reasoned(
                     lambda: verbs.fill(self.unit, token.subject.entity, record, step.outputs, given),
                     command.comment,
                     step.label,
                 )
+            vote.refuse_changed(before, filled)
 
     @property
     def inquiry(self) -> Inquiry:

@@ -76,7 +76,7 @@ class ProcessParticipant:
             self._filled = several.filled_by_votes(self.workflows, self.engine.blueprint.entities)
         names = self._filled.get(change.entity.name)
         if names:
-            await several.refuse_after_signature(change, names, self.engine, unit)
+            await several.refuse_by_hand_after_signature(change, names, self.engine, unit)
         if change.verb != "transition" or change.transition is None:
             return
         owner = change.transition.moved_by or change.entity.moved_by

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.metadata.processes import ApprovalMode, Flow, Step, Workflow
 from clew.process import store
-from clew.process.definitions import Definitions
+from clew.process.effects import related
 from clew.process.errors import SignedAlready, TakesSeveral
-from clew.process.state import State
+from clew.process.state import State, Token
+from clew.process.votes import may_win
 from clew.records.participants import Change
+from clew.records.rows import Record
 from clew.records.unit import Unit
 
 if TYPE_CHECKING:
@@ -67,34 +70,79 @@ def refuse_by_hand(change: Change, owner: Workflow, unit: Unit) -> None:
         raise TakesSeveral(transition=move.label, process=owner.label)
 
 
-async def refuse_after_signature(change: Change, names: frozenset[str], engine: Processes, unit: Unit) -> None:
-    """What somebody has signed in a vote that is under way is not changed for those who sign after them, whether in the
-    vote or by hand; what was not filled in yet may be. The process's own effects follow the vote. Raises SignedAlready.
-    """
+async def refuse_by_hand_after_signature(change: Change, names: frozenset[str], engine: Processes, unit: Unit) -> None:
+    """What somebody has signed in a vote that is under way is not changed by hand. Raises SignedAlready."""
     old, new = change.old, change.new
-    if change.verb != "update" or old is None or new is None or (unit.process is not None and not unit.filling):
+    if change.verb != "update" or old is None or new is None or unit.process is not None:
         return
-    changed = [each for each in sorted(names) if old.get(each) is not None and old.get(each) != new.get(each)]
+    changed = _changed(names, old, new)
     if not changed:
         return
     for process in await store.living(unit.connection, change.id):
         instance = await store.load(unit.connection, process)
-        if instance is not None:
-            step = await _under_way(engine.definitions, unit, instance.state, instance.definition, changed)
-            if step is not None:
-                field = next(each for each in changed if each in step.outputs)
-                raise SignedAlready(path=["input", field], field=change.entity.fields[field].label, step=step.label)
-
-
-async def _under_way(
-    definitions: Definitions, unit: Unit, state: State, definition: str, changed: list[str]
-) -> Step | None:
-    """The step of several signatures, some of them given, that fills in one of these fields."""
-    workflow = await definitions.of(unit.connection, definition)
-    for token in state.tokens.values():
-        step = workflow.step(token.step)
-        if token.status != "open" or not voted(step) or not set(changed) & set(step.outputs):
+        workflow = await engine.definitions.of(unit.connection, instance.definition) if instance is not None else None
+        if instance is None or workflow is None:
             continue
-        if any(each.status == "done" and each.kind in ("vote", "added") for each in state.tasks_of(token.id)):
-            return step
-    return None
+        for token in instance.state.tokens.values():
+            step = workflow.step(token.step)
+            mine = [each for each in changed if each in step.outputs]
+            if token.status == "open" and voted(step) and mine and _agreed(step, instance.state, token.id):
+                raise _signed_already(step, change.entity, mine[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One vote while it is cast. What others have signed stands for it, as long as what they voted for may still win
+    with it: what was empty may be filled in, what holds something is not another thing afterwards."""
+
+    step: Step
+    state: State
+    token: Token
+    task: int
+    outcome: str
+    entity: Entity
+
+    async def refuse_lists(self, unit: Unit, record: Record, given: Mapping[str, object]) -> None:
+        """Raises SignedAlready."""
+        for name in given if self._stands() else ():
+            if self.entity.fields[name].kind in _LISTS and await related(unit, self.entity, name, record):
+                raise _signed_already(self.step, self.entity, name)
+
+    def refuse_changed(self, before: Record, after: Record) -> None:
+        """Raises SignedAlready."""
+        changed = _changed(frozenset(self.step.outputs) & before.keys(), before, after)
+        if changed and self._stands():
+            raise _signed_already(self.step, self.entity, changed[0])
+
+    def _stands(self) -> bool:
+        approval = self.step.approval
+        if approval is None or not voted(self.step):
+            return False
+        votes = [
+            replace(each, status="done", outcome=self.outcome) if each.id == self.task else each
+            for each in self.state.tasks_of(self.token.id)
+            if each.kind in ("vote", "added")
+        ]
+        earlier = _agreed(self.step, self.state, self.token.id)
+        needed = self.token.branches
+        return any(may_win(approval, self.step.outcomes, votes, needed, each) for each in earlier)
+
+
+def _changed(names: frozenset[str], old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    return [each for each in sorted(names) if old.get(each) is not None and old.get(each) != new.get(each)]
+
+
+def _agreed(step: Step, state: State, token: int) -> list[str]:
+    """The outcomes, none of them against, that some have signed in this round."""
+    return [
+        each.outcome
+        for each in state.tasks_of(token)
+        if each.status == "done"
+        and each.kind in ("vote", "added")
+        and each.outcome in step.outcomes
+        and not step.outcomes[each.outcome].against
+    ]
+
+
+def _signed_already(step: Step, entity: Entity, name: str) -> SignedAlready:
+    return SignedAlready(path=["input", name], field=entity.fields[name].label, step=step.label)

@@ -54,3 +54,11 @@ def tally(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence[T
     against = [each for each, outcome in outcomes.items() if outcome.against]
     # Without any there is one outcome alone, for which all can only vote: the definition is checked for that.
     return max(against, key=lambda name: cast.get(name, 0), default=None)
+
+
+def may_win(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence[Task], needed: int, name: str) -> bool:
+    """Whether an outcome that is not against can still be what the votes come to."""
+    binding = [each for each in votes if each.kind == "added" or each.post in approval.must]
+    for_it = [each for each in votes if each.status in ("open", "held") or each.outcome == name]
+    lost = any(each.status == "done" and each.outcome != name for each in binding)
+    return not (outcomes[name].against or lost or len(for_it) < needed)
