@@ -86,6 +86,10 @@ REMEDIES: dict[str, Bilingual] = {
     "no_end": Bilingual("让其中一步的 `then` 通向 `end`", "Let `then` of one of these steps lead to an `end`"),
     "endless": Bilingual("在其中放一个由人办理的步骤或一个等待", "Put a step of people or a wait among them"),
     "unreachable": Bilingual("让某个 `then` 通向它,或删去", "Let some `then` lead to it, or take it out"),
+    "checkpoint": Bilingual(
+        "让每条通向该结果的路径都经过检查点,或从 `before` 中去掉该结果",
+        "Lead every way to that outcome through the checkpoint, or take the outcome out of `before`",
+    ),
     "unsigned": Bilingual("在该步骤写明 `sign`", "Say `sign` at that step"),
     "bypass": Bilingual("给那个转换也要求签名,或说明为何不需要", "Ask for the signature there too, or know why not"),
     "signer": Bilingual(

@@ -160,6 +160,16 @@ class Legal:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a regulation or standard demands and a step fulfils: the process reaches no outcome of `before` without
+    it."""
+
+    clauses: tuple[str, ...]
+    before: tuple[str, ...]
+    """Outcomes of the process."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimeLimit:
     amount: int
     unit: str
@@ -223,6 +233,7 @@ class Step:
     alerts: tuple[Alert, ...] = ()
     when_late: str | None = None
     legal: Legal | None = None
+    checkpoint: Checkpoint | None = None
     sign: str | None = None
     apart: tuple[str, ...] = ()
     """Paths of steps whose actors may not do this one; `starter`."""
@@ -259,6 +270,10 @@ class Step:
         if moment in (STARTED, LATE) or against:
             return found
         return (*found, *(each for name in (DONE, ANY) if name != moment for each in self.effects.get(name, ())))
+
+    def favourable(self, outcome: str) -> bool:
+        """Whether the step has come to what it is there for: done, or an outcome that is not against."""
+        return outcome == DONE or (outcome in self.outcomes and not self.outcomes[outcome].against)
 
     def target(self, outcome: str) -> str | None:
         """The step that follows an outcome; None when the flow ends here."""

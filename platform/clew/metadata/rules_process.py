@@ -26,6 +26,7 @@ UNKNOWN_TRANSITION = Rule(
     "UNKNOWN_TRANSITION", "`{entity}` has no transition `{name}`.", "`{entity}` 没有状态迁移 `{name}`。"
 )
 UNKNOWN_OUTCOME = Rule("UNKNOWN_OUTCOME", "`{name}` is no outcome of this step.", "`{name}` 不是该步骤的结果。")
+UNKNOWN_END = Rule("UNKNOWN_END", "The process does not end with `{name}`.", "该流程没有以 `{name}` 结束的路径。")
 UNKNOWN_RELATION = Rule("UNKNOWN_RELATION", "`{entity}` has no relation `{name}`.", "`{entity}` 没有关联 `{name}`。")
 UNKNOWN_EVENT = Rule(
     "UNKNOWN_EVENT",

@@ -16,6 +16,7 @@ from clew.metadata.processes import Action, Step, Workflow
 from clew.process import jobs, machine, parts, several, time, words
 from clew.process.announce import announce, verb_of
 from clew.process.behalf import asked_roles
+from clew.process.checkpoints import clauses_of
 from clew.process.effects import Effects, asked_for, locked
 from clew.process.errors import NotYourTask
 from clew.process.facts import Inquiry
@@ -160,6 +161,7 @@ class Handling:
                 await self._decided(effect)
                 await self.effects.moment(effect)
                 self._waits(effect)
+                await self._passed(effect)
             case words.Act(token=token):
                 await jobs.ask_act(self.unit, process, token)
             case words.SetTimer(timer=timer):
@@ -204,6 +206,25 @@ class Handling:
             outcome=step.table.name,
             comment=json.dumps(said, ensure_ascii=False),
         )
+
+    async def _passed(self, moment: words.Moment) -> None:
+        """A checkpoint that was passed stands in the timeline and in the trail: which clause, over which version."""
+        step = self.workflow.step(moment.step)
+        if step.checkpoint is None or moment.against or not step.favourable(moment.moment):
+            return
+        entity = self.unit.engine.blueprint.entities[moment.subject.entity]
+        record = await locked(self.unit, entity, UUID(moment.subject.id))
+        actor = self.unit.context.person.id if step.kind.human else None
+        self.writes.log("checkpoint", step=step.path, actor=actor, outcome=clauses_of(step))
+        told = {
+            "workflow": self.workflow.name,
+            "step": step.path,
+            "clause": clauses_of(step),
+            "entity": entity.name,
+            "record": record["id"],
+            "row_version": record["row_version"],
+        }
+        self.unit.tell("process:checkpoint", "clew.process", self.instance.id, told)
 
     async def _sign(self, command: Command) -> None:
         """A step that takes a signature takes one from everybody who decides it, over the record as it was shown."""

@@ -15,6 +15,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata.link.workflows import ways
 from clew.metadata.processes import SEPARATOR, STARTER, Approval, Step, StepKind, Workflow
+from clew.process.checkpoints import clauses_of, passed
 from clew.process.errors import BadStepMapping
 from clew.process.loosening import loosened
 from clew.process.run import Run
@@ -98,7 +99,12 @@ class _Moving:
         reasons += self._able(moved)
         if reasons:
             return Verdict(None, tuple(dict.fromkeys(reasons)))
-        return Verdict(moved, (), self._missed(moved), loosened(self.old, self.new, self.to))
+        passing = self._passing(moved)
+        lost = [each for each in passing if each.checkpoint is not None and not passed(moved, each)]
+        if lost:
+            return Verdict(None, tuple(_past(each) for each in lost))
+        added = {each.path for each in passing if each.kind.human and each.path in self.to.added}
+        return Verdict(moved, (), tuple(sorted(added)), loosened(self.old, self.new, self.to))
 
     # ── why not ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,9 +247,9 @@ class _Moving:
         found = self.to.step(f"{prefix}{SEPARATOR}{name}" if prefix else name)
         return found.name if found is not None and found.path.rpartition(SEPARATOR)[0] == self._flow(token) else None
 
-    def _missed(self, moved: State) -> tuple[str, ...]:
-        """Added steps of people in flows that the tokens are on, which no way leads to from where they stand."""
-        found: dict[str, None] = {}
+    def _passing(self, moved: State) -> list[Step]:
+        """Steps in flows that the tokens are on, which no way leads to from where they stand."""
+        found: dict[str, Step] = {}
         for prefix in {token.step.rpartition(SEPARATOR)[0] for token in moved.tokens.values()}:
             here = [each.step for each in moved.tokens.values() if each.step.rpartition(SEPARATOR)[0] == prefix]
             flow = self.new.place_of(here[0])[0]
@@ -257,8 +263,15 @@ class _Moving:
             for name in flow.steps.keys() - seen:
                 path = flow.steps[name].path
                 below = [each for each in self.to.new.values() if f"{each.path}/".startswith(f"{path}/")]
-                found.update((each.path, None) for each in below if each.kind.human and each.path in self.to.added)
-        return tuple(sorted(found))
+                found.update((each.path, each) for each in below)
+        return list(found.values())
+
+
+def _past(step: Step) -> Bilingual:
+    return Bilingual(
+        f"将越过检查点 {step.path}({clauses_of(step)})",
+        f"it would go past the checkpoint {step.path} ({clauses_of(step)})",
+    )
 
 
 def _referred(workflow: Workflow) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from clew.metadata.processes import CANCELLED, DONE, SEPARATOR, STARTED, Approval, ApprovalMode, Step, StepKind
+from clew.process.checkpoints import clauses_of, missing
 from clew.process.run import Run
 from clew.process.state import Done, Task, Timer, Token, without
 from clew.process.votes import tally, wanted
@@ -349,6 +350,10 @@ def _spread(run: Run, token: Token, step: Step, facts: Facts) -> None:
 def _arrive(run: Run, token: Token, outcome: str) -> None:
     """A flow has come to its end: the process's own, or that of one branch."""
     if token.parent is None:
+        left_out = missing(run.workflow, run.state, outcome)
+        if left_out:
+            run.incident(token, "checkpoint", "; ".join(f"{each.path}: {clauses_of(each)}" for each in left_out))
+            return
         for each in [each for each in run.state.tokens.values() if each.parent is None]:
             remove(run, each)
         run.change(status="ended", outcome=outcome)

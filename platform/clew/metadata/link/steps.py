@@ -24,6 +24,7 @@ from clew.metadata.processes import (
     STARTER,
     Action,
     Alert,
+    Checkpoint,
     Flow,
     Outcome,
     Step,
@@ -58,6 +59,7 @@ _ONLY: dict[str, frozenset[StepKind]] = {
     "on_error": frozenset({StepKind.ACTION}),
     "steps": frozenset({StepKind.EACH}),
     "legal": frozenset(StepKind) - {StepKind.END, StepKind.DECISION},
+    "checkpoint": frozenset({StepKind.TASK, StepKind.APPROVAL, StepKind.ACTION}),
     "then": frozenset(StepKind) - {StepKind.END, StepKind.DECISION},
 }
 WORDS = ("assignee", "supervisor", "department_head", "owner")
@@ -170,6 +172,7 @@ class Steps:
             alerts=(alerts or STANDARD_ALERTS) if limit else (),
             when_late=spec.when_late,
             legal=self.kinds.legal(spec.legal, find(node, "legal"), entity, f"{where}.legal"),
+            checkpoint=Checkpoint(spec.checkpoint.clause, spec.checkpoint.before) if spec.checkpoint else None,
             sign=spec.sign,
             apart=self._earlier(spec.not_same_person_as, find(node, "not_same_person_as"), prefix, known, where),
             states=MappingProxyType(self._states(spec, node, entity, moments, where)),

@@ -25,7 +25,7 @@ from clew.metadata.link.project import Linking
 from clew.metadata.link.schedules import link_schedule
 from clew.metadata.link.step_kinds import event_of
 from clew.metadata.link.steps import Steps
-from clew.metadata.processes import Active, Flow, Start, StepKind, Workflow
+from clew.metadata.processes import DONE, SEPARATOR, Active, Flow, Start, StepKind, Workflow
 from clew.metadata.schema import BlueprintSchema
 from clew.metadata.source import find
 from clew.metadata.spec.words import text_of
@@ -155,6 +155,7 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
         phrases(linking, spec.phrases, find(document.node, "phrases"), "phrases"),
     )
     _reached(linking, found)
+    _before(linking, found)
     _circles(linking, found)
     return replace(
         found.addressed(digest_of_wire(meaning(found))), active=_active(linking, expressions, spec, document)
@@ -169,6 +170,25 @@ def _active(linking: Linking, expressions: Expressions, spec: WorkflowSpec, docu
     text = switched_on(linking, linking.entities[spec.for_], spec.active, node.place, "active")
     when = expressions.condition(text, node, spec.for_, "active") if text else None
     return None if when is None else Active(when, spec.active.sites, spec.active.from_ or "")
+
+
+def _before(linking: Linking, workflow: Workflow) -> None:
+    """A checkpoint stands before outcomes that the process can have."""
+    known = _ends(workflow.flow)
+    for _, step in workflow.walk():
+        for outcome in step.checkpoint.before if step.checkpoint is not None else ():
+            if outcome not in known:
+                where = f"steps.{step.path.replace(SEPARATOR, '.')}.checkpoint.before"
+                linking.unknown(rules_process.UNKNOWN_END, step.place, outcome, known, where)
+
+
+def _ends(flow: Flow) -> list[str]:
+    """The outcomes a process can come to."""
+    found = [step.outcome for step in flow.steps.values() if step.kind is StepKind.END]
+    for step in flow.steps.values():
+        if step.kind not in (StepKind.END, StepKind.DECISION):
+            found += [each for each in step.outcomes or (DONE,) if step.target(each) is None]
+    return list(dict.fromkeys(found))
 
 
 def _called_elsewhere(linking: Linking) -> None:

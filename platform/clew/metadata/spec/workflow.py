@@ -206,6 +206,15 @@ class LegalSpec(Spec):
     )
 
 
+class CheckpointSpec(Spec):
+    clause: OneOrManyText = doc(
+        "What the step fulfils, such as ISO 13485:2016 8.2.6.", "该步骤所满足的条款,如 ISO 13485:2016 8.2.6。"
+    )
+    before: OneOrMany = doc(
+        "Outcomes of the process that it cannot reach without this step.", "未经该步骤不得到达的流程结果。"
+    )
+
+
 class StepSpec(Spec):
     label: Label | None = doc("What people call it.", "显示名称。", default=None)
     help: Label | None = doc("One sentence that explains it.", "一句话说明。", default=None)
@@ -257,6 +266,11 @@ class StepSpec(Spec):
     legal: LegalSpec | None = doc(
         "A time limit of the law: calendar time, never paused, also while the process is suspended.",
         "法定时限:按日历时间计,从不暂停,流程暂停时亦然。",
+        default=None,
+    )
+    checkpoint: CheckpointSpec | None = doc(
+        "What a regulation or standard demands and this step fulfils: nothing goes past it to the outcomes named.",
+        "法规或标准所要求、由该步骤满足的检查点:未经此步不得到达所列结果。",
         default=None,
     )
     # what follows

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from clew.kernel.text import Locale
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import Flow, Step, StepKind, Workflow
+from clew.process.checkpoints import clauses_of
 from clew.process.drawing.graph import END, START, Arrow, arrows, lane, lanes
 from clew.process.drawing.layout import Box, Node, Point, Way, lay_out
 from clew.process.drawing.text import folded, wide
@@ -222,6 +223,8 @@ def _said(step: Step) -> Iterable[str]:
         yield f"within: {step.limit.amount} {step.limit.unit}"
     if step.sign is not None:
         yield f"sign: {step.sign}"
+    if step.checkpoint is not None:
+        yield f"checkpoint: {clauses_of(step)} (before {', '.join(step.checkpoint.before)})"
     for moment, state in step.states.items():
         yield f"state {moment}: {state}"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from clew.kernel.text import Bilingual, Locale
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import ApprovalMode, Schedule, Start, Step, StepKind, TimeLimit, Who, Workflow
+from clew.process.checkpoints import clauses_of
 from clew.process.drawing.graph import ERROR, LATE, PLATFORM, lane
 
 PLATFORM_LABEL = Bilingual("平台", "Platform")
@@ -99,6 +100,8 @@ class Words:
             parts.append(self.limit(step.limit))
         if step.sign is not None:
             parts.append("✍")
+        if step.checkpoint is not None:
+            parts.append(f"§ {clauses_of(step)}")
         return " · ".join(parts)
 
     def outcome(self, step: Step, name: str) -> str:

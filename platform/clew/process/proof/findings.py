@@ -29,6 +29,8 @@ class Flaw(StrEnum):
     """Something can always be done, and yet no end can be reached."""
     UNREACHABLE = "unreachable"
     """A step that no way leads to."""
+    CHECKPOINT = "checkpoint"
+    """A way to an outcome that leads past a checkpoint before it. The engine stops there."""
     UNSIGNED = "unsigned"
     """A way on which a state that demands a signature would be reached without it. The engine refuses it."""
     BYPASS = "bypass"
@@ -74,7 +76,12 @@ def prove(blueprint: Blueprint, workflow: Workflow, most: int = MOST) -> Proof:
     """Walk every way the process can go and judge what was found."""
     graph = explore(blueprint, workflow, most)
     findings = [*_stuck(workflow, graph), *_round(workflow, graph), *_unsigned(workflow, graph)]
-    findings += [*_unreached(workflow, graph), *_signers(blueprint, workflow), *too_short_findings(workflow)]
+    findings += [
+        *_passed_by(workflow, graph),
+        *_unreached(workflow, graph),
+        *_signers(blueprint, workflow),
+        *too_short_findings(workflow),
+    ]
     if graph.walked is not None:
         say = Bilingual(
             f"走过 {most} 个状态后停止,尚有未走到的路径。",
@@ -120,6 +127,8 @@ def _reasons(workflow: Workflow, graph: Graph, number: int) -> Iterator[tuple[Fl
         return
     for incident in world.state.incidents.values():
         step = workflow.step(world.state.tokens[incident.token].step)
+        if incident.kind == "checkpoint":
+            continue
         nobody = incident.kind == "nobody"
         yield Flaw.NOBODY if nobody else Flaw.DEADLOCK, step.path, _nobody(step) if nobody else _never(step)
     if world.state.incidents:
@@ -130,6 +139,21 @@ def _reasons(workflow: Workflow, graph: Graph, number: int) -> Iterator[tuple[Fl
         token = next(iter(world.state.tokens.values()), None)
         say = Bilingual("这里再没有任何人或事能使流程继续。", "Nothing and nobody can take it on from here.")
         yield Flaw.DEADLOCK, token.step if token is not None else "", say
+
+
+def _passed_by(workflow: Workflow, graph: Graph) -> Iterator[Finding]:
+    """Checkpoints that a way leads past, the shortest such way of each."""
+    seen: set[str] = set()
+    for number, world in enumerate(graph.worlds):
+        for incident in world.state.incidents.values():
+            if incident.kind == "checkpoint" and incident.detail not in seen:
+                seen.add(incident.detail)
+                at = world.state.tokens[incident.token].step
+                say = Bilingual(
+                    f"到达「{workflow.step(at).label.to('zh')}」时尚未经过检查点 {incident.detail}。",
+                    f"“{workflow.step(at).label.to('en')}” is reached without the checkpoint {incident.detail}.",
+                )
+                yield Finding(Flaw.CHECKPOINT, at, say, tuple(graph.way(number)))
 
 
 def _hopeless(graph: Graph) -> set[int]:

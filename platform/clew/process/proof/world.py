@@ -11,6 +11,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, Transition
 from clew.metadata.policies import Policies
 from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Workflow
+from clew.process.checkpoints import checkpoints, passed
 from clew.process.proof.cast import Cast
 from clew.process.proof.knowledge import NOTHING_KNOWN, PRESENT, Known, possible, value_of
 from clew.process.state import State, Subject, Token
@@ -94,6 +95,7 @@ class Play:
             tuple(self._token_key(state, each) for each in sorted(state.tokens.values(), key=_place)),
             tuple(sorted((each.kind, each.token in state.tokens) for each in state.incidents.values())),
             tuple(sorted({(each.step, each.people) for each in state.done if each.step in self.separated})),
+            tuple(passed(state, each) for each in checkpoints(self.workflow)),
             tuple(sorted((name, each.key) for name, each in world.known.items() if name in present)),
             world.duties,
             tuple(sorted(world.signed)),

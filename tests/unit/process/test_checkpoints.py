@@ -1,0 +1,114 @@
+"""A checkpoint stands before the outcomes it names: nothing ends so without it, whichever way it came."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.process.play import PROJECT, Play, workflow
+from tests.unit.process.test_machine_random import PEOPLE
+from tests.unit.process.test_migration import refused, said
+from tests.unit.process.test_proof import flaws, proof
+
+from clew.metadata.load import load_sources
+from clew.process.state import Subject
+from clew.process.words import Actor, Facts, RetryIncident, Withdraw
+
+PAST = """\
+  route: {decide: [{when: serious, then: look}, {then: tell}]}
+  look: {who: clerk, checkpoint: {clause: ['ISO 13485:2016 8.3', SOP-7], before: [closed]}}
+  tell: {who: head, then: finished}
+  finished: {end: closed}
+"""
+THROUGH = """\
+  look: {who: clerk, outcomes: {good: {}, bad: {against: true}}, checkpoint: {clause: '8.3', before: [closed]},
+         then: {bad: dropped}}
+  tell: {who: head}
+  finished: {end: closed}
+  dropped: {end: dropped}
+"""
+EACH = """\
+  all:
+    for_each: parts
+    steps: {look: {who: clerk, outcomes: {good: {}, bad: {against: true}}, then: {bad: note},
+                   checkpoint: {clause: '8.3', before: [closed]}},
+            note: {who: clerk}}
+  finished: {end: closed}
+"""
+
+
+def test_past_a_checkpoint_it_stops_until_the_step_was_done() -> None:
+    run = Play(workflow(PAST), PEOPLE, {"route": Facts(conditions=(False,))})
+    run.decide("cid")
+    assert run.state.live
+    [incident] = run.state.incidents.values()
+    assert (incident.kind, incident.detail) == ("checkpoint", "look: ISO 13485:2016 8.3, SOP-7")
+    run.give(RetryIncident(incident.id, Actor("op"), run.now()))
+    assert [each.kind for each in run.state.incidents.values()] == ["checkpoint"], "trying again passes nothing"
+    through = Play(workflow(PAST), PEOPLE, {"route": Facts(conditions=(True,))})
+    through.decide("ann")
+    through.decide("cid")
+    assert through.state.outcome == "closed"
+
+
+def test_only_what_it_is_there_for_counts_and_only_before_its_outcomes() -> None:
+    run = Play(workflow(THROUGH), PEOPLE)
+    run.decide("ann", "bad")
+    assert run.state.outcome == "dropped", "it stands before `closed` alone"
+    run = Play(workflow(THROUGH), PEOPLE)
+    run.decide("ann", "good")
+    run.give(Withdraw(next(iter(run.state.tokens)), Actor("ann"), run.now()))
+    run.decide("ann", "good")
+    run.decide("cid")
+    assert run.state.outcome == "closed"
+
+
+def test_it_is_passed_for_every_record_that_was_begun() -> None:
+    parts = (Subject("part", "p1"), Subject("part", "p2"))
+    run = Play(workflow(EACH), PEOPLE, {"all": Facts(elements=parts)})
+    run.decide("ann", "good", step="all/each/look")
+    run.decide("ann", "bad", step="all/each/look")
+    for _ in parts:
+        run.decide("ann", step="all/each/note")
+    assert [each.kind for each in run.state.incidents.values()] == ["checkpoint"]
+    run = Play(workflow(EACH), PEOPLE, {"all": Facts(elements=parts)})
+    run.decide("ann", "good", step="all/each/look")
+    run.decide("ann", "good", step="all/each/look")
+    for _ in parts:
+        run.decide("ann", step="all/each/note")
+    assert run.state.outcome == "closed"
+
+
+def test_the_proof_tells_the_way_past() -> None:
+    assert flaws(proof(PAST, roles="")) == [("checkpoint", "finished")]
+    [found] = proof(PAST, roles="").findings
+    assert found.story
+    assert "look: ISO 13485:2016 8.3, SOP-7" in found.say.en
+    assert "look: ISO 13485:2016 8.3, SOP-7" in found.say.zh
+    assert proof(THROUGH, roles="").findings == ()
+
+
+def test_a_migration_past_a_checkpoint_is_refused() -> None:
+    old = "  ask: {who: clerk}\n  look: {who: clerk}\n  tell: {who: head}\n"
+    new = (
+        "  ask: {who: clerk}\n  check: {who: clerk, checkpoint: {clause: '8.3', before: [done]}}\n"
+        "  look: {who: clerk}\n  tell: {who: head}\n"
+    )
+    run = Play(workflow(old), PEOPLE)
+    assert said(run, new).state is not None, "it lies ahead"
+    run.decide("ann")
+    assert "past the checkpoint check (8.3)" in refused(run, new)
+    marked = old.replace("ask: {who: clerk}", "ask: {who: clerk, checkpoint: {clause: '8.3', before: [done]}}")
+    assert said(run, marked).state is not None, "it was done"
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        ("look: {who: clerk, checkpoint: {clause: '8.3', before: [finished]}}", "UNKNOWN_END"),
+        ("look: {wait: {for: 2 h}, checkpoint: {clause: '8.3', before: [closed]}}", "STEP_KEY"),
+        ("look: {who: clerk, checkpoint: {before: [closed]}}", "MISSING_KEY"),
+    ],
+)
+def test_the_check_knows_outcomes_and_kinds(step: str, code: str) -> None:
+    text = f"workflow: handling\nfor: case\nsteps:\n  {step}\n  over: {{end: closed}}\n"
+    found = load_sources({**PROJECT, "workflows/w.yaml": text})
+    assert code in [each.code for each in found.diagnostics], [each.message("en") for each in found.diagnostics]
