@@ -16,7 +16,7 @@ def loosened(old: Workflow, new: Workflow, to: Callable[[str], str]) -> tuple[Bi
         step = after.get(to(was.path))
         if step is not None:
             found += _step(was, step, to)
-        elif was.sign is not None or was.approval is not None:
+        elif was.sign is not None or was.approval is not None or was.checkpoint is not None:
             found.append(Bilingual(f"{was.path}:步骤取消", f"{was.path}: the step is gone"))
     return tuple(found)
 
@@ -36,9 +36,17 @@ def _step(was: Step, step: Step, to: Callable[[str], str]) -> Iterator[Bilingual
     for before, now, zh, en in ((was.entry, step.entry, "进入", "entry"), (was.exit, step.exit, "完成", "exit")):
         if before is not None and _source(before) != _source(now):
             yield less(f"{zh}条件不同", f"another {en} guard")
+    if was.checkpoint is not None and not _stands(was, step):
+        yield less("不再是检查点", "no checkpoint any more")
     missing = [each for each in was.must_outputs if each not in step.must_outputs]
     if missing:
         yield less(f"不再必填 {'、'.join(missing)}", f"{', '.join(missing)} need not be filled in")
+
+
+def _stands(was: Step, step: Step) -> bool:
+    """Whether a checkpoint stands before every outcome that it stood before."""
+    before = was.checkpoint.before if was.checkpoint is not None else ()
+    return set(before) <= set(step.checkpoint.before if step.checkpoint is not None else ())
 
 
 def _fewer(was: Step, step: Step) -> bool:
