@@ -11,6 +11,7 @@ from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Checked
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Step, StepKind, Who, Workflow
+from clew.process import store
 from clew.process.effects import locked, related
 from clew.process.in_use import in_use
 from clew.process.staff import Demand, Staff
@@ -58,7 +59,7 @@ class Inquiry:
                 enough = await self._value(approval.enough_of, entity, record)
         elements: tuple[Subject, ...] = ()
         about: Subject | None = None
-        used = True
+        used, busy = True, False
         if step.kind is StepKind.EACH:
             kind = step.flows["each"].entity
             found = await related(self.unit, entity, step.each, record)
@@ -68,6 +69,8 @@ class Inquiry:
             if step.about:
                 found = await related(self.unit, entity, step.about, record)
                 about = Subject(called.entity, str(found[0])) if found else None
+            at = UUID(about.id) if about is not None else record["id"]
+            busy = await store.live_on(self.unit.connection, at, called.name) is not None
             if called.active is not None:
                 if about is not None:
                     of = self.unit.engine.blueprint.entities[called.entity]
@@ -85,6 +88,7 @@ class Inquiry:
             elements=elements,
             about=about,
             in_use=used,
+            busy=busy,
         )
 
     async def _also(self, step: Step, entity: Entity, record: Record) -> frozenset[str]:

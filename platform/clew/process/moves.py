@@ -32,6 +32,9 @@ def enter(run: Run, token: Token, facts: Facts) -> None:
     if not facts.in_use:
         run.incident(token, "not_in_use", f"{step.path}: {step.call}")
         return
+    if facts.busy:
+        run.incident(token, "already_running", f"{step.path}: {step.call}")
+        return
     if step.kind.human and not _ask(run, token, step, facts):
         return
     if step.kind is not StepKind.END:

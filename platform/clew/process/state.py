@@ -97,9 +97,10 @@ class Incident:
 
     id: int
     token: int
-    kind: Literal["nobody", "entry", "failed", "left", "not_in_use", "cancelled", "checkpoint"]
-    """left: whoever was asked can do it no more, and nobody else can; cancelled: the process that is this step was
-    cancelled by itself, and has come to no outcome; checkpoint: it would end without a step that must come before."""
+    kind: Literal["nobody", "entry", "failed", "left", "not_in_use", "already_running", "cancelled", "checkpoint"]
+    """left: whoever was asked can do it no more, and nobody else can; already_running: the process that would be this
+    step lives on its record by itself; cancelled: the process that is this step was cancelled by itself, and has come
+    to no outcome; checkpoint: it would end without a step that must come before."""
     detail: str
     at: str
 

@@ -252,6 +252,8 @@ class Facts:
     about: Subject | None = None
     in_use: bool = True
     """Whether the process that a call step runs is in use for the record it would be about."""
+    busy: bool = False
+    """Whether one of it lives on that record already, by itself or as part of another."""
     able: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Everybody who could be asked, also those who are busier; by post as well."""
 
