@@ -216,3 +216,35 @@ async def test_a_change_takes_effect_where_it_was_filed(plant: Plant) -> None:
     await not_released(plant, ids["next"])
     before = await asked(plant, "pumps")  # made by the revision before
     await move(plant, "release_decision", before, "decide")
+
+
+async def test_a_certificate_lasts_as_long_as_its_renewal_says(plant: Plant) -> None:
+    """Nobody writes a later day on a certificate in force, nor renews one without an accepted filing."""
+    ids = plant.ids
+    paper = ids["registration"]
+    await broken(
+        plant, "lasts_no_longer_than_renewed", "registration", paper, expires_on=str(LATER + timedelta(days=9))
+    )
+    with pytest.raises(RuleBroken):
+        await update(plant, "registration", paper, expires_on=None)
+    soon = day(plant, 200)
+    issued = soon - timedelta(days=1500)
+    await update(plant, "registration", paper, expires_on=str(soon), issued_on=str(issued))
+    await move(plant, "registration", paper, "renew")
+    await refused_move(plant, "registration", paper, "renewed", GuardFailed)
+
+    def room(world: World) -> None:
+        world.add(
+            "dossier", "registration_dossier", number="RDS-1", subject="x", market="CN", kind="renewal",
+            state="submitted",
+        )  # fmt: skip
+        world.add(
+            "renewal", "filing_task", number="FT-2", subject="x", market="CN", due=LATER, submitted_on=BORN.date(),
+            trigger=AnyRef("registration", paper), registration=paper, renewal=True, dossier=ids["dossier"],
+            acceptance_no="A-1", state="submitted",
+        )  # fmt: skip
+
+    await furnish(plant, room)
+    await move(plant, "filing_task", ids["renewal"], "accept")
+    await update(plant, "registration", paper, expires_on=str(soon + timedelta(days=200)))
+    await move(plant, "registration", paper, "renewed")
