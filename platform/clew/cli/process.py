@@ -43,8 +43,15 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Argument(help=t("The process; all of them when left out.", "流程名称,不写则为全部。"))
         ] = None,
         form: Annotated[
-            Form, typer.Option("--form", help=t("mermaid, svg or bpmn.", "mermaid、svg 或 bpmn。"))
-        ] = Form.mermaid,
+            Form | None,
+            typer.Option(
+                "--form",
+                help=t(
+                    "mermaid, svg or bpmn; what the ending of --out says, else mermaid.",
+                    "mermaid、svg 或 bpmn;缺省按 --out 的扩展名,否则为 mermaid。",
+                ),
+            ),
+        ] = None,
         out: Annotated[
             Path | None, typer.Option("--out", help=t("A file instead of the screen.", "写入文件而不是屏幕。"))
         ] = None,
@@ -57,6 +64,8 @@ def register(app: typer.Typer) -> None:
         from clew.runtime import usable
 
         given = situation(project, None, None, lang, as_json)
+        ending = out.suffix.lstrip(".") if out is not None else ""
+        form = form or (Form(ending) if ending in tuple(Form) else Form.mermaid)
         blueprint = usable(load_folder(given.settings.project))
         workflows, locale = blueprint.workflows, given.terminal.locale
         if name is None:
