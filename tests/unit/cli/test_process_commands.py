@@ -130,3 +130,21 @@ def test_simulate_refuses_what_it_does_not_know(say: Say, tmp_path: Path, text: 
     code, _, err = say("simulate", "handling", "--with", "a.yaml", "--lang", "zh")
     about = err.partition("docs/")[0]
     assert not re.search(r"\b(it|this|must|input|should)\b", about.partition(":")[2].lower()), "in Chinese as well"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "begins"),
+    [
+        ("m.svg", (), "<svg"),
+        ("m.bpmn", (), "<?xml"),
+        ("m.mmd", (), "flowchart"),
+        ("m.txt", ("--form", "svg"), "<svg"),
+        ("m.svg", ("--form", "mermaid"), "flowchart"),
+    ],
+)
+def test_a_map_takes_its_form_from_the_ending(
+    say: Say, tmp_path: Path, name: str, more: tuple[str, ...], begins: str
+) -> None:
+    code, _, _ = say("map", "handling", "--out", name, *more)
+    assert code == 0
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
