@@ -85,11 +85,13 @@ test-web: web
 	@if command -v npm >/dev/null 2>&1; then cd $(WORKBENCH) && npm run --silent test; fi
 
 test-full: lint test-web $(READY) oidc
+	$(BIN)/coverage erase
 	CLEW_TEST_TIER=full $(BIN)/coverage run -m pytest -n $(JOBS) --timeout=7200
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 coverage: $(READY) web oidc
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(JOBS)
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

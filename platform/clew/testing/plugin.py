@@ -55,23 +55,34 @@ def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def database_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
+def database_folder() -> Iterator[Path]:
+    """Where the SQLite databases of this run are made. In memory a commit does not wait for a disk; what a process that
+    is killed has committed is there all the same."""
+    with tempfile.TemporaryDirectory(prefix="clew-sqlite-", dir=in_memory()) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def database_templates(database_folder: Path) -> Iterator[Templates]:
     """Installed projects, copied by `TestDatabase.installed`."""
-    templates = Templates(tmp_path_factory.mktemp("clew-templates"))
+    folder = database_folder / "templates"
+    folder.mkdir()
+    templates = Templates(folder)
     yield templates
     templates.close()
 
 
 @pytest.fixture
 def new_database(
-    request: pytest.FixtureRequest, tmp_path: Path, database_templates: Templates
+    request: pytest.FixtureRequest, database_folder: Path, database_templates: Templates
 ) -> Iterator[Callable[[str], TestDatabase]]:
     """Make further empty databases: `new_database("sqlite")`, `new_database("postgresql")`."""
     made: list[tuple[TestDatabase, PostgresServer | None]] = []
+    folder = Path(tempfile.mkdtemp(dir=database_folder))
 
     def make(dialect: str) -> TestDatabase:
         if dialect == "sqlite":
-            url = f"sqlite:///{tmp_path / f'clew{len(made)}.db'}"
+            url = f"sqlite:///{folder / f'clew{len(made)}.db'}"
             made.append((TestDatabase("sqlite", url, database_templates), None))
         else:
             server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -84,6 +95,7 @@ def new_database(
         database.close()
         if server:
             server.drop(database.url)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
