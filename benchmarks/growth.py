@@ -111,7 +111,7 @@ async def _started(project: Path, began: float) -> tuple[dict[str, Any], Callabl
     }, reload
 
 
-def at_rest(project: Path) -> dict[str, Any]:
+def at_rest(project: Path, seconds: float) -> dict[str, Any]:
     """A real `clew serve` of the project: CPU seconds until it has answered, and what it keeps when nobody asks."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -123,7 +123,7 @@ def at_rest(project: Path) -> dict[str, Any]:
             with urllib.request.urlopen(asked, timeout=60) as answer:
                 assert b'"errors"' not in answer.read()
             spent = server.cpu_times()
-            time.sleep(REST_SECONDS)
+            time.sleep(seconds)
             return {"server's first answer": spent.user + spent.system, "at rest MB": server.memory_info().rss / 2**20}
 
 
@@ -178,20 +178,23 @@ def _serving(folder: Path, url: str) -> Iterator[tuple[psutil.Process, int]]:
             process.terminate()
 
 
-def in_own_process(project: Path) -> dict[str, Any]:
-    """All of it for one project. The first run makes the bytecode and is not counted."""
+def in_own_process(project: Path, rest: float = REST_SECONDS) -> dict[str, Any]:
+    """All of it for one project; a server is looked at after so many seconds of rest. What makes the bytecode is not
+    counted."""
     result: dict[str, Any] = {}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    measuring = ["-m", "benchmarks.growth", "--measure", str(project)]
+    resting = ["-m", "benchmarks.growth", "--rest", str(project), "--seconds", str(rest)]
+    compiling = ["-c", "import clew.cli.app, clew.cli.applying, clew.web.server"]
     with tempfile.TemporaryDirectory() as bytecode:
-        for part in ("--measure", "--measure", "--rest"):
+        for arguments in (compiling, measuring, measuring, resting):
             printed = subprocess.run(
-                [sys.executable, "-m", "benchmarks.growth", part, str(project)],
-                cwd=ROOT, capture_output=True, text=True, check=False,
+                [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
                 env={**environment, "PYTHONPYCACHEPREFIX": bytecode},
             )  # fmt: skip
             if printed.returncode:
                 raise SystemExit(printed.stderr or printed.stdout)
-            result |= json.loads(printed.stdout.splitlines()[-1])
+            result |= json.loads(printed.stdout.splitlines()[-1]) if printed.stdout else {}
     return result
 
 
@@ -200,9 +203,14 @@ def main() -> None:
     parser.add_argument("--entities", default="500", help="sizes of further synthetic projects")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rest", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, default=REST_SECONDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure or options.rest:
-        print(json.dumps(asyncio.run(measure(options.measure)) if options.measure else at_rest(options.rest)))
+        print(
+            json.dumps(
+                asyncio.run(measure(options.measure)) if options.measure else at_rest(options.rest, options.seconds)
+            )
+        )
         return
     rows = [in_own_process(ROOT / "benchmarks/project"), in_own_process(ROOT)]
     for count in (int(each) for each in options.entities.split(",") if each):
