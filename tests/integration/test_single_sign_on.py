@@ -257,11 +257,14 @@ def wrong_tokens(now: int) -> dict[str, str]:
         "another issuer": made(iss="http://127.0.0.1:2"),
         "another audience": made(aud="other"),
         "audiences without a party": made(aud=["clew", "other"]),
+        "another party": made(azp="other"),
         "another nonce": made(nonce="m"),
         "no nonce": made(nonce=None),
         "expired": made(exp=now - 61, iat=now - 200),
         "not yet": made(iat=now + 120, exp=now + 200),
+        "not before": made(nbf=now + 120),
         "no times": made(exp=None),
+        "a truth for a time": made(iat=True),
         "no subject": made(sub=None),
         "nonsense": "nonsense",
         "empty": "",
@@ -315,3 +318,38 @@ async def test_only_a_good_token_is_believed(monkeypatch: pytest.MonkeyPatch) ->
         except SingleSignOnFailed:
             continue
         raise AssertionError(f"believed: {name}")
+
+
+async def test_a_provider_is_spoken_to_under_tls_and_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A description with an address in the clear is not used: the client's secret and the code would go there.
+    Where the provider always names itself in its answer (RFC 9207), one without the name is somebody else's."""
+    clock = ManualClock()
+    now = int(clock.now().timestamp())
+    described: dict[str, Any] = {"issuer": ISSUER, "authorization_response_iss_parameter_supported": True}
+    described |= {"authorization_endpoint": f"{ISSUER}/auth", "token_endpoint": f"{ISSUER}/token"}
+    described |= {"jwks_uri": f"{ISSUER}/keys"}
+    served = {"/keys": {"keys": [KEY.as_dict(private=False)]}, "/token": {"id_token": made_token(now)}}
+    asked: list[str] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        return httpx2.Response(200, json=served.get(request.url.path, described))
+
+    monkeypatch.setattr(sso, "_client", lambda: httpx2.AsyncClient(transport=httpx2.MockTransport(handle)))
+    vault = Vault("a key for tests")
+    given = Provider(ISSUER, "clew", SECRET, "preferred_username", "groups", ())
+    sealed = vault.seal(json.dumps({"state": "s", "nonce": "n", "verifier": "v", "after": "/", "at": now}), "sso")
+    back = {"state": "s", "code": "c"}
+    with pytest.raises(SingleSignOnFailed):
+        await SingleSignOn(given, vault, clock).finish(CALLBACK, back, sealed)
+    assert (await SingleSignOn(given, vault, clock).finish(CALLBACK, {**back, "iss": ISSUER}, sealed)).login == "li.wei"
+    asked.clear()
+    for each in ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"):
+        before, described[each] = described.get(each, f"{ISSUER}/me"), "http://provider.example/x"
+        party = SingleSignOn(given, vault, clock)
+        with pytest.raises(SingleSignOnFailed):
+            await party.begin(CALLBACK, "/")
+        with pytest.raises(SingleSignOnFailed):
+            await party.finish(CALLBACK, {**back, "iss": ISSUER}, sealed)
+        described[each] = before
+    assert set(asked) == {"/.well-known/openid-configuration"}

@@ -34,6 +34,7 @@ ROUND_SECONDS = 600
 _METADATA_SECONDS = 3_600
 _TIMEOUT = 10.0
 _LONGEST = 1_000_000
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -76,7 +77,7 @@ class SingleSignOn:
     """The relying party's part of one provider."""
 
     def __init__(self, provider: Provider, vault: Vault, clock: Clock) -> None:
-        if urlsplit(provider.issuer).scheme != "https" and urlsplit(provider.issuer).hostname not in _LOOPBACK:
+        if not _guarded(provider.issuer):
             raise SingleSignOnFailed(what=Bilingual("提供方地址须为 https", "the issuer's address must be https"))
         self.provider, self._vault, self._clock = provider, vault, clock
         self._metadata: dict[str, Any] | None = None
@@ -114,8 +115,9 @@ class SingleSignOn:
         if not same(kept["state"], given.get("state", "")):
             _fail("the answer belongs to another round", "返回结果不属于本次登录")
         metadata = await self._known()
-        # RFC 9207: an answer that names another issuer was mixed up.
-        if "iss" in given and given["iss"] != metadata["issuer"]:
+        # RFC 9207: an answer that names another issuer was mixed up; so is one without a name where it always has one.
+        named = metadata.get("authorization_response_iss_parameter_supported") is True
+        if (named or "iss" in given) and given.get("iss") != metadata["issuer"]:
             _fail("another provider answered", "应答来自其他提供方")
         if "error" in given or "code" not in given:
             _fail("the provider did not agree", "身份提供方未同意")
@@ -173,18 +175,18 @@ class SingleSignOn:
         audience = claims.get("aud")
         audience = [audience] if isinstance(audience, str) else audience or []
         metadata = await self._known()
-        times = [claims.get("exp"), claims.get("iat")]
+        times = [claims.get("exp"), claims.get("iat"), claims.get("nbf", 0)]
         if claims.get("iss") != metadata["issuer"] or not isinstance(claims.get("sub"), str) or not claims["sub"]:
             _fail("the token names another issuer", "令牌的签发方不符")
         if self.provider.client_id not in audience or (
-            len(audience) > 1 and claims.get("azp") != self.provider.client_id
+            (len(audience) > 1 or "azp" in claims) and claims.get("azp") != self.provider.client_id
         ):
             _fail("the token is for somebody else", "令牌的受众不符")
         if not isinstance(claims.get("nonce"), str) or not same(claims["nonce"], nonce):
             _fail("the token belongs to another round", "令牌不属于本次登录")
-        if not all(isinstance(each, int | float) for each in times):
+        if not all(isinstance(each, int | float) and not isinstance(each, bool) for each in times):
             _fail("the token has no times", "令牌缺少时间")
-        if now > claims["exp"] + LEEWAY_SECONDS or now < claims["iat"] - LEEWAY_SECONDS:
+        if now > claims["exp"] + LEEWAY_SECONDS or now < max(times[1:]) - LEEWAY_SECONDS:
             _fail("the token is not valid now", "令牌当前无效")
         return claims
 
@@ -215,6 +217,8 @@ class SingleSignOn:
                 found = await _json(client, f"{issuer}/.well-known/openid-configuration")
             if str(found.get("issuer", "")).rstrip("/") != issuer:
                 _fail("the description names another issuer", "发现文档的签发方不符")
+            if not all(_guarded(str(found[each])) for each in _ENDPOINTS if each in found):
+                _fail("it describes an address without TLS", "发现文档中有未加密的地址")
             self._metadata, self._read_at, self._keys = found, self._clock.monotonic(), None
         return self._metadata
 
@@ -225,6 +229,12 @@ class SingleSignOn:
 
     def _seconds(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _guarded(address: str) -> bool:
+    """Whether nobody on the way reads what goes to an address: codes, secrets and tokens do."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
 def _client() -> httpx2.AsyncClient:
