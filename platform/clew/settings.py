@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -130,7 +131,10 @@ class Settings(BaseModel):
         "检查点的库外存放目录,应在数据库管理员权限之外。",
     )
     audit_outside_url: str | None = _setting(
-        None, "Address every checkpoint is sent to (HTTP POST).", "每个检查点发送到的地址(HTTP POST)。", repr=False
+        None,
+        "Address every checkpoint is sent to (HTTP POST): https, or http on this machine.",
+        "每个检查点发送到的地址(HTTP POST):https,本机可用 http。",
+        repr=False,
     )
     audit_outside_required: float | None = _setting(
         None,
@@ -201,6 +205,16 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("audit_outside_url")
+    @classmethod
+    def _guarded(cls, value: str | None) -> str | None:
+        # Whoever can answer in the place's stead would make an undelivered checkpoint look delivered.
+        parts = urlsplit(value or "")
+        here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if value and (not parts.hostname or (parts.scheme != "https" and not here)):
+            raise ValueError("must be https, or http on this machine")
+        return value
 
     @property
     def production(self) -> bool:

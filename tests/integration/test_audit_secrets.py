@@ -12,6 +12,7 @@ from write_journey import context, plant
 
 from clew.audit.evidence.collect import About
 from clew.audit.sealing import keys, outside
+from clew.settings import SettingsInvalid, load_settings
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
@@ -42,3 +43,12 @@ async def test_canary_secrets_of_the_trail(database: TestDatabase, tmp_path: Pat
     hidden = [SECRET, *(line for pem in (old, new) for line in pem.splitlines() if not line.startswith("-----"))]
     assert len(hidden) >= 3
     assert [secret for secret in hidden if secret in shown] == []
+
+
+@pytest.mark.parametrize("url", [f"http://archive:{SECRET}@archive.example/in", f"ftp://a:{SECRET}@127.0.0.1/", SECRET])
+def test_checkpoints_leave_under_tls_only(url: str) -> None:
+    """In the clear its password is read on the way, and anybody there can answer that a checkpoint is kept."""
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings(environ={"CLEW_AUDIT_OUTSIDE_URL": url})
+    assert SECRET not in refused.value.message("en")
+    assert load_settings(environ={"CLEW_AUDIT_OUTSIDE_URL": "https://archive.example/in"}).audit_outside_url
