@@ -87,6 +87,8 @@ async def house(database: TestDatabase) -> House:
         await record_event(connection, context(), "1", "prove.refuse", "clew.account", person, told)
         asked = {"asked": '{"qty": "secret"}'}
         await record_event(connection, context(), "1", "process:start", "clew.process", uuid7(), asked)
+        passed = {"clause": "ISO 13485:2016 8.3.1", "record": one.id}
+        await record_event(connection, context(), "1", "process:checkpoint", "clew.process", uuid7(), passed)
         await record_event(connection, context(), "1", "sign:review", "lot", one.id, {"qty": "secret"})
 
     await made.database.run_write(tell)
@@ -154,6 +156,8 @@ async def test_entries_of_no_record_need_the_right_to_look_after_the_trail(house
     told = (await house.trail(only))["nodes"]
     assert {each["entity"] for each in told} >= {"clew.account", "clew.process"}
     assert all(each["entity"].startswith("clew.") for each in told)
+    [passed] = (await house.trail(only, where={"action": "process:checkpoint"}))["nodes"]
+    assert {"field": "clause", "old": None, "new": "ISO 13485:2016 8.3.1"} in passed["changes"]
     both = house.granting(frozenset({"audit"}), lot=house.on_lots())
     assert {each["action"] for each in (await house.trail(both, where={"entity": "lot"}))["nodes"]} == {*seen, "export"}
 

@@ -39,6 +39,8 @@ RIGHT = "audit"
 MOST_COUNTED = 10_000
 _CLOSED = ("clew.process",)
 """Events of the platform whose particulars hold what somebody wrote into records."""
+_TOLD = ("process:checkpoint",)
+"""Those of them that say nothing of the kind: a clause, and the record it was fulfilled for."""
 _CHANGE = VersionItem("changes", "changes", members=tuple(VersionItem(n, n) for n in ("field", "old", "new")))
 leaf, log = system.leaf, system.audit_log
 
@@ -173,7 +175,7 @@ class Reader:
             for leaf_id, text in await self._fetch(connection, query, {"leaf_ids": ids}):
                 found[leaf_id] = json.loads(text)
         for row in rows:
-            if row[3].startswith(PLATFORM) and row[3] not in _CLOSED:
+            if row[3].startswith(PLATFORM) and (row[3] not in _CLOSED or row[2] in _TOLD):
                 found[row[0]] = _particulars(row[9])
         return found
 
