@@ -178,19 +178,19 @@ def _serving(folder: Path, url: str) -> Iterator[tuple[psutil.Process, int]]:
             process.terminate()
 
 
-def in_own_process(project: Path, rest: float = REST_SECONDS) -> dict[str, Any]:
-    """All of it for one project; a server is looked at after so many seconds of rest. What makes the bytecode is not
-    counted."""
+def in_own_process(project: Path, rest: float = REST_SECONDS, *, compiled: bool = True) -> dict[str, Any]:
+    """All of it for one project; a server is looked at after so many seconds of rest. `compiled`: with bytecode of all
+    modules, as an installation has it; what makes it is not counted."""
     result: dict[str, Any] = {}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     measuring = ["-m", "benchmarks.growth", "--measure", str(project)]
     resting = ["-m", "benchmarks.growth", "--rest", str(project), "--seconds", str(rest)]
-    compiling = ["-c", "import clew.cli.app, clew.cli.applying, clew.web.server"]
+    compiling = [["-c", "import clew.cli.app, clew.cli.applying, clew.web.server"], measuring]
     with tempfile.TemporaryDirectory() as bytecode:
-        for arguments in (compiling, measuring, measuring, resting):
+        environment = {**environment, "PYTHONPYCACHEPREFIX": bytecode} if compiled else dict(os.environ)
+        for arguments in (*(compiling if compiled else ()), measuring, resting):
             printed = subprocess.run(
-                [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
-                env={**environment, "PYTHONPYCACHEPREFIX": bytecode},
+                [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
             )  # fmt: skip
             if printed.returncode:
                 raise SystemExit(printed.stderr or printed.stdout)

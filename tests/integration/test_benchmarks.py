@@ -26,7 +26,7 @@ def test_the_limit_and_the_platform_answer_alike(new_database: Callable[[str], T
 
 
 def test_growth_is_measured_from_import_to_reload() -> None:
-    measured = growth.in_own_process(run.HERE / "project", rest=0.0)
+    measured = growth.in_own_process(run.HERE / "project", rest=0.0, compiled=False)
     assert measured["entities"] == 6
     assert min(measured.values()) > 0
 
