@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,14 @@ class Tier:
         return full if self.full else small
 
 
+def tier_of(environ: Mapping[str, str]) -> Tier:
+    """The tier that the environment names."""
+    return Tier(environ.get("CLEW_TEST_TIER", "small"))
+
+
 @pytest.fixture(scope="session")
 def tier() -> Tier:
-    return Tier(os.environ.get("CLEW_TEST_TIER", "small"))
+    return tier_of(os.environ)
 
 
 @pytest.fixture(scope="session")
@@ -126,9 +131,11 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def in_memory() -> Path | None:
-    """A folder in the machine's memory, where it has one with room to spare. A copy of a large project is thousands of
-    files: on a disk that others write to it takes ten seconds, here a quarter of one."""
+    """A folder in the machine's memory, where it has one with room to spare, for the short tier. A copy of a large project
+    is thousands of files: on a disk that others write to it takes ten seconds, here a quarter of one."""
     shared = Path("/dev/shm")
+    if tier_of(os.environ).full:
+        return None
     roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= _ROOM
     return shared if roomy else None
 
