@@ -131,8 +131,8 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def in_memory() -> Path | None:
-    """A folder in the machine's memory, where it has one with room to spare, for the short tier. A copy of a large project
-    is thousands of files: on a disk that others write to it takes ten seconds, here a quarter of one."""
+    """A folder in the machine's memory, where it has one with room to spare, for the short tier. A copy of a large
+    project is thousands of files: on a disk that others write to it takes ten seconds, here a quarter of one."""
     shared = Path("/dev/shm")
     if tier_of(os.environ).full:
         return None
