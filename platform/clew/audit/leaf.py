@@ -96,13 +96,15 @@ def make_leaf(
     leaf_id = uuid7()
     salts = os.urandom(SALT_BYTES * len(changes)).hex()
     width = 2 * SALT_BYTES
+    sha256 = hashlib.sha256
     entries: dict[str, dict[str, Any]] = {}
     commitments: list[tuple[str, str]] = []
     for at, name in enumerate(sorted(changes)):
         old, new = changes[name]
         salt = salts[at * width : (at + 1) * width]
-        was, becomes = wire(old), wire(new)
-        commitment = hashlib.sha256(encode_wire((salt, name, was, becomes))).hexdigest()
+        # A record that is new has nothing old: half of what is looked at here.
+        was, becomes = None if old is None else wire(old), wire(new)
+        commitment = sha256(encode_wire((salt, name, was, becomes))).hexdigest()
         commitments.append((name, commitment))
         entries[name] = {"c": commitment, "s": salt, "o": was, "n": becomes}
     context = circumstances.context

@@ -48,7 +48,7 @@ class Compiled:
             for name in self.slots:
                 if name in self.required and name not in args:
                     raise KeyError(f"the statement needs a value for {name!r}")
-        known = {**self.constants, **args}
+        known = {**self.constants, **args} if self.constants else args
         return for_driver(map(known.__getitem__, self.slots), self.converters)
 
     def convert(self, rows: Sequence[Row]) -> list[Row]:
