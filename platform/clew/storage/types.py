@@ -175,8 +175,7 @@ class Id(StoredType):
         return dialect.type_descriptor(sa.Uuid() if dialect.name == "postgresql" else sa.Text())
 
     def to_driver(self, dialect: str) -> Converter | None:
-        # PostgreSQL's driver takes ids, and their text, as they are.
-        return None if dialect == "postgresql" else _id_text
+        return _id if dialect == "postgresql" else _id_text
 
     def from_driver(self, dialect: str) -> Converter | None:
         return None if dialect == "postgresql" else UUID
