@@ -133,7 +133,8 @@ def pytest_configure_node(node: Any) -> None:
 def in_memory() -> Path | None:
     """A folder in the machine's memory, where it has one with room to spare, for the short tier. A copy of a large
     project is thousands of files: on a disk that others write to it takes ten seconds, here a quarter of one."""
-    shared = Path("/dev/shm")
+    # What is put there are folders of mkdtemp, closed to others.
+    shared = Path("/dev/shm")  # nosec B108
     if tier_of(os.environ).full:
         return None
     roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= _ROOM
