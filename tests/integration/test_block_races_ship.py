@@ -5,25 +5,16 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from tests.integration.outcomes import outcome
 from tests.integration.pack_world import TODAY, World, pack_plant
 from tests.integration.test_release_refused import decided, furnish, market
 
-from clew.kernel.errors import ClewError
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
 pytestmark = pytest.mark.anyio
-
-
-async def outcome(work: Any) -> str:
-    try:
-        await work
-    except ClewError as error:
-        return error.code
-    return "done"
 
 
 async def test_a_block_racing_a_shipment(database: TestDatabase, tier: Tier) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
+from tests.integration.outcomes import outcome
 from tests.integration.process_world import Works, small_works
 from tests.unit.process.play import PROJECT
 
-from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
 from clew.process.definitions import require_borne
@@ -30,14 +29,6 @@ BOARD = """\
   good: {end: good}
   bad: {end: bad}
 """
-
-
-async def outcome(work: Any) -> str:
-    try:
-        await work
-    except ClewError as error:
-        return error.code
-    return "done"
 
 
 async def test_one_winner(database: TestDatabase, tier: Tier) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.integration.outcomes import outcome
 
-from clew.kernel.errors import ClewError
 from clew.metadata.load import load_sources
 from clew.storage import system
 from clew.testing.databases import TestDatabase
@@ -53,14 +53,6 @@ async def held_plant(database: TestDatabase) -> Plant:
     loaded = load_sources(HOLDS)
     assert loaded.blueprint is not None, [str(each.place) + each.message("en") for each in loaded.diagnostics]
     return await plant(await database.open(), blueprint=loaded.blueprint, furnish=False)
-
-
-async def outcome(work: Any) -> str:
-    try:
-        await work
-    except ClewError as error:
-        return error.code
-    return "done"
 
 
 async def test_a_hold_racing_a_release(database: TestDatabase, tier: Any) -> None:

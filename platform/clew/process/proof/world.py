@@ -11,7 +11,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, Transition
 from clew.metadata.policies import Policies
 from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Workflow
-from clew.process.checkpoints import checkpoints, passed
+from clew.process.checkpoints import passed
 from clew.process.proof.cast import Cast
 from clew.process.proof.knowledge import NOTHING_KNOWN, PRESENT, Known, possible, value_of
 from clew.process.state import State, Subject, Token
@@ -66,6 +66,8 @@ class Play:
     """Steps whose actors matter later, by path."""
     read: frozenset[str]
     """Fields some condition reads; what is known of others decides nothing."""
+    checked: tuple[Step, ...] = ()
+    """The checkpoints: whether each was passed decides how it can end."""
     bypassed: list[tuple[str, Bilingual]] = field(default_factory=list)
     """Steps that reach a state by a transition without the signature another transition to it demands."""
 
@@ -95,7 +97,7 @@ class Play:
             tuple(self._token_key(state, each) for each in sorted(state.tokens.values(), key=_place)),
             tuple(sorted((each.kind, each.token in state.tokens) for each in state.incidents.values())),
             tuple(sorted({(each.step, each.people) for each in state.done if each.step in self.separated})),
-            tuple(passed(state, each) for each in checkpoints(self.workflow)),
+            tuple(passed(state, each) for each in self.checked),
             tuple(sorted((name, each.key) for name, each in world.known.items() if name in present)),
             world.duties,
             tuple(sorted(world.signed)),
