@@ -204,12 +204,18 @@ async def test_required_without_default_needs_consent_and_tightens_later(databas
         await apply(db, made, load=shelf)
     release = await apply(db, made, load=shelf, consents=frozenset(made.needs))
     assert release.state == "live"
+    too_early = await plan(db, one, load=shelf)
+    assert not too_early.settled
+    assert "still being completed" in too_early.text("en")
     table = Tables(two, release.catalog, db.dialect).current("lot")
     async with db.write() as connection:
         await connection.execute(sa.update(table).where(table.c.a.is_(None)).values(a="filled"))
     settled = await resume(db, load=shelf)
     assert settled is not None
     assert settled.state == "settled"
+    with pytest.raises(PlanStale):
+        await apply(db, too_early, load=shelf)
+    assert (await plan(db, one, load=shelf)).settled
     with pytest.raises(IntegrityFault) as refusal:
         await add(db, two, release, {"b": "again no a"})
     assert (refusal.value.kind, refusal.value.columns) == ("required", ("a",))

@@ -61,7 +61,7 @@ def _follow(language: str, client: httpx2.Client, capsys: pytest.CaptureFixture[
             assert codes == [0] * (len(codes) - 1) + [int(block.option("exit") or 0)], (block, printed)
             same_lines(about["text"].text if "text" in about else "", printed.out)
             if "clew apply" in block.text:
-                _wait_for_release_after(before, client)
+                _wait_for_release_after(before, client, capsys)
         else:
             assert block.kind == "graphql", f"nobody tries this block: {block}"
             _ask(browser, block, about)
@@ -85,9 +85,17 @@ def _release(client: httpx2.Client) -> int:
     return int(client.get("/readyz").json()["release"])
 
 
-def _wait_for_release_after(before: int, client: httpx2.Client) -> None:
-    """The running server takes up what was applied by itself."""
+def _wait_for_release_after(before: int, client: httpx2.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """The running server takes up what was applied by itself, and then completes it: until it has, a plan is only of
+    that moment."""
     deadline = time.monotonic() + PATIENCE
-    while _release(client) == before:
-        assert time.monotonic() < deadline, f"still release {before}"
+    while _release(client) == before or not _settled(capsys):
+        assert time.monotonic() < deadline, f"still release {before}, or not complete"
         time.sleep(0.05)
+
+
+def _settled(capsys: pytest.CaptureFixture[str]) -> bool:
+    capsys.readouterr()
+    assert typed("clew releases --json") == 0
+    releases = json.loads(capsys.readouterr().out)["releases"]
+    return bool(max(releases, key=lambda each: each["number"])["state"] == "settled")

@@ -49,6 +49,9 @@ class Plan:
     consequences: tuple[Consequence, ...]
     definitions: tuple[DefinitionChange, ...] = ()
     """Processes, roles, separations and decision tables that are new, changed or gone."""
+    settled: bool = True
+    """False while the release it starts from still waits to tighten what its nodes must first have taken up: once it
+    has, this plan is stale."""
 
     @property
     def empty(self) -> bool:
@@ -107,6 +110,12 @@ class Plan:
             )
         steps = len(self.steps)
         lines += ["", f"{steps} 个步骤。" if zh else f"{counted(steps, 'step')}."]
+        if not self.settled:
+            lines.append(
+                f"{base}尚在收尾;收尾后须重新制定计划(状态见 clew releases)。"
+                if zh
+                else f"{base.capitalize()} is still being completed; once it is, plan again (clew releases shows it)."
+            )
         return "\n".join(lines) + "\n"
 
     def to_json(self) -> dict[str, Any]:
@@ -123,6 +132,7 @@ class Plan:
             "needs": list(self.needs),
             "changes": [_consequence_json(each) for each in self.consequences],
             "definitions": [each.to_json() for each in self.definitions],
+            "settled": self.settled,
             "steps": [each.to_json() for each in self.steps],
             "catalog": self.catalog.to_json(),
             "sources": dict(self.sources),
@@ -143,6 +153,7 @@ class Plan:
             tuple(Step.from_json(each) for each in data["steps"]),
             tuple(_consequence_of(each) for each in data["changes"]),
             tuple(DefinitionChange.of(each) for each in data.get("definitions", ())),
+            data.get("settled", True),
         )
 
 
@@ -197,6 +208,7 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
         steps,
         tuple(consequences),
         tuple(definitions),
+        base is None or base.state == "settled",
     )
 
 
