@@ -245,6 +245,26 @@ async def test_an_automatic_step_that_keeps_failing_becomes_an_incident(database
     assert len(await made.tasks("ann")) == 1
 
 
+async def test_an_automatic_step_of_a_suspended_process_waits(database: TestDatabase) -> None:
+    """Whoever suspends a process because of what it is about to do by itself is not overtaken by its next attempt."""
+    steps = "  make: {do: [{create: part, with: {code: \"'x'\"}}], retries: 5}\n  fill: {who: clerk}\n"
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    call = made.call("ann")
+    taken = await made.plant.commands.create(call, "part", {"code": "x"})
+    process = await made.a_case("ann")
+    await made.give("hal", process, lambda actor, at: words.Suspend(actor, at, "audit"), ["s"])
+    await made.plant.commands.update(call, "part", taken.id, taken.row_version, {"code": "y"})
+    for _ in range(2):
+        await time_passes(made, 24)
+        await jobs.drain(made.processes)
+        assert [each["code"] for each in (await made.plant.current("part")).values()] == ["y"]
+    await made.give("hal", process, lambda actor, at: words.Resume(actor, at), ["r"])
+    assert sorted(each["code"] for each in (await made.plant.current("part")).values()) == ["x", "y"], "right after"
+    assert len(await made.tasks("ann")) == 1
+    await time_passes(made, 24)
+    assert await jobs.drain(made.processes) == 0, "asked once"
+
+
 def test_the_calendar_of_a_site() -> None:
     from clew.metadata.load import load_sources
     from clew.process.time import calendar_of

@@ -239,10 +239,11 @@ async def _attempts(engine: Processes, process: UUID, job: Job) -> int:
 
 
 async def _act(engine: Processes, process: UUID, token_id: int, unit: Unit) -> None:
-    """An automatic step: its actions and its end, in one transaction."""
+    """An automatic step: its actions and its end, in one transaction. A suspended process asks for it anew once it goes
+    on."""
     instance = await store.load(unit.connection, process, lock=True)
     token = instance.state.tokens.get(token_id) if instance is not None else None
-    if instance is None or token is None or token.status != "working" or not instance.state.live:
+    if instance is None or token is None or token.status != "working" or instance.state.status != "running":
         return
     await engine.act_by_itself(unit, instance, token_id)
 

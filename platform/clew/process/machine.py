@@ -18,6 +18,7 @@ from clew.process.run import Run
 from clew.process.state import State, Subject
 from clew.process.words import (
     NO_FACTS,
+    Act,
     ActionDone,
     ActionFailed,
     AddSigner,
@@ -186,6 +187,8 @@ def _resume(run: Run, command: Resume, facts: Facts) -> None:
     for token in run.state.tokens.values():
         if token.status == "due":
             run.effects.append(Advance(token.id))
+        elif token.status == "working":
+            run.effects.append(Act(token.id, token.step))
 
 
 def _halted(state: State) -> tuple[str, ...]:
