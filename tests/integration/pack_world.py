@@ -56,15 +56,20 @@ async def furnish(database: Database) -> dict[str, UUID]:
 
 async def pack_plant(test: TestDatabase) -> Plant:
     """The pack installed on a database, with the small plant in it."""
+    database, ids = await test.furnished(pack(), furnish)
+    return await open_plant(database, ids)
+
+
+async def open_plant(database: Database, ids: dict[str, UUID] | None = None) -> Plant:
+    """The pack as it is installed on a database."""
     blueprint = pack()
-    database, ids = await test.furnished(blueprint, furnish)
     release = await releases.current(database)
     tables = Tables(blueprint, release.catalog, database.dialect)
     commands = Commands(
         database, blueprint, tables, release=release.digest, signer=AnySigner(), blobs=await uploaded(database)
     )
     decision = permit_all(blueprint)
-    return Plant(database, blueprint, tables, commands, decision, Call(context(), decision, foreign=True), ids)
+    return Plant(database, blueprint, tables, commands, decision, Call(context(), decision, foreign=True), ids or {})
 
 
 class World:
@@ -234,4 +239,4 @@ def literal_defaults(entity: str) -> Mapping[str, Any]:
     return found
 
 
-__all__ = ["BORN", "LATER", "ROOT", "TODAY", "AnyRef", "Money", "Plant", "World", "pack", "pack_plant"]
+__all__ = ["BORN", "LATER", "ROOT", "TODAY", "AnyRef", "Money", "Plant", "World", "open_plant", "pack", "pack_plant"]

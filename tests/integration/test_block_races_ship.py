@@ -1,27 +1,48 @@
-"""A lot is blocked while a shipment with it leaves: whichever is second knows of the first."""
+"""A lot is blocked while a shipment with it leaves, through two servers: whichever is second knows of the first."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
-import pytest
+from tests.integration.contenders import Contender, Doing, contenders
 from tests.integration.outcomes import outcome
-from tests.integration.pack_world import TODAY, World, pack_plant
+from tests.integration.pack_world import TODAY, World, open_plant, pack, pack_plant
 from tests.integration.test_release_refused import decided, furnish, market
 
+from clew.kernel.clock import SystemClock
+from clew.storage.open import open_database
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
-pytestmark = pytest.mark.anyio
+BLOCK, SHIP = ("待查", "lot", "block"), ("发运", "shipment", "ship")
 
 
-async def test_a_block_racing_a_shipment(database: TestDatabase, tier: Tier) -> None:
+async def opened(url: str) -> Doing:
+    """A server of the pack's plant."""
+    plant = await open_plant(await open_database(url, clock=SystemClock()))
+
+    async def move(asked: tuple[tuple[str, str, str], UUID, int]) -> str:
+        (why, entity, transition), record, version = asked
+        return await outcome(plant.commands.transition(plant.why(why), entity, record, transition, version))
+
+    return move
+
+
+def test_a_block_racing_a_shipment(database: TestDatabase, tier: Tier) -> None:
     """At once, both may succeed, as when the goods had just left; a block is never kept from being placed, and nothing
     leaves after one that is."""
+    pack()
+    with contenders(2, opened) as servers:
+        asyncio.run(race(database, servers, tier.count(16, 2_000)))
+
+
+async def race(database: TestDatabase, servers: Sequence[Contender], rounds: int) -> None:
     plant = await pack_plant(database)
-    ids, rounds = plant.ids, tier.count(16, 2_000)
+    ids = plant.ids
     await furnish(plant, market)
 
     def room(world: World) -> None:
@@ -44,24 +65,29 @@ async def test_a_block_racing_a_shipment(database: TestDatabase, tier: Tier) -> 
             world.add(f"r{at}:check", "delivery_review_checks", owner=review, lot=lot, qty=Decimal(1), **right)
 
     await furnish(plant, room)
+    await asyncio.gather(*(each.ask(database.url) for each in servers))
     seen: set[tuple[str, str]] = set()
     for at in range(rounds):
-        lot, sent = ids[f"l{at}"], ids[f"s{at}"]
-        block = plant.commands.transition(plant.why("待查"), "lot", lot, "block", 1)
-        ship = plant.commands.transition(plant.why("发运"), "shipment", sent, "ship", 1)
+        one, two = servers if at % 3 else servers[::-1]
+        block, ship = (BLOCK, ids[f"l{at}"], 1), (SHIP, ids[f"s{at}"], 1)
         if at % 4 == 0:
-            answers = [await outcome(block), await outcome(ship)]
-            assert answers == ["done", "RULE"]
+            answers = await one.ask(block), await two.ask(ship)
+            assert answers == ("done", "RULE")
         elif at % 4 == 1:
-            answers = [await outcome(ship), await outcome(block)][::-1]
-            assert answers == ["done", "done"]
+            shipped = await two.ask(ship)
+            answers = await one.ask(block), shipped
+            assert answers == ("done", "done")
+        elif at % 4 == 2:
+            blocked, shipped = await asyncio.gather(one.ask(block), two.ask(ship))
+            answers = blocked, shipped
         else:
-            contest = [outcome(block), outcome(ship)]
-            answers = list(await asyncio.gather(*(contest if at % 2 else contest[::-1])))
-            answers = answers if at % 2 else answers[::-1]
-        seen.add((answers[0], answers[1]))
+            shipped, blocked = await asyncio.gather(two.ask(ship), one.ask(block))
+            answers = blocked, shipped
+        seen.add(answers)
         assert answers[0] == "done", "a block is never kept from being placed"
-        again = plant.commands.transition(plant.why("发运"), "shipment", sent, "ship", 1 if answers[1] != "done" else 2)
-        assert await outcome(again) != "done"
+        assert await one.ask((SHIP, ids[f"s{at}"], 1 if answers[1] != "done" else 2)) != "done"
     assert seen == {("done", "done"), ("done", "RULE")}, seen
+    lots, sent = await plant.current("lot"), await plant.current("shipment")
+    states = {(lots[ids[f"l{at}"]]["state"], sent[ids[f"s{at}"]]["state"]) for at in range(rounds)}
+    assert states == {("blocked", "packed"), ("blocked", "shipped")}
     await plant.database.close()
