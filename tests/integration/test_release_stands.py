@@ -228,7 +228,7 @@ async def test_what_was_to_be_scrapped_is_not_used_after_all(plant: Plant) -> No
         )  # fmt: skip
         world.add(
             "asked:action", "field_action", number="FA-T", subject="x", measures=("warn",), markets=("CN",),
-            lots=[ids["asked:lot"]], hazard="?", state="evaluating",
+            lots=[ids["asked:lot"]], hazard="?", decided_at=BORN, decided_on=BORN.date(), state="dismissed",
         )  # fmt: skip
 
     await furnish(plant, room)
