@@ -110,14 +110,14 @@ def make_leaf(
     context = circumstances.context
     header = {
         "format": FORMAT,
-        "leaf_id": str(leaf_id),
+        "leaf_id": leaf_id,
         "at": instant_text(circumstances.at),
         "action": action,
         "entity": entity,
-        "record_id": str(record_id),
+        "record_id": record_id,
         "row_version": wire(row_version),
-        "actor": str(context.person.id),
-        "on_behalf_of": str(context.on_behalf_of.id) if context.on_behalf_of else None,
+        "actor": context.person.id,
+        "on_behalf_of": context.on_behalf_of.id if context.on_behalf_of else None,
         "reason": circumstances.reason,
         "request_id": context.request_id,
         "client": context.client,

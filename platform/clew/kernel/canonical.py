@@ -27,7 +27,8 @@ def canonical_json(value: Any) -> bytes:
 
 
 def encode_wire(value: Any) -> bytes:
-    """The canonical form of a value that `wire` has been over already."""
+    """The canonical form of a value that `wire` has been over already, or that holds nothing it would change but ids:
+    text, numbers of 32 bits, lists and mappings of them."""
     try:
         return _ENCODE(value)
     except OverflowError:  # an integer no leaf of ours holds: somebody wrote it there, and verifying must say so
@@ -35,7 +36,7 @@ def encode_wire(value: Any) -> bytes:
 
 
 def _slowly(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=wire).encode()
 
 
 def digest(value: Any) -> str:

@@ -311,10 +311,11 @@ class Processes:
     # ── around it ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _run(self, call: Call, asked: list[Any], work: Callable[[Unit], Awaitable[UUID]]) -> Done:
-        key, person = call.idempotency_key, call.context.person.id
-        known = digest(_exact(asked))
+        key, person, exact = call.idempotency_key, call.context.person.id, _exact(asked)
+        known = ""
         if key is not None:
             idempotency.check_key(key)
+            known = digest(exact)
 
         units: list[Unit] = []
 
@@ -329,7 +330,7 @@ class Processes:
             instance = unit.found.get(STORED, {}).get(process) or await store.load(unit.connection, process)
             assert instance is not None
             done = Done(process, instance.state.status, instance=instance)
-            said = {"workflow": instance.workflow, "asked": json.dumps(_exact(asked), ensure_ascii=False)}
+            said = {"workflow": instance.workflow, "asked": json.dumps(exact, ensure_ascii=False)}
             unit.tell(f"process:{asked[0]}", "clew.process", process, said)
             if key is not None:
                 answer = json.dumps({"process": str(process), "status": done.status})

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.kernel.canonical import encode_wire, wire
+from clew.kernel.canonical import encode_wire
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.storage import system
@@ -61,20 +61,21 @@ def make_event(
     site: UUID | None,
     data: dict[str, Any],
 ) -> Event:
-    """`clew.<entity>.<verb>` about one record. `sequence` (the row version) orders the events of one subject."""
+    """`clew.<entity>.<verb>` about one record. `sequence` (the row version) orders the events of one subject. `data` is
+    such as `encode_wire` takes."""
     event_id, lane = uuid7(), lane_of(record_id)
     type_ = f"clew.{entity}.{verb}"
     payload = {
         "specversion": "1.0",
-        "id": str(event_id),
+        "id": event_id,
         "source": f"/clew/{source}",
         "type": type_,
-        "subject": str(record_id),
+        "subject": record_id,
         "time": instant_text(at),
         "datacontenttype": "application/json",
         "partitionkey": str(lane),
         "sequence": str(row_version).zfill(10),
-        "data": wire(data),
+        "data": data,
     }
     text = encode_wire(payload).decode()
     return Event(event_id, at, type_, entity, record_id, row_version, site, lane, text)

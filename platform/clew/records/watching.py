@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from clew.identity.errors import SessionEnded
 from clew.identity.people import person_of
 from clew.jobs.upkeep import Chore
+from clew.kernel.canonical import wire
 from clew.kernel.ids import uuid7
 from clew.metadata.watches import Watch
 from clew.records import outbox
@@ -160,7 +161,7 @@ async def _raise(
     await connection.execute(sa.insert(alert), row)
     told = {name: row[name] for name in ("watch", "severity", "index", "entity", "record_id", "actor", "times")}
     source = tables.blueprint.project.name
-    made = outbox.make_event(source, await connection.now(), "alert", "raised", row["id"], 1, None, told)  # type: ignore[arg-type]
+    made = outbox.make_event(source, await connection.now(), "alert", "raised", row["id"], 1, None, wire(told))  # type: ignore[arg-type]
     await outbox.store(connection, [made])
 
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from clew.audit.trail import record_event
-from clew.kernel.canonical import canonical_json
+from clew.kernel.canonical import encode_wire, wire
 from clew.kernel.context import Context, Person
 from clew.kernel.errors import ClewError, Unavailable
 from clew.kernel.ids import uuid7
+from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.records.decisions.places import Places
 from clew.records.decisions.trace import Check, Trace
@@ -40,12 +41,12 @@ def row_of(unit: Unit, trace: Trace) -> dict[str, Any]:
     """A decision as a row: what it was about, who asked, every check with its rule, place and facts, the outcome."""
     context, engine = unit.context, unit.engine
     places = Places(engine.blueprint)
-    person = unit.found.get(_FACTS) or unit.found.setdefault(_FACTS, person_facts(context.person))
+    person = unit.found.get(_FACTS) or unit.found.setdefault(_FACTS, wire(person_facts(context.person)))
     decision_id = uuid7()
     body = {
         "format": FORMAT,
         "decision_id": decision_id,
-        "at": unit.at,
+        "at": instant_text(unit.at),
         "outcome": trace.outcome,
         "code": trace.code,
         "action": trace.action,
@@ -64,7 +65,7 @@ def row_of(unit: Unit, trace: Trace) -> dict[str, Any]:
         "policy": unit.decision.digest,
         "checks": [_check(each, places, trace, context) for each in trace.checks],
     }
-    text = canonical_json(body).decode()
+    text = encode_wire(body).decode()
     return {
         "decision_id": decision_id,
         "at": unit.at,
@@ -90,7 +91,7 @@ def _check(check: Check, places: Places, trace: Trace, context: Context) -> dict
         "held": check.held,
         "stage": check.stage,
         "conditions": list(check.conditions),
-        "facts": plain(check.facts),
+        "facts": wire(plain(check.facts)),
         "elsewhere": list(check.elsewhere),
         "rules": places.of(check.kind, check.name, trace.entity, context.person.roles),
     }
