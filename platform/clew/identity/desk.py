@@ -38,7 +38,7 @@ class Bearing:
     def holds(self, at: datetime) -> bool:
         """Whether these may still be used without looking: no limit and no change that was foreseen has come."""
         until = self.facts.until
-        return at < self.session.expires_at and (until is None or at < until)
+        return self.session.holds(at) and (until is None or at < until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Row
 
 SessionKind = Literal["cookie", "token"]
+AHEAD = timedelta(minutes=1)
+"""How far the clocks of two servers may be apart. A session that was seen later than this from now was open before the
+clock was set back: nobody knows how long ago that was, so it has ended."""
 _s = identity_tables.session
 _COLUMNS = (_s.c.id, _s.c.account, _s.c.data, _s.c.epoch, _s.c.created_at, _s.c.seen_at, _s.c.expires_at)
 
@@ -58,6 +61,10 @@ class Session:
     scopes: tuple[str, ...] = ()
     """Roles it is narrowed to; empty: all of the account."""
     must_change: bool = False
+
+    def holds(self, at: datetime) -> bool:
+        """Whether no limit has come, by a clock that was not set back since."""
+        return self.seen_at - AHEAD <= at < self.expires_at
 
 
 async def open_session(
@@ -114,9 +121,10 @@ async def put(connection: Connection, made: Session) -> None:
 async def find(connection: Connection, session_id: str, at: datetime) -> Session:
     """The session that holds at this moment. Raises SessionEnded."""
     row = await connection.fetch_one(_OPEN, {"s_id": session_id, "s_at": at})
-    if row is None:
+    found = None if row is None else _session(row)
+    if found is None or not found.holds(at):
         raise SessionEnded
-    return _session(row)
+    return found
 
 
 async def touch(connection: Connection, session: Session, at: datetime, limits: Limits) -> None:
@@ -151,7 +159,8 @@ async def of(connection: Connection, account: UUID, at: datetime) -> list[Sessio
 
 async def holding(connection: Connection, ids: list[str], at: datetime) -> dict[str, int]:
     """Of these sessions, those that hold, with their epoch: for connections that live long (threat 14)."""
-    return {row[0]: row[1] for row in await connection.fetch(_HOLDING, {"ids": ids, "s_at": at})}
+    rows = await connection.fetch(_HOLDING, {"ids": ids, "s_at": at})
+    return {name: epoch for name, epoch, seen_at in rows if seen_at - AHEAD <= at}
 
 
 KEPT = timedelta(days=30)
@@ -207,7 +216,7 @@ _OPEN = sa.select(*_COLUMNS).where(
     _s.c.revoked_at.is_(None),
     _s.c.expires_at > sa.bindparam("s_at", type_=_s.c.expires_at.type),
 )
-_HOLDING = sa.select(_s.c.id, _s.c.epoch).where(
+_HOLDING = sa.select(_s.c.id, _s.c.epoch, _s.c.seen_at).where(
     any_of(_s.c.id, "ids"), _s.c.revoked_at.is_(None), _s.c.expires_at > sa.bindparam("s_at", type_=_s.c.seen_at.type)
 )
 

@@ -16,6 +16,8 @@ from clew.storage.engine import Connection
 
 FRESH_LASTS = timedelta(minutes=5)
 """From the provider's answer to the signature: time to read once more what one signs."""
+_AHEAD = timedelta(minutes=1)
+"""How far clocks may be apart: one from later than this was given before the clock was set back."""
 _t = identity_tables.sign_on
 
 
@@ -41,4 +43,5 @@ async def use(connection: Connection, session: str | None, account: UUID, at: da
 
 
 def _fresh(session: str, account: UUID, at: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(_t.c.session == session, _t.c.account == account, _t.c.at > at - FRESH_LASTS)
+    mine = _t.c.session == session, _t.c.account == account
+    return sa.and_(*mine, _t.c.at > at - FRESH_LASTS, _t.c.at <= at + _AHEAD)

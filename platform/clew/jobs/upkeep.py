@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -113,10 +114,20 @@ class Upkeep:
                     await self._do(self._chores[kind], mine)
 
     async def _due(self) -> list[str]:
+        mine = job.c.kind.in_(sorted(self._chores))
         async with self._database.read() as connection:
-            query = sa.select(job.c.kind).where(job.c.kind.in_(sorted(self._chores)))
-            rows = await connection.fetch(query.where(leases.due(await connection.now())).order_by(job.c.run_at))
-        return [row[0] for row in rows]
+            at = await connection.now()
+            due = await connection.fetch(sa.select(job.c.kind).where(mine, leases.due(at)).order_by(job.c.run_at))
+            waiting = sa.select(job.c.id, job.c.kind, job.c.run_at, job.c.attempts)
+            waiting = waiting.where(mine, job.c.state == "ready", job.c.run_at > at)
+            ahead = [row for row in await connection.fetch(waiting) if self._too_long(row[1], row[2] - at, row[3])]
+        if ahead:
+            await self._database.run_write(lambda connection: _call_back(connection, [row[0] for row in ahead]))
+        return [row[0] for row in due] + [row[1] for row in ahead]
+
+    def _too_long(self, kind: str, wait: timedelta, attempts: int) -> bool:
+        """Whether a chore waits longer than it ever has to: the clock was ahead when it was put off."""
+        return wait > (leases.LONGEST_PAUSE if attempts else self._chores[kind].every)
 
     async def _do(self, chore: Chore, mine: leases.Job) -> None:
         renewing = asyncio.create_task(self._renew(mine))
@@ -150,3 +161,10 @@ class Upkeep:
             while True:
                 await asyncio.sleep(leases.LEASE.total_seconds() / 3)
                 await leases.renew(self._database, mine)
+
+
+async def _call_back(connection: Connection, jobs: Sequence[UUID]) -> None:
+    """They are due now."""
+    for each in jobs:
+        mine = job.c.id == each, job.c.state == "ready"
+        await connection.execute(sa.update(job).where(*mine).values(run_at=await connection.now()))

@@ -149,11 +149,14 @@ class CalendarStarts:
 
 
 async def _first_seen(connection: Connection, workflow: Workflow, number: int, at: datetime) -> datetime:
-    """Since when the schedule is looked at: what lay before is not started afterwards."""
+    """Since when the schedule is looked at: what lay before is not started afterwards. Seen first by a clock that was
+    ahead, it is seen first now."""
     await _claimed(connection, workflow, number, "", _NO_RECORD, at)
     mine = _s.c.workflow == workflow.name, _s.c.start == number, _s.c.day == ""
     found: datetime = await connection.fetch_value(sa.select(_s.c.at).where(*mine))
-    return found
+    if found > at:
+        await connection.execute(sa.update(_s).where(*mine).values(at=at))
+    return min(found, at)
 
 
 async def _claimed(

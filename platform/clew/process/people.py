@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _a, _t, _c = identity_tables.assignment, process_tables.task, process_tables.task_candidate
 _account = identity_tables.account
 _OPEN = ("open", "held")
+_FORESEEN = timedelta(days=2)
 _TOUCHING = frozenset({"assignment", "account", "break_glass"})
 
 
@@ -51,6 +52,24 @@ async def changed(engine: Processes, account: UUID, unit: Unit) -> None:
         await jobs.ask_offer(connection, process)
     for moment in await _turns(connection, account, unit.at):
         await jobs.ask_people(connection, account, moment)
+
+
+async def foresee(engine: Processes) -> None:
+    """Ask for what is to be done when assignments begin or end by themselves within the next days, where nobody has, or
+    where it was done already by a clock that was ahead."""
+
+    async def ask(connection: Connection) -> None:
+        at = await connection.now()
+        soon = at, at + _FORESEEN
+        query = sa.select(_a.c.account, _a.c.valid_from, _a.c.valid_to).where(
+            _a.c.state == "active", sa.or_(_a.c.valid_from.between(*soon), _a.c.valid_to.between(*soon))
+        )
+        for account, *moments in await connection.fetch(query):
+            for moment in moments:
+                if moment is not None and soon[0] < moment <= soon[1]:
+                    await jobs.ask_people(connection, account, moment)
+
+    await engine.database.run_write(ask)
 
 
 async def offer(engine: Processes, process: UUID, unit: Unit) -> None:

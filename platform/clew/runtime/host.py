@@ -24,6 +24,7 @@ from clew.kernel.ids import uuid7
 from clew.process.alerts import Alerts
 from clew.process.calendar_starts import CalendarStarts
 from clew.process.jobs import drain
+from clew.process.people import foresee
 from clew.records.feed import Feed
 from clew.records.notices import Post
 from clew.records.review.reminders import Reminders
@@ -107,7 +108,9 @@ class RuntimeHost:
         by_calendar = Chore(
             "processes.calendar", timedelta(minutes=10), lambda: CalendarStarts(self.current.processes).look()
         )
-        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, standing, by_calendar, reminders.chore()))
+        turns = Chore("processes.people", timedelta(hours=1), lambda: foresee(self.current.processes))
+        of_processes = standing, by_calendar, turns
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, *of_processes, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
         self._warm(self._current, ())

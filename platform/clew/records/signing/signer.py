@@ -162,7 +162,8 @@ class RecordSigner:
         last = await signatures.last_in_session(unit.connection, session, unit.context.person.id)
         if last is None or last.address != unit.context.client:
             return False
-        return unit.at - last.signed_at <= SESSION_BREAK
+        # Where the clock was set back nobody knows how long ago that was.
+        return -PROOF_LASTS <= unit.at - last.signed_at <= SESSION_BREAK
 
     async def _may_sign(
         self, unit: Unit, entity: Entity, record: Mapping[str, Any], action: str, meaning: str
