@@ -32,6 +32,7 @@ from clew.storage.open import open_database
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
+ZH = {"accept-language": "zh"}
 
 
 async def test_nobody_comes_in_without_signing_in(database: TestDatabase, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ async def test_the_page_to_sign_in_on(tmp_path: Path, new_database: Any) -> None
             assert "&amp;next=/graphiql" in page.text, "the other language leads to the same place"
         form = {"login": '"><script>x</script>', "password": "secret canary words", "next": "/graphiql"}
         failed = await client.post("/login", data=form, headers={**ORIGIN, "accept-language": "zh"})
-        assert (failed.status_code, "登录失败" in failed.text) == (401, True)
+        assert (failed.status_code, "登录失败" in failed.text) == (403, True)
         kept = await client.post("/login", data={**form, "lang": "en"}, headers={**ORIGIN, "accept-language": "zh"})
         assert "The sign-in failed" in kept.text
         assert "<script>" not in failed.text
@@ -253,3 +254,49 @@ async def test_without_policies_the_operator_is_let_in_on_this_machine_only(tmp_
         assert code_of(await ask(house.client)) == "UNAUTHENTICATED"
     async with guarded(new_database("sqlite").url, tmp_path, trust_this_machine=True) as house:
         assert (await house.client.post("/graphql", json={"query": SUPPLIERS})).status_code == 200
+
+
+async def test_a_token_changes_no_secret_and_becomes_no_session(database: TestDatabase, tmp_path: Path) -> None:
+    """Whoever has found a token and knows the password would come in without the code, and stay for longer."""
+    async with guarded(database.url, tmp_path) as house:
+        client, desk = house.client, house.host.current.desk
+        li = await make_account(desk, "li.wei", "buyer")
+        secret, _ = await make_token(desk, li)
+        own = {"password": PASSWORD, "new": "another long sentence", "pin": "735192"}
+        for headers in ({"authorization": f"Bearer {secret}"}, {"cookie": f"clew_session={secret}"}):
+            for path in ("/me/password", "/me/pin"):
+                answer = await client.post(path, json=own, headers={**headers, **ORIGIN})
+                assert (answer.status_code, code_of(answer)) == (403, "TOKEN_NOT_ENOUGH"), path
+                assert "set-cookie" not in answer.headers
+        async with desk.database.read() as connection:
+            kept = await connection.fetch(sa.select(identity_tables.credential.c.pin))
+        assert kept == [(None,)]
+        assert (await sign_in(client, "li.wei")).status_code == 200
+
+
+async def test_a_signing_pin_is_set_on_a_page(database: TestDatabase, tmp_path: Path) -> None:
+    """What is wrong is said on the page; wrong passwords count; what everybody could guess is no PIN."""
+    async with guarded(database.url, tmp_path) as house:
+        client, desk = house.client, house.host.current.desk
+        await make_account(desk, "li8264", "buyer")
+        assert (await client.get("/me/pin")).headers["location"] == "/login"
+        await sign_in(client, "li8264")
+        assert 'action="/me/pin"' in (await client.get("/me/pin?lang=zh")).text
+
+        async def set_to(pin: str, password: str = PASSWORD, **headers: str) -> httpx2.Response:
+            form = {"pin": pin, "password": password}
+            return await client.post("/me/pin", data=form, headers={**ORIGIN, **headers})
+
+        for weak in ("12345", "111222", "123456", "987654", "１２３４５７", "8264735", "826473 ", ""):
+            refused = await set_to(weak)
+            assert (refused.status_code, "role=alert" in refused.text) == (400, True), weak
+            assert 'value="' not in refused.text, "what was typed does not come back"
+        wrong = await set_to("735192", "not the password")
+        assert (wrong.status_code, "role=alert" in wrong.text) == (403, True)
+        assert (await client.post("/me/pin", data={"pin": "735192"}, headers=ORIGIN)).status_code != 303
+        foreign = await client.post("/me/pin", data={"pin": "735192", "password": PASSWORD})
+        assert code_of(foreign) == "FORGED_REQUEST"
+        assert (await set_to("735192")).status_code == 303
+        for _ in range(5):
+            assert "锁定" not in (await set_to("735193", "guess", **ZH)).text
+        assert "锁定" in (await set_to("735193", **ZH)).text, "the right one, too late"

@@ -257,7 +257,7 @@ class Credentials:
 
     async def set_pin(self, account: Account, pin: str, context: Context) -> None:
         """The signing PIN of somebody who signs in elsewhere (single sign-on). Raises WeakPassword."""
-        self.policy.check_pin(pin)
+        self.policy.check_pin(pin, account.login)
         await self._set(account, {"pin": await self.hasher.hash(pin)}, "pin", context)
 
     async def begin_totp(self, account: Account, context: Context, issuer: str) -> str:

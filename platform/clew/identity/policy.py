@@ -44,12 +44,16 @@ class CredentialPolicy:
         if _is_common(plain):
             _refuse("it is one of the commonest", "过于常见")
 
-    def check_pin(self, pin: str) -> None:
-        """A signing PIN: 6 to 12 digits, not all alike and not a row. Raises WeakPassword."""
+    def check_pin(self, pin: str, login: str = "") -> None:
+        """A signing PIN: 6 to 12 digits, not all alike, not a row, not the number everybody knows its owner by. Raises
+        WeakPassword."""
         if not _PIN.fullmatch(pin):
             _refuse("a PIN has 6 to 12 digits", "PIN 为 6 至 12 位数字")
         if len(set(pin)) < 3 or _is_row(pin):
             _refuse("the PIN is too easy to guess", "PIN 过于简单")
+        known = "".join(each for each in login if each.isdigit())
+        if len(known) > 3 and (known in pin or pin in known):
+            _refuse("it must not contain the login", "不能包含登录账号")
 
 
 def _is_common(plain: str) -> bool:

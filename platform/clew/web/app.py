@@ -69,6 +69,7 @@ def _others(entrance: Entrance) -> ASGIApp:
         Route("/me", sign_in.me, methods=["GET"]),
         Route("/me/password", sign_in.password_form, methods=["GET"]),
         Route("/me/password", sign_in.change_password, methods=["POST"]),
+        Route("/me/pin", sign_in.pin_form, methods=["GET"]),
         Route("/me/pin", sign_in.set_pin, methods=["POST"]),
         Route("/me/confirmation", sign_in.confirmation, methods=["GET"]),
         Route("/healthz", health.alive),

@@ -1,4 +1,4 @@
-"""Signing in and out: `/login`, `/logout`, `/me`, `/me/password`. Forms for people, JSON for programs, same answers."""
+"""Signing in and out: `/login`, `/logout`, `/me` and below. Forms for people, JSON for programs, same answers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from clew.identity.credentials import Proof
-from clew.identity.desk import Bearing
-from clew.identity.errors import ForgedRequest, PasswordExpired, SessionEnded, Unauthenticated
+from clew.identity.desk import VOUCHED, Bearing
+from clew.identity.errors import ForgedRequest, PasswordExpired, SessionEnded, TokenNotEnough, Unauthenticated
 from clew.identity.ports import NOBODY
 from clew.kernel.context import Context, Person
 from clew.kernel.errors import ClewError
@@ -23,7 +23,7 @@ from clew.settings import Settings
 from clew.web.entrance import Entrance
 from clew.web.errors import MalformedRequest, UnsupportedMediaType
 from clew.web.gate import COOKIE, CSRF_COOKIE, address_of, cookies, csrf_of, secret_of
-from clew.web.login_pages import confirmation_page, login_page, password_page
+from clew.web.login_pages import confirmation_page, login_page, password_page, pin_page
 from clew.web.requests import Headers, headers_of, language_of, media_type, read_body
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -138,7 +138,7 @@ class SignIn:
         """Take the present and a new password. Every other session of the account ends."""
         given, by_form = await self._given(request)
         headers, runtime = headers_of(request.scope), self._entrance.host.current
-        bearing = await self.bearing(request, runtime)
+        bearing = await self._in_person(request, runtime)
         person = bearing.facts.person
         context = Context(person, self._entrance.request_id(headers), client=address_of(request.scope), channel="login")
         desk = runtime.desk
@@ -156,11 +156,22 @@ class SignIn:
         fresh = Proof(proof.account, bearing.session.components, proof.at, unconfirmed=bearing.unconfirmed)
         return await self.enter(request, runtime, fresh, "/" if by_form else None)
 
+    async def pin_form(self, request: Request) -> Response:
+        """The page to set one's signing PIN on."""
+        locale, runtime = self._locale(request), self._entrance.host.current
+        try:
+            bearing = await self.bearing(request, runtime)
+        except Unauthenticated:
+            return RedirectResponse("/login", 303, headers=NO_STORE)
+        if bearing.session.must_change:
+            return RedirectResponse("/me/password", 303, headers=NO_STORE)
+        return pin_page(locale, vouched=VOUCHED in bearing.session.components)
+
     async def set_pin(self, request: Request) -> Response:
         """Take a signing PIN of one's own, after the password or a fresh sign-on at the identity provider."""
         given, by_form = await self._given(request)
         headers, runtime = headers_of(request.scope), self._entrance.host.current
-        bearing = await self.bearing(request, runtime)
+        bearing = await self._in_person(request, runtime)
         if bearing.session.must_change:
             raise PasswordExpired
         person = bearing.facts.person
@@ -168,13 +179,19 @@ class SignIn:
             person, self._entrance.request_id(headers), client=address_of(request.scope), channel="login",
             session=bearing.session.id, epoch=bearing.session.epoch,
         )  # fmt: skip
-        credentials = runtime.desk.credentials
-        credentials.policy.check_pin(given.get("pin", ""))
+        credentials, pin = runtime.desk.credentials, given.get("pin", "")
         password = given.get("password", "")
-        proof = await credentials.prove(
-            person.id, {"password": password} if password else {"sso": "fresh"}, "pin", context
-        )
-        await credentials.set_pin(proof.account, given["pin"], context)
+        components = {"password": password} if password else {"sso": "fresh"}
+        try:
+            # What will not do costs no proof that could be used only once.
+            credentials.policy.check_pin(pin, person.login)
+            proof = await credentials.prove(person.id, components, "pin", context)
+            await credentials.set_pin(proof.account, pin, context)
+        except ClewError as problem:
+            if not by_form:
+                raise
+            self._entrance.refused(problem)
+            return pin_page(self._locale(request), problem, vouched=VOUCHED in bearing.session.components)
         return RedirectResponse("/", 303, headers=NO_STORE) if by_form else Response(None, 204, headers=NO_STORE)
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,6 +211,14 @@ class SignIn:
             raise Unauthenticated
         self._entrance.gate.shows_own_page(request.scope, headers, *carried)
         return await self._entrance.gate.bearing(runtime, carried[0], fresh=True)
+
+    async def _in_person(self, request: Request, runtime: Runtime) -> Bearing:
+        """The session of somebody who has signed in: a token, which may have been found, changes nobody's secrets, and
+        a session does not come of it. Raises TokenNotEnough and what `bearing` raises."""
+        bearing = await self.bearing(request, runtime)
+        if bearing.session.kind != "cookie":
+            raise TokenNotEnough
+        return bearing
 
     async def _given(self, request: Request) -> tuple[dict[str, str], bool]:
         """The members of a form or a JSON object, and whether it was a form. A form must come from our own page."""

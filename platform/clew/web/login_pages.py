@@ -1,4 +1,4 @@
-"""The pages to sign in and to change a password: plain HTML, no script, no request to another host, good on a phone."""
+"""The pages to sign in and change one's secrets: plain HTML, no script, no request to another host, good on a phone."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ _WORDS = {
     "due": Bilingual("密码已到期或由管理员设置,请先修改。", "Your password is due or was set for you: change it."),
     "present": Bilingual("当前密码", "Present password"),
     "new": Bilingual("新密码(至少 12 个字符)", "New password (12 characters or more)"),
+    "pin": Bilingual("设置签名 PIN", "Set your signing PIN"),
+    "digits": Bilingual("新 PIN(6 至 12 位数字)", "New PIN (6 to 12 digits)"),
+    "fresh": Bilingual(
+        "请先重新登录,再于五分钟内设置 PIN(密码留空)。",
+        "Sign on once more first, then set the PIN within five minutes (leave the password empty).",
+    ),
+    "sign on": Bilingual("重新登录", "Sign on once more"),
     "save": Bilingual("保存", "Save"),
     "confirm": Bilingual("确认身份", "Confirm your identity"),
     "why": Bilingual(
@@ -96,6 +103,24 @@ def password_page(locale: Locale, problem: ClewError | None = None, *, due: bool
         f"<button>{w['save']}</button></form>"
     )
     return _page(body, locale, w["change"], problem.status if problem else 200)
+
+
+def pin_page(locale: Locale, problem: ClewError | None = None, *, vouched: bool = False) -> HTMLResponse:
+    """The page to set a signing PIN on. `vouched`: who uses it signs in elsewhere, and so signs on once more there."""
+    w = {name: text.to(locale) for name, text in _WORDS.items()}
+    again = f'<a class=button href="/login/oidc/sign?next=/me/pin">{w["sign on"]}</a>'
+    note = f"<p class=note>{w['fresh']}</p>{again}" if vouched else ""
+    needed = "" if vouched else " required"
+    body = (
+        f"<h1>Clew</h1><p class=sub>{w['pin']}</p>{note}{_told(problem, locale)}"
+        '<form method="post" action="/me/pin">'
+        f'<label for="pin">{w["digits"]}</label><input id="pin" name="pin" type="password" inputmode="numeric" '
+        'pattern="[0-9]*" maxlength="12" autocomplete="off" required autofocus>'
+        f'<label for="password">{w["present"]}</label><input id="password" name="password" type="password" '
+        f'autocomplete="current-password"{needed}>'
+        f"<button>{w['save']}</button></form>"
+    )
+    return _page(body, locale, w["pin"], problem.status if problem else 200)
 
 
 def confirmation_page(locale: Locale, who: str, code: str) -> HTMLResponse:
