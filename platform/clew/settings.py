@@ -93,6 +93,18 @@ class Settings(BaseModel):
     body_timeout: float = _setting(10.0, "Seconds a request body may take to arrive.", "请求体接收时限(秒)。", gt=0)
     upload_limit: int = _setting(104_857_600, "Largest uploaded file in bytes.", "上传文件上限(字节)。", ge=1024)
     upload_timeout: float = _setting(300.0, "Seconds an upload may take.", "上传时限(秒)。", gt=0)
+    upload_waiting: int = _setting(
+        1_073_741_824,
+        "Bytes of one person's uploads that may wait for a record to refer to them.",
+        "每人已上传而尚无记录引用的文件的总字节数上限。",
+        ge=4096,
+    )
+    upload_waiting_all: int = _setting(
+        21_474_836_480,
+        "Bytes of all uploads that may wait for a record to refer to them.",
+        "全部已上传而尚无记录引用的文件的总字节数上限。",
+        ge=4096,
+    )
     get_queries: bool = _setting(
         False, "Answer queries (never mutations) sent by GET.", "是否接受 GET 方式的查询(变更一律不接受)。"
     )

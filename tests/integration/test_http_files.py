@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from tests.integration.http_case import Served, served
 
 from clew.access.decision import ALWAYS, Decision, FieldAccess
+from clew.kernel.ids import uuid7
+from clew.storage import system
+from clew.storage.engine import Connection
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -27,8 +35,8 @@ async def upload(house: Served, content: Any, name: str = "photo.png", **headers
     return await house.client.post("/files", content=content, headers=given)
 
 
-async def item_with(house: Served, *files: dict[str, str]) -> str:
-    given = {"item_no": "A-1", "name": "Item", "drawings": list(files)}
+async def item_with(house: Served, *files: dict[str, str], number: str = "A-1") -> str:
+    given = {"item_no": number, "name": "Item", "drawings": list(files)}
     made = await house.host.current.commands.create(house.call(), "item", given)
     return str(made.id)
 
@@ -81,6 +89,64 @@ async def test_file_attacks(tmp_path: Path, new_database: Any) -> None:
 
         for path in ("..%2f..%2fclew.db", "%2e%2e", sha256.upper(), sha256[:-1], "0" * 64):
             assert (await house.client.get(address(path, record))).status_code == 404, path
+
+
+async def test_uploads_that_nothing_refers_to_have_a_quota(database: TestDatabase, tmp_path: Path) -> None:
+    """Counted before a byte is kept, also of many at once; what a record refers to, what failed and what is the same
+    content again is not counted."""
+    each, most = 6_000, 6
+    limits = {"upload_limit": 20_000, "upload_waiting": each * most, "upload_waiting_all": each * (most + 2)}
+    async with served(database.url, tmp_path, **limits) as house:
+
+        def content(number: int) -> bytes:
+            return number.to_bytes(4, "big") * (each // 4)
+
+        async def codes(*numbers: int) -> Counter[int]:
+            answers = await asyncio.gather(*(upload(house, content(number)) for number in numbers))
+            return Counter(answer.status_code for answer in answers)
+
+        assert await codes(*range(20)) == {201: most, 429: 20 - most}
+        kept = stored_in(tmp_path)
+        assert len(kept) == most, "what was refused left nothing behind"
+        refused = await upload(house, b"x", accept_language="zh")
+        assert refused.json()["errors"][0]["extensions"]["code"] == "UPLOADS_WAITING"
+        assert f"{each * most} 字节" in refused.json()["errors"][0]["message"]
+
+        numbers = [int.from_bytes(path.read_bytes()[:4], "big") for path in kept]
+        await item_with(house, {"sha256": kept[0].name, "name": "a.png"})
+        assert await codes(numbers[1]) == {201: 1}, "the same again takes no more room"
+        assert await codes(100) == {201: 1}, "what a record refers to waits no more"
+        assert await codes(101) == {429: 1}
+        assert (await upload(house, endless(b"x", 1))).status_code == 429, "it might be as long as a file may be"
+        await item_with(house, *({"sha256": path.name, "name": path.name} for path in kept[1:5]), number="A-2")
+        for _ in range(3):
+            assert (await upload(house, b"x" * 30_000)).status_code == 413
+            assert (await upload(house, endless(b"x" * 1_000, 30))).status_code == 413
+        assert await codes(101, 102, 103, 104) == {201: 4}, "what failed gives its room back"
+        assert await codes(105) == {429: 1}
+
+        async def others(connection: Connection) -> None:
+            at = await connection.now()
+            for age, size in ((timedelta(hours=1), 9_000), (timedelta(seconds=10), each * 2)):
+                row = {"id": uuid7(), "account": uuid7(), "sha256": None, "size": size, "at": at - age}
+                await connection.execute(sa.insert(system.upload).values(**row))
+
+        await house.host.database.run_write(others)
+        await item_with(house, {"sha256": kept[5].name, "name": "c.png"}, number="A-3")
+        assert await codes(105) == {201: 1}, "others are at it; who died an hour ago is not"
+        await item_with(house, {"sha256": hashlib.sha256(content(105)).hexdigest(), "name": "d.png"}, number="A-4")
+        await house.host.database.run_write(others)
+        assert await codes(106) == {507: 1}
+
+
+def stored_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and len(path.name) == 64]
+
+
+async def endless(part: bytes, times: int) -> AsyncIterator[bytes]:
+    """A body of no declared length."""
+    for _ in range(times):
+        yield part
 
 
 async def test_a_file_is_seen_only_through_a_record_that_shows_it(tmp_path: Path, new_database: Any) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from clew.storage.engine import Connection, Database
 from clew.storage.errors import BlobCorrupt, BlobMissing, BlobTooLarge
-from clew.storage.system import blob
+from clew.storage.system import blob, upload
 
 GRACE = timedelta(hours=24)
 """How long an uploaded file may wait for a record to refer to it."""
@@ -107,6 +107,8 @@ class Blobs:
                 if await connection.execute(gone):
                     self.path(name).unlink(missing_ok=True)
                     removed += 1
+        async with database.write() as connection:
+            await connection.execute(sa.delete(upload).where(upload.c.at < before))
         await asyncio.to_thread(self._sweep_temporary, grace)
         return removed
 

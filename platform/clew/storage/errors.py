@@ -189,6 +189,26 @@ class BlobTooLarge(BadInput):
     zh = "文件超过 {limit} 字节。"
 
 
+class UploadsWaiting(ClewError):
+    """What one person has uploaded and no record refers to is as much as it may be."""
+
+    code, status = "UPLOADS_WAITING", 429
+    en = "Your uploads that no record refers to yet take {waiting} bytes; they may take {limit}."
+    zh = "您已上传而尚无记录引用的文件共 {waiting} 字节,上限为 {limit} 字节。"
+    hint_en = "Save the records that name them, or come back later: what no record names is removed after a day."
+    hint_zh = "请先保存引用这些文件的记录,或稍后再试:无记录引用的文件一天后清除。"
+
+
+class UploadsFull(ClewError):
+    """What everybody has uploaded and no record refers to is as much as it may be."""
+
+    code, status, retryable = "UPLOADS_FULL", 507, True
+    en = "Uploads that no record refers to yet take as much as they may: {limit} bytes."
+    zh = "全部已上传而尚无记录引用的文件已达上限({limit} 字节)。"
+    hint_en = "Try again later. An operator may raise the setting upload_waiting_all."
+    hint_zh = "请稍后重试;运维人员可调高设置项 upload_waiting_all。"
+
+
 class BlobCorrupt(ClewError):
     """A stored file's content does not have the hash it is known by."""
 

@@ -217,6 +217,16 @@ blob = sa.Table(
     sa.Column("used", Truth(), nullable=False),
     sa.Index("ix_clew_blob__unused", "put_at", sqlite_where=sa.text("used = 0"), postgresql_where=sa.text("NOT used")),
 )
+upload = sa.Table(
+    "clew_upload",
+    metadata,
+    sa.Column("id", Id(), primary_key=True),
+    sa.Column("account", Id(), nullable=False),
+    sa.Column("sha256", Text()),  # null while it is under way
+    sa.Column("size", Integer(), nullable=False),
+    sa.Column("at", Instant(), nullable=False),
+    sa.Index("ix_clew_upload__at", "at"),
+)
 external_id = sa.Table(
     "clew_external_id",
     metadata,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
@@ -26,9 +27,10 @@ from clew.metadata.blueprint import FieldKind
 from clew.records.query.plan import Elements, Plan, RecordRoot, Slot
 from clew.runtime import Runtime
 from clew.storage.errors import BlobMissing
+from clew.storage.uploads import Quota, Uploads
 from clew.web.entrance import Entrance
 from clew.web.errors import FileRefused, UnsupportedMediaType
-from clew.web.requests import Headers, headers_of, media_type, stream_body
+from clew.web.requests import Headers, declared_length, headers_of, media_type, stream_body
 
 FILE = Bilingual("文件", "file")
 
@@ -48,21 +50,37 @@ class Files:
 
     def __init__(self, entrance: Entrance) -> None:
         self._entrance = entrance
+        settings = entrance.settings
+        lasts = timedelta(seconds=settings.upload_timeout)
+        quota = Quota(settings.upload_waiting, settings.upload_waiting_all, lasts)
+        self._uploads = Uploads(entrance.host.database, quota)
 
     async def upload(self, request: Request) -> Response:
-        """Store the body. Answers 201 with `{sha256, size, type, name}`, ready to be put into a `files` field."""
+        """Store the body. Answers 201 with `{sha256, size, type, name}`, ready to be put into a `files` field.
+
+        Raises UploadsWaiting, UploadsFull and what stops a body (`web.requests`).
+        """
         headers = headers_of(request.scope)
         runtime = self._entrance.host.current
-        await self._entrance.caller(runtime, request.scope, headers, self._entrance.request_id(headers), fresh=True)
+        request_id = self._entrance.request_id(headers)
+        caller = await self._entrance.caller(runtime, request.scope, headers, request_id, fresh=True)
         kind, _ = media_type(headers)
         if kind.startswith("multipart/") or headers.get(b"content-encoding", b"identity") != b"identity":
             raise UnsupportedMediaType(types=f"{OPAQUE} (raw)")
         name = _file_name(headers)
         settings, host = self._entrance.settings, self._entrance.host
+        person, declared = caller.context.person.id, declared_length(headers, settings.upload_limit)
+        room = min(settings.upload_limit, settings.upload_waiting) if declared is None else declared
+        mine = await self._uploads.begin(person, room)
         head = _Head()
-        body = stream_body(headers, request.receive, settings.upload_limit, settings.upload_timeout)
-        async with aclosing(head.watch(body)) as content:
-            stored = await host.blobs.put(host.database, content, limit=settings.upload_limit)
+        try:
+            body = stream_body(headers, request.receive, room, settings.upload_timeout)
+            async with aclosing(head.watch(body)) as content:
+                stored = await host.blobs.put(host.database, content, limit=room)
+        except BaseException:
+            await self._uploads.failed(mine)
+            raise
+        await self._uploads.done(person, mine, stored)
         self._entrance.metrics.uploads.inc(stored.size)
         shown = {"sha256": stored.sha256, "size": stored.size, "type": type_of(bytes(head.bytes)), "name": name}
         return JSONResponse(shown, status_code=201, headers={"cache-control": "no-store"})

@@ -23,7 +23,7 @@ from clew.web.errors import BodyTooLarge, BodyTooSlow, ForeignOrigin, MalformedR
 Headers = Mapping[bytes, bytes]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-UNREAD = (408, 413)
+UNREAD = (408, 413, 429, 507)
 """Answers given before the body was read to its end: the connection cannot be used again."""
 HARDENING: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
