@@ -259,6 +259,7 @@ _CONTAINERS = frozenset(
         "steps",
         "starts",
         "at_start",
+        "on_cancel",
         "may",
         "never",
         "duties",

@@ -351,6 +351,12 @@ class Workflow:
     """Words offered for the comment of every step, after the step's own."""
     active: Active | None = None
     """None: everywhere, at once. It is about beginnings alone, so it is no part of the digest."""
+    on_cancel: tuple[Action, ...] = ()
+    """Done when an instance is cancelled, wherever it stands, after what its steps undo."""
+
+    def undoing(self, step: str) -> tuple[Action, ...]:
+        """What is done about a step that was done when the process is cancelled; of no step: about all of it."""
+        return self.step(step).compensate if step else self.on_cancel
 
     def addressed(self, digest: str) -> Workflow:
         """The same with its digest."""

@@ -48,7 +48,7 @@ class Effects:
     @contextmanager
     def at(self, step: str) -> Iterator[None]:
         """What is written meanwhile is written by this step: the trail says so."""
-        before, self.unit.process_step = self.unit.process_step, f"{self.workflow.name}.{step}"
+        before, self.unit.process_step = self.unit.process_step, f"{self.workflow.name}.{step}".rstrip(".")
         try:
             yield
         finally:

@@ -183,7 +183,7 @@ class Handling:
                 await parts.stop(self, token, reason)
             case words.Compensate(step=step, subject=subject):
                 with self.effects.at(step):
-                    for action in self.workflow.step(step).compensate:
+                    for action in self.workflow.undoing(step):
                         await self.effects.act(action, subject)
             case words.Ended(outcome=outcome, cancelled=cancelled):
                 self.writes.log("ended", outcome=outcome)

@@ -265,6 +265,8 @@ def cancel(run: Run, reason: str) -> None:
         undone = done.outcome in ("returned", "withdrawn", "late", "failed", CANCELLED)
         if step is not None and step.compensate and not undone:
             run.effects += [Compensate(done.step, done.subject)] * done.times
+    if run.workflow.on_cancel:
+        run.effects.append(Compensate("", run.state.subject))
     run.change(status="cancelled", outcome="cancelled")
     run.effects.append(Ended("cancelled", cancelled=True))
 

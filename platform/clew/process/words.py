@@ -355,7 +355,7 @@ class StopChild:
 
 @dataclass(frozen=True, slots=True)
 class Compensate:
-    """Undo what a step did, as it says itself."""
+    """Undo what a step did, as it says itself; without a step: what the process says of all of it."""
 
     step: str
     subject: Subject

@@ -53,9 +53,9 @@ fields:
 CASE = Subject("case", "c1")
 
 
-def workflow(steps: str, name: str = "handling") -> Workflow:
-    """The workflow with these steps (YAML), about a case."""
-    text = f"workflow: {name}\nfor: case\nsteps:\n{steps}"
+def workflow(steps: str, name: str = "handling", also: str = "") -> Workflow:
+    """The workflow with these steps (YAML), about a case. `also`: what stands before its steps."""
+    text = f"workflow: {name}\nfor: case\n{also}steps:\n{steps}"
     found = load_sources({**PROJECT, "workflows/w.yaml": text})
     assert found.blueprint is not None, [f"{each.place} {each.message('en')}" for each in found.diagnostics]
     return found.blueprint.workflows[name]

@@ -617,6 +617,14 @@ def test_what_is_undone_one_by_one_is_never_put_together() -> None:
     ] * 40
 
 
+def test_what_is_said_of_a_cancellation_is_done_wherever_the_process_stands() -> None:
+    calls_off = workflow("  await: {wait: {for: 3 wd}}", also="on_cancel: [{set: {title: \"'off'\"}}]\n")
+    run = Play(calls_off, PEOPLE)
+    effects = run.give(Cancel(Actor("hal"), run.now(), "no longer needed"))
+    assert [each.step for each in effects if isinstance(each, Compensate)] == [""]
+    assert [each.kind for each in calls_off.undoing("")] == ["set"]
+
+
 def test_cancelled_with_compensation_in_reverse() -> None:
     steps = """\
   one: {do: [{set: {title: "'1'"}}], compensate: [{set: {title: "'0'"}}]}

@@ -153,6 +153,7 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
         tuple(starts),
         actions.link(spec.at_start, find(document.node, "at_start"), spec.for_, "at_start"),
         phrases(linking, spec.phrases, find(document.node, "phrases"), "phrases"),
+        on_cancel=actions.link(spec.on_cancel, find(document.node, "on_cancel"), spec.for_, "on_cancel"),
     )
     _reached(linking, found)
     _before(linking, found)

@@ -341,6 +341,11 @@ class WorkflowSpec(Spec):
         default=None,
     )
     at_start: Actions = doc("What the platform does at once.", "启动时立即执行的动作。", default=())
+    on_cancel: Actions = doc(
+        "What the platform does when it is cancelled, wherever it stands, after what its steps undo.",
+        "流程取消时(无论进行到何处)在各步骤补偿之后执行的动作。",
+        default=(),
+    )
     phrases: tuple[Label, ...] = doc(
         "Words offered for the comment at every step people do.", "每个由人办理的步骤的意见常用语。", default=()
     )

@@ -96,7 +96,7 @@ def handed(blueprint: Blueprint, workflow: Workflow) -> Iterator[tuple[str, str,
         for start in other.starts:
             if start.entity and name not in begins.setdefault((start.entity, start.verb), []):
                 begins[start.entity, start.verb].append(name)
-    doings = [("", workflow.at_start)]
+    doings = [("", (*workflow.at_start, *workflow.on_cancel))]
     for flow, step in workflow.walk():
         if step.call:
             yield step.path, step.call, "call"
