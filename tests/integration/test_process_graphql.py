@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from tests.integration.process_world import Works, works
 from tests.integration.test_process_ncr import open_ncr
 
@@ -17,7 +20,11 @@ from clew.api.mutations import Mutations
 from clew.api.processes import ProcessFeature
 from clew.api.view import READ_FEATURES
 from clew.kernel.clock import SystemClock
+from clew.kernel.ids import uuid7
+from clew.process import inbox
+from clew.process.inbox import Order
 from clew.storage import process_tables
+from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +178,71 @@ async def test_my_tasks_that_are_late(door: Door) -> None:
     past = datetime(2026, 1, 5, tzinfo=UTC)
     await door.made.update(process_tables.task, due_at=past)
     assert [each["id"] for each in await door.do("ann", late)] == [first["id"]]
+
+
+PAGE = """query($first: Int, $after: Cursor, $last: Int, $before: Cursor, $order: TaskOrder) {
+  myTasksConnection(first: $first, after: $after, last: $last, before: $before, orderBy: $order) {
+    edges { cursor node { id dueAt } } nodes { id }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount } }"""
+
+
+async def test_my_tasks_page_by_page(door: Door) -> None:
+    """In every order and both directions: each task once, whatever comes between; also those done for others."""
+    plant, (ann, bob) = door.made.plant, (door.made.people[each].id for each in ("ann", "bob"))
+    chance, begin = random.Random(3), datetime(2026, 1, 5, tzinfo=UTC)
+    await open_ncr(door.made)
+    (like,) = await plant.rows(process_tables.task)
+    known: dict[UUID, tuple[datetime, datetime]] = {}
+    rows = []
+    for number in range(40):
+        due = chance.choice((None, begin + timedelta(hours=chance.randrange(6))))
+        row = {"id": uuid7(), "number": number + 100, "due_at": due}
+        rows.append({**like, **row, "opened_at": begin + timedelta(minutes=chance.randrange(9)), "assignee": None})
+        known[row["id"]] = (due or datetime.max.replace(tzinfo=UTC), rows[-1]["opened_at"])
+    lent = {each["id"]: str(bob) for each in rows[30:]}
+
+    async def put(connection: Connection) -> None:
+        await connection.execute(sa.delete(process_tables.task_candidate))
+        await connection.execute_many(sa.insert(process_tables.task), rows)
+        offers = [{"task": each["id"], "person": ann if at < 30 else bob} for at, each in enumerate(rows)]
+        await connection.execute_many(sa.insert(process_tables.task_candidate), offers)
+
+    await plant.database.run_write(put)
+    orders: dict[Order, Any] = {
+        "due": lambda each: (*known[each], each),
+        "oldest": lambda each: (known[each][1], each),
+        "newest": lambda each: (known[each][1], each),
+    }
+    for order, key in orders.items():
+        mine = sorted((each["id"] for each in rows[:30]), key=key, reverse=order == "newest")
+        for size in (1, 7, 30):
+            for backward in (False, True):
+                found, place = [], None
+                while len(found) < 30:
+                    asked = {"last": size, "before": place} if backward else {"first": size, "after": place}
+                    page = await door.do("ann", PAGE, order=order.upper(), **asked)
+                    ids = [UUID(each["node"]["id"]) for each in page["edges"]]
+                    assert [UUID(each["id"]) for each in page["nodes"]] == ids
+                    found = ids + found if backward else found + ids
+                    info = page["pageInfo"]
+                    assert info["hasPreviousPage"] is (len(found) < 30 if backward else len(found) > len(ids))
+                    assert info["hasNextPage"] is (len(found) > len(ids) if backward else len(found) < 30)
+                    place = info["startCursor"] if backward else info["endCursor"]
+                    assert page["totalCount"] == 30
+                assert found == mine, (order, size, backward)
+        asked = inbox.Asked(50, order=order)
+        async with plant.database.read() as connection:
+            page = await inbox.page(connection, ann, lent, asked)
+            assert await inbox.count(connection, ann, lent, asked) == 40
+        assert [UUID(each["id"]) for each in page.tasks] == sorted(known, key=key, reverse=order == "newest")
+        assert {UUID(each["id"]) for each in page.tasks if each["behalf"]} == lent.keys()
+    cursor = (await door.do("ann", PAGE, first=1))["pageInfo"]["endCursor"]
+    assert await door.code("ann", PAGE, order="NEWEST", after=cursor) == "BAD_CURSOR"
+    assert await door.code("ann", PAGE, after="00") == "BAD_CURSOR"
+    assert await door.code("ann", PAGE, first=501) == "BAD_PAGE"
+    assert await door.code("ann", PAGE, first=1, last=1) == "BAD_INPUT"
+    short = [each["id"] for each in await door.do("ann", "{ myTasks(first: 7) { id } }")]
+    assert short == [each["id"] for each in (await door.do("ann", PAGE, first=7))["nodes"]]
 
 
 async def test_each_step_has_a_mutation_of_its_own(door: Door) -> None:

@@ -9,7 +9,9 @@ from graphql import validate_schema
 from tests.integration.pack_world import pack
 
 from clew.access.deciding import Deciding
-from clew.access.decision import Decision
+from clew.access.decision import Decision, permit_all
+from clew.api.build import spec_of
+from clew.api.cost import ROOMS
 from clew.api.view import View, Views
 from clew.cli.reference import views_of
 from clew.kernel.context import EVERYWHERE, Context, Person
@@ -47,6 +49,16 @@ async def test_every_role_can_ask_what_there_is(tier: Tier) -> None:
             # Making a schema anew collects and checks everything that can be reached.
             whole._validation_errors = None
             assert validate_schema(whole) == [], role
+
+
+async def test_whatever_a_room_answers_has_a_price() -> None:
+    """A field without one could be asked for two hundred times in one document."""
+    async with views_of(pack()) as views:
+        roots = views.view(permit_all(pack()), "en").whole().query_type
+        assert roots is not None
+        answered = {name for name, each in roots.fields.items() if hasattr(spec_of(each), "answer")}
+        assert "myTasks" in answered
+        assert answered <= ROOMS.keys()
 
 
 @pytest.mark.parametrize("role", ["supplier", "sys_admin"])

@@ -53,16 +53,27 @@ class Limits:
 _CAP = 10**12
 _PRICES = {
     "totalCount": 20, "aggregate": 50, "groups": 100, "__schema": 500, "__type": 100,
-    "replay": 200, "auditTrail": 200, "decision": 20, "verified": 20, "problems": 20, "digest": 5,
-    "whyBlocked": 1000, "nextActors": 1000, "processInstance": 100, "processesOf": 100,
-    "myTasks": 100, "myProcesses": 100, "overseenProcesses": 500, "notices": 100,
+    "replay": 200, "verified": 20, "problems": 20, "digest": 5,
+}  # fmt: skip
+"""What a field costs by itself, wherever it stands."""
+ROOMS = {
+    "auditTrail": 200, "decision": 20, "decisionsOf": 100, "alerts": 100, "standingAlerts": 500,
+    "whyBlocked": 1000, "nextActors": 1000, "processInstance": 100, "processesOf": 100, "taskForm": 200,
+    "myTasks": 100, "myTasksConnection": 100, "myProcesses": 100, "overseenProcesses": 500, "notices": 100,
+    "processDefinitions": 100, "processMoves": 5000, "myPhrases": 20, "form": 20, "recordForm": 50,
+    "decisionTables": 100, "askTable": 100,
     "accessMatrix": 2000, "accessWhoCan": 1000, "accessCan": 1000, "accessDifference": 2000, "accessUnused": 2000,
     "accessConflicts": 1000, "accessOrphans": 1000, "accessReviews": 500,
+    "userAccounts": 500, "userRoleRequests": 200, "userEmergencies": 200, "userHandovers": 200, "myRoles": 20,
+    "userConfirmations": 200, "userTokenRequests": 200,
 }  # fmt: skip
-"""What a field costs by itself: where rooms of the platform answer, some ten milliseconds are a thousand."""
+"""What a root field costs that a room of the platform answers: some ten milliseconds are a thousand."""
+_ROWS = {"myTasks": 2, "notices": 1, "myProcesses": 20, "overseenProcesses": 40, "processesOf": 20}
+"""What each row of theirs costs, besides what is asked of it."""
 _LISTS = frozenset({"decisionsOf", "history", "audit", "groups"})
 _DISCOVERY = frozenset({"__schema", "__type"})
 _PAGED = frozenset({"edges", "nodes"})
+_ROOTS = frozenset({"Query", "Mutation", "Subscription"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,7 @@ class Meter:
         # Fragments that no operation uses are validated too, so they are measured too.
         for name in self._fragments:
             self._fragment(name, 0)
-        weight = self._selection(operation.selection_set, 0)
+        weight = self._selection(operation.selection_set, 0, root=True)
         limits = self._limits
         found = (
             ("fields", weight.fields, limits.fields),
@@ -120,7 +131,7 @@ class Meter:
                 raise TooLarge(what=what, count=count if count < _CAP else "too many", limit=limit)
         return weight
 
-    def _selection(self, selections: SelectionSetNode, level: int) -> Weight:
+    def _selection(self, selections: SelectionSetNode, level: int, *, root: bool = False) -> Weight:
         if level > self._limits.depth:
             raise TooLarge(what="levels", count=level, limit=self._limits.depth)
         total, keys = Weight(), dict[str, int]()
@@ -131,9 +142,9 @@ class Meter:
                 keys[key] = keys.get(key, 0) + 1
                 if keys[key] > self._limits.duplicates:
                     raise TooLarge(what="repetitions of a field", count=keys[key], limit=self._limits.duplicates)
-                total = total.plus(self._field(node, level))
+                total = total.plus(self._field(node, level, root))
             elif isinstance(node, InlineFragmentNode):
-                total = total.plus(self._selection(node.selection_set, level + 1))
+                total = total.plus(self._selection(node.selection_set, level + 1, root=root))
             elif isinstance(node, FragmentSpreadNode):
                 total = total.plus(self._fragment(node.name.value, level))
         return total
@@ -149,22 +160,24 @@ class Meter:
             raise FragmentCycle(name=name[:60])
         self._open.add(name)
         # Weighed at level 0, so that its depth can be added wherever it is spread.
-        found = self._known[name] = self._selection(fragment.selection_set, 0)
+        root = fragment.type_condition.name.value in _ROOTS
+        found = self._known[name] = self._selection(fragment.selection_set, 0, root=root)
         self._open.discard(name)
         return found
 
-    def _field(self, node: FieldNode, level: int) -> Weight:
+    def _field(self, node: FieldNode, level: int, root: bool) -> Weight:
         name = node.name.value
         if name in _DISCOVERY and not self._limits.discovery:
             raise DiscoveryOff()
-        own = Weight(_PRICES.get(name, 0), 0, 1, 1 if node.alias else 0, 1)
+        own = Weight(_PRICES.get(name, 0) + (ROOMS.get(name, 0) if root else 0), 0, 1, 1 if node.alias else 0, 1)
         if node.selection_set is None:
             return own
         inner = self._selection(node.selection_set, level + 1)
         size, priced = self._page(node)
         within = min(inner.cost + size * inner.per_row, _CAP)
-        if name in _LISTS:
-            within = min(within * max(size, 1), _CAP)
+        row = _ROWS.get(name, 0) if root else 0
+        if row or name in _LISTS:
+            within = min(within * max(size, 1) + size * row, _CAP)
         fixed = own.cost + 1 + within
         if name in _PAGED:
             return Weight(0, fixed, inner.fields + 1, inner.aliases + own.aliases, inner.depth + 1, inner.priced)

@@ -1,4 +1,4 @@
-"""What is asked of processes: my tasks, instances with their timeline, notices; as far as the caller may see."""
+"""What is asked of processes: instances with their timeline, notices; as far as the caller may see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from clew.api.operations import Call
 from clew.api.process_answers import JSON
 from clew.api.process_shapes import shape
 from clew.api.process_sight import oversees, shown, takes_part_or_sees, with_seen_records
-from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.process import reading
 from clew.process.engine import Processes
@@ -33,23 +32,6 @@ class QuerySpec:
         return json.dumps(shape(call.planner, call.selected, found, call), **JSON)
 
 
-async def my_tasks(processes: Processes, call: Call, connection: Connection) -> Any:
-    args, person = call.arguments, call.caller.context.person.id
-    claimed, overdue, limit, copied = args.get("claimed"), bool(args.get("overdue")), _first(args), args.get("copied")
-    found = await reading.my_tasks(connection, person, claimed=claimed, overdue=overdue, limit=limit, copied=copied)
-    if copied:
-        # Nobody reads a copy in another's place.
-        return found
-    known, now = {each["id"] for each in found}, instant_text(await connection.now())
-    for task, lender in await processes.lent_tasks(connection, person, limit):
-        lent = await reading.task(connection, task)
-        if lent is None or lent["id"] in known or (overdue and not (lent["dueAt"] and lent["dueAt"] < now)):
-            continue
-        if claimed is None or claimed == (lent["assignee"] is not None):
-            found.append({**lent, "behalf": lender})
-    return found[:limit]
-
-
 async def instance(processes: Processes, call: Call, connection: Connection) -> Any:
     found = await reading.instance(connection, call.arguments["id"])
     if found is None or not await takes_part_or_sees(processes, call.caller, connection, found):
@@ -59,13 +41,14 @@ async def instance(processes: Processes, call: Call, connection: Connection) -> 
 
 
 async def of_record(processes: Processes, call: Call, connection: Connection) -> Any:
-    found = await reading.of_record(connection, call.arguments["record"])
+    found = await reading.of_record(connection, call.arguments["record"], _first(call.arguments), _lists(call))
     mine = [each for each in found if await shown(processes, call.caller, connection, each)]
     return await _named(processes, call, connection, mine)
 
 
 async def started(processes: Processes, call: Call, connection: Connection) -> Any:
-    found = await reading.started_by(connection, call.caller.context.person.id, _first(call.arguments))
+    person = call.caller.context.person.id
+    found = await reading.started_by(connection, person, _first(call.arguments), _lists(call))
     return await _named(processes, call, connection, found)
 
 
@@ -73,7 +56,7 @@ async def overseen(processes: Processes, call: Call, connection: Connection) -> 
     workflow = call.arguments["workflow"]
     if not call.caller.decision.process(workflow).oversee.allowed:
         return []
-    found = await reading.of_workflow(connection, workflow, _first(call.arguments))
+    found = await reading.of_workflow(connection, workflow, _first(call.arguments), _lists(call))
     mine = [each for each in found if await oversees(processes, call.caller, connection, each)]
     return await _named(processes, call, connection, mine)
 
@@ -91,6 +74,11 @@ async def _named(processes: Processes, call: Call, connection: Connection, found
     if "records" not in {each.name for each in call.planner.children(call.selected)}:
         return found
     return [await with_seen_records(processes, call.caller, connection, each) for each in found]
+
+
+def _lists(call: Call) -> frozenset[str]:
+    """Which long lists of an instance are asked for: the others are not read."""
+    return reading.LISTS & {each.name for each in call.planner.children(call.selected)}
 
 
 def _first(args: Mapping[str, Any]) -> int:

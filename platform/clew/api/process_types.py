@@ -59,6 +59,11 @@ def members_of_types(build: Build) -> dict[str, dict[str, Any]]:
             "workflow": text, "step": text, "meaning": text, "roles": required(GraphQLList(needed)),
             "people": required(GraphQLList(needed)),
         },
+        "MyTasksConnection": {
+            "edges": "MyTasksEdge", "nodes": "ProcessTask", "pageInfo": "!PageInfo",
+            "totalCount": required(scalars.INT.type),
+        },
+        "MyTasksEdge": {"cursor": required(scalars.CURSOR.type), "node": "!ProcessTask"},
         "MyWork": {"tasks": "ProcessTask", "notices": "ProcessNotice"},
         "ProcessNotice": {
             "id": required(identity), "process": required(identity), "about": needed, "step": text,

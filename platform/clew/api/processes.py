@@ -16,6 +16,7 @@ from clew.api.build import Build, Factory, required
 from clew.api.process_answers import many, object_of
 from clew.api.process_shapes import shaped
 from clew.api.process_steps import start_name, step_arguments, step_name, step_types, steps_told, told, worked
+from clew.api.process_tasks import TasksSpec, my_tasks, page_arguments, task_order
 from clew.api.process_types import members_of_types
 from clew.api.process_waiting import WorkSpec, next_actors
 from clew.identity.assignments import Assignments
@@ -28,11 +29,11 @@ from clew.records.signing.proven import Prover
 TYPES = (
     "ProcessTask", "ProcessIncident", "ProcessTimelineEntry", "ProcessInstance", "ProcessCommandPayload",
     "ProcessNotice", "ProcessActor", "MyWork", "ProcessFile", "ProcessRecord", "BlockedTransition", "Blocker",
-    "BlockingRecord", "UnblockingAction",
+    "BlockingRecord", "UnblockingAction", "MyTasksConnection", "MyTasksEdge", "TaskOrder",
 )  # fmt: skip
 QUERIES = (
-    "myTasks", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices", "nextActors",
-    "whyBlocked",
+    "myTasks", "myTasksConnection", "processInstance", "processesOf", "myProcesses", "overseenProcesses", "notices",
+    "nextActors", "whyBlocked",
 )  # fmt: skip
 
 
@@ -70,6 +71,7 @@ class ProcessFeature:
                     build.names.mutations.claim(step_name(workflow, step), owner)
         if not any(told(build)):
             return
+        yield "TaskOrder", task_order
         for name, members in members_of_types(build).items():
             yield name, object_of(build, name, members)
         yield from step_types(build)
@@ -83,6 +85,7 @@ class ProcessFeature:
     def _queries(self, build: Build) -> dict[str, GraphQLField]:
         first = {"first": GraphQLArgument(scalars.INT.type, default_value=50)}
         flag = GraphQLArgument(scalars.BOOLEAN.type)
+        which = {"claimed": flag, "overdue": flag, "copied": flag}
         identity = {"id": GraphQLArgument(required(scalars.ID.type))}
         tasks, instances = many(build, "ProcessTask"), many(build, "ProcessInstance")
 
@@ -94,10 +97,16 @@ class ProcessFeature:
         return {
             "myTasks": field(
                 tasks,
-                queries.my_tasks,
-                {**first, "claimed": flag, "overdue": flag, "copied": flag},
+                my_tasks,
+                {**first, **which},
                 "我的待办,最急的在前",
                 "My tasks, most urgent first",
+            ),
+            "myTasksConnection": build.field(
+                required(build.type("MyTasksConnection")),
+                TasksSpec(self._processes),
+                build.say("我的待办,分页", "My tasks, page by page"),
+                {**page_arguments(build), **which},
             ),
             "processInstance": field(
                 build.type("ProcessInstance"), queries.instance, identity, "一个流程实例", "One instance"
@@ -105,9 +114,9 @@ class ProcessFeature:
             "processesOf": field(
                 instances,
                 queries.of_record,
-                {"record": GraphQLArgument(required(scalars.ID.type))},
-                "某条记录的流程",
-                "The processes of a record",
+                {"record": GraphQLArgument(required(scalars.ID.type)), **first},
+                "某条记录的流程,最新的在前",
+                "The processes of a record, the newest first",
             ),
             "myProcesses": field(instances, queries.started, first, "我发起的流程", "Processes I started"),
             "overseenProcesses": field(
@@ -145,7 +154,7 @@ class ProcessFeature:
         }
 
     def _live(self, build: Build) -> dict[str, GraphQLField]:
-        spec = WorkSpec(self._processes, queries.my_tasks, queries.notices, shaped, self._feed)
+        spec = WorkSpec(self._processes, my_tasks, queries.notices, shaped, self._feed)
         arguments = {"first": GraphQLArgument(scalars.INT.type, default_value=50)}
         say = build.say("我的待办与通知:现状与其后的变化", "My tasks and notices, now and as they change")
         return {"myWorkChanged": build.field(required(build.type("MyWork")), spec, say, arguments)}

@@ -1,4 +1,4 @@
-"""What people see of processes: my tasks, an instance with its timeline, a record's processes, notices.
+"""What people see of processes: a task, an instance with its timeline, a record's processes, notices.
 
 Somebody sees a task that is offered to them, and an instance they started, are asked in or acted in; whoever may read
 the record sees its processes too, which the caller of this room decides.
@@ -29,7 +29,7 @@ _p, _t, _c, _log, _notice, _timer, _r = (
 )
 _account = identity_tables.account
 Answer = dict[str, Any]
-_TASK = (
+TASK = (
     _t.c.id,
     _t.c.process,
     _t.c.workflow,
@@ -52,29 +52,6 @@ _TASK = (
 )
 
 
-async def my_tasks(
-    connection: Connection, person: UUID, *, claimed: bool | None, overdue: bool, limit: int, copied: bool | None = None
-) -> list[Answer]:
-    """Open tasks a person may do, the most urgent first. `claimed`: only those taken, or only those not taken;
-    `copied`: only cases that were shown to them, or only what is to be done."""
-    now = await connection.now()
-    query = (
-        sa.select(*_TASK)
-        .join(_c, _c.c.task == _t.c.id)
-        .where(_c.c.person == person, _t.c.status == "open")
-        .where(sa.or_(_t.c.assignee.is_(None), _t.c.assignee == person))
-        .order_by(sa.case((_t.c.due_at.is_(None), 1), else_=0), _t.c.due_at, _t.c.opened_at, _t.c.id)
-        .limit(limit)
-    )
-    if claimed is not None:
-        query = query.where(_t.c.assignee == person if claimed else _t.c.assignee.is_(None))
-    if copied is not None:
-        query = query.where(_t.c.kind == "copy" if copied else _t.c.kind != "copy")
-    if overdue:
-        query = query.where(_t.c.due_at < now)
-    return [_task(row) for row in await connection.fetch(query)]
-
-
 async def open_tasks_of(connection: Connection, people: Sequence[UUID]) -> list[tuple[UUID, int, UUID]]:
     """Open tasks these people may do, the most urgent first: instance, number in it, id."""
     if not people:
@@ -92,32 +69,32 @@ async def open_tasks_of(connection: Connection, people: Sequence[UUID]) -> list[
 async def task(connection: Connection, number: UUID) -> Answer | None:
     """One task, whoever it is asked of."""
     row = await connection.fetch_one(_ONE_TASK, {"of_task": number})
-    return None if row is None else _task(row)
+    return None if row is None else task_of(row)
 
 
-_ONE_TASK = sa.select(*_TASK).where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
+_ONE_TASK = sa.select(*TASK).where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
 
 
-async def started_by(connection: Connection, person: UUID, limit: int) -> list[Answer]:
+async def started_by(connection: Connection, person: UUID, limit: int, lists: Collection[str]) -> list[Answer]:
     """Instances a person started, the newest first."""
     query = sa.select(_p.c.id).where(_p.c.starter == person).order_by(_p.c.started_at.desc(), _p.c.id.desc())
-    return await _instances(connection, query.limit(limit))
+    return await _instances(connection, query.limit(limit), lists)
 
 
-async def of_workflow(connection: Connection, workflow: str, limit: int) -> list[Answer]:
+async def of_workflow(connection: Connection, workflow: str, limit: int, lists: Collection[str]) -> list[Answer]:
     """Instances of one process, the newest first."""
     query = sa.select(_p.c.id).where(_p.c.workflow == workflow).order_by(_p.c.started_at.desc(), _p.c.id.desc())
-    return await _instances(connection, query.limit(limit))
+    return await _instances(connection, query.limit(limit), lists)
 
 
-async def of_record(connection: Connection, record: UUID) -> list[Answer]:
+async def of_record(connection: Connection, record: UUID, limit: int, lists: Collection[str]) -> list[Answer]:
     """Every instance about a record, that asked somebody about it or that has written it, the newest first."""
     about = sa.select(_p.c.id).where(_p.c.record_id == record)
     asked = sa.select(_t.c.process).where(_t.c.record_id == record)
     wrote = sa.select(_r.c.process).where(_r.c.record_id == record)
     of = _p.c.id.in_(sa.union(about, asked, wrote))
     query = sa.select(_p.c.id).where(of).order_by(_p.c.started_at.desc(), _p.c.id.desc())
-    return await _instances(connection, query)
+    return await _instances(connection, query.limit(limit), lists)
 
 
 LISTS = frozenset({"tasks", "timeline", "records"})
@@ -207,20 +184,20 @@ async def read_notice(connection: Connection, person: UUID, notice: UUID) -> boo
     return bool(await connection.execute(sa.update(_notice).where(mine).values(read_at=at)))
 
 
-async def _instances(connection: Connection, query: sa.Select[Any]) -> list[Answer]:
+async def _instances(connection: Connection, query: sa.Select[Any], lists: Collection[str]) -> list[Answer]:
     found = []
     for row in await connection.fetch(query):
         one = await load(connection, row[0])
         if one is not None:
-            found.append(await _whole(connection, one))
+            found.append(await _whole(connection, one, lists))
     return found
 
 
 async def _whole(connection: Connection, found: Instance, lists: Collection[str] = LISTS) -> Answer:
     answer = without_lists(found)
     if "tasks" in lists:
-        query = sa.select(*_TASK).where(_t.c.process == found.id).order_by(_t.c.number)
-        answer["tasks"] = [_task(row) for row in await connection.fetch(query)]
+        query = sa.select(*TASK).where(_t.c.process == found.id).order_by(_t.c.number)
+        answer["tasks"] = [task_of(row) for row in await connection.fetch(query)]
     if "timeline" in lists:
         answer["timeline"] = await _timeline(connection, found.id)
     if "records" in lists:
@@ -262,7 +239,8 @@ async def _records(connection: Connection, found: Instance) -> list[Answer]:
     return list({each["recordId"]: each for each in [*_about(found), *wrote]}.values())
 
 
-def _task(row: Sequence[Any]) -> Answer:
+def task_of(row: Sequence[Any]) -> Answer:
+    """A row of `TASK` columns."""
     names = (
         "id", "process", "workflow", "step", "round", "kind", "post", "status", "assignee", "behalf", "actor",
         "outcome", "comment", "entity", "recordId", "openedAt", "dueAt", "doneAt", "number",

@@ -50,10 +50,6 @@ class Files:
 
     def __init__(self, entrance: Entrance) -> None:
         self._entrance = entrance
-        settings = entrance.settings
-        lasts = timedelta(seconds=settings.upload_timeout)
-        quota = Quota(settings.upload_waiting, settings.upload_waiting_all, lasts)
-        self._uploads = Uploads(entrance.host.database, quota)
 
     async def upload(self, request: Request) -> Response:
         """Store the body. Answers 201 with `{sha256, size, type, name}`, ready to be put into a `files` field.
@@ -71,16 +67,18 @@ class Files:
         settings, host = self._entrance.settings, self._entrance.host
         person, declared = caller.context.person.id, declared_length(headers, settings.upload_limit)
         room = min(settings.upload_limit, settings.upload_waiting) if declared is None else declared
-        mine = await self._uploads.begin(person, room)
+        lasts = timedelta(seconds=settings.upload_timeout)
+        uploads = Uploads(host.database, Quota(settings.upload_waiting, settings.upload_waiting_all, lasts))
+        mine = await uploads.begin(person, room)
         head = _Head()
         try:
             body = stream_body(headers, request.receive, room, settings.upload_timeout)
             async with aclosing(head.watch(body)) as content:
                 stored = await host.blobs.put(host.database, content, limit=room)
         except BaseException:
-            await self._uploads.failed(mine)
+            await uploads.failed(mine)
             raise
-        await self._uploads.done(person, mine, stored)
+        await uploads.done(person, mine, stored)
         self._entrance.metrics.uploads.inc(stored.size)
         shown = {"sha256": stored.sha256, "size": stored.size, "type": type_of(bytes(head.bytes)), "name": name}
         return JSONResponse(shown, status_code=201, headers={"cache-control": "no-store"})

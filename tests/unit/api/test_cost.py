@@ -32,9 +32,9 @@ def test_fragment_dag_bomb(levels: int, monkeypatch: pytest.MonkeyPatch) -> None
     visited: list[int] = []
     original = Meter._selection
 
-    def counted(self: Meter, *args: Any) -> Weight:
+    def counted(self: Meter, *args: Any, **more: Any) -> Weight:
         visited.append(1)
-        return original(self, *args)
+        return original(self, *args, **more)
 
     monkeypatch.setattr(Meter, "_selection", counted)
     with pytest.raises(TooLarge) as refused:
@@ -149,6 +149,20 @@ def test_paging_inside_a_fragment_is_priced_by_its_place() -> None:
         return weigh(f"{{ lots(first: {size}) {{ ...C }} }} {fragment}").cost
 
     assert price(400) - price(100) == 300 * (price(101) - price(100))
+
+
+def test_rooms_of_the_platform_are_priced_at_the_root_and_nowhere_else() -> None:
+    """What a list of processes reads grows with its rows, also where a fragment asks for it; fields of records may have
+    the same names."""
+    first = "(first: 500) { status timeline { what } }"
+    many = " ".join(f"p{at}: myProcesses{first}" for at in range(10))
+    for text in (f"{{ {many} }}", f"{{ ...A }} fragment A on Query {{ {many} }}", f"{{ ... on Query {{ {many} }} }}"):
+        with pytest.raises(TooLarge):
+            weigh(text)
+    cost = weigh("{ myProcesses(first: 500) { status } }").cost - weigh("{ myProcesses(first: 100) { status } }").cost
+    assert cost == 400 * 20
+    record = "{ lots(first: 500) { nodes { alerts myTasks decision ...F } } } fragment F on Lot { notices whyBlocked }"
+    assert weigh(record).cost <= weigh("{ lots(first: 500) { nodes { a b c ...F } } } fragment F on Lot { d e }").cost
 
 
 def test_an_operation_named_schema_is_priced_like_any_other() -> None:
