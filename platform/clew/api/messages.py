@@ -148,6 +148,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     (r"conditions", "条件数"),
     (r"directives", "指令数"),
     (r"repetitions of a field", "同一字段的重复次数"),
+    (r"repetitions of fields", "重复字段的配对数"),
     (r"too many", "过多"),
     # the shape of the text
     (r"Syntax Error: Expected (.+), found (.+)\.", r"语法错误:此处应为 \1,实际为 \2。"),
@@ -186,6 +187,14 @@ _SUGGESTED: tuple[tuple[str, str], ...] = (
 )
 
 
+_TOKENS = {
+    "<EOF>": "文档结尾", "Name": "名称", "Int": "整数", "Float": "小数", "String": "字符串", "BlockString": "字符串",
+    "Comment": "注释",
+}  # fmt: skip
+_TOKEN = re.compile("(?<=此处应为 |不应出现 |,实际为 )(" + "|".join(_TOKENS) + r")(?![\w'])")
+"""What graphql-core calls the kinds of signs that a text consists of."""
+
+
 def in_chinese(text: str) -> str:
     """The sentence in Chinese, with its names; unchanged when it is not one of ours or of graphql-core."""
     for found, say in ((_INNER.fullmatch(text), _inner), (_CONFLICT.fullmatch(text), _conflict)):
@@ -205,6 +214,8 @@ def in_chinese(text: str) -> str:
 def _filled(match: re.Match[str], chinese: str) -> str:
     """A name at the very beginning of a Chinese sentence is followed by a space."""
     said = match.expand(chinese)
+    if chinese.startswith("语法错误"):
+        return _TOKEN.sub(lambda token: _TOKENS[token[1]], said)
     return f"{match[1]} {said[len(match[1]) :]}" if chinese.startswith(r"\1必") and match[1] else said
 
 
