@@ -24,9 +24,11 @@ from clew.audit.verify.findings import Finding
 from clew.kernel.canonical import canonical_json
 from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity, FieldKind
+from clew.records.query.history import called_so
 from clew.records.rows import BOOKKEEPING, Shape
 from clew.records.values import plain
 from clew.storage import system
+from clew.storage.called import Called, Moments, moments, words
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Database
 from clew.storage.layout import OWNER, TARGET, TX_FROM, TX_TO
@@ -64,8 +66,10 @@ class _Story:
 async def reconcile(database: Database, tables: Tables) -> AsyncIterator[Finding]:
     """Everything in which the records of a release and the trail differ, entity by entity."""
     filled = await _filled(database)
+    async with database.read() as connection:
+        live = await moments(connection)
     for entity in tables.blueprint.entities.values():
-        ledger = _Ledger(tables, entity, filled.get(entity.name, {}))
+        ledger = _Ledger(tables, entity, filled.get(entity.name, {}), live)
         async with database.read() as connection:
             async for found in ledger.findings(connection):
                 yield found
@@ -88,14 +92,20 @@ async def _filled(database: Database) -> dict[str, dict[str, datetime]]:
 class _Ledger:
     """One entity's books."""
 
-    def __init__(self, tables: Tables, entity: Entity, filled: Mapping[str, datetime]) -> None:
-        self._entity, self._tables, self._filled = entity, tables, filled
+    def __init__(self, tables: Tables, entity: Entity, filled: Mapping[str, datetime], live: Moments) -> None:
+        self._entity, self._tables, self._filled, self._live = entity, tables, filled, live
         self._shape = Shape(entity)
         self._history, self._current = tables.history(entity.name), tables.current(entity.name)
-        self._names = entity.known_as
-        self._now_called = {was: each.name for each in entity.fields.values() for was in each.renamed_from}
-        entities = tables.blueprint.entities
-        self._entities = {was: e.name for e in entities.values() for was in e.renamed_from if was not in entities}
+        names, entities = tables.catalog.entities, tables.blueprint.entities
+        self._called = names[entity.name].entity_called(entity, entities)
+        self._fields: dict[str, list[tuple[Called, str]]] = defaultdict(list)
+        for each in entity.fields.values():
+            for called in names[entity.name].field_called(each, entity.fields):
+                self._fields[called.name].append((called, each.name))
+        self._entities: dict[str, list[tuple[Called, str]]] = defaultdict(list)
+        for other in entities.values():
+            for called in names[other.name].entity_called(other, entities):
+                self._entities[called.name].append((called, other.name))
         columns = [self._history.c[key] for key in (*self._shape.keys, TX_FROM, TX_TO)]
         key = self._history.c.id
         page = sa.select(key).where(key > sa.bindparam("after", type_=Id())).distinct().order_by(key).limit(PAGE)
@@ -118,7 +128,7 @@ class _Ledger:
             for record_id in ids:
                 for found in self._judge(record_id, stories[record_id], links):
                     yield found
-        for row in await connection.fetch(self._without_history(), {"names": list(self._names)}):
+        for row in await connection.fetch(self._without_history()):
             yield Finding(
                 "leaf_without_version", leaf_id=row[0], entity=self._entity.name, record_id=row[1], row_version=row[2]
             )
@@ -131,7 +141,7 @@ class _Ledger:
             version["record"] = self._shape.record(row[: len(self._shape.keys)])
             stories[version["id"]].versions.append(version)
         for record_id, leaf_id, at, action, row_version, fields in await connection.fetch(
-            self._leaves, {"ids": list(ids), "names": list(self._names)}
+            self._leaves, {"ids": list(ids), "names": list(words(self._called))}
         ):
             stories[record_id].leaves.append(_Told(leaf_id, at, action, row_version, _readable(fields)))
         return stories
@@ -188,7 +198,7 @@ class _Ledger:
     ) -> Iterator[Finding]:
         """Take over what a leaf says; `old` must be what was told before."""
         for name, entry in said.entries.items():
-            known = self._field(name)
+            known = self._today(self._fields, name, said.at)
             if known is None:
                 continue
             if entry.redacted:
@@ -200,23 +210,21 @@ class _Ledger:
                 sets[known] -= set(entry.new.get("removed", ()))
                 sets[known] |= set(entry.new.get("added", ()))
             elif kind not in _NOT_IN_ROW:
-                old, new = (self._as_today(kind, value) for value in (entry.old, entry.new))
+                old, new = (self._as_today(kind, value, said.at) for value in (entry.old, entry.new))
                 if known not in unknown and told.get(known) != old and known not in self._filled:
                     yield say("value_altered", leaf_id=said.leaf_id, detail=f"{known} (before)")
                 unknown.discard(known)
                 told[known] = new
 
-    def _as_today(self, kind: FieldKind, value: Any) -> Any:
+    def _as_today(self, kind: FieldKind, value: Any, at: datetime) -> Any:
         """What a leaf told, with today's name of the entity a reference points at."""
-        if kind is FieldKind.ANY and isinstance(value, dict) and value.get("entity") in self._entities:
-            return {**value, "entity": self._entities[value["entity"]]}
+        if kind is FieldKind.ANY and isinstance(value, dict) and "entity" in value:
+            return {**value, "entity": self._today(self._entities, value["entity"], at) or value["entity"]}
         return value
 
-    def _field(self, name: str) -> str | None:
-        """Today's name of a field; None for one that is no more."""
-        if name in self._entity.fields:
-            return name
-        return self._now_called.get(name)
+    def _today(self, known: Mapping[str, list[tuple[Called, str]]], name: str, at: datetime) -> str | None:
+        """What something that was called so at a moment is called today; None for what is no more."""
+        return next((now for called, now in known.get(name, ()) if self._live.covers(called, at)), None)
 
     def _compare(
         self, version: Mapping[str, Any], told: Mapping[str, Any], unknown: set[str], say: Say
@@ -296,7 +304,7 @@ class _Ledger:
         then = self._history
         return (
             sa.select(leaf.c.leaf_id, leaf.c.record_id, leaf.c.row_version)
-            .where(any_of(leaf.c.entity, "names"), leaf.c.row_version > 0)
+            .where(called_so(leaf.c.entity, leaf.c.at, self._called), leaf.c.row_version > 0)
             .where(~sa.exists().where(then.c.id == leaf.c.record_id))
             .limit(PAGE)
         )

@@ -7,12 +7,13 @@ and so does a field whose stored form changed: what was kept aside is never inhe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from clew.metadata.blueprint import Blueprint, Entity, Field
+from clew.storage.called import Called, Names, followed
 from clew.storage.layout import (
     TX_FROM,
     TX_TO,
@@ -61,6 +62,23 @@ class EntityNames:
     gram: str
     columns: Mapping[str, str]
     links: Mapping[str, LinkNames]
+    called: Names = ()
+    """What the entity was called when; empty: by its name from the beginning."""
+    fields: Mapping[str, Names] = field(default_factory=lambda: MappingProxyType({}))
+    """Of those fields that were not called by their name from the beginning, what they were called when."""
+
+    def entity_called(self, entity: Entity, others: Mapping[str, Entity]) -> Names:
+        """What the entity was called when."""
+        return self.called or _by_hand(entity.name, entity.renamed_from, others)
+
+    def field_called(self, field: Field, others: Mapping[str, Field]) -> Names:
+        """What a field of it was called when."""
+        return self.fields.get(field.name) or _by_hand(field.name, field.renamed_from, others)
+
+
+def _by_hand(name: str, before: Iterable[str], others: Mapping[str, Any]) -> Names:
+    """The names that the project's files tell of something that was there from the beginning."""
+    return (*(Called(each) for each in before if each not in others), Called(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +95,9 @@ class Catalog:
         """The catalog of a database's first release. `present` lists names that are already taken there."""
         return _Naming(present or cls(MappingProxyType({})), None, blueprint).build()
 
-    def evolve(self, old: Blueprint, new: Blueprint) -> Catalog:
-        """The catalog of `new`, when this one belongs to `old`."""
-        return _Naming(self, old, new).build()
+    def evolve(self, old: Blueprint, new: Blueprint, base: int = 0) -> Catalog:
+        """The catalog of `new`, when this one belongs to `old`, the release of the number `base`."""
+        return _Naming(self, old, new, base).build()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,6 +109,7 @@ class Catalog:
                     "gram": names.gram,
                     "columns": dict(names.columns),
                     "links": {each: [link.table, link.history] for each, link in names.links.items()},
+                    **_called_to_json(names),
                 }
                 for name, names in self.entities.items()
             },
@@ -109,6 +128,8 @@ class Catalog:
                         each["gram"],
                         MappingProxyType(dict(each["columns"])),
                         MappingProxyType({link: LinkNames(*pair) for link, pair in each["links"].items()}),
+                        _called_of(each.get("called", ())),
+                        MappingProxyType({key: _called_of(said) for key, said in each.get("fields", {}).items()}),
                     )
                     for name, each in data["entities"].items()
                 }
@@ -123,11 +144,25 @@ class Catalog:
         return (names.table, names.history, names.gram, *links)
 
 
+def _called_of(said: Iterable[Sequence[Any]]) -> Names:
+    return tuple(Called(*each) for each in said)
+
+
+def _called_to_json(names: EntityNames) -> dict[str, Any]:
+    """Only what is not as it was from the beginning."""
+    found: dict[str, Any] = {}
+    if names.called:
+        found["called"] = [each.to_json() for each in names.called]
+    if names.fields:
+        found["fields"] = {name: [each.to_json() for each in called] for name, called in sorted(names.fields.items())}
+    return found
+
+
 class _Naming:
     """Builds the next catalog out of the present one."""
 
-    def __init__(self, present: Catalog, old: Blueprint | None, new: Blueprint) -> None:
-        self._present, self._old, self._new = present, old, new
+    def __init__(self, present: Catalog, old: Blueprint | None, new: Blueprint, base: int = 0) -> None:
+        self._present, self._old, self._new, self._base = present, old, new, base
         self._tables = set(present.retired_tables)
         for name in present.entities:
             self._tables.update(present.tables_of(name))
@@ -158,7 +193,29 @@ class _Naming:
             names.gram,
             MappingProxyType(self._columns(entity, was, names)),
             MappingProxyType(self._links(entity, was, names)),
+            self._entity_called(entity, was, names),
+            MappingProxyType(self._fields_called(entity, was, names)),
         )
+
+    def _entity_called(self, entity: Entity, was: Entity | None, names: EntityNames) -> Names:
+        if was is None or self._old is None:
+            return (Called(entity.name, self._base),) if self._base else ()
+        known = followed(names.entity_called(was, self._old.entities), entity.name, self._base)
+        return () if known == (Called(entity.name),) else known
+
+    def _fields_called(self, entity: Entity, was: Entity | None, names: EntityNames) -> dict[str, Names]:
+        """An entity that is new has fields that are as old as itself."""
+        found: dict[str, Names] = {}
+        for each in entity.fields.values() if was is not None else ():
+            assert was is not None
+            before = earlier_field(each, was, entity)
+            if before is None:
+                known: Names = (Called(each.name, self._base),)
+            else:
+                known = followed(names.field_called(before, was.fields), each.name, self._base)
+            if known != (Called(each.name),):
+                found[each.name] = known
+        return found
 
     def _columns(self, entity: Entity, was: Entity | None, names: EntityNames) -> dict[str, str]:
         kept: dict[str, str] = {}

@@ -24,12 +24,13 @@ from clew.audit.leaf import entries_of
 from clew.audit.trail import PLATFORM
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Blueprint, Entity
-from clew.records.query.history import changes_json, version_seen
-from clew.records.query.json_text import Sql, any_name
+from clew.records.query.history import called_so, changes_json, version_seen
+from clew.records.query.json_text import Sql
 from clew.records.query.plan import VersionItem
 from clew.records.query.run import with_facts
 from clew.records.query.scope import Build, Scope
 from clew.storage import system
+from clew.storage.called import Names, words
 from clew.storage.dialects import any_of, compile_statement
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
@@ -136,14 +137,18 @@ class Reader:
         found: list[Sql] = []
         administers = RIGHT in self.decision.administers
         for entity in _readable(self.blueprint, self.decision):
-            names = entity.known_as
-            if only is not None and only not in names:
+            names = self._called(entity)
+            if only is not None and only not in words(names):
                 continue
-            about = any_name(leaf.c.entity, names)
+            about = called_so(leaf.c.entity, leaf.c.at, names)
             found.append(sa.and_(about, self._of_records(build, entity, administers)))
         if administers and (only is None or only.startswith(PLATFORM)):
             found.append(leaf.c.entity.startswith(PLATFORM))
         return sa.or_(*found) if found else None
+
+    def _called(self, entity: Entity) -> Names:
+        """What an entity was called when."""
+        return self.tables.catalog.entities[entity.name].entity_called(entity, self.blueprint.entities)
 
     def _of_records(self, build: Build, entity: Entity, administers: bool) -> Sql:
         """Of one entity: changes and events of the records whose trail may be read; of none, for who looks after it."""
@@ -165,13 +170,15 @@ class Reader:
         """leaf → changed fields the caller may see, entity by entity through its own scope."""
         found: dict[UUID, Any] = {}
         for entity in _readable(self.blueprint, self.decision):
-            names = entity.known_as
-            ids = [row[0] for row in rows if row[3] in names]
+            names = self._called(entity)
+            known = words(names)
+            ids = [row[0] for row in rows if row[3] in known]
             if not ids:
                 continue
             entries = build.alias(leaf)
             told = changes_json(Scope.over(build, entity.name), entries, _CHANGE)
-            query = sa.select(entries.c.leaf_id, told).where(any_of(entries.c.leaf_id, "leaf_ids"))
+            about = called_so(entries.c.entity, entries.c.at, names)
+            query = sa.select(entries.c.leaf_id, told).where(any_of(entries.c.leaf_id, "leaf_ids"), about)
             for leaf_id, text in await self._fetch(connection, query, {"leaf_ids": ids}):
                 found[leaf_id] = json.loads(text)
         for row in rows:

@@ -7,13 +7,13 @@ when, and no leaf that tells of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from clew.kernel.scalars import FAR_FUTURE
-from clew.metadata.blueprint import Entity
 from clew.records.query.items import aggregated, record_json
 from clew.records.query.json_text import (
     Sql,
@@ -32,6 +32,7 @@ from clew.records.query.plan import Trail, VersionItem, Versions
 from clew.records.query.scope import NotVisible, Scope
 from clew.records.query.values import size_of
 from clew.storage import system
+from clew.storage.called import Called, Names, during, words
 from clew.storage.types import Instant, Text
 
 _HEADER = frozenset({"action", "reason", "channel", "release"})
@@ -96,7 +97,7 @@ def _version_member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
         .where(
             leaf.c.record_id == rows.c.id,
             leaf.c.row_version == rows.c.row_version,
-            any_name(leaf.c.entity, scope.entity.known_as),
+            any_name(leaf.c.entity, entity_words(scope)),
         )
         .limit(sa.literal_column("1"))
         .correlate_except(leaf)
@@ -113,7 +114,7 @@ def trail_json(scope: Scope, item: Trail) -> Sql:
     page = (
         sa.select(json_object(members).label("j"))
         .select_from(leaf)
-        .where(leaf.c.record_id == scope.rows.c.id, any_name(leaf.c.entity, scope.entity.known_as), *known, *granted)
+        .where(leaf.c.record_id == scope.rows.c.id, any_name(leaf.c.entity, entity_words(scope)), *known, *granted)
         .where(*version_seen(scope, leaf))
         .order_by(leaf.c.at.desc(), leaf.c.row_version.desc(), leaf.c.leaf_id.desc())
         .limit(size_of(item.size))
@@ -171,7 +172,7 @@ def changes_json(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
             return each.c.value.op("->")(sa.literal_column(f"'$.{member}'"))
 
     shown = {"o": _shown_field(scope, leaf, each.c.key, -1), "n": _shown_field(scope, leaf, each.c.key, 0)}
-    values = {"field": escaped(_todays_name(scope.entity, each.c.key), dialect)}
+    values = {"field": escaped(_todays_name(scope, leaf, each.c.key), dialect)}
     for member, name_ in (("o", "old"), ("n", "new")):
         values[name_] = sa.case((shown[member], read(member)))
     members: list[tuple[str, str | Sql]] = [
@@ -200,10 +201,10 @@ def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
     seen = version.conditions()
     masks = {name: version.mask(name) for name in names}
     if not seen and all(mask is None for mask in masks.values()):
-        return _one_of_these(scope.entity, key, names)
-    shown = [_one_of_these(scope.entity, key, [name for name in names if masks[name] is None])]
+        return _one_of_these(scope, leaf, key, names)
+    shown = [_one_of_these(scope, leaf, key, [name for name in names if masks[name] is None])]
     shown += [
-        sa.and_(_one_of_these(scope.entity, key, [name]), mask) for name, mask in masks.items() if mask is not None
+        sa.and_(_one_of_these(scope, leaf, key, [name]), mask) for name, mask in masks.items() if mask is not None
     ]
     held: Any = (
         sa.select(sa.literal_column("1"))
@@ -215,24 +216,44 @@ def _shown_field(scope: Scope, leaf: Any, key: Sql, step: int) -> Sql:
     return sa.exists(held)
 
 
-def _todays_name(entity: Entity, key: Sql) -> Sql:
+def called_so(column: Sql, at: Sql, names: Iterable[Called]) -> Sql:
+    """Whether a text is one of these names and was written while it was one."""
+    together: dict[tuple[int, int | None], list[Called]] = {}
+    for each in names:
+        together.setdefault((each.after, each.until), []).append(each)
+    found = [
+        sa.and_(any_name(column, words(same)), *during(at, same[0]))
+        if same[0] != Called(same[0].name)
+        else any_name(column, words(same))
+        for same in together.values()
+    ]
+    return sa.or_(*found) if found else sa.false()
+
+
+def entity_words(scope: Scope) -> tuple[str, ...]:
+    """What the trail calls records of the scope's entity. Ids are never given twice, so of a record each is its own."""
+    names = scope.build.tables.catalog.entities[scope.entity.name]
+    return words(names.entity_called(scope.entity, scope.build.blueprint.entities))
+
+
+def _names_of(scope: Scope, name: str) -> Names:
+    """What a field was called when."""
+    entity = scope.entity
+    return scope.build.tables.catalog.entities[entity.name].field_called(entity.fields[name], entity.fields)
+
+
+def _todays_name(scope: Scope, leaf: Any, key: Sql) -> Sql:
     """What a field of a leaf is called today."""
-    before = [(was, each.name) for each in entity.fields.values() for was in _earlier(entity, each.name)]
+    before = [(was, name) for name in scope.entity.fields for was in _names_of(scope, name) if was.name != name]
     word = sa.type_coerce(key, Text())
     if not before:
         return word
-    cases: list[Any] = [(key == sa.literal_column(f"'{was}'"), sa.literal_column(f"'{name}'")) for was, name in before]
+    cases: list[Any] = [(called_so(key, leaf.c.at, [was]), sa.literal_column(f"'{name}'")) for was, name in before]
     return sa.type_coerce(sa.case(*cases, else_=word), Text())
 
 
-def _earlier(entity: Entity, name: str) -> list[str]:
-    """Earlier names of a field that no other has today."""
-    return [was for was in entity.fields[name].renamed_from if was not in entity.fields]
-
-
-def _one_of_these(entity: Entity, key: Sql, names: list[str]) -> Sql:
-    every = [known for name in names for known in (name, *_earlier(entity, name))]
-    return any_name(key, every) if every else sa.false()
+def _one_of_these(scope: Scope, leaf: Any, key: Sql, names: Iterable[str]) -> Sql:
+    return called_so(key, leaf.c.at, [known for name in names for known in _names_of(scope, name)])
 
 
 def _listed(page: Any, scope: Scope) -> Sql:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from clew.records.query.history import entity_words
 from clew.records.query.items import aggregated
 from clew.records.query.json_text import (
     Sql,
@@ -73,7 +74,7 @@ def _given(scope: Scope, of: Any) -> list[Sql]:
     known = [] if scope.as_of is None else [of.c.signed_at <= scope.as_of]
     return [
         of.c.record_id == rows.c.id,
-        any_name(of.c.entity, scope.entity.known_as),
+        any_name(of.c.entity, entity_words(scope)),
         of.c.row_version <= rows.c.row_version,
         *known,
     ]

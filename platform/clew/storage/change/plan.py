@@ -178,7 +178,7 @@ async def plan_in(connection: Connection, blueprint: Blueprint, *, load: Loader,
             raise Drift(differences="; ".join(differences[:10]))
     database_id = await connection.fetch_value(sa.select(platform.c.database_id)) if base else EMPTY_DATABASE
     known = _with_strays(base.catalog if base else None, found)
-    catalog = known.evolve(old.blueprint, blueprint) if old else Catalog.first(blueprint, known)
+    catalog = known.evolve(old.blueprint, blueprint, base.number) if old and base else Catalog.first(blueprint, known)
     new = Side(blueprint, catalog)
     number = await next_number(connection, base, found)
     steps = build_steps(old, new, found, connection.dialect, await connection.now(), number)
