@@ -43,12 +43,12 @@ async def practice(world: World) -> None:
     plan, check = _methods(world, change, made)
     _market(world, change, made)
     _bought(world, made)
-    _stocked(world, made, plan, check)
-    world.add(
+    customer = world.add(
         "customer", world.ago(370), to="qualified", within=5, customer_no="TRY-CUSTOMER", name="练习医院",
         kind="hospital", market="CN", uscc=social_credit_code("91320500MA9TRY001"), licence_no="TRY-1",
         licence_scope=("II", "III"), licence_expires=world.day(-600),
     )  # fmt: skip
+    _stocked(world, made, plan, check, customer)
 
 
 def _designed(world: World, change: Introduction) -> Practice:
@@ -126,7 +126,7 @@ def _bought(world: World, made: Practice) -> None:
         world.move(SITE, at, "receipt", made.steel, qty, lot=lot, target=("raw", "released"), by=keeper)
 
 
-def _stocked(world: World, made: Practice, plan: UUID, check: UUID) -> None:
+def _stocked(world: World, made: Practice, plan: UUID, check: UUID, customer: UUID) -> None:
     """Pumps that have been made, inspected, recorded and released."""
     place = world.sites[SITE]
     for lot_no, (amount, days) in PUMP_LOTS.items():
@@ -153,8 +153,35 @@ def _stocked(world: World, made: Practice, plan: UUID, check: UUID) -> None:
         when, shelf = at + timedelta(days=7), ("finished", "released")
         world.move(SITE, when, "receipt", made.pump, qty, lot=lot, target=shelf, by=keeper, doc=doc)
         if lot_no == "TRY-SOLD":
-            gone = when + timedelta(days=9)
-            world.move(SITE, gone, "ship", made.pump, qty, lot=lot, source=shelf, by=keeper)
+            sent = _sold(world, made, lot, qty, customer, when + timedelta(days=9))
+            gone, doc = when + timedelta(days=9, hours=8), AnyRef("shipment", sent)
+            world.move(SITE, gone, "ship", made.pump, qty, lot=lot, source=shelf, by=keeper, doc=doc)
+
+
+def _sold(world: World, made: Practice, lot: UUID, qty: Decimal, customer: UUID, at: datetime) -> UUID:
+    """An order of all of a lot, reviewed, shipped and delivered. The shipment."""
+    place, (picker, reviewer) = world.sites[SITE], world.people[SITE, "warehouse"][:2]
+    order = world.add(
+        "sales_order", at, to="closed", within=2, site=place, customer=customer, market="CN", ordered_on=at.date(),
+        currency="CNY", ship_to="医院库房",
+    )  # fmt: skip
+    wanted: Values = {"line": 10, "item": made.pump, "qty": qty}
+    line = world.add(
+        "sales_order_line", at, owner=order, due=at.date() + timedelta(days=10), price=Decimal(5200), **wanted
+    )
+    packed = at + timedelta(hours=6)
+    shipment = world.add(
+        "shipment", packed, to="delivered", within=1, site=place, sales_order=order, carrier="顺丰医药",
+        waybill="TRY-1", shipped_at=at + timedelta(hours=8), delivered_at=at + timedelta(hours=30),
+    )  # fmt: skip
+    world.add("shipment_line", packed, owner=shipment, order_line=line, lot=lot, **wanted)
+    review = world.add(
+        "delivery_review", packed, to="reviewed", within=0.05, site=place, shipment=shipment, reviewer=reviewer,
+        picked_by=picker, result="pass", note=world.file("随货同行单.pdf"),
+    )  # fmt: skip
+    right: Values = dict.fromkeys(("lot_ok", "label_ok", "package_ok", "papers_ok"), True)
+    world.add("delivery_review_checks", packed, owner=review, lot=lot, qty=qty, **right)
+    return shipment
 
 
 def _accepted(

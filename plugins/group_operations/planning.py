@@ -14,6 +14,7 @@ from group_operations.netting import NOTHING, Component, Demand, Need, Supply, W
 from group_operations.orders import components
 
 _UNVERIFIED = ("open", "contained", "investigating", "board", "executing")
+_UNDER_WAY = ("evaluating", "dismissed", "decided", "notifying", "executing", "effectiveness")
 """States of a nonconformance that keep its lots from being used."""
 _OPEN_ORDERS = ("planned", "firm", "released", "running", "paused")
 
@@ -83,14 +84,30 @@ async def _stock(work: Work, site: UUID) -> dict[Any, Decimal]:
 
 
 async def usable(work: Work, lot_id: UUID, until: date) -> bool:
-    """Whether a lot is released, is not on hold, and may be used up to and on a day."""
+    """Whether a lot is released and may be used up to and on a day: not on hold, nor under a nonconformance that is not
+    verified, was to be scrapped or returned, or whose concession ends before or covers less, nor in a field action."""
     lot = await work.record("lot", lot_id)
     if lot["state"] != "released" or (lot["exp_on"] is not None and lot["exp_on"] < until):
         return False
     if await work.find("inventory_hold", lot=lot_id, state="active"):
         return False
-    open_ones = await work.find("nonconformance", item=lot["item"], state=_UNVERIFIED)
-    return not any([lot_id in await work.linked("nonconformance", "lots", each["id"]) for each in open_ones])
+    found = [each for each in await work.find("nonconformance", item=lot["item"]) if _bars(each, until)]
+    if any([lot_id in await work.linked("nonconformance", "lots", each["id"]) for each in found]):
+        return False
+    actions = await work.find("field_action", state=_UNDER_WAY)
+    return not any([lot_id in await work.linked("field_action", "lots", each["id"]) for each in actions])
+
+
+def _bars(nonconformance: Row, until: date) -> bool:
+    """Whether it keeps its lots out of use until a day (as `held` of a lot says for today)."""
+    if nonconformance["state"] == "void":
+        return False
+    decided, last = nonconformance["disposition"], nonconformance["concession_until"]
+    if nonconformance["state"] in _UNVERIFIED or decided in ("scrap", "return") or (last is not None and last < until):
+        return True
+    qty, conceded = nonconformance["qty"], nonconformance["concession_qty"]
+    scrapped = nonconformance["scrapped_qty"] or NOTHING
+    return decided == "use_as_is" and (qty is None or conceded is None or conceded + scrapped < qty)
 
 
 async def _supplies(work: Work, site: UUID) -> list[Supply]:

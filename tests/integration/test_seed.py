@@ -65,6 +65,7 @@ def test_the_group_is_whole(database: TestDatabase, tmp_path: Path) -> None:
             assert done.counts["inventory_balance"] > 100
             await keeps_the_rules(host)
             await labels_say_what_is_in_them(host)
+            await nothing_leaves_without_its_shipment(host)
             await stock_adds_up(host)
             await history_is_contiguous(host, done)
             await every_version_has_its_leaf(host)
@@ -107,6 +108,14 @@ async def labels_say_what_is_in_them(host: RuntimeHost) -> None:
             dates = [day(text, TODAY) if (text := said.value(ai)) else None for ai in ("11", "17")]
             assert [said.value("10"), *dates] == lots[lot]
             assert (said.value("01"), said.value("21")) == (devices[device], serial[0] if serial else None)
+
+
+async def nothing_leaves_without_its_shipment(host: RuntimeHost) -> None:
+    moved = await rows(host, "inventory_movement", "type", "doc_entity", "doc_id")
+    sent = [(about, doc) for kind, about, doc in moved if kind == "ship"]
+    shipments = {each[0] for each in await rows(host, "shipment", "id")}
+    assert sent
+    assert [doc for about, doc in sent if about != "shipment" or doc not in shipments] == []
 
 
 async def stock_adds_up(host: RuntimeHost) -> None:
