@@ -20,6 +20,7 @@ from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.load import load_sources
 from clew.process.alerts import AlertParticipant
 from clew.process.engine import Done, Processes
+from clew.process.holders import NOBODY_KNOWN, Known
 from clew.process.participant import ProcessParticipant
 from clew.process.staff import Demand
 from clew.process.words import Actor, Command
@@ -56,7 +57,9 @@ class FixedStaff:
     sites: dict[UUID, UUID] = field(default_factory=dict)
     """Where somebody works."""
 
-    async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
+    async def find(
+        self, connection: Connection, demand: Demand, at: datetime, known: Known = NOBODY_KNOWN
+    ) -> tuple[UUID, ...]:
         found = [each for role in demand.roles for each in self.roles.get(role, ())]
         everybody = {each for people in self.roles.values() for each in people}
         named = [self.employees.get(each, each) for each in demand.named]

@@ -289,7 +289,14 @@ class GraphQLEngine:
         planner = operation.planner(shape, self.options.limits.paging, self.options.limits.conditions)
         plain, wholes = operation.plain(variables), operation.wholes(variables)
         calls: list[Call] = []
-        for selected in planner.collect(operation.root, [operation.node.selection_set]):
+        chosen = operation.chosen.get(shape)
+        if chosen is None:
+            chosen = planner.collect(operation.root, [operation.node.selection_set]), planner.walked
+            if len(operation.chosen) >= self.options.shapes_kept:
+                operation.chosen.clear()
+            operation.chosen[shape] = chosen
+        fields, planner.walked = chosen
+        for selected in fields:
             if live and not answered_live(selected):
                 continue
             if selected.name == "__typename":

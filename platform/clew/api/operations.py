@@ -58,6 +58,8 @@ class Operation:
     discovers: bool
     """Whether it may ask about the schema itself."""
     reads: dict[Any, Prepared] = field(default_factory=dict)
+    chosen: dict[Shape, tuple[list[Selected], dict[tuple[int, str], list[Selected]]]] = field(default_factory=dict)
+    """The fields of a mutation for one shape of its variables, and what is selected inside them (`Planner.walked`)."""
     whole: tuple[Variable, ...] = ()
     """Variables of a mutation that are whole arguments of its fields and nothing else: they take no part in planning,
     so they are read once, as commands take them. `variables` are the others."""

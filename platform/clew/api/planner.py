@@ -85,6 +85,8 @@ class Planner:
         self.incomplete = False
         """Whether the answer holds tokens that are to be replaced (`records.signing.answers`)."""
         self._conditions, self._most_conditions = 0, conditions
+        self.walked: dict[tuple[int, str], list[Selected]] = {}
+        """What is selected inside fields, as far as somebody has looked; the fields live as long as this does."""
 
     # ── selections ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,7 +147,12 @@ class Planner:
 
     def children(self, selected: Selected, type_: GraphQLNamedType | None = None) -> list[Selected]:
         """What is selected inside a field, for its type or a concrete type of its union."""
-        return self.collect(type_ or selected.type, (node.selection_set for node in selected.nodes))
+        of = type_ or selected.type
+        key = id(selected), of.name
+        found = self.walked.get(key)
+        if found is None:
+            found = self.walked[key] = self.collect(of, (node.selection_set for node in selected.nodes))
+        return found
 
     def items(self, selected: Selected, type_: GraphQLNamedType | None = None) -> tuple[p.Item, ...]:
         """The record items selected inside a field."""

@@ -18,6 +18,7 @@ from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import Step, Workflow
 from clew.process import reading, words
+from clew.process.ahead import Place
 from clew.process.engine import TASK, WHAT, Done, Processes
 from clew.process.errors import NoSuchProcess
 from clew.process.state import State
@@ -105,7 +106,7 @@ async def _decided(spec: ActSpec, call: Call, command: CommandCall, task: Mappin
     fields = filled(spec.processes, task, args.get("input"))
     if args.get("signature") is not None:
         command = replace(command, signing=await _proven(spec.prover, call))
-    at = UUID(task["process"]), int(task["number"])
+    at = Place(UUID(task["process"]), int(task["number"]), task["workflow"], task["step"], task["entity"])
     return await spec.processes.decide(command, at, args["outcome"], fields, args.get("comment") or "")
 
 
@@ -247,13 +248,13 @@ async def retry(spec: ActSpec, call: Call, command: CommandCall) -> Done:
 async def _on_task(
     spec: ActSpec, call: Call, command: CommandCall, make: Callable[[int, Actor, str], Command], *asked: Any
 ) -> Done:
-    process, number = await spec.processes.find_task(call.arguments["task"])
+    place = await spec.processes.find_task(call.arguments["task"])
     async with spec.processes.database.read() as connection:
-        if not await spec.processes.takes_part(connection, process, command.context.person.id):
+        if not await spec.processes.takes_part(connection, place.process, command.context.person.id):
             raise NoSuchProcess(what=TASK)
     name = call.selected.name
     return await spec.processes.act(
-        command, process, lambda instance, actor, at: make(number, actor, at), [name, number, *asked]
+        command, place.process, lambda instance, actor, at: make(place.number, actor, at), [name, place.number, *asked]
     )
 
 

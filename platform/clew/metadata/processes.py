@@ -353,6 +353,7 @@ class Workflow:
     """None: everywhere, at once. It is about beginnings alone, so it is no part of the digest."""
     on_cancel: tuple[Action, ...] = ()
     """Done when an instance is cancelled, wherever it stands, after what its steps undo."""
+    _places: dict[str, tuple[Flow, Step]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def undoing(self, step: str) -> tuple[Action, ...]:
         """What is done about a step that was done when the process is cancelled; of no step: about all of it."""
@@ -377,6 +378,12 @@ class Workflow:
 
     def place_of(self, path: str) -> tuple[Flow, Step]:
         """The step at a path and its flow. Raises KeyError."""
+        known = self._places.get(path)
+        if known is None:
+            known = self._places[path] = self._find(path)
+        return known
+
+    def _find(self, path: str) -> tuple[Flow, Step]:
         flow, parts = self.flow, path.split(SEPARATOR)
         step = flow.steps[parts[0]]
         for branch, name in zip(parts[1::2], parts[2::2], strict=True):

@@ -23,6 +23,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.processes import Who, Workflow
 from clew.process import comments, jobs, machine, reading, store, words
+from clew.process.ahead import Ahead, Place, ahead
 from clew.process.behalf import Standing, asked_roles, standing
 from clew.process.definitions import Definitions
 from clew.process.effects import locked
@@ -111,12 +112,14 @@ class Processes:
         given: Mapping[str, Any] | None = None,
         *,
         operates: bool = False,
+        ahead: Ahead | None = None,
     ) -> Done:
         """One command of a person on an instance. `asked` is what makes two requests the same; `given` are values for
-        the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator)."""
+        the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator). `ahead`:
+        what will be asked for."""
 
         async def work(unit: Unit) -> UUID:
-            instance, stands = await store.load_for(unit, process)
+            instance, stands = await store.load_for(unit, process, ahead)
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
@@ -137,18 +140,29 @@ class Processes:
     async def decide(
         self,
         call: Call,
-        task: UUID | tuple[UUID, int],
+        task: UUID | Place,
         outcome: str,
         given: Mapping[str, Any] | None = None,
         comment: str = "",
     ) -> Done:
-        """Complete a task, or cast a vote. `task`: its id, or its instance and number where these are known."""
-        process, number = await self.find_task(task) if isinstance(task, UUID) else task
+        """Complete a task, or cast a vote. `task`: its id, or where it stands if that is known."""
+        place = await self.find_task(task) if isinstance(task, UUID) else task
 
         def make(instance: Instance, actor: Actor, at: str) -> Command:
-            return words.Decide(number, outcome, actor, at, comment)
+            return words.Decide(place.number, outcome, actor, at, comment)
 
-        return await self.act(call, process, make, ["decide", number, outcome, comment, dict(given or {})], given)
+        asked = ["decide", place.number, outcome, comment, dict(given or {})]
+        return await self.act(call, place.process, make, asked, given, ahead=self._ahead(place, outcome))
+
+    def _ahead(self, place: Place, outcome: str) -> Ahead | None:
+        """What a decision will ask for; None where the release cannot tell."""
+        workflow = self.blueprint.workflows.get(place.workflow)
+        if workflow is None or place.entity != workflow.entity:
+            return None
+        try:
+            return ahead(workflow, place.step, outcome, self.blueprint.entities[workflow.entity])
+        except KeyError:  # a step of an earlier definition
+            return None
 
     async def comment(self, call: Call, process: UUID, said: comments.Said) -> Done:
         """A comment of somebody who may see the instance, which the caller of this room has made sure of."""
@@ -160,10 +174,10 @@ class Processes:
         asked = ["comment", str(process), said.text, list(said.files)]
         return await self._run(call, asked, work)
 
-    async def find_task(self, task: UUID) -> tuple[UUID, int]:
-        """The instance of a task and the task's number in it. Raises NoSuchProcess."""
+    async def find_task(self, task: UUID) -> Place:
+        """Where a task stands. Raises NoSuchProcess."""
         async with self.database.read() as connection:
-            found = await store.process_of_task(connection, task)
+            found = await store.place_of(connection, task)
         if found is None:
             raise NoSuchProcess(what=TASK)
         return found

@@ -13,6 +13,7 @@ from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Step, StepKind, Who, Workflow
 from clew.process import store
 from clew.process.effects import locked, related
+from clew.process.holders import NOBODY_KNOWN
 from clew.process.in_use import in_use
 from clew.process.staff import Demand, Staff
 from clew.process.state import State, Subject
@@ -147,7 +148,9 @@ class Inquiry:
         return [found] if isinstance(found, UUID) else []
 
     async def _find(self, demand: Demand) -> tuple[str, ...]:
-        return tuple(str(each) for each in await self.staff.find(self.unit.connection, demand, self.unit.at))
+        known = self.unit.found.get(store.ROLES, NOBODY_KNOWN)
+        found = await self.staff.find(self.unit.connection, demand, self.unit.at, known)
+        return tuple(str(each) for each in found)
 
     async def _holds(self, condition: Checked, entity: Entity, record: Record) -> bool:
         return await self.unit.judge.holds(condition, entity, record)

@@ -6,8 +6,9 @@ its tasks, votes and timers. What cannot be carried over exactly is a reason aga
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +20,7 @@ from clew.process.checkpoints import clauses_of, passed
 from clew.process.errors import BadStepMapping
 from clew.process.loosening import loosened
 from clew.process.run import Run
-from clew.process.state import State, Task, Token
+from clew.process.state import State, Task, Token, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +304,7 @@ def _said(approval: Approval | None) -> Any:
         return None
     also = tuple((post, when.source) for post, when in approval.also)
     enough, every = _source(approval.enough_of), _source(approval.all_when)
-    return replace(approval, also=(), enough_of=None, all_when=None), also, enough, every
+    return dataclasses.replace(approval, also=(), enough_of=None, all_when=None), also, enough, every
 
 
 __all__ = ["Verdict", "verdict"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clew.metadata.blueprint import Entity, FieldKind
@@ -11,7 +11,7 @@ from clew.metadata.processes import ApprovalMode, Flow, Step, Workflow
 from clew.process import store
 from clew.process.effects import related
 from clew.process.errors import SignedAlready, TakesSeveral
-from clew.process.state import State, Token
+from clew.process.state import State, Token, replace
 from clew.process.votes import may_win
 from clew.records.participants import Change
 from clew.records.rows import Record

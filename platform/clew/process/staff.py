@@ -10,14 +10,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.process.holders import NOBODY_KNOWN, Known, holders
 from clew.process.roster import Roster
 from clew.process.store import one_of
-from clew.records.gathering import beside
 from clew.storage import identity_tables, process_tables
-from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 
-_account, _assignment = identity_tables.account, identity_tables.assignment
+_account = identity_tables.account
 _task, _offer = process_tables.task, process_tables.task_candidate
 
 
@@ -45,8 +44,10 @@ class Demand:
 class Staff(Protocol):
     """Finds people. The engine asks it inside the transaction of the command."""
 
-    async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
-        """Account ids of everybody who fits, in a fixed order."""
+    async def find(
+        self, connection: Connection, demand: Demand, at: datetime, known: Known = NOBODY_KNOWN
+    ) -> tuple[UUID, ...]:
+        """Account ids of everybody who fits, in a fixed order. `known`: the holders of some roles at that moment."""
         ...
 
     async def known(self, connection: Connection, person: UUID) -> bool:
@@ -68,8 +69,10 @@ class AssignedStaff:
 
     roster: Roster | None = None
 
-    async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
-        found = dict.fromkeys(await _holders(connection, demand.roles, demand.site, at))
+    async def find(
+        self, connection: Connection, demand: Demand, at: datetime, known: Known = NOBODY_KNOWN
+    ) -> tuple[UUID, ...]:
+        found = dict.fromkeys(await holders(connection, demand.roles, demand.site, at, known))
         named = list(demand.named)
         if self.roster is not None:
             named += await self.roster.managers(connection, demand.managers_of)
@@ -84,7 +87,7 @@ class AssignedStaff:
                 found[row[0]] = None
         people = tuple(found)
         if demand.among:
-            members = set(await _holders(connection, (demand.among,), demand.site, at))
+            members = set(await holders(connection, (demand.among,), demand.site, at, known))
             people = tuple(each for each in people if each in members)
         if demand.trained:
             people = await self._trained(connection, people, demand.course, at)
@@ -102,7 +105,7 @@ class AssignedStaff:
 
     async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
         needed = (demand.roles, (demand.among,)) if demand.among else (demand.roles,)
-        return all([person in await _holders(connection, each, demand.site, at, person) for each in needed])
+        return all([person in await holders(connection, each, demand.site, at, only=person) for each in needed])
 
     async def known(self, connection: Connection, person: UUID) -> bool:
         query = sa.select(_account.c.id).where(_account.c.id == person, _account.c.state == "active")
@@ -120,7 +123,9 @@ class OneOperator:
     def __init__(self, operator: UUID) -> None:
         self._operator = operator
 
-    async def find(self, connection: Connection, demand: Demand, at: datetime) -> tuple[UUID, ...]:
+    async def find(
+        self, connection: Connection, demand: Demand, at: datetime, known: Known = NOBODY_KNOWN
+    ) -> tuple[UUID, ...]:
         return (self._operator,)
 
     async def known(self, connection: Connection, person: UUID) -> bool:
@@ -131,34 +136,6 @@ class OneOperator:
 
     async def holds(self, connection: Connection, person: UUID, demand: Demand, at: datetime) -> bool:
         return person == self._operator
-
-
-async def _holders(
-    connection: Connection, roles: Sequence[str], site: UUID | None, at: datetime, only: UUID | None = None
-) -> list[UUID]:
-    """Whose account holds one of these roles at a site now; `only`: asked of this account alone."""
-    if not roles:
-        return []
-    args = {"asked_roles": list(roles), "held_at": at, "of_account": only}
-    # Roles never wait: whoever gives or takes one writes it at once.
-    rows = await beside(connection).fetch(_HOLDERS if only is None else _HOLDER, args)
-    return [person for person, sites in rows if sites is None or site is None or str(site) in sites]
-
-
-_AT = sa.bindparam("held_at", type_=_assignment.c.valid_from.type)
-_HOLDERS = (
-    sa.select(_account.c.id, _assignment.c.sites)
-    .join(_assignment, _assignment.c.account == _account.c.id)
-    .where(
-        any_of(_assignment.c.role, "asked_roles"),
-        _assignment.c.state == "active",
-        _assignment.c.valid_from <= _AT,
-        sa.or_(_assignment.c.valid_to.is_(None), _assignment.c.valid_to > _AT),
-        _account.c.state == "active",
-    )
-    .order_by(_account.c.id)
-)
-_HOLDER = _HOLDERS.where(_account.c.id == sa.bindparam("of_account", type_=_account.c.id.type))
 
 
 async def _least_loaded(connection: Connection, people: Sequence[UUID]) -> tuple[UUID, ...]:

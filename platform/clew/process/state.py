@@ -7,11 +7,15 @@ when enough of them have come to their end. Nothing here knows the time or the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
+from msgspec import Struct, convert, to_builtins
+from msgspec.structs import replace
+
 T = TypeVar("T")
+_Numbered = TypeVar("_Numbered", "Token", "Task", "Timer", "Incident")
+EMPTY: Mapping[int, Any] = MappingProxyType({})
 
 TokenStatus = Literal["due", "open", "working", "blocked"]
 """due: its step has not begun; open: begun and waiting for somebody or something; working: an automatic step is to be
@@ -24,16 +28,14 @@ TaskStatus = Literal["open", "held", "done", "closed"]
 Status = Literal["running", "suspended", "ended", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True, omit_defaults=True):
     """The record a token is about."""
 
     entity: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True, omit_defaults=True):
     id: int
     step: str
     """Path of the step it stands at."""
@@ -56,8 +58,7 @@ class Token:
     """Branches that came to their end, with their outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True, omit_defaults=True):
     id: int
     token: int
     step: str
@@ -82,8 +83,7 @@ class Task:
     """The task that waits until this one is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Struct, frozen=True, omit_defaults=True):
     id: int
     token: int
     purpose: Literal["alert", "late", "wait", "legal"]
@@ -91,8 +91,7 @@ class Timer:
     whom: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Struct, frozen=True, omit_defaults=True):
     """Something an operator must see to: nobody to ask, a guard before a step, an automatic step that failed."""
 
     id: int
@@ -105,8 +104,7 @@ class Incident:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, omit_defaults=True):
     """A step that came to an end, in one of its rounds. Nothing is ever taken out of this list; earlier rounds may be
     put together (`process.history`)."""
 
@@ -128,8 +126,7 @@ class Done:
         return (*self.actors, *self.before)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True, omit_defaults=True):
     """One instance. `serial` is the last number given to a token, task, timer or incident."""
 
     workflow: str
@@ -139,10 +136,10 @@ class State:
     starter: str
     status: Status = "running"
     outcome: str = ""
-    tokens: Mapping[int, Token] = field(default_factory=lambda: MappingProxyType({}))
-    tasks: Mapping[int, Task] = field(default_factory=lambda: MappingProxyType({}))
-    timers: Mapping[int, Timer] = field(default_factory=lambda: MappingProxyType({}))
-    incidents: Mapping[int, Incident] = field(default_factory=lambda: MappingProxyType({}))
+    tokens: Mapping[int, Token] = EMPTY
+    tasks: Mapping[int, Task] = EMPTY
+    timers: Mapping[int, Timer] = EMPTY
+    incidents: Mapping[int, Incident] = EMPTY
     done: tuple[Done, ...] = ()
     serial: int = 0
     halted: tuple[str, ...] = ()
@@ -171,15 +168,15 @@ class State:
         return {
             "workflow": self.workflow,
             "digest": self.digest,
-            "subject": _plain(self.subject),
+            "subject": to_builtins(self.subject),
             "starter": self.starter,
             "status": self.status,
             "outcome": self.outcome,
-            "tokens": [_plain(each) for each in self.tokens.values()],
-            "tasks": [_plain(each) for each in self.tasks.values()],
-            "timers": [_plain(each) for each in self.timers.values()],
-            "incidents": [_plain(each) for each in self.incidents.values()],
-            "done": [_plain(each) for each in self.done],
+            "tokens": to_builtins(list(self.tokens.values())),
+            "tasks": to_builtins(list(self.tasks.values())),
+            "timers": to_builtins(list(self.timers.values())),
+            "incidents": to_builtins(list(self.incidents.values())),
+            "done": to_builtins(list(self.done)),
             "serial": self.serial,
             **({"halted": list(self.halted)} if self.halted else {}),
         }
@@ -189,7 +186,7 @@ class State:
         return cls(
             data["workflow"],
             data["digest"],
-            _made(Subject, data["subject"]),
+            convert(data["subject"], Subject),
             data["starter"],
             data["status"],
             data["outcome"],
@@ -197,17 +194,10 @@ class State:
             _numbered(Task, data["tasks"]),
             _numbered(Timer, data["timers"]),
             _numbered(Incident, data["incidents"]),
-            tuple(_made(Done, each) for each in data["done"]),
+            convert(data["done"], tuple[Done, ...]),
             data["serial"],
             tuple(data.get("halted", ())),
         )
-
-
-def replace(value: T, **changed: Any) -> T:
-    """As `dataclasses.replace`, without what values of this room do not need: a machine does little else."""
-    given = {name: getattr(value, name) for name, _ in _members(type(value))}
-    given.update(changed)
-    return type(value)(**given)
 
 
 def put(items: Mapping[int, T], number: int, item: T) -> Mapping[int, T]:
@@ -221,46 +211,9 @@ def without(items: Mapping[int, T], *numbers: int) -> Mapping[int, T]:
     return MappingProxyType({number: each for number, each in items.items() if number not in numbers})
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    """A value as JSON data, without what equals its default."""
-    found: dict[str, Any] = {}
-    for name, default in _members(type(value)):
-        item = getattr(value, name)
-        if item == default:
-            continue
-        if isinstance(item, Subject):
-            item = _plain(item)
-        elif isinstance(item, tuple):
-            item = [list(part) if isinstance(part, tuple) else part for part in item]
-        found[name] = item
-    return found
-
-
-def _members(cls: type[Any]) -> tuple[tuple[str, Any], ...]:
-    """The members of a class of this room, with their defaults."""
-    known = _MEMBERS.get(cls)
-    if known is None:
-        known = _MEMBERS[cls] = tuple((each.name, each.default) for each in fields(cls))
-    return known
-
-
-_MEMBERS: dict[type[Any], tuple[tuple[str, Any], ...]] = {}
-
-
-def _made(cls: type[T], data: Mapping[str, Any]) -> T:
-    given: dict[str, Any] = {}
-    for name, item in data.items():
-        if name == "subject":
-            given[name] = Subject(**item)
-        elif isinstance(item, list):
-            given[name] = tuple(tuple(part) if isinstance(part, list) else part for part in item)
-        else:
-            given[name] = item
-    return cls(**given)
-
-
-def _numbered(cls: type[T], data: list[Mapping[str, Any]]) -> Mapping[int, T]:
-    return MappingProxyType({each["id"]: _made(cls, each) for each in data})
+def _numbered(cls: type[_Numbered], data: list[Any]) -> Mapping[int, _Numbered]:
+    made: list[_Numbered] = convert(data, list[cls])  # type: ignore[valid-type]
+    return MappingProxyType({each.id: each for each in made})
 
 
 __all__ = ["Done", "Incident", "State", "Subject", "Task", "Timer", "Token", "put", "replace", "without"]

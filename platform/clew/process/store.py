@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,10 @@ from clew.identity import sessions
 from clew.identity.errors import SessionEnded
 from clew.kernel.ids import uuid7
 from clew.process import behalf
+from clew.process.ahead import Ahead, Place
 from clew.process.behalf import Standing
 from clew.process.clocks import Running
+from clew.process.holders import HOLDERS, known_of
 from clew.process.state import State, Task
 from clew.records.unit import Unit
 from clew.storage import process_tables
@@ -116,25 +118,39 @@ async def load_several(connection: Connection, processes: Collection[UUID]) -> d
 _SEVERAL = sa.select(*_COLUMNS).where(any_of(_p.c.id, "of_processes")).order_by(_p.c.id)
 
 
-async def load_for(unit: Unit, process: UUID) -> tuple[Instance | None, Standing]:
-    """An instance for a command of its caller, held until the end, and what the caller holds. Where nobody has looked
-    at the caller's session yet, this does, in the same statement. Raises SessionEnded."""
+async def load_for(unit: Unit, process: UUID, ahead: Ahead | None = None) -> tuple[Instance | None, Standing]:
+    """An instance for a command of its caller, held until the end, and what the caller holds. On PostgreSQL the same
+    statement looks at the caller's session, where nobody has yet, and at what will be asked for. Raises
+    SessionEnded."""
     person = unit.context.person.id
-    if unit.session_at is None or unit.connection.dialect != "postgresql":
+    if unit.connection.dialect != "postgresql":
         found = await load(unit.connection, process, lock=True)
         return found, await behalf.standing(unit.connection, person, unit.at)
-    args = {"of_process": process, **sessions.asked(unit.context, unit.session_at), **behalf.asked(person, unit.at)}
-    row = await unit.connection.fetch_one(_LOCKED_HELD, args)
+    looked_at = unit.session_at or unit.at
+    args = {"of_process": process, **sessions.asked(unit.context, looked_at), **behalf.asked(person, unit.at)}
+    query: Any = _LOCKED_HELD
+    if ahead is not None:
+        args["asked_roles"] = ahead.roles
+        key = ("ahead", ahead.entity.name, ahead.references)
+        query = unit.engine.remember(key, lambda: ahead.query(unit, _BY_ID, (*_HELD, HOLDERS)))
+    row = await unit.connection.fetch_one(query, args)
     if row is None:
         return None, Standing()
-    *instance, rows, session = row
-    if session != 1:
+    count = len(_COLUMNS)
+    rows, session = row[count : count + 2]
+    if unit.session_at is not None and session != 1:
         raise SessionEnded
     unit.session_at = None
-    return _instance(instance), behalf.standing_of(rows or ())
+    if ahead is not None:
+        unit.found[ROLES] = known_of(ahead.roles, row[count + 2] or ())
+        ahead.hold(unit, row[count + 3 :])
+    return _instance(row[:count]), behalf.standing_of(rows or ())
 
 
-_LOCKED_HELD = _BY_ID.add_columns(behalf.STANDING, sessions.HELD.label("session")).with_for_update(of=_p)
+ROLES = ("process", "holders of roles")
+"""Who holds which roles at the unit's moment, as far as it was read with an instance."""
+_HELD = (behalf.STANDING, sessions.HELD.label("session"))
+_LOCKED_HELD = _BY_ID.add_columns(*_HELD).with_for_update(of=_p)
 
 
 def _instance(row: Sequence[Any]) -> Instance:
@@ -170,13 +186,15 @@ async def living(connection: Connection, record: UUID) -> list[UUID]:
     return [row[0] for row in await connection.fetch(query)]
 
 
-async def process_of_task(connection: Connection, task: UUID) -> tuple[UUID, int] | None:
-    """The instance a task belongs to, and the task's number in it."""
+async def place_of(connection: Connection, task: UUID) -> Place | None:
+    """Where a task stands."""
     row = await connection.fetch_one(_PLACE, {"of_task": task})
-    return None if row is None else (row[0], row[1])
+    return None if row is None else Place(*row)
 
 
-_PLACE = sa.select(_t.c.process, _t.c.number).where(_t.c.id == sa.bindparam("of_task", type_=_t.c.id.type))
+_PLACE = sa.select(*(_t.c[each.name] for each in fields(Place))).where(
+    _t.c.id == sa.bindparam("of_task", type_=_t.c.id.type)
+)
 
 
 async def define(connection: Connection, definition: Definition, release: str, at: datetime) -> None:

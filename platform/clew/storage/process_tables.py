@@ -49,6 +49,7 @@ process = sa.Table(
         sqlite_where=sa.text("status IN ('running', 'suspended')"),
         postgresql_where=sa.text("status IN ('running', 'suspended')"),
     ),
+    postgresql_with={"fillfactor": 70},  # each step changes it where no index looks: beside the row as it was
 )
 task = sa.Table(
     "clew_task",
