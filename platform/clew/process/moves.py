@@ -9,7 +9,7 @@ from clew.metadata.processes import CANCELLED, DONE, SEPARATOR, STARTED, Approva
 from clew.process.checkpoints import clauses_of, missing
 from clew.process.run import Run
 from clew.process.state import Done, Task, Timer, Token, without
-from clew.process.votes import tally, wanted
+from clew.process.votes import tally, unfilled, wanted
 from clew.process.words import (
     Act,
     Advance,
@@ -296,11 +296,11 @@ def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
     if approval.mode is ApprovalMode.ANY_SIGN:
         posts = posts[:1]
     seats = {post: _eligible(run, token, facts, facts.people, post) for post in posts}
-    missing = [post for post, people in seats.items() if not people]
+    needed = wanted(approval, len(seats), facts.all_agree, facts.enough)
+    missing = [post for post, people in seats.items() if not people] or unfilled(approval, seats, needed)
     if missing:
         run.incident(token, "nobody", f"{step.path}: {', '.join(missing)}")
         return False
-    needed = wanted(approval, len(seats), facts.all_agree, facts.enough)
     run.keep(token, branches=needed)
     for index, (post, people) in enumerate(seats.items()):
         held = approval.mode is ApprovalMode.ONE_BY_ONE and index > 0

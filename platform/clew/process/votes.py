@@ -62,3 +62,23 @@ def may_win(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence
     for_it = [each for each in votes if each.status in ("open", "held") or each.outcome == name]
     lost = any(each.status == "done" and each.outcome != name for each in binding)
     return not (outcomes[name].against or lost or len(for_it) < needed)
+
+
+def unfilled(approval: Approval, seats: Mapping[str, Sequence[str]], needed: int) -> list[str]:
+    """The posts that stay empty when each person fills one at most, where the votes needed could never be reached: the
+    same few people hold several of the posts. Posts that must agree are filled first."""
+    if approval.once or all(len(people) >= len(seats) for people in seats.values()):
+        return []
+    taken: dict[str, str] = {}
+
+    def fills(post: str, tried: set[str]) -> bool:
+        for person in seats[post]:
+            if person not in tried:
+                tried.add(person)
+                if person not in taken or fills(taken[person], tried):
+                    taken[person] = post
+                    return True
+        return False
+
+    empty = [post for post in sorted(seats, key=lambda each: each not in approval.must) if not fills(post, set())]
+    return empty if len(seats) - len(empty) < needed or approval.must & set(empty) else []

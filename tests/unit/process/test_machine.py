@@ -152,6 +152,20 @@ def test_what_is_done_for_somebody_counts_as_theirs_whichever_comes_first() -> N
         assert run.refused(vote[second]) == "SAME_PERSON"
 
 
+def test_posts_that_the_same_few_people_hold_are_an_incident() -> None:
+    """One person votes once, so posts that only they hold could never all be filled: that is told when it opens."""
+    asked: list[tuple[dict[str, tuple[str, ...]], str, list[str]]] = [
+        ({"quality": ("dan",), "law": ("dan",)}, "", ["ask: law"]),
+        ({"quality": ("dan", "eve"), "law": ("dan", "eve"), "money": ("dan", "eve")}, "", ["ask: money"]),
+        ({"quality": ("dan", "eve"), "law": ("dan",)}, "", []),
+        ({"quality": ("dan",), "law": ("dan",)}, ", enough: 2", []),
+        ({"quality": ("dan",), "law": ("dan",)}, ", enough: 2, must: [law, quality]", ["ask: law"]),
+    ]
+    for held, more, incidents in asked:
+        run = Play(workflow(BOARD % ("countersign", more)), {**PEOPLE, **held})
+        assert [each.detail for each in run.state.incidents.values()] == incidents
+
+
 def test_who_had_a_part_in_a_step_is_known_however_it_ended() -> None:
     """A vote cast before the time was up, or before another sent the case back, keeps its voter from checking it."""
     steps = """\
