@@ -37,7 +37,7 @@ from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
 from clew.testing.clock import ManualClock
 from clew.testing.factory import Factory
-from clew.testing.office import PASSWORD, Office
+from clew.testing.office import PASSWORD, Office, Refused
 from clew.testing.samples import sample_pdf
 from clew.testing.scenarios.turntable import Turntable
 
@@ -68,8 +68,11 @@ class Stage:
         return self.office.runtime
 
     def value(self, entity: str, name: str, value: Any) -> Any:
-        """A value as written: names of records become their ids."""
-        field_ = self.runtime.blueprint.entities[entity].fields[name]
+        """A value as written: names of records become their ids. Raises Refused: a line has no such field."""
+        known = self.runtime.blueprint.entities[entity].fields
+        if name not in known:
+            raise Refused("UNKNOWN_FIELD", f"{entity}.{name}")
+        field_ = known[name]
         if field_.kind is FieldKind.REF and value in self.records:
             return self.records[value][1]
         if field_.kind is FieldKind.MANY and isinstance(value, list):
