@@ -15,6 +15,8 @@ from tests.integration.write_journey import plant as small_plant
 from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess, permit_all
 from clew.api.engine import GraphQLEngine
 from clew.api.exchange import Caller, Question
+from clew.audit.erasure import erase
+from clew.audit.evidence.collect import About
 from clew.audit.sealing import log
 from clew.audit.verify.whole import verify_trail
 from clew.kernel.clock import SystemClock
@@ -121,8 +123,13 @@ async def test_what_nobody_was_to_see_is_not_seen_under_a_name_that_is_free_agai
     few = Decision("few", MappingProxyType({"lot": access}))
     assert await told(made, few) == [("secret", "open")]
     assert await whole(made) == []
+    made = await released(made, sealed.replace("sealed: {type: text", "sealed: {type: text, personal: true") + SECRET)
+    await erase(made.database, made.tables, context(), "release", About("lot", record), "asked")
+    assert await told(made) == [("sealed", None), ("sealed", None), ("secret", "open")], "each of its own, no other"
+    assert await whole(made) == []
+    made = await released(made, sealed + SECRET)
     made = await released(made, sealed)
-    assert await told(made) == [("sealed", "hush"), ("sealed", "hush hush")], "what was dropped is told of nobody"
+    assert await told(made) == [("sealed", None), ("sealed", None)], "what was dropped is told of nobody"
     assert await whole(made) == []
 
 

@@ -24,6 +24,7 @@ from clew.audit.trail import record_event
 from clew.kernel.context import Context
 from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.storage import system
+from clew.storage.called import Called, Moments, moments, words
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection, Database
 from clew.storage.layout import slots_of
@@ -47,6 +48,10 @@ class Erased:
     """Kept decisions whose inputs still hold a personal value: their digest stands in the trail."""
 
 
+Fields = tuple[Sequence[str], Sequence[Called], Moments]
+"""Today's names, in whatever was ever written under them; earlier ones, while they were theirs; and when that was."""
+
+
 def personal_fields(entity: Entity) -> list[Field]:
     return [each for each in entity.fields.values() if each.personal and each.stored]
 
@@ -68,6 +73,7 @@ async def erase_in(
     """The same inside a `migrate` unit."""
     done = Erased()
     found = await subjects(connection, tables, about)
+    live = await moments(connection)
     async with leaves_open(connection):
         for name, ids in found.items():
             entity = tables.blueprint.entities[name]
@@ -75,24 +81,24 @@ async def erase_in(
             if not wanted:
                 continue
             done.fields[name] = [each.name for each in wanted]
-            names = [*done.fields[name], *_former(entity, wanted)]
+            known, entities = tables.catalog.entities[name], tables.blueprint.entities
+            former = [
+                was for each in wanted for was in known.field_called(each, entity.fields) if was.name != each.name
+            ]
+            of_entity = words(known.entity_called(entity, entities))
             for each in ids:
                 done.versions += await _rows(connection, tables, entity, wanted, each)
-                done.leaves += await _leaves(connection, (name, *entity.renamed_from), names, each)
-                told = {"entity": name, "record_id": str(each), "fields": names}
+                done.leaves += await _leaves(connection, of_entity, (done.fields[name], former, live), each)
+                told = {"entity": name, "record_id": str(each), "fields": [*done.fields[name], *words(former)]}
                 await record_event(connection, context, release, ACTION, SUBJECT, each, told, reason)
     await _forget_answers(connection, [each for ids in found.values() for each in ids])
     done.signatures = await _signatures(connection, [each for ids in found.values() for each in ids])
     for name, ids in found.items():
-        entity = tables.blueprint.entities[name]
-        read = {known for each in personal_fields(entity) for known in each.known_as}
-        done.decisions += await _decisions(connection, entity.known_as, read, ids)
+        entity, known = tables.blueprint.entities[name], tables.catalog.entities[name]
+        read = {was for each in personal_fields(entity) for was in words(known.field_called(each, entity.fields))}
+        of_entity = words(known.entity_called(entity, tables.blueprint.entities))
+        done.decisions += await _decisions(connection, of_entity, read, ids)
     return done
-
-
-def _former(entity: Entity, wanted: Sequence[Field]) -> list[str]:
-    """What these fields were called when earlier leaves were written."""
-    return [was for each in wanted for was in each.renamed_from if was not in entity.fields]
 
 
 async def _rows(
@@ -122,13 +128,15 @@ def _instead(known: Field, record_id: UUID) -> str:
     return mark(record_id)
 
 
-async def _leaves(connection: Connection, called: Sequence[str], names: Sequence[str], record_id: UUID) -> int:
+async def _leaves(connection: Connection, called: Sequence[str], of: Fields, record_id: UUID) -> int:
+    names, former, live = of
     query = sa.select(leaf.c.leaf_id, leaf.c.at, leaf.c.fields).where(
         leaf.c.record_id == record_id, any_of(leaf.c.entity, "called"), leaf.c.row_version > 0
     )
     count = 0
     for leaf_id, at, fields in await connection.fetch(query, {"called": list(called)}):
-        present = [name for name in names if "s" in _entries(fields).get(name, {})]
+        then = [*names, *(was.name for was in former if live.covers(was, at))]
+        present = [name for name in dict.fromkeys(then) if "s" in _entries(fields).get(name, {})]
         if present:
             statement = sa.update(leaf).where(leaf.c.leaf_id == leaf_id, leaf.c.at == at)
             count += await connection.execute(statement.values(fields=redact(fields, present)))
