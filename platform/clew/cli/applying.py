@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from clew.access.loading import load_project
 from clew.audit.releases import release_recorder
 from clew.cli.check import show_findings
 from clew.cli.terminal import Terminal
@@ -21,6 +20,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.process.definitions import require_borne
 from clew.records.review.promoted import require_signed
 from clew.runtime import OPERATOR, TEXTS, stored_blueprint, usable
+from clew.runtime.project import load_readable
 from clew.settings import Settings
 from clew.storage.behind import bring_up_to_date, lacking
 from clew.storage.change import Plan, Signer, apply, plan
@@ -62,7 +62,7 @@ def make_room(settings: Settings) -> None:
 
 def checked_project(folder: Path, terminal: Terminal) -> Blueprint:
     """The project's Blueprint. Findings are shown; raises ProjectInvalid when one of them is an error."""
-    loaded = load_project(folder)
+    loaded = load_readable(folder)
     if not terminal.as_json:
         show_findings(terminal, loaded.diagnostics)
     return usable(loaded)

@@ -36,10 +36,10 @@ def register(app: typer.Typer) -> None:
         lang: Lang = None,
         as_json: AsJson = False,
     ) -> None:
-        from clew.access.loading import load_project
+        from clew.runtime.project import load_readable
 
         given = situation(folder or project, None, settings, lang, as_json or format is not Format.text)
-        loaded = load_project(given.settings.project)
+        loaded = load_readable(given.settings.project)
         terminal = given.terminal
         if format is Format.sarif:
             terminal.emit(**sarif(loaded.diagnostics, terminal.locale))

@@ -237,6 +237,13 @@ REQUIRED_CYCLE = Rule(
 COMPUTED_CYCLE = Rule(
     "COMPUTED_CYCLE", "These computed fields need each other: {circle}.", "这些计算字段互相依赖:{circle}。"
 )
+COMPUTED_TOO_DEEP = Rule(
+    "COMPUTED_TOO_DEEP",
+    "The computed field {name} contains too many others, one within the other: no database could read it.",
+    "计算字段 {name} 层层包含的其他计算字段过多,数据库无法读取。",
+    hint_en="Keep a value on the way in a stored field, or write it with fewer fields.",
+    hint_zh="请将中间值存入普通字段,或减少所经过的字段。",
+)
 RANGE_TYPES = Rule(
     "RANGE_TYPES", "The ends of the range must both be dates or both be instants.", "区间两端必须同为日期或同为时刻。"
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from clew.access.loading import load_bundle
+from clew.access.loading import load_bundle, load_project, refused
 from clew.kernel.diagnostics import Diagnostic, Severity
 from clew.kernel.errors import ClewError
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import Loaded
+from clew.metadata.rules import COMPUTED_TOO_DEEP
+from clew.storage.readable import unreadable
 
 
 class ProjectInvalid(ClewError):
@@ -25,6 +28,18 @@ class ProjectInvalid(ClewError):
         first = errors[0]
         shown = Bilingual(zh=f"{first.place}: {first.message('zh')}", en=f"{first.place}: {first.message('en')}")
         super().__init__(count=len(errors), first=shown)
+
+
+def load_readable(folder: Path) -> Loaded:
+    """A project folder, with what no database could read of it: for whoever is about to put it into force."""
+    loaded = load_project(folder)
+    return loaded if loaded.blueprint is None else refused(loaded, _unreadable(loaded.blueprint))
+
+
+def _unreadable(blueprint: Blueprint) -> Iterator[Diagnostic]:
+    for entity, field in unreadable(blueprint):
+        name = f"{entity.name}.{field.name}"
+        yield Diagnostic(COMPUTED_TOO_DEEP, field.place, f"fields.{field.name}.is", (("name", name),))
 
 
 def stored_blueprint(sources: Mapping[str, str]) -> Blueprint:

@@ -35,6 +35,7 @@ from clew.metadata.link.expressions import Expressions
 from clew.metadata.link.forms import link_forms
 from clew.metadata.link.identity import link_identity
 from clew.metadata.link.labels import read_labels, report_unused
+from clew.metadata.link.nesting import computed_size
 from clew.metadata.link.permissions import link_permissions
 from clew.metadata.link.project import Linking
 from clew.metadata.link.relations import link_inverses, link_lines
@@ -71,6 +72,7 @@ def link(
     thread_fields(linking)
     check_renames(linking)
     computed_cycles(linking)
+    computed_size(linking)
     required_cycles(linking)
     check_names(linking)
     schema = BlueprintSchema(finished, linking.code_lists, linking.decisions)
