@@ -117,7 +117,8 @@ def test_branches_that_have_begun_are_the_same_ones() -> None:
         "all_of_it", "all_of_it/a/one", "all_of_it/b/two"
     ]  # fmt: skip
     inside = "  one: {who: clerk}\n  end_of_it: {who: law}\n"
-    assert "stands in another flow" in refused(run, BRANCHES + "  one: {who: clerk}\n", **{"both/a/one": "one"})
+    outside = BRANCHES.replace("{one:", "{other:") + "  one: {who: clerk}\n"
+    assert "stands in another flow" in refused(run, outside, **{"both/a/one": "one"})
     assert "no step both" in refused(run, inside)
 
 
