@@ -128,30 +128,30 @@ class Settings(BaseModel):
     )
     audit_key: str = _setting(
         "",
-        "Ed25519 key that signs checkpoints of the trail: a PEM file, or the PEM text itself; empty: .clew/audit.pem in"
+        "Ed25519 key that signs anchors of the trail: a PEM file, or the PEM text itself; empty: .clew/audit.pem in"
         " the project, made when it is missing (in production it must be there).",
-        "签署审计检查点的 Ed25519 密钥:PEM 文件路径或 PEM 文本;留空为项目内 .clew/audit.pem,缺失时自动生成"
+        "签署审计轨迹锚点的 Ed25519 密钥:PEM 文件路径或 PEM 文本;留空为项目内 .clew/audit.pem,缺失时自动生成"
         "(production 模式下必须已存在)。",
         repr=False,
     )
     audit_checkpoint_every: float = _setting(
-        60.0, "Least seconds between two checkpoints of the trail.", "两次审计检查点之间的最短间隔(秒)。", gt=0
+        60.0, "Least seconds between two anchors of the trail.", "两次审计轨迹锚点之间的最短间隔(秒)。", gt=0
     )
     audit_outside_folder: Path | None = _setting(
         None,
-        "Folder where checkpoints are kept besides the database, out of reach of its administrator.",
-        "检查点的库外存放目录,应在数据库管理员权限之外。",
+        "Folder where anchors are kept besides the database, out of reach of its administrator.",
+        "锚点的库外存放目录,应在数据库管理员权限之外。",
     )
     audit_outside_url: str | None = _setting(
         None,
-        "Address every checkpoint is sent to (HTTP POST): https, or http on this machine.",
-        "每个检查点发送到的地址(HTTP POST):https,本机可用 http。",
+        "Address every anchor is sent to (HTTP POST): https, or http on this machine.",
+        "每个锚点发送到的地址(HTTP POST):https,本机可用 http。",
         repr=False,
     )
     audit_outside_required: float | None = _setting(
         None,
-        "Refuse writes when checkpoints have failed to leave the database for this many seconds; empty: never.",
-        "检查点无法送出数据库超过该秒数时拒绝写入;留空则从不拒绝。",
+        "Refuse writes when anchors have failed to leave the database for this many seconds; empty: never.",
+        "锚点无法送出数据库超过该秒数时拒绝写入;留空则从不拒绝。",
         gt=0,
     )
     release_poll: float = _setting(

@@ -114,16 +114,16 @@ def test_doctor_tells_of_keys_and_places(
 
     assert told("Key of the trail")["state"] == "ok"
     assert run(["audit", "checkpoint", *here]) == 0
-    assert told("Checkpoint of the trail")["found"] == "covers all 2 entries"
-    assert told("Checkpoints to")["found"] == "up to date"
+    assert told("Anchor of the trail")["found"] == "covers all 2 entries"
+    assert told("Anchors to")["found"] == "up to date"
     barred = tmp_path / "barred"
     barred.write_text("a file")
     monkeypatch.setenv("CLEW_AUDIT_OUTSIDE_FOLDER", str(barred))
     assert run(["audit", "checkpoint", *here]) == 1
-    assert told("Checkpoints to")["state"] == "bad"
+    assert told("Anchors to")["state"] == "bad"
     other = tmp_path / "other.pem"
     assert run(["audit", "key", "new", "--out", str(other)]) == 0
     monkeypatch.setenv("CLEW_AUDIT_KEY", str(other))
     assert told("Key of the trail")["state"] == "bad"
     monkeypatch.delenv("CLEW_AUDIT_OUTSIDE_FOLDER")
-    assert told("Checkpoints outside")["found"] == "none configured"
+    assert told("Anchors outside")["found"] == "none configured"

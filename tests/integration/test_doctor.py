@@ -47,7 +47,7 @@ async def test_a_healthy_database(database: TestDatabase) -> None:
     expected = {"Database", "Clock difference", "Environment of the database", "Release", "Change"}
     expected |= {"The platform's own tables"}
     expected |= {"Leaves to seal", "Events to dispatch"}
-    expected |= {"Key of the trail", "Checkpoint of the trail", "Checkpoints outside"}
+    expected |= {"Key of the trail", "Anchor of the trail", "Anchors outside"}
     expected |= {"Monthly partitions", "Rights of the servers' role"} if postgres else set()
     assert set(seen) == expected
     wrong = {name for name, each in seen.items() if each.state != "ok"}

@@ -1,4 +1,4 @@
-"""What can be wrong with the trail's keys, checkpoints and outside places, in words."""
+"""What can be wrong with the trail's keys, anchors and outside places, in words."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from clew.kernel.errors import BadInput, ClewError, Conflict, Unavailable
 
 
 class AuditKeyMissing(Unavailable):
-    """There is no key to sign checkpoints with."""
+    """There is no key to sign anchors with."""
 
     code = "AUDIT_KEY_MISSING"
-    en, zh = "There is no key to sign checkpoints with: {file}", "没有可用于签署检查点的密钥:{file}"
+    en, zh = "There is no key to sign anchors with: {file}", "没有可用于签署锚点的密钥:{file}"
     hint_en = "Make one (clew audit key new --out FILE) and name it in the setting audit_key"
     hint_zh = "请生成密钥(clew audit key new --out 文件),并在设置项 audit_key 中指定"
 
@@ -36,32 +36,32 @@ class LogNotContinued(ClewError):
     """The log in the database is not a continuation of one that was signed before."""
 
     code, status = "AUDIT_LOG_BROKEN", 500
-    en = "The log does not continue the checkpoint of {size} entries ({place}): {what}. Nothing is signed."
-    zh = "日志未能延续 {size} 条的检查点({place}):{what}。未签署任何检查点。"
+    en = "The log does not continue the anchor of {size} entries ({place}): {what}. Nothing is signed."
+    zh = "日志未能延续 {size} 条的锚点({place}):{what}。未签署任何锚点。"
     hint_en, hint_zh = "Find the place: clew audit verify", "定位问题:clew audit verify"
 
 
 class CheckpointUndelivered(Unavailable):
-    """Checkpoints have not left the database for too long, and the settings then refuse writes."""
+    """Anchors have not left the database for too long, and the settings then refuse writes."""
 
     code = "CHECKPOINT_UNDELIVERED"
-    en = "Checkpoints of the trail have not reached {place} since {since}, so nothing is written."
-    zh = "审计检查点自 {since} 起未能送达 {place},已停止写入。"
+    en = "Anchors of the trail have not reached {place} since {since}, so nothing is written."
+    zh = "审计轨迹锚点自 {since} 起未能送达 {place},已停止写入。"
     hint_en, hint_zh = "See why: clew doctor", "查看原因:clew doctor"
 
 
 class NotACheckpoint(BadInput):
-    """A text is not a checkpoint note."""
+    """A text is not an anchor note."""
 
     code = "NOT_A_CHECKPOINT"
-    en, zh = "{what} is not a checkpoint of a log.", "{what} 不是日志检查点。"
+    en, zh = "{what} is not an anchor of a log.", "{what} 不是日志锚点。"
 
 
 class NothingSealed(Conflict):
-    """There is no checkpoint to prove anything against."""
+    """There is no anchor to prove anything against."""
 
     code = "NOTHING_SEALED"
-    en, zh = "There is no signed checkpoint yet to prove evidence against.", "尚无已签署的检查点,无法为证据提供证明。"
+    en, zh = "There is no signed anchor yet to prove evidence against.", "尚无已签署的锚点,无法为证据提供证明。"
     hint_en, hint_zh = "Sign one: clew audit checkpoint", "请先签署:clew audit checkpoint"
 
 

@@ -34,9 +34,9 @@ def register(group: typer.Typer) -> None:
     group.command("replay", help=t("Decide again: as known then, and now.", "重放决策:按当时与现在所知。"))(
         replay_command
     )
-    group.command("checkpoints", help=t("Every rule that decides a regulated action.", "所有合规检查点及其规则。"))(
-        checkpoints_command
-    )
+    group.command(
+        "checkpoints", help=t("Every rule that decides a regulated action.", "所有作出受监管决策之处(决策点)及其规则。")
+    )(checkpoints_command)
 
 
 @common

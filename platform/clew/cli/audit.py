@@ -1,4 +1,4 @@
-"""`clew audit …`: verify the trail, sign and send checkpoints, change keys."""
+"""`clew audit …`: verify the trail, sign and send anchors, change keys."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ SHOWN = 50
 
 
 class LogsDiffer(Conflict):
-    """Of two checkpoints the later does not continue the earlier."""
+    """Of two anchors the later does not continue the earlier."""
 
     code = "LOGS_DIFFER"
-    en = "The checkpoint of {new} entries does not continue that of {old}: the log was rebuilt in between."
-    zh = "{new} 条的检查点并未延续 {old} 条的检查点:其间日志被重建。"
+    en = "The anchor of {new} entries does not continue that of {old}: the log was rebuilt in between."
+    zh = "{new} 条的锚点并未延续 {old} 条的锚点:其间日志被重建。"
 
 
 class NoSuchCheckpoint(WrongUsage):
     """Neither a file nor the size of a stored checkpoint."""
 
     code = "NO_SUCH_CHECKPOINT"
-    en = "{given} is neither a checkpoint's file nor the size of a stored one."
-    zh = "{given} 既不是检查点文件,也不是已存检查点的条数。"
+    en = "{given} is neither an anchor's file nor the size of a stored one."
+    zh = "{given} 既不是锚点文件,也不是已存锚点的条数。"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,16 +50,14 @@ def register(app: typer.Typer) -> None:
     group.command("verify", help=t("Prove the trail whole, or name what is not.", "核验审计轨迹,指出异常之处。"))(
         verify
     )
-    group.command(
-        "consistency", help=t("Whether one checkpoint continues another.", "核对后一检查点是否延续前一检查点。")
-    )(consistency)
+    group.command("consistency", help=t("Whether one anchor continues another.", "核对后一锚点是否延续前一锚点。"))(
+        consistency
+    )
     audit_signatures.register(group)
     group.command("alerts", help=t("What the watches raised.", "列出监视规则触发的警示。"))(alerts)
     group.command("export", help=t("Evidence of a record or a period.", "导出某记录或某时段的证据包。"))(export)
-    group.command("checkpoint", help=t("Seal, sign and send a checkpoint now.", "立即封存、签署并送出检查点。"))(
-        checkpoint
-    )
-    key = typer.Typer(help=t("Keys that sign checkpoints.", "签署检查点的密钥。"), no_args_is_help=True)
+    group.command("checkpoint", help=t("Seal, sign and send an anchor now.", "立即封存、签署并送出锚点。"))(checkpoint)
+    key = typer.Typer(help=t("Keys that sign anchors.", "签署锚点的密钥。"), no_args_is_help=True)
     key.command("new", help=t("Make a key.", "生成密钥。"))(new)
     key.command("show", help=t("The public keys the log names.", "显示日志所载公钥。"))(show)
     key.command("rotate", help=t("Go over to another key.", "更换密钥。"))(rotate)
@@ -72,7 +70,7 @@ def verify(
     given: Situation,
     outside: Annotated[
         Path | None,
-        typer.Option("--outside", help=t("Folder of checkpoints kept elsewhere.", "库外检查点目录。")),
+        typer.Option("--outside", help=t("Folder of anchors kept elsewhere.", "库外锚点目录。")),
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help=t("The public key you trust.", "所信任的公钥。"))] = None,
     records: Annotated[
@@ -108,13 +106,13 @@ def verify(
 
 def _say_whole(given: Situation, report: Report, folder: Path | None) -> None:
     given.terminal.say(
-        f"✓ {report.entries} entries are whole; {report.checkpoints} checkpoints fit, {report.outside} outside.",
-        f"✓ {report.entries} 条日志完整;{report.checkpoints} 个检查点相符,库外 {report.outside} 个。",
+        f"✓ {report.entries} entries are whole; {report.checkpoints} anchors fit, {report.outside} outside.",
+        f"✓ {report.entries} 条日志完整;{report.checkpoints} 个锚点相符,库外 {report.outside} 个。",
     )
     if folder is None:
         given.terminal.say(
-            "  Without checkpoints kept outside, nobody can tell a trail that was rebuilt as a whole.",
-            "  没有库外检查点,就无法识别被整体重建的轨迹。",
+            "  Without anchors kept outside, nobody can tell a trail that was rebuilt as a whole.",
+            "  没有库外锚点,就无法识别被整体重建的轨迹。",
         )
 
 
@@ -146,8 +144,8 @@ async def _verify(
 @common
 def consistency(
     given: Situation,
-    old: Annotated[str, typer.Argument(help=t("A checkpoint: file or size.", "检查点:文件或条数。"))],
-    new: Annotated[str, typer.Argument(help=t("A later one: file or size.", "较晚的检查点:文件或条数。"))],
+    old: Annotated[str, typer.Argument(help=t("An anchor: file or size.", "锚点:文件或条数。"))],
+    new: Annotated[str, typer.Argument(help=t("A later one: file or size.", "较晚的锚点:文件或条数。"))],
 ) -> None:
     one, other, proof = asyncio.run(_consistency(given, [_named(old), _named(new)]))
     given.terminal.say(
@@ -182,7 +180,7 @@ async def _consistency(given: Situation, named: list[int | Checkpoint]) -> tuple
 
 
 def _named(given: str) -> int | Checkpoint:
-    """A checkpoint named by its size, or read from its file."""
+    """An anchor named by its size, or read from its file."""
     from clew.audit.sealing.notes import read_note
 
     if given.isdigit():

@@ -1,4 +1,4 @@
-"""What `clew doctor` says about the trail: its key, its last checkpoint, whether checkpoints leave the house."""
+"""What `clew doctor` says about the trail: its key, its last anchor, whether anchors leave the house."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clew.settings import Settings
 from clew.storage.engine import Connection
 
 LATE = timedelta(hours=1)
-"""How old entries may be that no checkpoint covers before somebody should look."""
+"""How old entries may be that no anchor covers before somebody should look."""
 
 
 async def trail_findings(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
@@ -34,7 +34,7 @@ async def _key(settings: Settings, connection: Connection) -> Finding:
     subject = Bilingual("审计密钥", "Key of the trail")
     named = await keys.named_keys(connection)
     if not named and not settings.production and not settings.audit_key and not settings.audit_key_file.exists():
-        return Finding(subject, "ok", Bilingual("首次签署时生成", "is made with the first checkpoint"))
+        return Finding(subject, "ok", Bilingual("首次签署时生成", "is made with the first anchor"))
     try:
         key = keys.configured_key(settings)
     except ClewError as problem:
@@ -50,7 +50,7 @@ async def _key(settings: Settings, connection: Connection) -> Finding:
 
 
 async def _checkpoint(settings: Settings, connection: Connection) -> Finding:
-    subject = Bilingual("审计检查点", "Checkpoint of the trail")
+    subject = Bilingual("审计轨迹锚点", "Anchor of the trail")
     size, newest, at = await log.size_of(connection), await checkpoints.newest(connection), await connection.now()
     covered = newest.size if newest is not None else 0
     if covered == size:
@@ -66,7 +66,7 @@ async def _checkpoint(settings: Settings, connection: Connection) -> Finding:
 
 
 def _nowhere(settings: Settings) -> Finding:
-    subject = Bilingual("库外检查点", "Checkpoints outside")
+    subject = Bilingual("库外锚点", "Anchors outside")
     state: State = "warn" if settings.production else "ok"
     mend = Bilingual(
         "设置 audit_outside_folder 或 audit_outside_url,否则无法识别被整体重建或恢复的数据库",
@@ -77,7 +77,7 @@ def _nowhere(settings: Settings) -> Finding:
 
 
 def _place(name: str, told: outside.Delivery | None, lacking: bool) -> Finding:
-    subject = Bilingual(f"检查点送达 {name}", f"Checkpoints to {name}")
+    subject = Bilingual(f"锚点送达 {name}", f"Anchors to {name}")
     if told is not None and told.error is not None:
         since = told.failing_since.isoformat(timespec="seconds") if told.failing_since else ""
         found = Bilingual(f"自 {since} 起失败:{told.error}", f"failing since {since}: {told.error}")

@@ -271,7 +271,7 @@ class _Moving:
 
 def _past(step: Step) -> Bilingual:
     return Bilingual(
-        f"将越过检查点 {step.path}({clauses_of(step)})",
+        f"将越过合规检查点 {step.path}({clauses_of(step)})",
         f"it would go past the checkpoint {step.path} ({clauses_of(step)})",
     )
 

@@ -117,7 +117,7 @@ def test_the_pack_is_clean_and_its_workflows_mean_the_same_when_linked_again() -
 
 
 def test_every_human_step_of_the_pack_states_the_five_things() -> None:
-    """Domain H: inputs, outputs, owner, time limit, alerts."""
+    """Domain H: inputs, outputs (or a comment that is demanded), owner, time limit, alerts."""
     pack = load_folder(ROOT).blueprint
     assert pack is not None
     for workflow in pack.workflows.values():
@@ -125,7 +125,8 @@ def test_every_human_step_of_the_pack_states_the_five_things() -> None:
         assert workflow.owner
         for _, step in workflow.walk():
             if step.kind in (StepKind.TASK, StepKind.APPROVAL):
-                said = (step.inputs, step.outputs, step.owner, step.limit, step.alerts)
+                commented = all(each.comment for each in step.outcomes.values())
+                said = (step.inputs, step.outputs or commented, step.owner, step.limit, step.alerts)
                 assert all(said), f"{workflow.name}.{step.path}"
 
 
@@ -140,3 +141,15 @@ def test_a_workflow_that_a_release_no_longer_bears_says_why() -> None:
     again, problems = link_again("w", "workflows/w.yaml", text, later)
     assert again is None
     assert [each.code for each in problems] == ["UNKNOWN_FIELD"]
+
+
+def test_a_controlled_procedure_states_five_things_of_every_step_of_people() -> None:
+    """What implements a controlled document (`sop`) does; drafts need not."""
+    whole = "input: [title], output: [title], owner: clerk, within: 1 wd, alert: {50%: assignee}"
+    said = "input: [title], owner: clerk, within: 1 wd, alert: {50%: assignee}, outcomes: {ok: {comment: required}}"
+    steps = f"  a: {{who: clerk, {whole}}}\n  b: {{who: clerk, {said}}}\n"
+    steps += f"  c:\n    parallel:\n      x: {{d: {{who: clerk, {whole.replace('within: 1 wd, ', '')}}}}}\n"
+    steps += "  e: {who: clerk}\n"
+    head = "for: case\nsop: SOP-1\n"
+    assert codes(steps, head, roles=True) == [("STEP_INCOMPLETE", 9), ("STEP_INCOMPLETE", 10)]
+    assert codes(steps, roles=True) == []

@@ -213,7 +213,7 @@ def foot(reader: Reader, signatures: Iterable[Signature], note: str) -> str:
         ]
         heads = "".join(f"<th>{escape(each)}</th>" for each in names)
         signed = f"<h2>{reader.say('电子签名', 'Electronic signatures')}</h2><table><tr>{heads}</tr>{rows}</table>"
-    return f"</table>{signed}<h2>{reader.say('检查点', 'Checkpoint')}</h2><pre>{escape(note)}</pre></html>\n"
+    return f"</table>{signed}<h2>{reader.say('锚点', 'Anchor')}</h2><pre>{escape(note)}</pre></html>\n"
 
 
 def _signature(reader: Reader, each: Signature) -> str:

@@ -22,10 +22,10 @@ KINDS: dict[str, Bilingual] = {
         "字段被遮盖,但没有相应的删除记录", "a field was redacted and no erasure tells of it"
     ),
     "queue_altered": Bilingual("待封存队列被更改", "the queue of what is to be sealed was altered"),
-    "checkpoint_broken": Bilingual("日志与检查点不符", "the log does not fit a checkpoint"),
-    "checkpoint_altered": Bilingual("检查点被更改", "a checkpoint was altered"),
-    "checkpoint_unsigned": Bilingual("检查点签名无效", "a checkpoint has no good signature"),
-    "checkpoint_missing": Bilingual("库外存有、库内缺失的检查点", "a checkpoint kept outside is not in the database"),
+    "checkpoint_broken": Bilingual("日志与锚点不符", "the log does not fit an anchor"),
+    "checkpoint_altered": Bilingual("锚点被更改", "an anchor was altered"),
+    "checkpoint_unsigned": Bilingual("锚点签名无效", "an anchor has no good signature"),
+    "checkpoint_missing": Bilingual("库外存有、库内缺失的锚点", "an anchor kept outside is not in the database"),
     "tail_missing": Bilingual(
         "日志末尾缺失(截断或恢复了旧库)", "the end of the log is missing: cut off, or an old copy was restored"
     ),
@@ -42,7 +42,7 @@ KINDS: dict[str, Bilingual] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was. `index` is the entry of the log, `size` a checkpoint's."""
+    """Something that is not as it was. `index` is the entry of the log, `size` an anchor's."""
 
     kind: str
     index: int | None = None
@@ -66,8 +66,8 @@ class Finding:
             zh.append(f"第 {self.index} 条")
             en.append(f"entry {self.index}")
         if self.size is not None:
-            zh.append(f"{self.size} 条的检查点")
-            en.append(f"checkpoint of {self.size}")
+            zh.append(f"{self.size} 条的锚点")
+            en.append(f"anchor of {self.size}")
         if self.entity is not None:
             version = f" v{self.row_version}" if self.row_version is not None else ""
             zh.append(f"{self.entity} {self.record_id or ''}{version}".strip())

@@ -27,9 +27,9 @@ from clew.metadata.link.step_kinds import event_of
 from clew.metadata.link.steps import Steps
 from clew.metadata.processes import DONE, SEPARATOR, Active, Flow, Start, StepKind, Workflow
 from clew.metadata.schema import BlueprintSchema
-from clew.metadata.source import find
+from clew.metadata.source import AnyNode, find
 from clew.metadata.spec.words import text_of
-from clew.metadata.spec.workflow import WorkflowSpec
+from clew.metadata.spec.workflow import StepSpec, WorkflowSpec
 
 
 def link_workflows(linking: Linking) -> None:
@@ -155,6 +155,8 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
         phrases(linking, spec.phrases, find(document.node, "phrases"), "phrases"),
         on_cancel=actions.link(spec.on_cancel, find(document.node, "on_cancel"), spec.for_, "on_cancel"),
     )
+    if spec.sop:
+        _complete(linking, spec.steps, find(document.node, "steps"), "steps")
     _reached(linking, found)
     _before(linking, found)
     _circles(linking, found)
@@ -171,6 +173,29 @@ def _active(linking: Linking, expressions: Expressions, spec: WorkflowSpec, docu
     text = switched_on(linking, linking.entities[spec.for_], spec.active, node.place, "active")
     when = expressions.condition(text, node, spec.for_, "active") if text else None
     return None if when is None else Active(when, spec.active.sites, spec.active.from_ or "")
+
+
+def _complete(linking: Linking, steps: Mapping[str, StepSpec], node: AnyNode, path: str) -> None:
+    """Of what implements a controlled document every step that people do states five things. What is said in a comment
+    that is demanded is an output too."""
+    for name, step in steps.items():
+        for branch, inner in step.parallel.items():
+            _complete(linking, inner, find(node, name, "parallel", branch), f"{path}.{name}.{branch}")
+        _complete(linking, step.steps, find(node, name, "steps"), f"{path}.{name}")
+        if step.who is None and step.countersign is None and step.any_sign is None and step.one_by_one is None:
+            continue
+        said = bool(step.outcomes) and all(each and each.comment == "required" for each in step.outcomes.values())
+        stated = {
+            "input": step.input,
+            "output": step.output or said,
+            "owner": step.owner,
+            "within": step.within or step.within_minutes or step.legal,
+            "alert": step.alert,
+        }
+        missing = ", ".join(key for key, value in stated.items() if not value)
+        if missing:
+            at, place = f"{path}.{name}", find(node, name).place
+            linking.findings.add(rules_process.STEP_INCOMPLETE, place, path=at, name=name, missing=missing)
 
 
 def _before(linking: Linking, workflow: Workflow) -> None:
