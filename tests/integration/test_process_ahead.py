@@ -11,9 +11,10 @@ import pytest
 from tests.integration.process_world import Works, small_works
 from tests.integration.test_process_staff import add
 
+from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.process import store
-from clew.process.ahead import Ahead, ahead
+from clew.process.ahead import Ahead, Place, ahead
 from clew.process.holders import holders
 from clew.records.unit import Unit
 from clew.storage import identity_tables
@@ -116,12 +117,17 @@ async def test_the_same_as_one_by_one(database: TestDatabase) -> None:
         process = await a_job(made, values)
         looked = Ahead(entity, ("tool", "spare"), ("boss", "owner"))
 
-        async def compare(unit: Unit, process: UUID = process, looked: Ahead = looked) -> None:
-            instance, _ = await store.load_for(unit, process, looked)
+        (task,) = [each["id"] for each in await made.tasks("ann") if each["process"] == process]
+
+        async def compare(unit: Unit, process: UUID = process, task: UUID = task, looked: Ahead = looked) -> None:
+            for elsewhere in (Place(uuid7(), "doing", "work", "job"), Place(task, "doing", "look", "job")):
+                assert await store.load_task(unit, elsewhere, looked) is None
+            found = await store.load_task(unit, Place(task, "doing", "work", "job"), looked)
+            assert found is not None
+            instance, number, stands = found
+            assert instance.state.tasks[number].step == "work"
             plain = Unit(unit.engine, unit.connection, unit.context, unit.decision, unit.at)
-            alone, _ = await store.load_for(plain, process)
-            assert instance == alone
-            assert instance is not None
+            assert (instance, stands) == await store.load_for(plain, process)
             known = unit.found.get(store.ROLES)
             assert (known is not None) is (unit.connection.dialect == "postgresql")
             record = await plain.lock(entity, instance.record_id)
@@ -141,14 +147,14 @@ async def test_the_same_as_one_by_one(database: TestDatabase) -> None:
 
 
 async def test_it_is_not_asked_for_again(database: TestDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On PostgreSQL a decision is three questions: where the task stands, what it needs, what it changes."""
+    """On PostgreSQL a decision is two questions where its step is known: what it needs, and what it changes."""
     made = await works(database)
     if made.plant.database.dialect != "postgresql":
         return
     from clew.storage.postgres_engine import PostgresConnection
 
     tool = (await made.plant.commands.create(made.call("ann"), "tool", {"code": "T"})).id
-    await a_job(made, {"tool": tool})
+    process = await a_job(made, {"tool": tool})
     (task,) = await made.tasks("ann")
     asked: list[str] = []
     before = PostgresConnection.fetch_text
@@ -158,5 +164,19 @@ async def test_it_is_not_asked_for_again(database: TestDatabase, monkeypatch: py
         return await before(self, compiled, args or {})
 
     monkeypatch.setattr(PostgresConnection, "fetch_text", counted)
-    await made.processes.decide(made.call("ann"), task["id"], "worn")
-    assert len(asked) == 3, asked
+    place = Place(task["id"], "doing", "work", "job", seen=False)
+    done = await made.processes.decide(made.call("ann"), place, "worn")
+    assert (done.process, done.status) == (process, "running")
+    assert len(asked) == 2, asked
+
+
+async def test_of_a_task_that_is_not_theirs_nobody_learns(database: TestDatabase) -> None:
+    made = await works(database)
+    made.hire("eve", "owner")
+    await a_job(made, {})
+    (task,) = await made.tasks("ann")
+    refusals = {True: "NOT_YOUR_TASK", False: "NO_SUCH_PROCESS"}
+    for seen, code in refusals.items():
+        with pytest.raises(ClewError) as refusal:
+            await made.processes.decide(made.call("eve"), Place(task["id"], "doing", "work", "job", seen), "worn")
+        assert refusal.value.code == code

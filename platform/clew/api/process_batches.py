@@ -103,9 +103,9 @@ class BatchSpec:
                 idempotency_key=row.get("idempotencyKey"),
                 signing=_signing(row, proof),
             )
-            task = await task_asked(self.processes, command, row["task"])
-            fields = filled(self.processes, task, row.get("input"))
-            done = await self.processes.decide(command, row["task"], row["outcome"], fields, row.get("comment") or "")
+            place = await task_asked(self.processes, command, row["task"])
+            fields = filled(self.processes, place, row.get("input"))
+            done = await self.processes.decide(command, place, row["outcome"], fields, row.get("comment") or "")
             async with self.processes.database.read() as connection:
                 found["process"] = await reading.instance(connection, done.process)
             found["replayed"] = done.replayed

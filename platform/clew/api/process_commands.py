@@ -86,32 +86,30 @@ def start_of(workflow: str) -> Act:
 def step_act(workflow: Workflow, step: Step) -> Act:
     """Decides a task of this step; any other task is refused as if it did not exist."""
 
+    entity = workflow.place_of(step.path)[0].entity
+
     async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-        task = await task_asked(spec.processes, command, call.arguments["task"])
-        if (task["workflow"], task["step"]) != (workflow.name, step.path):
-            raise NoSuchProcess(what=TASK)
-        return await _decided(spec, call, command, task)
+        place = Place(call.arguments["task"], workflow.name, step.path, entity, seen=False)
+        return await _decided(spec, call, command, place)
 
     return act
 
 
 async def decide(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-    task = await task_asked(spec.processes, command, call.arguments["task"])
-    return await _decided(spec, call, command, task)
+    return await _decided(spec, call, command, await task_asked(spec.processes, command, call.arguments["task"]))
 
 
-async def _decided(spec: ActSpec, call: Call, command: CommandCall, task: Mapping[str, Any]) -> Done:
+async def _decided(spec: ActSpec, call: Call, command: CommandCall, place: Place) -> Done:
     args = call.arguments
     refuse_written_secrets(call.selected)
-    fields = filled(spec.processes, task, args.get("input"))
+    fields = filled(spec.processes, place, args.get("input"))
     if args.get("signature") is not None:
         command = replace(command, signing=await _proven(spec.prover, call))
-    at = Place(UUID(task["process"]), int(task["number"]), task["workflow"], task["step"], task["entity"])
-    return await spec.processes.decide(command, at, args["outcome"], fields, args.get("comment") or "")
+    return await spec.processes.decide(command, place, args["outcome"], fields, args.get("comment") or "")
 
 
-async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) -> Mapping[str, Any]:
-    """The task, for who has a part in its instance. Raises NoSuchProcess."""
+async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) -> Place:
+    """Where the task stands, for who has a part in its instance. Raises NoSuchProcess."""
     async with processes.database.read() as connection:
         person = command.context.person.id
         found = await reading.task_asked(connection, task_id, person)
@@ -120,15 +118,15 @@ async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) 
         task, asked = found
         if not asked and not await processes.takes_part(connection, UUID(task["process"]), person):
             raise NoSuchProcess(what=TASK)
-    return task
+    return Place(task_id, task["workflow"], task["step"], task["entity"])
 
 
-def filled(processes: Processes, task: Mapping[str, Any], given: Any) -> Mapping[str, Any]:
+def filled(processes: Processes, place: Place, given: Any) -> Mapping[str, Any]:
     """What a task's `input` says, by the names of the fields. Raises BadInput."""
     given = {} if given is None else given
     if not isinstance(given, Mapping):
         raise BadInput(path=["input"], what=Bilingual("input 须为对象。", "input must be an object."))
-    entity = processes.blueprint.entities[task["entity"]]
+    entity = processes.blueprint.entities[place.entity]
     return given_record(processes.blueprint, entity, {str(name): value for name, value in given.items()})
 
 
@@ -248,13 +246,13 @@ async def retry(spec: ActSpec, call: Call, command: CommandCall) -> Done:
 async def _on_task(
     spec: ActSpec, call: Call, command: CommandCall, make: Callable[[int, Actor, str], Command], *asked: Any
 ) -> Done:
-    place = await spec.processes.find_task(call.arguments["task"])
+    process, number = await spec.processes.find_task(call.arguments["task"])
     async with spec.processes.database.read() as connection:
-        if not await spec.processes.takes_part(connection, place.process, command.context.person.id):
+        if not await spec.processes.takes_part(connection, process, command.context.person.id):
             raise NoSuchProcess(what=TASK)
     name = call.selected.name
     return await spec.processes.act(
-        command, place.process, lambda instance, actor, at: make(place.number, actor, at), [name, place.number, *asked]
+        command, process, lambda instance, actor, at: make(number, actor, at), [name, number, *asked]
     )
 
 

@@ -16,20 +16,22 @@ import sqlalchemy as sa
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.metadata.processes import Step, Workflow
 from clew.records.unit import Unit
+from clew.storage import process_tables
 
 _CHANGING = ("set", "move")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a task stands: its instance, its number in it, and its step. These never change but by migration."""
+    """A task, and the step it stands at."""
 
-    process: UUID
-    number: int
+    id: UUID
     workflow: str
     step: str
     entity: str
     """What its step is about."""
+    seen: bool = True
+    """The caller may know of it, and somebody has made sure of that; else it is looked at where it is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Ahead:
 
     def query(self, unit: Unit, process: sa.Select[Any], more: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
         """`process` and `more`, and then each row's columns; those of a row that is not there are empty."""
-        found = process.with_for_update().cte("held_process")
+        found = process.with_for_update(of=process_tables.process).cte("held_process")
         record = self._row(unit, self.entity.name, sa.select(found.c.record_id), "held_record")
         rows = [record]
         for at, name in enumerate(self.references):

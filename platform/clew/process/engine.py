@@ -89,7 +89,9 @@ class Processes:
         if definition is None:
             raise NoSuchProcess(what=WHAT)
 
-        async def work(unit: Unit) -> UUID:
+        asked = ["start", workflow, str(record_id)]
+
+        async def work(unit: Unit) -> tuple[UUID, list[Any]]:
             entity = unit.entity(definition.entity)
             record = await unit.lock(entity, record_id)
             if record is None or not await self._visible(call, unit, entity, record):
@@ -99,9 +101,9 @@ class Processes:
             await require_in_use(unit, definition, record)
             if await store.live_on(unit.connection, record_id, workflow) is not None:
                 raise AlreadyRunning
-            return await self.begin(unit, definition, record_id)
+            return await self.begin(unit, definition, record_id), asked
 
-        return await self._run(call, ["start", workflow, str(record_id)], work)
+        return await self._run(call, asked, work)
 
     async def act(
         self,
@@ -112,30 +114,36 @@ class Processes:
         given: Mapping[str, Any] | None = None,
         *,
         operates: bool = False,
-        ahead: Ahead | None = None,
     ) -> Done:
         """One command of a person on an instance. `asked` is what makes two requests the same; `given` are values for
-        the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator). `ahead`:
-        what will be asked for."""
+        the fields that the step fills in. `operates`: only who answers for the process may (NotAnOperator)."""
+        said = ["act", str(process), *asked]
 
-        async def work(unit: Unit) -> UUID:
-            instance, stands = await store.load_for(unit, process, ahead)
+        async def work(unit: Unit) -> tuple[UUID, list[Any]]:
+            instance, stands = await store.load_for(unit, process)
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
                 await self.may_operate(unit, instance)
-            actor = Actor(str(call.context.person.id))
-            command = make(instance, actor, instant_text(unit.at))
-            number = getattr(command, "task", None)
-            if number is not None:
-                behalf = await self._behalf(unit, instance, number, stands)
-                command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
-                await self._still(unit, instance, number, behalf, stands)
-                await self._stand_in(unit, instance, number, behalf)
-            await self.handle(unit, instance, command, given)
-            return process
+            await self._give(unit, instance, stands, make, given)
+            return process, said
 
-        return await self._run(call, ["act", str(process), *asked], work)
+        return await self._run(call, said, work)
+
+    async def _give(
+        self, unit: Unit, instance: Instance, stands: Standing, make: Make, given: Mapping[str, Any] | None
+    ) -> None:
+        """A person's command, by whoever they stand in for."""
+        actor = Actor(str(unit.context.person.id))
+        command = make(instance, actor, instant_text(unit.at))
+        number = getattr(command, "task", None)
+        if number is not None:
+            behalf = await self._behalf(unit, instance, number, stands)
+            if behalf is not None:
+                command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
+            await self._still(unit, instance, number, behalf, stands)
+            await self._stand_in(unit, instance, number, behalf)
+        await self.handle(unit, instance, command, given)
 
     async def decide(
         self,
@@ -145,14 +153,32 @@ class Processes:
         given: Mapping[str, Any] | None = None,
         comment: str = "",
     ) -> Done:
-        """Complete a task, or cast a vote. `task`: its id, or where it stands if that is known."""
-        place = await self.find_task(task) if isinstance(task, UUID) else task
+        """Complete a task, or cast a vote. `task`: its id, or where it stands if that is known. Raises NoSuchProcess
+        where it stands elsewhere, or the caller may not know of it."""
+        place = await self._place(task) if isinstance(task, UUID) else task
+        looked, fields = self._ahead(place, outcome), dict(given or {})
 
-        def make(instance: Instance, actor: Actor, at: str) -> Command:
-            return words.Decide(place.number, outcome, actor, at, comment)
+        async def work(unit: Unit) -> tuple[UUID, list[Any]]:
+            found = await store.load_task(unit, place, looked)
+            if found is None:
+                raise NoSuchProcess(what=TASK)
+            instance, number, stands = found
+            if not place.seen and not await self._sees(unit, instance, number):
+                raise NoSuchProcess(what=TASK)
 
-        asked = ["decide", place.number, outcome, comment, dict(given or {})]
-        return await self.act(call, place.process, make, asked, given, ahead=self._ahead(place, outcome))
+            def make(_instance: Instance, actor: Actor, at: str) -> Command:
+                return words.Decide(number, outcome, actor, at, comment)
+
+            await self._give(unit, instance, stands, make, given)
+            return instance.id, ["act", str(instance.id), "decide", number, outcome, comment, fields]
+
+        return await self._run(call, ["decide", str(place.id), outcome, comment, fields], work)
+
+    async def _sees(self, unit: Unit, instance: Instance, number: int) -> bool:
+        """Whether the caller is asked by a task, or has another part in its instance."""
+        task, person = instance.state.tasks.get(number), unit.context.person.id
+        asked = task is not None and task.status in ("open", "held") and str(person) in task.candidates
+        return asked or await self.takes_part(unit.connection, instance.id, person)
 
     def _ahead(self, place: Place, outcome: str) -> Ahead | None:
         """What a decision will ask for; None where the release cannot tell."""
@@ -167,17 +193,25 @@ class Processes:
     async def comment(self, call: Call, process: UUID, said: comments.Said) -> Done:
         """A comment of somebody who may see the instance, which the caller of this room has made sure of."""
 
-        async def work(unit: Unit) -> UUID:
-            await comments.write(unit, process, said)
-            return process
-
         asked = ["comment", str(process), said.text, list(said.files)]
+
+        async def work(unit: Unit) -> tuple[UUID, list[Any]]:
+            await comments.write(unit, process, said)
+            return process, asked
+
         return await self._run(call, asked, work)
 
-    async def find_task(self, task: UUID) -> Place:
-        """Where a task stands. Raises NoSuchProcess."""
+    async def _place(self, task: UUID) -> Place:
         async with self.database.read() as connection:
             found = await store.place_of(connection, task)
+        if found is None:
+            raise NoSuchProcess(what=TASK)
+        return found
+
+    async def find_task(self, task: UUID) -> tuple[UUID, int]:
+        """The instance of a task and the task's number in it. Raises NoSuchProcess."""
+        async with self.database.read() as connection:
+            found = await store.number_of(connection, task)
         if found is None:
             raise NoSuchProcess(what=TASK)
         return found
@@ -324,12 +358,14 @@ class Processes:
 
     # ── around it ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _run(self, call: Call, asked: list[Any], work: Callable[[Unit], Awaitable[UUID]]) -> Done:
-        key, person, exact = call.idempotency_key, call.context.person.id, _exact(asked)
-        known = ""
+    async def _run(
+        self, call: Call, asked: list[Any], work: Callable[[Unit], Awaitable[tuple[UUID, list[Any]]]]
+    ) -> Done:
+        """`asked` is what makes two requests the same; the work tells its instance, and what the trail keeps."""
+        key, person, known = call.idempotency_key, call.context.person.id, ""
         if key is not None:
             idempotency.check_key(key)
-            known = digest(exact)
+            known = digest(_exact(asked))
 
         units: list[Unit] = []
 
@@ -339,13 +375,13 @@ class Processes:
                 kept = await idempotency.known_answer(unit.connection, person, key, known)
                 if kept is not None:
                     return Done(UUID(kept["process"]), kept["status"], replayed=True)
-            process = await work(unit)
+            process, told = await work(unit)
             # What became of it in this unit is known without asking again; nothing has changed it otherwise.
             instance = unit.found.get(STORED, {}).get(process) or await store.load(unit.connection, process)
             assert instance is not None
             done = Done(process, instance.state.status, instance=instance)
-            said = {"workflow": instance.workflow, "asked": json.dumps(exact, ensure_ascii=False)}
-            unit.tell(f"process:{asked[0]}", "clew.process", process, said)
+            said = {"workflow": instance.workflow, "asked": json.dumps(_exact(told), ensure_ascii=False)}
+            unit.tell(f"process:{told[0]}", "clew.process", process, said)
             if key is not None:
                 answer = json.dumps({"process": str(process), "status": done.status})
                 await idempotency.keep_answer(beside(unit.connection), person, key, known, answer, unit.at)

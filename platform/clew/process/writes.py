@@ -66,7 +66,9 @@ _NEW_TASK = Insert(2, _t)
 _TASK = Update(3, _t, ("process", "number"), _CHANGING)
 _DUE = Update(4, _t, ("process", "number"), ("due_at",))
 _TASK_DUE = Update(5, _t, ("process", "number"), (*_CHANGING, "due_at"))
+_THAT_TASK = Update(3, _t, ("id",), _CHANGING)
 _FORGET = _Forget(6, _t, ("process", "number"))
+_FORGET_THAT = Delete(6, _c, ("task",))
 _UNASK = Delete(7, _c, ("person", "task"))
 _ASK = Insert(8, _c)
 _CLOCK = Insert(
@@ -193,6 +195,8 @@ class Writes:
                 self._asked(row["id"], asked)
             else:
                 changed[number] = {"process": self.saved.id, "number": number, **changing(task, self.unit.at)}
+                if (known := self._id_of(number)) is not None:
+                    changed[number]["id"] = known
                 await self._asked_anew(earlier, number, asked)
         self._due_of(state, changed)
 
@@ -202,13 +206,21 @@ class Writes:
 
     async def _asked_anew(self, earlier: Task, number: int, asked: set[str]) -> None:
         was = set(earlier.candidates) if earlier.status in _OPEN else set()
-        if was and not asked:
+        known = self._id_of(number)
+        if was and not asked and known is not None:
+            self._batch.add(_FORGET_THAT, {"task": known})
+        elif was and not asked:
             self._batch.add(_FORGET, {"process": self.saved.id, "number": number})
         elif was != asked:
-            found = await beside(self.unit.connection).fetch_value(task_id(self.saved.id, number))
+            found = known or await beside(self.unit.connection).fetch_value(task_id(self.saved.id, number))
             for person in sorted(was - asked):
                 self._batch.add(_UNASK, {"person": UUID(person), "task": found})
             self._asked(found, asked - was)
+
+    def _id_of(self, number: int) -> UUID | None:
+        """The id of the task that was decided: by it no other index is read than by which it was found."""
+        found: UUID | None = self.unit.found.get((self.saved.id, number))
+        return found
 
     def _due_of(self, state: State, changed: Mapping[int, dict[str, Any]]) -> None:
         """The changed tasks, and those whose step has another limit; none of them twice."""
@@ -217,7 +229,7 @@ class Writes:
             if task.step in self._due and task.status in _OPEN:
                 self._batch.add(_TASK_DUE, {**row, "due_at": self._due[task.step]})
             else:
-                self._batch.add(_TASK, row)
+                self._batch.add(_THAT_TASK if "id" in row else _TASK, row)
         for number, task in state.tasks.items() if self._due else ():
             stored = number in self.saved.state.tasks and number not in changed
             if stored and task.step in self._due and task.status in _OPEN:
