@@ -86,6 +86,21 @@ def test_the_proof_tells_the_way_past() -> None:
     assert proof(THROUGH, roles="").findings == ()
 
 
+def test_what_a_person_begins_may_be_taken_up_in_the_middle() -> None:
+    """A checkpoint that the way from there leads past is a flaw; one on every way that asks the record is none."""
+    middle = """\
+  where: {decide: [{when: "state == 'checked'", then: tell}, {then: look}]}
+  look: {who: clerk, state: {done: checked}%s}
+  tell: {do: [{set: {title: "'told'"}}]%s}
+  finished: {end: closed}
+"""
+    here = ", checkpoint: {clause: '8.3', before: [closed]}"
+    by_person = "starts: [{person: [clerk]}]\n"
+    assert flaws(proof(middle % (here, ""), also=by_person)) == [("checkpoint", "finished")]
+    assert flaws(proof(middle % (here, ""), also="starts: [{event: case.create}]\n")) == []
+    assert flaws(proof(middle % ("", f", entry: {{when: \"state == 'checked'\"}}{here}"), also=by_person)) == []
+
+
 def test_a_migration_past_a_checkpoint_is_refused() -> None:
     old = "  ask: {who: clerk}\n  look: {who: clerk}\n  tell: {who: head}\n"
     new = (

@@ -38,13 +38,15 @@ roles: [[clerk], [head, auditor]]
 """
 
 
-def project(steps: str, roles: str = ROLES, models: str = "", config: str = PROJECT["clew.yaml"]) -> Blueprint:
+def project(
+    steps: str, roles: str = ROLES, models: str = "", config: str = PROJECT["clew.yaml"], also: str = ""
+) -> Blueprint:
     found = load_sources(
         {
             **PROJECT,
             "clew.yaml": config,
             **({"models/a.yaml": models} if models else {}),
-            "workflows/w.yaml": f"workflow: handling\nfor: case\nsteps:\n{steps}",
+            "workflows/w.yaml": f"workflow: handling\nfor: case\n{also}steps:\n{steps}",
             **({"permissions/p.yaml": roles} if roles else {}),
         }
     )
@@ -52,8 +54,10 @@ def project(steps: str, roles: str = ROLES, models: str = "", config: str = PROJ
     return found.blueprint
 
 
-def proof(steps: str, roles: str = ROLES, models: str = "", config: str = PROJECT["clew.yaml"]) -> Proof:
-    blueprint = project(steps, roles, models, config)
+def proof(
+    steps: str, roles: str = ROLES, models: str = "", config: str = PROJECT["clew.yaml"], also: str = ""
+) -> Proof:
+    blueprint = project(steps, roles, models, config, also)
     return prove(blueprint, blueprint.workflows["handling"])
 
 

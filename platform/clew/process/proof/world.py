@@ -76,13 +76,13 @@ class Play:
         return self.blueprint.policies
 
     def begun(self) -> World:
-        """The world before the first step: of the record nothing is known but, where it has just been made, its
-        state."""
+        """The world before the first step: of the record nothing is known but, where it can only just have been made,
+        its state. What a person begins may be taken up again where its record stands by then."""
         subject = Subject(self.workflow.entity, "1")
         state = State(self.workflow.name, self.workflow.digest, subject, self.cast.starter())
         world = World(state)
         entity = self.blueprint.entities[self.workflow.entity]
-        new = (each.verb == "create" or each.roles or each.schedule for each in self.workflow.starts)
+        new = (each.verb == "create" or each.schedule for each in self.workflow.starts)
         if entity.initial is not None and all(new):
             world = world.knowing(subject, NOTHING_KNOWN.told({"state": entity.initial}))
         return world
@@ -185,7 +185,7 @@ class Play:
             raise Refused(say, unsigned=move.sign)
         demanded = {each.sign for each in entity.transitions.values() if each.target == move.target and each.sign}
         given = {meaning for at, meaning in world.signed if at == subject.id}
-        if demanded and move.sign is None and not demanded & given:
+        if demanded and move.sign is None and not demanded & given and not _comes_back(entity, move):
             wanted = ", ".join(sorted(demanded))
             say = Bilingual(
                 f"「{zh}」经“{move.label.to('zh')}”到达 {move.target},而此前没有签名 {wanted},其他转换到此状态时须签署",
@@ -282,6 +282,16 @@ class Play:
             token.step, token.subject.id, token.status, above, token.branch, trail, token.back_to,
             token.branches, tuple(sorted(token.ended)), tasks, timers,
         )  # fmt: skip
+
+
+def _comes_back(entity: Entity, move: Transition) -> bool:
+    """Whether a transition only leads back: from its own target, or from states that are entered from there alone."""
+    into = {state: [each for each in entity.transitions.values() if each.target == state] for state in entity.states}
+    return all(
+        source == move.target
+        or (source != entity.initial and all(set(each.sources) <= {move.target} for each in into[source]))
+        for source in move.sources
+    )
 
 
 def _place(token: Token) -> tuple[str, str, str]:
