@@ -99,7 +99,7 @@ async def test_what_some_have_signed_is_not_changed_for_those_who_sign_after_the
     by_hand = made.plant.commands.update(call, "nonconformance", ncr, version, more)
     assert await refused(by_hand) == "SIGNED_ALREADY"
     worse = made.plant.commands.update(call, "nonconformance", ncr, version, {"severity": "minor"})
-    assert await refused(worse) == "RULE"
+    assert await refused(worse) == "SIGNED_ALREADY", "what they were shown is signed as well"
     await made.decide("dan", "use_as_is", given={"concession_qty": "1"})
     record = (await made.plant.current("nonconformance"))[ncr]
     assert (record["state"], record["concession_qty"]) == ("executing", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import SEPARATOR, STARTED, STARTER, Action, Outcome, Step, StepKind
 from clew.process import moves
+from clew.process.checkpoints import checkpoints
 from clew.process.errors import (
     CommentRequired,
     NotEligible,
@@ -141,7 +142,8 @@ def transfer(run: Run, command: Transfer, facts: Facts) -> None:
 
 
 def send_back(run: Run, command: SendBack, facts: Facts) -> None:
-    """To an earlier step of the same flow; this round is over, and stays in what was done."""
+    """To an earlier step of the same flow; this round is over, and stays in what was done. Straight back is not past a
+    checkpoint, and whoever asked for it earlier waits for who sends it back now."""
     task, token = _open(run, command.task)
     _mine(run, task, token, command.actor)
     if not command.comment.strip():
@@ -169,8 +171,10 @@ def send_back(run: Run, command: SendBack, facts: Facts) -> None:
         at=command.at,
     )
     moves.leave(run, token, "returned", command.actor.both)
+    straight = command.straight and not _checked_between(run, token, command.to)
     _back(run, token, command.to)
-    moves.go(run, token.id, command.to, reason=command.comment, back_to=step.name if command.straight else "")
+    run.keep(run.state.tokens[token.id], back_to="")
+    moves.go(run, token.id, command.to, reason=command.comment, back_to=step.name if straight else "")
 
 
 def withdraw(run: Run, command: Withdraw, facts: Facts) -> None:
@@ -306,6 +310,14 @@ def _own(run: Run, token: Token, outcome: str) -> str:
     """The outcome of a plain task is that of the one it was asked of, not of somebody who was added."""
     main = next((each for each in run.state.tasks_of(token.id) if each.kind == "task"), None)
     return main.outcome if main is not None else outcome
+
+
+def _checked_between(run: Run, token: Token, name: str) -> bool:
+    """Whether a checkpoint stands on the way from a step to where the token is, or within a step on it."""
+    at = len(token.trail) - 1 - token.trail[::-1].index(name)
+    steps = run.flow_of(token).steps
+    passed = [f"{steps[each].path}/" for each in token.trail[at + 1 :] if each in steps]
+    return any(f"{each.path}/".startswith(way) for each in checkpoints(run.workflow) for way in passed)
 
 
 def _back(run: Run, token: Token, name: str) -> None:

@@ -43,7 +43,7 @@ class ProcessParticipant:
     _awaited: frozenset[tuple[str, str]] = field(init=False)
     _begun: dict[tuple[str, str], list[tuple[str, Start]]] = field(init=False)
     """What begins with an event (entity, verb)."""
-    _filled: dict[str, frozenset[str]] | None = field(init=False, default=None)
+    _shown: dict[str, frozenset[str]] | None = field(init=False, default=None)
     """Entity → what those who vote on it fill in; once the engine is there."""
 
     def __post_init__(self) -> None:
@@ -72,9 +72,9 @@ class ProcessParticipant:
         """What a process moves nobody else moves while it runs, nor alone what it takes from several."""
         if self.engine is None:
             return
-        if self._filled is None:
-            self._filled = several.filled_by_votes(self.workflows, self.engine.blueprint.entities)
-        names = self._filled.get(change.entity.name)
+        if self._shown is None:
+            self._shown = several.shown_to_votes(self.workflows, self.engine.blueprint.entities)
+        names = self._shown.get(change.entity.name)
         if names:
             await several.refuse_by_hand_after_signature(change, names, self.engine, unit)
         if change.verb != "transition" or change.transition is None:

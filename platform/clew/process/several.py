@@ -49,16 +49,21 @@ def _signed(flow: Flow, step: Step, entities: Mapping[str, Entity]) -> Iterator[
             yield action.entity, action.transition
 
 
-def filled_by_votes(workflows: Mapping[str, Workflow], entities: Mapping[str, Entity]) -> dict[str, frozenset[str]]:
-    """Entity → the fields that those who vote fill in. Lists say for themselves when nothing is taken out of them."""
+def shown_to_votes(workflows: Mapping[str, Workflow], entities: Mapping[str, Entity]) -> dict[str, frozenset[str]]:
+    """Entity → the fields that those who vote are shown or fill in; of lists nothing is taken out anyway."""
     found: dict[str, set[str]] = {}
     for workflow in workflows.values():
         for flow, step in workflow.walk():
             if voted(step):
                 fields = entities[flow.entity].fields
-                names = (each for each in step.outputs if each in fields and fields[each].kind not in _LISTS)
-                found.setdefault(flow.entity, set()).update(names)
+                stored = (each for each in _signed_over(step) if each in fields and fields[each].stored)
+                found.setdefault(flow.entity, set()).update(each for each in stored if fields[each].kind not in _LISTS)
     return {entity: frozenset(names) for entity, names in found.items()}
+
+
+def _signed_over(step: Step) -> tuple[str, ...]:
+    """What a vote is about: what was shown with it, and what is filled in."""
+    return (*step.inputs, *step.outputs)
 
 
 def refuse_by_hand(change: Change, owner: Workflow, unit: Unit) -> None:
@@ -85,7 +90,7 @@ async def refuse_by_hand_after_signature(change: Change, names: frozenset[str], 
             continue
         for token in instance.state.tokens.values():
             step = workflow.step(token.step)
-            mine = [each for each in changed if each in step.outputs]
+            mine = [each for each in changed if each in _signed_over(step)]
             if token.status == "open" and voted(step) and mine and _agreed(step, instance.state, token.id):
                 raise _signed_already(step, change.entity, mine[0])
 

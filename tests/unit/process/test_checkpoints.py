@@ -10,7 +10,7 @@ from tests.unit.process.test_proof import flaws, proof
 
 from clew.metadata.load import load_sources
 from clew.process.state import Subject
-from clew.process.words import Actor, Facts, RetryIncident, Withdraw
+from clew.process.words import Actor, Facts, RetryIncident, SendBack, Withdraw
 
 PAST = """\
   route: {decide: [{when: serious, then: look}, {then: tell}]}
@@ -59,6 +59,56 @@ def test_only_what_it_is_there_for_counts_and_only_before_its_outcomes() -> None
     run.decide("ann", "good")
     run.decide("cid")
     assert run.state.outcome == "closed"
+
+
+RETURNED = """\
+  fill: {who: clerk}
+  look: {who: head, checkpoint: {clause: '8.3', before: [closed]}}
+  both: {parallel: {a: {one: {who: clerk, checkpoint: {clause: '8.4', before: [closed]}}}}}
+  tell: {who: head}
+  finished: {end: closed}
+"""
+
+
+def sent_back(run: Play, person: str, to: str, *, straight: bool) -> None:
+    [task] = [each for each in run.state.tasks.values() if each.status == "open"]
+    run.give(SendBack(task.id, to, straight, Actor(person), run.now(), "mend it"))
+
+
+def test_what_was_mended_passes_its_checkpoints_again() -> None:
+    """Straight back is not past a checkpoint: what it was passed over is another thing now."""
+    run = Play(workflow(RETURNED), PEOPLE)
+    for person in ("ann", "cid", "ann"):
+        run.decide(person)
+    assert run.at() == ["tell"]
+    sent_back(run, "cid", "fill", straight=True)
+    run.decide("ann")
+    assert run.at() == ["look"]
+    run.decide("cid")
+    run.decide("ann")
+    sent_back(run, "cid", "look", straight=True)
+    run.decide("cid")
+    assert "both/a/one" in run.at(), "also one within branches"
+    plain = RETURNED.replace(", checkpoint: {clause: '8.3', before: [closed]}", "").replace(
+        ", checkpoint: {clause: '8.4', before: [closed]}", ""
+    )
+    run = Play(workflow(plain), PEOPLE)
+    for person in ("ann", "cid", "ann"):
+        run.decide(person)
+    sent_back(run, "cid", "fill", straight=True)
+    run.decide("ann")
+    assert run.at() == ["tell"], "without a checkpoint between them it is straight"
+
+
+def test_whoever_sends_back_what_came_back_to_them_sees_it_again() -> None:
+    """`tell` asked `look` to come straight back; `look` asked `fill` first: it does not go past `look` to `tell`."""
+    run = Play(workflow("  fill: {who: clerk}\n  look: {who: head}\n  tell: {who: head}\n"), PEOPLE)
+    run.decide("ann")
+    run.decide("cid")
+    sent_back(run, "cid", "look", straight=True)
+    sent_back(run, "cid", "fill", straight=False)
+    run.decide("ann")
+    assert run.at() == ["look"]
 
 
 def test_it_is_passed_for_every_record_that_was_begun() -> None:
