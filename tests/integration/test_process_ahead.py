@@ -84,6 +84,7 @@ async def test_what_an_outcome_is_bound_to_ask_for(database: TestDatabase) -> No
     assert ahead(workflow, "work", "worn", entity) == Ahead(entity, ("tool",), ("boss", "owner"))
     assert ahead(workflow, "work", "kept", entity) == Ahead(entity, (), ("clerk",))
     assert ahead(workflow, "look", "done", entity) == Ahead(entity, (), ())
+    assert ahead(workflow, "agree", "approve", entity) == Ahead(entity, (), ()), "a vote is not the end yet"
     with pytest.raises(KeyError):
         ahead(workflow, "gone", "done", entity)
 
