@@ -105,7 +105,7 @@ class Address:
         return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
     async def put(self, made: Stored) -> None:
-        # Over TLS the place proves itself, by whatever way it is reached; without, nobody may stand in for this machine.
+        # Over TLS the place proves itself, whatever way leads there; without, nobody may stand in for this machine.
         guarded = urlsplit(self.url).scheme == "https"
         async with httpx2.AsyncClient(timeout=SECONDS, trust_env=guarded) as client:
             answer = await client.post(
