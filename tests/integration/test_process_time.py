@@ -265,6 +265,29 @@ async def test_an_automatic_step_of_a_suspended_process_waits(database: TestData
     assert await jobs.drain(made.processes) == 0, "asked once"
 
 
+async def test_what_a_suspended_process_waits_for_is_kept_for_it(database: TestDatabase) -> None:
+    """An event that comes meanwhile changes nothing before somebody has let it go on; then at once, and once."""
+    steps = """\
+  heard: {wait: {event: case.check}, effects: {done: [{create: part, with: {code: "'x'"}}]}}
+  fill: {who: clerk}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    process = await made.a_case("ann")
+    await made.give("hal", process, lambda actor, at: words.Suspend(actor, at, "audit"), ["s"])
+    (case,) = (await made.plant.current("case")).values()
+    await made.plant.commands.transition(made.call("ann"), "case", case["id"], "check", case["row_version"])
+    for _ in range(2):
+        await jobs.drain(made.processes)
+        assert await made.plant.current("part") == {}
+        await time_passes(made, 3)
+    await made.give("hal", process, lambda actor, at: words.Resume(actor, at), ["r"])
+    await jobs.drain(made.processes)
+    assert len(await made.plant.current("part")) == 1
+    assert len(await made.tasks("ann")) == 1
+    await time_passes(made, 24)
+    assert await jobs.drain(made.processes) == 0
+
+
 def test_the_calendar_of_a_site() -> None:
     from clew.metadata.load import load_sources
     from clew.process.time import calendar_of

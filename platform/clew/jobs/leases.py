@@ -173,6 +173,12 @@ async def move(connection: Connection, kind: str, key: str, run_at: datetime) ->
     await connection.execute(sa.update(job).where(mine).values(run_at=run_at))
 
 
+async def hurry(connection: Connection, kinds: Sequence[str], prefix: str, at: datetime) -> None:
+    """The open jobs of these kinds whose key begins so are due now."""
+    mine = sa.and_(any_of(job.c.kind, "kinds"), job.c.key.startswith(prefix, autoescape=True), _OPEN)
+    await connection.execute(sa.update(job).where(mine).values(run_at=at), {"kinds": list(kinds)})
+
+
 async def postpone(database: Database, mine: Job, error: str) -> None:
     """A job whose transaction was undone: it is tried again, later and later. `error` must hold no secrets."""
 

@@ -174,6 +174,7 @@ class Handling:
             case words.RunClocks():
                 await time.go_on(self)
                 await parts.resume(self)
+                await jobs.wake(self.unit, process)
             case words.Tell():
                 await self._tell(effect)
             case words.StartChild(token=token, workflow=workflow, subject=subject):

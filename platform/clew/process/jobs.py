@@ -22,6 +22,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.process import people, store, timers, words
+from clew.process.errors import ProcessSuspended
 from clew.process.words import Command
 from clew.process.writes import TIMER
 from clew.records.commands import Call
@@ -83,6 +84,11 @@ async def ask_offer(connection: Connection, process: UUID) -> None:
 async def ask_legal(connection: Connection, process: UUID) -> None:
     """The record of an instance has changed, and the law's time with it perhaps."""
     await leases.put(connection, LEGAL, {"process": str(process)}, key=str(process))
+
+
+async def wake(unit: Unit, process: UUID) -> None:
+    """What a process could not be told while it was suspended is told now."""
+    await leases.hurry(unit.connection, (EVENT, ENDED), f"{process}:", unit.at)
 
 
 # ── running them ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,8 +255,10 @@ async def _act(engine: Processes, process: UUID, token_id: int, unit: Unit) -> N
 
 
 async def _told(engine: Processes, process: UUID, job: Job, unit: Unit) -> None:
-    """An event, or the end of a sub-process."""
+    """An event, or the end of a sub-process. A suspended process is told once it goes on (`wake`)."""
     instance = await store.load(unit.connection, process, lock=True)
+    if instance is not None and instance.state.status == "suspended":
+        raise ProcessSuspended
     if instance is not None:
         token, at = int(job.payload["token"]), instant_text(unit.at)
         command: Command = words.EventArrived(token, at)
