@@ -235,9 +235,12 @@ def _old_relations(expression: Checked) -> bool:
     return any(path[0] == "@old" for path in expression.reads)
 
 
-def facts(record: Facts) -> dict[str, Any]:
+def facts(record: Facts) -> Facts:
     """A record as expressions see it: money is its amount, a reference its id."""
-    return {name: _fact(value) if isinstance(value, tuple) else value for name, value in record.items()}
+    for value in record.values():
+        if isinstance(value, tuple):
+            return {name: _fact(value) if isinstance(value, tuple) else value for name, value in record.items()}
+    return record  # as most are, and every rule and guard of a write comes by here
 
 
 def _fact(value: Any) -> Any:

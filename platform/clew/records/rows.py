@@ -27,6 +27,11 @@ class Shape:
         self.fields: tuple[Field, ...] = tuple(each for each in entity.fields.values() if each.stored)
         self.keys: tuple[str, ...] = tuple(slot.key for slot in entity_slots(entity))
         self._at = {key: at for at, key in enumerate(self.keys)}
+        self._main = tuple(
+            (each.name, self._at[f"{each.name}_id" if each.kind is FieldKind.ANY else each.name])
+            for each in self.fields
+        )
+        self._made = tuple(each for each in self.fields if each.kind in _WIDE or each.kind in _TUPLES)
         self._special = tuple(each for each in self.fields if each.sort or each.kind in _WIDE)
         self._simple = tuple(each.name for each in self.fields if each.kind not in _WIDE)
         self._none = dict.fromkeys(each.name for each in self.fields)
@@ -60,18 +65,17 @@ class Shape:
 
     def record(self, row: Sequence[Any]) -> Record:
         """The record of a row whose columns are `keys`, in that order."""
-        record: Record = {}
-        for field in self.fields:
+        record: Record = {name: row[at] for name, at in self._main}
+        for field in self._made:
+            value = record[field.name]
+            if value is None:
+                continue
             if field.kind is FieldKind.MONEY:
-                amount = row[self._at[field.name]]
-                currency = row[self._at[f"{field.name}_currency"]]
-                record[field.name] = None if amount is None else Money(amount, currency)
+                record[field.name] = Money(value, row[self._at[f"{field.name}_currency"]])
             elif field.kind is FieldKind.ANY:
-                target = row[self._at[f"{field.name}_id"]]
-                record[field.name] = None if target is None else AnyRef(row[self._at[f"{field.name}_entity"]], target)
+                record[field.name] = AnyRef(row[self._at[f"{field.name}_entity"]], value)
             else:
-                value = row[self._at[field.name]]
-                record[field.name] = tuple(value) if field.kind in _TUPLES and value is not None else value
+                record[field.name] = tuple(value)
         return record
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -103,10 +103,10 @@ async def retry_write(
     raise AssertionError("unreachable")
 
 
-async def uninterrupted(step: Awaitable[T]) -> T:
+async def uninterrupted(step: Coroutine[Any, Any, T]) -> T:
     """Await to the end even when the caller is cancelled meanwhile: a COMMIT or ROLLBACK is never left half-way."""
-    task = asyncio.ensure_future(step)
-    loop = task.get_loop()
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(step)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         # Not asyncio.shield, which takes three callbacks for this: every write comes by here.
