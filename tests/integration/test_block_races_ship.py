@@ -37,7 +37,7 @@ def test_a_block_racing_a_shipment(database: TestDatabase, tier: Tier) -> None:
     leaves after one that is."""
     pack()
     with contenders(2, opened) as servers:
-        asyncio.run(race(database, servers, tier.count(16, 2_000)))
+        asyncio.run(race(database, servers, tier.count(8, 2_000)))
 
 
 async def race(database: TestDatabase, servers: Sequence[Contender], rounds: int) -> None:

@@ -3,6 +3,8 @@ long for one is told before it is put into force."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from tests.integration.test_audit_names_reused import asked, released
 from tests.integration.write_journey import Plant
@@ -45,6 +47,7 @@ def model(chains: dict[tuple[str, str], int]) -> str:
     return text
 
 
+@cache
 def longest(type_: str, expression: str) -> int:
     """How many of them are let through; one more is not."""
     loaded = load_sources({"clew.yaml": "project: small\n", "models/a.yaml": model({(type_, expression): 30})})
