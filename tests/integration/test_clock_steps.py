@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from tests.integration.guarded_case import make_token
 from tests.integration.identity_case import BY_ADMIN, Case, identity
 from tests.integration.moved_clock import MovedDatabase
 from tests.integration.outcomes import outcome
@@ -62,6 +63,11 @@ async def test_a_session_does_not_outlive_a_clock_that_is_set_back(database: Tes
     case.clock.turn(begun + timedelta(hours=2))
     with pytest.raises(SessionEnded):
         await case.desk.resume(secret)
+    # A token does not idle: no clock that is put right locks another system out.
+    erp = await case.account("erp", "service")
+    token, _ = await make_token(case.desk, erp)
+    case.clock.turn(begun)
+    assert (await case.desk.resume(token)).session.kind == "token"
 
 
 async def test_a_fresh_sign_on_does_not_outlive_a_clock_that_is_set_back(database: TestDatabase) -> None:

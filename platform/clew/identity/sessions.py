@@ -63,8 +63,8 @@ class Session:
     must_change: bool = False
 
     def holds(self, at: datetime) -> bool:
-        """Whether no limit has come, by a clock that was not set back since."""
-        return self.seen_at - AHEAD <= at < self.expires_at
+        """Whether no limit has come; one that idles, by a clock that was not set back since."""
+        return at < self.expires_at and not (self.kind == "cookie" and _ahead(self.seen_at, at))
 
 
 async def open_session(
@@ -160,7 +160,9 @@ async def of(connection: Connection, account: UUID, at: datetime) -> list[Sessio
 async def holding(connection: Connection, ids: list[str], at: datetime) -> dict[str, int]:
     """Of these sessions, those that hold, with their epoch: for connections that live long (threat 14)."""
     rows = await connection.fetch(_HOLDING, {"ids": ids, "s_at": at})
-    return {name: epoch for name, epoch, seen_at in rows if seen_at - AHEAD <= at}
+    return {
+        name: epoch for name, epoch, seen_at, data in rows if data.get("kind") != "cookie" or not _ahead(seen_at, at)
+    }
 
 
 KEPT = timedelta(days=30)
@@ -216,9 +218,13 @@ _OPEN = sa.select(*_COLUMNS).where(
     _s.c.revoked_at.is_(None),
     _s.c.expires_at > sa.bindparam("s_at", type_=_s.c.expires_at.type),
 )
-_HOLDING = sa.select(_s.c.id, _s.c.epoch, _s.c.seen_at).where(
+_HOLDING = sa.select(_s.c.id, _s.c.epoch, _s.c.seen_at, _s.c.data).where(
     any_of(_s.c.id, "ids"), _s.c.revoked_at.is_(None), _s.c.expires_at > sa.bindparam("s_at", type_=_s.c.seen_at.type)
 )
+
+
+def _ahead(seen_at: datetime, at: datetime) -> bool:
+    return seen_at > at + AHEAD
 
 
 def _session(row: Row) -> Session:
