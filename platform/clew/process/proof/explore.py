@@ -18,6 +18,7 @@ from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import CANCELLED, STARTER, Step, StepKind, Workflow
 from clew.process import machine
 from clew.process.checkpoints import checkpoints
+from clew.process.proof.bearing import bearing
 from clew.process.proof.cast import Cast
 from clew.process.proof.entry import entry_facts, read_fields
 from clew.process.proof.graph import Graph, Move, Refusal
@@ -61,7 +62,9 @@ class Walk:
         named = {step.who.actor_of for _, step in workflow.walk() if step.who is not None and step.who.actor_of}
         matter |= {step.path for _, step in workflow.walk() if step.name in named}
         self.read = read_fields(blueprint, workflow)
-        self.play = Play(blueprint, workflow, self.cast, frozenset(matter), self.read, checkpoints(workflow))
+        self.play = Play(
+            blueprint, workflow, self.cast, frozenset(matter), self.read, checkpoints(workflow), bearing(workflow)
+        )
         self.refusals: list[Refusal] = []
         self.passed: set[str] = set()
 

@@ -10,8 +10,9 @@ from typing import Any
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, Transition
 from clew.metadata.policies import Policies
-from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Workflow
+from clew.metadata.processes import ANY, DONE, SEPARATOR, STARTED, Action, Step, Workflow
 from clew.process.checkpoints import passed
+from clew.process.proof.bearing import Bearing
 from clew.process.proof.cast import Cast
 from clew.process.proof.knowledge import NOTHING_KNOWN, PRESENT, Known, possible, value_of
 from clew.process.state import State, Subject, Token
@@ -68,6 +69,8 @@ class Play:
     """Fields some condition reads; what is known of others decides nothing."""
     checked: tuple[Step, ...] = ()
     """The checkpoints: whether each was passed decides how it can end."""
+    bears: Mapping[str, Bearing] = field(default_factory=dict)
+    """By step of the process itself."""
     bypassed: list[tuple[str, Bilingual]] = field(default_factory=list)
     """Steps that reach a state by a transition without the signature another transition to it demands."""
 
@@ -91,12 +94,14 @@ class Play:
         """Worlds with the same key go on in the same ways. Numbers, times and rounds do not matter."""
         state = world.state
         present = {each.subject.id for each in state.tokens.values()} | {state.subject.id}
+        open_at = {each.step.split(SEPARATOR)[0] for each in state.tokens.values()}
+        matter = self.separated & {path for each in open_at for path in self.bears[each].actors}
         return (
             state.status,
             state.outcome,
             tuple(self._token_key(state, each) for each in sorted(state.tokens.values(), key=_place)),
             tuple(sorted((each.kind, each.token in state.tokens) for each in state.incidents.values())),
-            tuple(sorted({(each.step, each.people) for each in state.done if each.step in self.separated})),
+            tuple(sorted({(each.step, each.people) for each in state.done if each.step in matter})),
             tuple(passed(state, each) for each in self.checked),
             tuple(sorted((name, each.key) for name, each in world.known.items() if name in present)),
             world.duties,
@@ -278,6 +283,8 @@ class Play:
         leading = [each for each in state.timers.values() if each.purpose not in ("alert", "legal")]
         timers = tuple(sorted(each.purpose for each in leading if each.token == token.id))
         trail = tuple(dict.fromkeys(reversed(token.trail)))
+        if SEPARATOR not in token.step:
+            trail = tuple(each for each in trail if each in self.bears[token.step].back)
         return (
             token.step, token.subject.id, token.status, above, token.branch, trail, token.back_to,
             token.branches, tuple(sorted(token.ended)), tasks, timers,
