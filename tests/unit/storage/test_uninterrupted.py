@@ -11,9 +11,13 @@ from clew.storage.retry import uninterrupted
 pytestmark = pytest.mark.anyio
 
 
+async def awaited(step: asyncio.Future[str]) -> str:
+    return await step
+
+
 async def test_the_step_ends_before_its_caller_is_stopped() -> None:
     step: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    caller = asyncio.create_task(uninterrupted(step))
+    caller = asyncio.create_task(uninterrupted(awaited(step)))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.sleep(0)
@@ -25,7 +29,7 @@ async def test_the_step_ends_before_its_caller_is_stopped() -> None:
 
 async def test_being_stopped_in_the_moment_the_step_ends_still_stops() -> None:
     step: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    caller = asyncio.create_task(uninterrupted(step))
+    caller = asyncio.create_task(uninterrupted(awaited(step)))
     await asyncio.sleep(0)
     step.set_result("committed")
     caller.cancel()
