@@ -1,12 +1,13 @@
 """What a process costs: completing a task, many open instances, a long history, due timers, beside SpiffWorkflow.
 
     python -m benchmarks.process [--few 1000] [--many 100000] [--timers 100000] [--rounds 4] [--requests 100]
-                                 [--only complete,history,events,timers,spiff] [--json FILE]
+                                 [--workers 1] [--only complete,history,events,timers,spiff] [--json FILE]
 
 Everything durable, on one PostgreSQL. `complete`: a task with lock, guards, three records written, trail and outbox,
 through GraphQL over HTTP with a session, against the bare insert handler of `benchmarks.run`; the same among few and
-among many open instances, in turns, so that what else the machine does meets all of them. Ratios of processor time
-stand beside those of throughput: the machine is seldom alone.
+among many open instances, in turns, so that what else the machine does meets all of them. `--workers`: so many processes
+of the server, and as many of the bare one. Ratios of processor time stand beside those of throughput: the machine is
+seldom alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,7 +43,7 @@ KINDS = ("effects", "released", "timed")
 """The workflows whose task is completed: three effects on three records, which has a target; a form and a state of the
 record besides; and that with time limits."""
 PARTS = ("complete", "history", "events", "timers", "spiff")
-SERVER = run.Server("clew", (sys.executable, "-m", "benchmarks.peers.process_server", "{port}"), None)
+COMMAND = (sys.executable, "-m", "benchmarks.peers.process_server", "{port}")
 HEADERS = {"Authorization": f"Bearer {SECRET}", "Accept": "application/json"}
 WORKERS = 2
 """Processes that sweep timers at once."""
@@ -300,14 +302,16 @@ def measure(options: argparse.Namespace) -> Report:
         asyncio.run(furnish(few, options.few, folder))
         if {"complete", "history", "events"} & set(parts):
             with ExitStack() as serving:
-                bare = run.servers()["bare"]
+                workers = str(options.workers)
+                bare, server = run.servers()["bare"], run.Server("clew", (*COMMAND, workers), None)
+                bare = replace(bare, command=(*bare.command, "--workers", workers))
                 live = {"bare": ((bare, *serving.enter_context(run.running(bare, few))), few)}
                 name = f"{options.few:,} open"
-                live[name] = ((SERVER, *serving.enter_context(run.running(SERVER, few))), few)
+                live[name] = ((server, *serving.enter_context(run.running(server, few))), few)
                 if "complete" in parts and options.many:
                     many = asyncio.run(another(url, "many"))
                     asyncio.run(furnish(many, options.many, folder))
-                    live[f"{options.many:,} open"] = ((SERVER, *serving.enter_context(run.running(SERVER, many))), many)
+                    live[f"{options.many:,} open"] = ((server, *serving.enter_context(run.running(server, many))), many)
                 if "complete" in parts:
                     report["complete"] = asyncio.run(complete(live, postmaster, options.requests, options.rounds))
                 if "events" in parts:
@@ -383,6 +387,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--few", type=int, default=1000, help="open instances of the first database, of all kinds")
     made.add_argument("--many", type=int, default=100_000, help="open instances of the second")
     made.add_argument("--timers", type=int, default=100_000)
+    made.add_argument("--workers", type=int, default=1, help="processes of the server, and of the bare one")
     made.add_argument("--rounds", type=int, default=4)
     made.add_argument("--requests", type=int, default=75, help="tasks completed in a turn of a round")
     made.add_argument("--only", default=",".join(PARTS))

@@ -1,4 +1,4 @@
-"""Clew as it is served, one process: python -m benchmarks.peers.process_server PORT"""
+"""Clew as it is served: python -m benchmarks.peers.process_server PORT [WORKERS]"""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from clew.kernel.collector import starting
 from clew.runtime import open_runtime
 from clew.settings import Settings
 from clew.web.app import Application
-from clew.web.server import bind, configuration
+from clew.web.server import bind, configuration, serve_workers
 
 
-async def main(port: int, folder: Path) -> None:
+def settings_of(port: int, folder: Path, workers: int) -> Settings:
     url = os.environ["BENCH_DATABASE_URL"]
-    settings = Settings(database_url=url, port=port, project=folder, blobs=folder)
+    return Settings(database_url=url, port=port, project=folder, blobs=folder, workers=workers)
+
+
+async def main(settings: Settings) -> None:
     listening = bind(settings)
     with starting():
         application = Application(await open_runtime(settings), settings)
@@ -28,4 +31,8 @@ async def main(port: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="clew-bench-") as made:
-        uvloop.run(main(int(sys.argv[1]), Path(made)))
+        asked = settings_of(int(sys.argv[1]), Path(made), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+        if asked.workers > 1:
+            serve_workers(asked, bind(asked))
+        else:
+            uvloop.run(main(asked))
