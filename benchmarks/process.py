@@ -5,9 +5,9 @@
 
 Everything durable, on one PostgreSQL. `complete`: a task with lock, guards, three records written, trail and outbox,
 through GraphQL over HTTP with a session, against the bare insert handler of `benchmarks.run`; the same among few and
-among many open instances, in turns, so that what else the machine does meets all of them. `--workers`: so many processes
-of the server, and as many of the bare one. Ratios of processor time stand beside those of throughput: the machine is
-seldom alone.
+among many open instances, in turns, so that what else the machine does meets all of them. `--workers`: so many
+processes of the server, and as many of the bare one. Ratios of processor time stand beside those of throughput: the
+machine is seldom alone.
 """
 
 from __future__ import annotations
