@@ -13,7 +13,7 @@ from tests.integration.test_process_staff import add
 
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
-from clew.process import store
+from clew.process import loading
 from clew.process.ahead import Ahead, Place, ahead
 from clew.process.holders import holders
 from clew.records.unit import Unit
@@ -122,14 +122,14 @@ async def test_the_same_as_one_by_one(database: TestDatabase) -> None:
 
         async def compare(unit: Unit, process: UUID = process, task: UUID = task, looked: Ahead = looked) -> None:
             for elsewhere in (Place(uuid7(), "doing", "work", "job"), Place(task, "doing", "look", "job")):
-                assert await store.load_task(unit, elsewhere, looked) is None
-            found = await store.load_task(unit, Place(task, "doing", "work", "job"), looked)
+                assert await loading.load_task(unit, elsewhere, looked) is None
+            found = await loading.load_task(unit, Place(task, "doing", "work", "job"), looked)
             assert found is not None
             instance, number, stands = found
             assert instance.state.tasks[number].step == "work"
             plain = Unit(unit.engine, unit.connection, unit.context, unit.decision, unit.at)
-            assert (instance, stands) == await store.load_for(plain, process)
-            known = unit.found.get(store.ROLES)
+            assert (instance, stands) == await loading.load_for(plain, process)
+            known = unit.found.get(loading.ROLES)
             assert (known is not None) is (unit.connection.dialect == "postgresql")
             record = await plain.lock(entity, instance.record_id)
             assert record is not None

@@ -22,7 +22,7 @@ from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
 from clew.metadata.processes import Who, Workflow
-from clew.process import comments, jobs, machine, reading, store, words
+from clew.process import comments, jobs, loading, machine, reading, store, words
 from clew.process.ahead import Ahead, Place, ahead
 from clew.process.behalf import Standing, asked_roles, standing
 from clew.process.definitions import Definitions
@@ -120,7 +120,7 @@ class Processes:
         said = ["act", str(process), *asked]
 
         async def work(unit: Unit) -> tuple[UUID, list[Any]]:
-            instance, stands = await store.load_for(unit, process)
+            instance, stands = await loading.load_for(unit, process)
             if instance is None:
                 raise NoSuchProcess(what=WHAT)
             if operates:
@@ -159,7 +159,7 @@ class Processes:
         looked, fields = self._ahead(place, outcome), dict(given or {})
 
         async def work(unit: Unit) -> tuple[UUID, list[Any]]:
-            found = await store.load_task(unit, place, looked)
+            found = await loading.load_task(unit, place, looked)
             if found is None:
                 raise NoSuchProcess(what=TASK)
             instance, number, stands = found
@@ -203,7 +203,7 @@ class Processes:
 
     async def _place(self, task: UUID) -> Place:
         async with self.database.read() as connection:
-            found = await store.place_of(connection, task)
+            found = await loading.place_of(connection, task)
         if found is None:
             raise NoSuchProcess(what=TASK)
         return found
@@ -211,7 +211,7 @@ class Processes:
     async def find_task(self, task: UUID) -> tuple[UUID, int]:
         """The instance of a task and the task's number in it. Raises NoSuchProcess."""
         async with self.database.read() as connection:
-            found = await store.number_of(connection, task)
+            found = await loading.number_of(connection, task)
         if found is None:
             raise NoSuchProcess(what=TASK)
         return found

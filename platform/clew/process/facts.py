@@ -15,6 +15,7 @@ from clew.process import store
 from clew.process.effects import locked, related
 from clew.process.holders import NOBODY_KNOWN
 from clew.process.in_use import in_use
+from clew.process.loading import ROLES
 from clew.process.staff import Demand, Staff
 from clew.process.state import State, Subject
 from clew.process.words import Facts, Wanted
@@ -148,7 +149,7 @@ class Inquiry:
         return [found] if isinstance(found, UUID) else []
 
     async def _find(self, demand: Demand) -> tuple[str, ...]:
-        known = self.unit.found.get(store.ROLES, NOBODY_KNOWN)
+        known = self.unit.found.get(ROLES, NOBODY_KNOWN)
         found = await self.staff.find(self.unit.connection, demand, self.unit.at, known)
         return tuple(str(each) for each in found)
 
