@@ -14,23 +14,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from clew.identity import accounts
 from clew.kernel.canonical import digest
-from clew.kernel.context import Person
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
-from clew.metadata.processes import Who, Workflow
+from clew.metadata.processes import Workflow
 from clew.process import comments, jobs, loading, machine, reading, store, words
 from clew.process.ahead import Ahead, Place, ahead
-from clew.process.behalf import Standing, asked_roles, standing
+from clew.process.behalf import Standing, standing
 from clew.process.definitions import Definitions
 from clew.process.effects import locked
-from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter, NotYourTask
+from clew.process.errors import AlreadyRunning, NoSuchProcess, NotAnOperator, NotAStarter
 from clew.process.handling import Handling
+from clew.process.in_place import stand_in
 from clew.process.in_use import require_in_use
-from clew.process.staff import Demand, Staff
+from clew.process.staff import Staff
 from clew.process.state import Subject
 from clew.process.store import Instance
 from clew.process.words import Actor, Command
@@ -138,11 +137,10 @@ class Processes:
         command = make(instance, actor, instant_text(unit.at))
         number = getattr(command, "task", None)
         if number is not None:
-            behalf = await self._behalf(unit, instance, number, stands)
+            definition = await self.definitions.of(unit.connection, instance.definition)
+            behalf = await stand_in(unit, definition, self.staff, instance, number, stands)
             if behalf is not None:
                 command = make(instance, replace(actor, behalf=behalf), instant_text(unit.at))
-            await self._still(unit, instance, number, behalf, stands)
-            await self._stand_in(unit, instance, number, behalf)
         await self.handle(unit, instance, command, given)
 
     async def decide(
@@ -290,40 +288,6 @@ class Processes:
                     await handling.effects.act(action, at.subject)
             await handling.run(words.ActionDone(token, instant_text(unit.at)), {})
 
-    async def _behalf(self, unit: Unit, instance: Instance, number: int, stands: Standing) -> str | None:
-        """For whom the caller does a task of an instance, if it is not their own."""
-        task, person = instance.state.tasks.get(number), unit.context.person.id
-        if task is None:
-            return None
-        step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
-        return stands.behalf(str(person), task, step, instance.site)
-
-    async def _still(self, unit: Unit, instance: Instance, number: int, behalf: str | None, stands: Standing) -> None:
-        """Whoever was asked as the holder of a role holds it still: a role that was lost takes its tasks along at once,
-        before anybody has offered them to others. Raises NotYourTask."""
-        task = instance.state.tasks.get(number)
-        if task is None or behalf is not None or task.status != "open":
-            return
-        step = (await self.definitions.of(unit.connection, instance.definition)).step(task.step)
-        roles, person = asked_roles(task, step), unit.context.person.id
-        if not roles or (step.who is not None and _plain(step.who) != Who(step.who.roles)):
-            return
-        among = step.approval.among if step.approval is not None else ""
-        demand = Demand(tuple(sorted(roles)), site=instance.site, among=among)
-        mine = str(person) in (*task.candidates, task.assignee)
-        held = stands.holds(roles, among, instance.site)
-        if mine and not held and not await self.staff.holds(unit.connection, person, demand, unit.at):
-            raise NotYourTask
-
-    async def _stand_in(self, unit: Unit, instance: Instance, number: int, behalf: str | None) -> None:
-        """What is written from here on says for whom it is done: in the trail, the ledger of duties, a signature."""
-        task = instance.state.tasks.get(number)
-        given = task.behalf if task is not None and task.assignee == str(unit.context.person.id) else None
-        account = await accounts.find(unit.connection, UUID(behalf or given)) if behalf or given else None
-        if account is not None:
-            lender = Person(account.id, account.login, account.name, employee=account.employee)
-            unit.context = replace(unit.context, on_behalf_of=lender)
-
     async def lent_tasks(self, connection: Connection, person: UUID, limit: int) -> list[tuple[UUID, str]]:
         """Open tasks that somebody may do in another's place: task and whose it is."""
         stands = await standing(connection, person, await connection.now())
@@ -406,11 +370,6 @@ class Processes:
         elif self.blueprint.policies is None or definition.owner in unit.context.person.roles:
             return
         raise NotAnOperator(workflow=definition.label)
-
-
-def _plain(who: Who) -> Who:
-    """Without what narrows the holders of its roles."""
-    return replace(who, least_loaded=False, qualified_for=None)
 
 
 @contextmanager
