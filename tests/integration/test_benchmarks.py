@@ -39,6 +39,6 @@ def test_processes_are_measured(
     monkeypatch.setattr(process, "WORKERS", 1)
     small = ["--few", "12", "--many", "0", "--timers", "3", "--rounds", "1", "--requests", "2"]
     report = process.measure(process.parser().parse_args([*small, "--only", "complete,timers"]))
-    assert set(report["complete"]) == {"bare", "12 open released", "12 open timed"}
+    assert set(report["complete"]) == {"bare", "12 open effects", "12 open released", "12 open timed"}
     assert report["timers"]["by_worker"] == [3]
     assert list(process.lines(report))

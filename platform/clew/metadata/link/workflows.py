@@ -176,8 +176,8 @@ def _active(linking: Linking, expressions: Expressions, spec: WorkflowSpec, docu
 
 
 def _complete(linking: Linking, steps: Mapping[str, StepSpec], node: AnyNode, path: str) -> None:
-    """Of what implements a controlled document every step that people do states five things. What is said in a comment
-    that is demanded is an output too."""
+    """Of what implements a controlled document every step that people do states five things. A comment that is
+    demanded is an output too, and so is a signature."""
     for name, step in steps.items():
         for branch, inner in step.parallel.items():
             _complete(linking, inner, find(node, name, "parallel", branch), f"{path}.{name}.{branch}")
@@ -187,7 +187,7 @@ def _complete(linking: Linking, steps: Mapping[str, StepSpec], node: AnyNode, pa
         said = bool(step.outcomes) and all(each and each.comment == "required" for each in step.outcomes.values())
         stated = {
             "input": step.input,
-            "output": step.output or said,
+            "output": step.output or said or step.sign,
             "owner": step.owner,
             "within": step.within or step.within_minutes or step.legal,
             "alert": step.alert,
