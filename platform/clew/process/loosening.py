@@ -1,11 +1,13 @@
-"""What one definition of a process demands less than another: signatures, votes, guards, separations, ways, steps."""
+"""What one definition of a process demands less than another: signatures, votes, guards, separations, ways, steps; and
+whether a cancellation would do something else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from clew.kernel.text import Bilingual
-from clew.metadata.processes import ANY, DONE, SEPARATOR, ApprovalMode, Condition, Step, StepKind, Workflow
+from clew.metadata.compile import meaning
+from clew.metadata.processes import ANY, DONE, SEPARATOR, ApprovalMode, Action, Condition, Step, StepKind, Workflow
 
 _DOING = frozenset({StepKind.TASK, StepKind.APPROVAL, StepKind.ACTION, StepKind.WAIT, StepKind.CALL})
 """Steps in which something is done, or waited for; the others only say what comes next."""
@@ -23,6 +25,8 @@ def loosened(old: Workflow, new: Workflow, to: Callable[[str], str]) -> tuple[Bi
             found += _ways(was, step, to, known)
         elif was.kind in _DOING or was.sign is not None or was.checkpoint is not None:
             found.append(Bilingual(f"{was.path}:步骤取消", f"{was.path}: the step is gone"))
+    if _other(old.on_cancel, new.on_cancel):
+        found.append(Bilingual("取消流程时所做的事不同", "a cancellation would do something else"))
     return tuple(found)
 
 
@@ -48,6 +52,8 @@ def _step(was: Step, step: Step, to: Callable[[str], str]) -> Iterator[Bilingual
             yield less(f"{zh}条件不同", f"another {en} guard")
     if was.checkpoint is not None and not _stands(was, step):
         yield less("不再是检查点", "no checkpoint any more")
+    if _other(was.compensate, step.compensate):
+        yield less("取消流程时的撤销方式不同", "a cancellation would undo it otherwise")
     missing = [each for each in was.must_outputs if each not in step.must_outputs]
     if missing:
         yield less(f"不再必填 {'、'.join(missing)}", f"{', '.join(missing)} need not be filled in")
@@ -86,6 +92,12 @@ def _asks_others(was: Step, step: Step) -> bool:
     fewer = all(after in (None, False) or after == one for one, after in named)
     trained = before.qualified_for is None or _text(before.qualified_for) == _text(now.qualified_for)
     return not (kept and fewer and trained)
+
+
+def _other(was: tuple[Action, ...], now: tuple[Action, ...]) -> bool:
+    """Whether what is done is not the same. What is done besides is told as well: a cancellation that moves or holds
+    more than whoever began the process knew of is no smaller matter than one that does less."""
+    return [meaning(each) for each in was] != [meaning(each) for each in now]
 
 
 def _stands(was: Step, step: Step) -> bool:

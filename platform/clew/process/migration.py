@@ -16,7 +16,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata.link.workflows import ways
 from clew.metadata.processes import SEPARATOR, STARTER, Approval, Step, StepKind, Workflow
-from clew.process.checkpoints import clauses_of, passed
+from clew.process.checkpoints import check_of, clauses_of, passed
 from clew.process.errors import BadStepMapping
 from clew.process.loosening import loosened
 from clew.process.run import Run
@@ -102,7 +102,7 @@ class _Moving:
         if reasons:
             return Verdict(None, tuple(dict.fromkeys(reasons)))
         passing = self._passing(moved)
-        lost = [each for each in passing if each.checkpoint is not None and not passed(moved, each)]
+        lost = [each for each in passing if each.checkpoint is not None and not passed(moved, check_of(self.new, each))]
         if lost:
             return Verdict(None, tuple(_past(each) for each in lost))
         added = {each.path for each in passing if each.kind.human and each.path in self.to.added}

@@ -136,6 +136,68 @@ def test_the_proof_tells_the_way_past() -> None:
     assert proof(THROUGH, roles="").findings == ()
 
 
+LOOP = """\
+  fill: {who: clerk}
+  look: {who: head, checkpoint: {clause: '8.3', before: [closed]}}
+  tell: {who: clerk, outcomes: {good: {}, mend: {against: true}}, then: {good: finished, mend: again}}
+  again: {who: clerk, then: tell}
+  finished: {end: closed}
+"""
+BRANCHED = """\
+  fill: {who: clerk}
+  all:
+    for_each: parts
+    steps: {look: {who: clerk, checkpoint: {clause: '8.3', before: [closed]}}}
+  tell: {who: clerk, outcomes: {good: {}, mend: {against: true}}, then: {good: finished, mend: other}}
+  other: {decide: [{when: serious, then: fill}, {then: finished}]}
+  finished: {end: closed}
+"""
+MENDED = """\
+  plan: {who: clerk, then: {done: route}}
+  route: {decide: [{when: serious, then: tell}, {then: look}]}
+  look: {who: head, checkpoint: {clause: '8.3', before: [closed]}}
+  tell: {who: clerk, outcomes: {good: {}, mend: {against: true}}, then: {good: finished, mend: plan}}
+  finished: {end: closed}
+"""
+
+
+def test_what_was_reworked_passes_its_checkpoints_anew() -> None:
+    """A way back to before a checkpoint, and past it: what it was passed over is another thing now."""
+    run = Play(workflow(MENDED), PEOPLE, {"route": Facts(conditions=(False,))})
+    for person in ("ann", "cid"):
+        run.decide(person)
+    run.decide("ann", "mend")
+    run.facts["route"] = Facts(conditions=(True,))
+    run.decide("ann")
+    run.decide("ann", "good")
+    assert [each.kind for each in run.state.incidents.values()] == ["checkpoint"], "plan was done again"
+    run = Play(workflow(MENDED), PEOPLE, {"route": Facts(conditions=(False,))})
+    for person, outcome in (("ann", "done"), ("cid", "done"), ("ann", "mend"), ("ann", "done"), ("cid", "done")):
+        run.decide(person, outcome)
+    run.decide("ann", "good")
+    assert run.state.outcome == "closed"
+    run = Play(workflow(LOOP), PEOPLE)
+    for person, outcome in (("ann", "done"), ("cid", "done"), ("ann", "mend"), ("ann", "done"), ("ann", "good")):
+        run.decide(person, outcome)
+    assert run.state.outcome == "closed", "what comes after it is done as often as it takes"
+    parts = (Subject("part", "p1"), Subject("part", "p2"))
+    run = Play(workflow(BRANCHED), PEOPLE, {"all": Facts(elements=parts), "other": Facts(conditions=(True,))})
+    run.decide("ann")
+    for _ in parts:
+        run.decide("ann", step="all/each/look")
+    run.decide("ann", "mend")
+    run.facts["all"] = Facts(elements=parts[:1])
+    run.decide("ann")
+    run.decide("ann", step="all/each/look")
+    run.decide("ann", "good")
+    assert run.state.outcome == "closed", "what is no part of it any more is not waited for"
+
+
+def test_the_proof_tells_a_loop_past_a_checkpoint() -> None:
+    assert flaws(proof(MENDED, roles="")) == [("checkpoint", "finished")]
+    assert proof(LOOP, roles="").findings == ()
+
+
 def test_what_a_person_begins_may_be_taken_up_in_the_middle() -> None:
     """A checkpoint that the way from there leads past is a flaw; one on every way that asks the record is none."""
     middle = """\

@@ -64,6 +64,20 @@ def test_what_is_demanded_as_much_is_not(was: str, now: str) -> None:
     assert told(BASE, BASE.replace(was, now)) == []
 
 
+def test_what_a_cancellation_would_do_is_told() -> None:
+    """Whoever moves an instance also moves what happens when it is cancelled later."""
+    undo = "on_cancel: [{set: {title: \"'dropped'\"}}]\n"
+    plain, undone = workflow(BASE), workflow(BASE, also=undo)
+    for one, other in ((plain, undone), (undone, plain), (undone, workflow(BASE, also=undo.replace("dropped", "x")))):
+        assert [each.en for each in loosened(one, other, Mapped(one, other, {}))] == [
+            "a cancellation would do something else"
+        ]
+    assert loosened(undone, workflow(BASE, also=f"# the same\n{undo}"), Mapped(undone, undone, {})) == ()
+    act = "  act: {do: [{set: {title: \"'a'\"}}], compensate: [{set: {title: \"'b'\"}}]}\n"
+    one, other = (BASE.replace("  last:", f"{each}  last:") for each in (act, act.replace("'b'", "'c'")))
+    assert told(one, other) == ["act: a cancellation would undo it otherwise"]
+
+
 def test_a_step_that_is_still_there_is_not_made_another() -> None:
     """Nobody maps an approval away that the new definition has as well; two that changed their names are exchanged."""
     old = workflow(BASE)

@@ -17,7 +17,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import CANCELLED, STARTER, Step, StepKind, Workflow
 from clew.process import machine
-from clew.process.checkpoints import checkpoints
+from clew.process.checkpoints import check_of, checkpoints
 from clew.process.proof.bearing import bearing
 from clew.process.proof.cast import Cast
 from clew.process.proof.entry import entry_facts, read_fields
@@ -62,9 +62,8 @@ class Walk:
         named = {step.who.actor_of for _, step in workflow.walk() if step.who is not None and step.who.actor_of}
         matter |= {step.path for _, step in workflow.walk() if step.name in named}
         self.read = read_fields(blueprint, workflow)
-        self.play = Play(
-            blueprint, workflow, self.cast, frozenset(matter), self.read, checkpoints(workflow), bearing(workflow)
-        )
+        checks = tuple(check_of(workflow, each) for each in checkpoints(workflow))
+        self.play = Play(blueprint, workflow, self.cast, frozenset(matter), self.read, checks, bearing(workflow))
         self.refusals: list[Refusal] = []
         self.passed: set[str] = set()
 

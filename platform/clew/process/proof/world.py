@@ -11,7 +11,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, Transition
 from clew.metadata.policies import Policies
 from clew.metadata.processes import ANY, DONE, SEPARATOR, STARTED, Action, Step, Workflow
-from clew.process.checkpoints import passed
+from clew.process.checkpoints import Check, passed
 from clew.process.proof.bearing import Bearing
 from clew.process.proof.cast import Cast
 from clew.process.proof.knowledge import NOTHING_KNOWN, PRESENT, Known, possible, value_of
@@ -67,7 +67,7 @@ class Play:
     """Steps whose actors matter later, by path."""
     read: frozenset[str]
     """Fields some condition reads; what is known of others decides nothing."""
-    checked: tuple[Step, ...] = ()
+    checked: tuple[Check, ...] = ()
     """The checkpoints: whether each was passed decides how it can end."""
     bears: Mapping[str, Bearing] = field(default_factory=dict)
     """By step of the process itself."""
