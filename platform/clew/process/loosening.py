@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from clew.kernel.text import Bilingual
 from clew.metadata.compile import meaning
-from clew.metadata.processes import ANY, DONE, SEPARATOR, ApprovalMode, Action, Condition, Step, StepKind, Workflow
+from clew.metadata.processes import ANY, DONE, SEPARATOR, Action, ApprovalMode, Condition, Step, StepKind, Workflow
 
 _DOING = frozenset({StepKind.TASK, StepKind.APPROVAL, StepKind.ACTION, StepKind.WAIT, StepKind.CALL})
 """Steps in which something is done, or waited for; the others only say what comes next."""

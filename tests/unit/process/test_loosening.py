@@ -74,7 +74,7 @@ def test_what_a_cancellation_would_do_is_told() -> None:
         ]
     assert loosened(undone, workflow(BASE, also=f"# the same\n{undo}"), Mapped(undone, undone, {})) == ()
     act = "  act: {do: [{set: {title: \"'a'\"}}], compensate: [{set: {title: \"'b'\"}}]}\n"
-    one, other = (BASE.replace("  last:", f"{each}  last:") for each in (act, act.replace("'b'", "'c'")))
+    one, other = (BASE.replace("  look:", f"{each}  look:") for each in (act, act.replace("'b'", "'c'")))
     assert told(one, other) == ["act: a cancellation would undo it otherwise"]
 
 
