@@ -202,6 +202,12 @@ class Settings(BaseModel):
     oidc_create: bool = _setting(
         False, "Make an account for whoever the provider vouches for.", "为身份提供方认可的用户自动建立账号。"
     )
+    oidc_match_login: bool = _setting(
+        True,
+        "Take an existing account by the login claim at its first single sign-on. No: its holder links it at /me/sso, "
+        "as whoever administers anything always does.",
+        "首次单点登录时按登录账号声明认领已有账号。关闭后由本人在 /me/sso 关联;有管理权限的账号始终须本人关联。",
+    )
     metrics_token: str = _setting(
         "",
         "Secret that opens /metrics (Authorization: Bearer …); empty: only this machine itself, not through a proxy.",

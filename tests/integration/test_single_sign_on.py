@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from tests.integration.guarded_case import INSTALLER, ORIGIN, ask, code_of, guarded, make_account
+from tests.integration.guarded_case import INSTALLER, ORIGIN, ask, code_of, guarded, make_account, sign_in
 from tests.integration.http_case import ADDRESS, Served, served
-from tests.integration.identity_case import CHEAP
+from tests.integration.identity_case import CHEAP, PASSWORD
 from tests.integration.oidc_case import CALLBACK, SECRET, at_the_provider, provider
 from tests.integration.test_signing_accounts import House, Signer, signing_project
 
 from clew.identity import accounts, sso
+from clew.identity.assignments import Asked
 from clew.identity.errors import SingleSignOnFailed
 from clew.identity.secrets import Hasher, Vault
 from clew.identity.sso import Provider, SingleSignOn
@@ -137,6 +138,60 @@ async def test_separations_and_unknown_people_at_single_sign_on(tmp_path: Path, 
         async with guarded(new_database("sqlite").url, tmp_path / "two", **settings(issuer, oidc_create=True)) as house:
             assert (await come_in(house, "p-2")).status_code == 200
             assert (await house.client.get("/me")).json()["name"] == "王芳"
+
+
+async def test_who_keeps_the_logins_of_the_provider_is_no_administrator_here(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    """A login claim takes no account that administers, nor one that asked to: its holder links it, by its own password;
+    and no account at all where the settings say so."""
+    people = {**PEOPLE, "p-5": {"preferred_username": "admin", "name": "sly", "groups": []}}
+    with provider(people) as issuer:
+        async with guarded(database.url, tmp_path, **settings(issuer)) as house:
+            desk, client = house.host.current.desk, house.client
+            await make_account(desk, "admin", "sys_admin")
+            wang = await make_account(desk, "wang.fang")
+            await desk.within(
+                lambda connection, at: desk.assignments.request(
+                    connection, INSTALLER, Asked(wang.id, "sys_admin", at), at
+                )
+            )
+            for subject in ("p-5", "p-2"):
+                refused = await come_in(house, subject)
+                assert (refused.status_code, "clew_session" in refused.headers.get("set-cookie", "")) == (401, False)
+            async with desk.database.read() as connection:
+                assert {each.subject for each in await accounts.every(connection)} == {None}
+                told = await connection.fetch(sa.select(system.leaf.c.action, system.leaf.c.record_id))
+            assert ("prove.refuse", wang.id) in [tuple(row) for row in told]
+
+            async def link(subject: str, **given: str) -> httpx2.Response:
+                begun = await client.post("/me/sso", json=given, headers=ORIGIN)
+                if begun.status_code != 200:
+                    return begun
+                return await client.get(await at_the_provider(begun.json()["address"], subject))
+
+            assert code_of(await link("p-2", password=PASSWORD)) == "UNAUTHENTICATED"
+            assert (await sign_in(client, "wang.fang")).status_code == 200
+            assert 'action="/me/sso"' in (await client.get("/me/sso?lang=en")).text
+            assert code_of(await link("p-2", password="not hers at all")) == "WRONG_CREDENTIALS"
+            assert code_of(await link("p-2")) == "WRONG_CREDENTIALS"
+            form = await client.post("/me/sso", data={"password": PASSWORD}, headers=ORIGIN)
+            assert f'content="0;url={issuer}' in form.text, "a form leads to no other site; a page does"
+            assert (await link("p-2", password=PASSWORD)).status_code == 200
+            client.cookies.clear()
+            assert (await come_in(house, "p-2")).status_code == 200
+            assert (await client.get("/me")).json()["login"] == "wang.fang"
+            client.cookies.clear()
+            assert (await sign_in(client, "admin")).status_code == 200
+            assert (await link("p-2", password=PASSWORD)).status_code == 401, "another is known by it"
+
+            plain = await make_account(desk, "li.wei")
+            house.app.entrance.settings.__dict__["oidc_match_login"] = False
+            client.cookies.clear()
+            assert (await come_in(house, "p-1")).status_code == 401
+            house.app.entrance.settings.__dict__["oidc_match_login"] = True
+            assert (await come_in(house, "p-1")).status_code == 200
+            assert (await client.get("/me")).json()["id"] == str(plain.id)
 
 
 async def test_an_answer_counts_once_and_in_its_own_browser(tmp_path: Path, new_database: Any) -> None:

@@ -39,6 +39,10 @@ class PolicyBook:
         """Roles that look after accounts, grant roles or confirm identities."""
         return tuple(role.name for role in self.policies.roles.values() if DECIDING & role.administer)
 
+    def administering(self) -> tuple[str, ...]:
+        """Roles that administer anything."""
+        return tuple(role.name for role in self.policies.roles.values() if role.administer)
+
 
 def book_of(policies: Policies | None) -> RoleBook:
     return AnyRole() if policies is None else PolicyBook(policies)

@@ -58,6 +58,10 @@ class RoleBook(Protocol):
         """Roles whose holders decide about the access of others."""
         ...
 
+    def administering(self) -> tuple[str, ...]:
+        """Roles that administer anything of the platform."""
+        ...
+
 
 class AnyRole:
     """The role book of a project without policies: every name is a role, and none excludes another."""
@@ -75,4 +79,7 @@ class AnyRole:
         return ()
 
     def deciding(self) -> tuple[str, ...]:
+        return ()
+
+    def administering(self) -> tuple[str, ...]:
         return ()

@@ -70,7 +70,9 @@ class Vouched:
     after: str
     """Where to go afterwards."""
     session: str = ""
-    """The session that asked its holder to sign on again, in order to sign."""
+    """The session that asked its holder to sign on again, in order to sign, or to link the account."""
+    links: bool = False
+    """Its holder has proved the account here, and wants it known by this subject from now on."""
 
 
 class SingleSignOn:
@@ -84,9 +86,9 @@ class SingleSignOn:
         self._keys: KeySet | None = None
         self._read_at = 0.0
 
-    async def begin(self, redirect: str, after: str, session: str = "") -> tuple[str, str]:
+    async def begin(self, redirect: str, after: str, session: str = "", *, links: bool = False) -> tuple[str, str]:
         """The provider's address to go to, and what to keep in the browser meanwhile (sealed). With a session its
-        holder is asked to sign on again, whatever the provider remembers."""
+        holder is asked to sign on again, whatever the provider remembers; `links`: to be known by it afterwards."""
         metadata = await self._known()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         asked = {
@@ -103,7 +105,7 @@ class SingleSignOn:
             asked |= {"prompt": "login", "max_age": "0"}
         kept = {
             "state": state, "nonce": nonce, "verifier": verifier, "after": after, "at": self._seconds(),
-            "session": session,
+            "session": session, "links": links,
         }  # fmt: skip
         address = metadata["authorization_endpoint"]
         joined = "&" if "?" in address else "?"
@@ -135,7 +137,8 @@ class SingleSignOn:
         name = claims.get("name")
         subject = f"{metadata['issuer']}|{claims['sub']}"
         shown = name if isinstance(name, str) else str(login)
-        return Vouched(subject, str(login), shown, groups, kept["after"], kept.get("session", ""))
+        session, links = kept.get("session", ""), kept.get("links") is True
+        return Vouched(subject, str(login), shown, groups, kept["after"], session, links)
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -71,6 +71,8 @@ def _others(entrance: Entrance) -> ASGIApp:
         Route("/me/password", sign_in.change_password, methods=["POST"]),
         Route("/me/pin", sign_in.pin_form, methods=["GET"]),
         Route("/me/pin", sign_in.set_pin, methods=["POST"]),
+        Route("/me/sso", oidc.link_form, methods=["GET"]),
+        Route("/me/sso", oidc.link, methods=["POST"]),
         Route("/me/confirmation", sign_in.confirmation, methods=["GET"]),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),

@@ -39,12 +39,12 @@ class SignIn:
 
     async def page(self, request: Request) -> Response:
         """The page to sign in on."""
-        locale = self._locale(request)
+        locale = self.locale(request)
         return login_page(locale, next_of(request.query_params.get("next")), sso=self._sso)
 
     async def sign_in(self, request: Request) -> Response:
         """Take login, password and code; answer with a session. One answer for whatever is wrong."""
-        given, by_form = await self._given(request)
+        given, by_form = await self.given(request)
         headers, runtime = headers_of(request.scope), self._entrance.host.current
         context = self.stranger(request, "login")
         after = next_of(given.get("next"))
@@ -113,7 +113,7 @@ class SignIn:
 
     async def confirmation(self, request: Request) -> Response:
         """The page with the code that its holder shows, in person, to who confirms identities."""
-        locale, runtime = self._locale(request), self._entrance.host.current
+        locale, runtime = self.locale(request), self._entrance.host.current
         try:
             bearing = await self.bearing(request, runtime)
         except Unauthenticated:
@@ -127,7 +127,7 @@ class SignIn:
 
     async def password_form(self, request: Request) -> Response:
         """The page to change one's password on."""
-        locale, runtime = self._locale(request), self._entrance.host.current
+        locale, runtime = self.locale(request), self._entrance.host.current
         try:
             bearing = await self.bearing(request, runtime)
         except Unauthenticated:
@@ -136,9 +136,9 @@ class SignIn:
 
     async def change_password(self, request: Request) -> Response:
         """Take the present and a new password. Every other session of the account ends."""
-        given, by_form = await self._given(request)
+        given, by_form = await self.given(request)
         headers, runtime = headers_of(request.scope), self._entrance.host.current
-        bearing = await self._in_person(request, runtime)
+        bearing = await self.in_person(request, runtime)
         person = bearing.facts.person
         context = Context(person, self._entrance.request_id(headers), client=address_of(request.scope), channel="login")
         desk = runtime.desk
@@ -151,14 +151,14 @@ class SignIn:
             if not by_form:
                 raise
             self._entrance.refused(problem)
-            return password_page(self._locale(request), problem, due=bearing.session.must_change)
+            return password_page(self.locale(request), problem, due=bearing.session.must_change)
         await desk.end_sessions(proof.account)
         fresh = Proof(proof.account, bearing.session.components, proof.at, unconfirmed=bearing.unconfirmed)
         return await self.enter(request, runtime, fresh, "/" if by_form else None)
 
     async def pin_form(self, request: Request) -> Response:
         """The page to set one's signing PIN on."""
-        locale, runtime = self._locale(request), self._entrance.host.current
+        locale, runtime = self.locale(request), self._entrance.host.current
         try:
             bearing = await self.bearing(request, runtime)
         except Unauthenticated:
@@ -169,9 +169,9 @@ class SignIn:
 
     async def set_pin(self, request: Request) -> Response:
         """Take a signing PIN of one's own, after the password or a fresh sign-on at the identity provider."""
-        given, by_form = await self._given(request)
+        given, by_form = await self.given(request)
         headers, runtime = headers_of(request.scope), self._entrance.host.current
-        bearing = await self._in_person(request, runtime)
+        bearing = await self.in_person(request, runtime)
         if bearing.session.must_change:
             raise PasswordExpired
         person = bearing.facts.person
@@ -191,7 +191,7 @@ class SignIn:
             if not by_form:
                 raise
             self._entrance.refused(problem)
-            return pin_page(self._locale(request), problem, vouched=VOUCHED in bearing.session.components)
+            return pin_page(self.locale(request), problem, vouched=VOUCHED in bearing.session.components)
         return RedirectResponse("/", 303, headers=NO_STORE) if by_form else Response(None, 204, headers=NO_STORE)
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +212,7 @@ class SignIn:
         self._entrance.gate.shows_own_page(request.scope, headers, *carried)
         return await self._entrance.gate.bearing(runtime, carried[0], fresh=True)
 
-    async def _in_person(self, request: Request, runtime: Runtime) -> Bearing:
+    async def in_person(self, request: Request, runtime: Runtime) -> Bearing:
         """The session of somebody who has signed in: a token, which may have been found, changes nobody's secrets, and
         a session does not come of it. Raises TokenNotEnough and what `bearing` raises."""
         bearing = await self.bearing(request, runtime)
@@ -220,7 +220,7 @@ class SignIn:
             raise TokenNotEnough
         return bearing
 
-    async def _given(self, request: Request) -> tuple[dict[str, str], bool]:
+    async def given(self, request: Request) -> tuple[dict[str, str], bool]:
         """The members of a form or a JSON object, and whether it was a form. A form must come from our own page."""
         headers = headers_of(request.scope)
         kind, charset = media_type(headers)
@@ -246,7 +246,7 @@ class SignIn:
             shown["confirmation"] = None if due else await runtime.desk.code(bearing.facts.account)
         return shown
 
-    def _locale(self, request: Request) -> Locale:
+    def locale(self, request: Request) -> Locale:
         asked = request.query_params.get("lang")
         return locale_of(asked) if asked else language_of(headers_of(request.scope), self._entrance.settings)
 

@@ -49,6 +49,11 @@ _WORDS = {
         "请先重新登录,再于五分钟内设置 PIN(密码留空)。",
         "Sign on once more first, then set the PIN within five minutes (leave the password empty).",
     ),
+    "link": Bilingual("关联单点登录", "Link single sign-on"),
+    "linking": Bilingual(
+        "输入本系统的密码,然后在身份提供方重新登录;此后可用单点登录进入本账号。",
+        "Prove this account with its password, then sign on at the identity provider: from then on that lets you in.",
+    ),
     "sign on": Bilingual("重新登录", "Sign on once more"),
     "save": Bilingual("保存", "Save"),
     "confirm": Bilingual("确认身份", "Confirm your identity"),
@@ -121,6 +126,21 @@ def pin_page(locale: Locale, problem: ClewError | None = None, *, vouched: bool 
         f"<button>{w['save']}</button></form>"
     )
     return _page(body, locale, w["pin"], problem.status if problem else 200)
+
+
+def link_page(locale: Locale, problem: ClewError | None = None) -> HTMLResponse:
+    """The page to link one's account with single sign-on on."""
+    w = {name: text.to(locale) for name, text in _WORDS.items()}
+    body = (
+        f"<h1>Clew</h1><p class=sub>{w['link']}</p><p class=note>{w['linking']}</p>{_told(problem, locale)}"
+        '<form method="post" action="/me/sso">'
+        f'<label for="password">{w["present"]}</label><input id="password" name="password" type="password" '
+        'autocomplete="current-password" required autofocus>'
+        f'<label for="code">{w["code"]}</label><input id="code" name="code" inputmode="numeric" pattern="[0-9]*" '
+        'maxlength="6" autocomplete="one-time-code">'
+        f"<button>{w['link']}</button></form>"
+    )
+    return _page(body, locale, w["link"], problem.status if problem else 200)
 
 
 def confirmation_page(locale: Locale, who: str, code: str) -> HTMLResponse:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from clew.identity.claims import misspelt, provider_of
+from clew.identity.errors import PasswordExpired, Unauthenticated
 from clew.identity.sso import SingleSignOn
-from clew.identity.vouching import enter, sign_again
+from clew.identity.vouching import enter, link, sign_again
 from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
 from clew.runtime import Runtime
 from clew.web.entrance import Entrance
 from clew.web.gate import cookies
 from clew.web.login import NO_STORE, SignIn, is_secure, next_of
-from clew.web.login_pages import entered_page, login_page
+from clew.web.login_pages import entered_page, link_page, login_page
 from clew.web.requests import headers_of, language_of
 
 _log = logging.getLogger("clew.web")
@@ -37,9 +39,11 @@ class OidcDoor:
         return await self._out(request, next_of(request.query_params.get("next")))
 
     async def _out(self, request: Request, after: str, session: str = "") -> Response:
-        settings = self._entrance.settings
         address, kept = await self._provider().begin(self._callback(request), after, session)
-        answer = RedirectResponse(address, 303, headers=NO_STORE)
+        return self._keeping(request, RedirectResponse(address, 303, headers=NO_STORE), kept)
+
+    def _keeping(self, request: Request, answer: Response, kept: str) -> Response:
+        settings = self._entrance.settings
         # Lax: the way back begins at another site, and a strict cookie would not come along.
         answer.set_cookie(
             ROUND_COOKIE, kept, max_age=600, path="/login/oidc", httponly=True, samesite="lax",
@@ -54,6 +58,41 @@ class OidcDoor:
         after = next_of(request.query_params.get("next"))
         return await self._out(request, after, bearing.session.id if bearing.session.kind == "cookie" else "")
 
+    async def link_form(self, request: Request) -> Response:
+        """The page to link one's account on."""
+        self._provider()
+        try:
+            await self._sign_in.bearing(request, self._entrance.host.current)
+        except Unauthenticated:
+            return RedirectResponse("/login", 303, headers=NO_STORE)
+        return link_page(self._sign_in.locale(request))
+
+    async def link(self, request: Request) -> Response:
+        """Take the credentials of the account here, then send the browser to the provider: whom it vouches for then is
+        this account from now on. A page in between, because a form leads to no other site."""
+        sso, runtime = self._provider(), self._entrance.host.current
+        given, by_form = await self._sign_in.given(request)
+        bearing = await self._sign_in.in_person(request, runtime)
+        if bearing.session.must_change:
+            raise PasswordExpired
+        person, credentials = bearing.facts.person, runtime.desk.credentials
+        context = replace(self._sign_in.stranger(request, "login"), person=person)
+        components = {"password": given.get("password", "") or "-"}
+        if "totp" in await credentials.available(person.id):
+            components["totp"] = given.get("code", "").strip() or "-"
+        try:
+            await credentials.prove(person.id, components, "link", context)
+        except ClewError as problem:
+            if not by_form:
+                raise
+            self._entrance.refused(problem)
+            return link_page(self._sign_in.locale(request), problem)
+        address, kept = await sso.begin(self._callback(request), "/", bearing.session.id, links=True)
+        answer: Response = JSONResponse({"address": address}, headers=NO_STORE)
+        if by_form:
+            answer = entered_page(self._sign_in.locale(request), address)
+        return self._keeping(request, answer, kept)
+
     async def come_back(self, request: Request) -> Response:
         """Take the provider's answer; the page in between makes the browser send the strict session cookie."""
         headers = headers_of(request.scope)
@@ -66,11 +105,12 @@ class OidcDoor:
             sso = self._provider()
             vouched = await sso.finish(self._callback(request), dict(request.query_params), sealed)
             if vouched.session:
-                await sign_again(runtime.desk, vouched, context)
+                await (link if vouched.links else sign_again)(runtime.desk, vouched, context)
                 answer = entered_page(locale, next_of(vouched.after))
                 answer.delete_cookie(ROUND_COOKIE, path="/login/oidc")
                 return answer
-            proof = await enter(runtime.desk, sso.provider, vouched, context, create=settings.oidc_create)
+            create, by_login = settings.oidc_create, settings.oidc_match_login
+            proof = await enter(runtime.desk, sso.provider, vouched, context, create=create, by_login=by_login)
             answer = entered_page(locale, next_of(vouched.after))
             await self._sign_in.begin_session(request, runtime, proof, answer)
         except ClewError as problem:
