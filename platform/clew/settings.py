@@ -187,6 +187,9 @@ class Settings(BaseModel):
     password_days: int = _setting(
         180, "Days after which a password must be changed; 0: never.", "密码多少天后须更换;0 表示不限。", ge=0
     )
+    pin_days: int = _setting(
+        180, "Days after which a signing PIN must be changed; 0: never.", "签名 PIN 多少天后须更换;0 表示不限。", ge=0
+    )
     oidc_issuer: str = _setting(
         "", "Single sign-on: the provider's issuer address.", "单点登录:身份提供方地址(issuer)。"
     )

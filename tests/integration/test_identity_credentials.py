@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pyotp
@@ -18,6 +19,7 @@ from clew.identity.errors import (
     ComponentsMissing,
     LockedOut,
     LoginTaken,
+    PinExpired,
     SecretKeyMissing,
     SignInFailed,
     SingleSignOnFailed,
@@ -29,6 +31,7 @@ from clew.identity.sso import Provider, Vouched
 from clew.identity.totp import STEP_SECONDS
 from clew.kernel.errors import ClewError
 from clew.storage import identity_tables, system
+from clew.storage.engine import Connection
 from clew.storage.errors import InsertOnly
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
@@ -64,6 +67,35 @@ async def test_signing_in_and_proving(database: TestDatabase) -> None:
     assert await case.desk.credentials.available(li.id) == ("password", "pin")
     with pytest.raises(WrongCredentials):
         await case.desk.credentials.prove(li.id, {"pin": "480914", "password": PASSWORD}, "signature")
+
+
+async def test_a_signing_pin_is_revised_in_time(database: TestDatabase) -> None:
+    """21 CFR 11.300(b): it signs no more once it has its age, or nobody knows its age; only whoever knows it is told;
+    the same one does not come back."""
+    case = await identity(database)
+    prove, li = case.desk.credentials, await case.account("li.wei")
+    await prove.set_pin(li, "480913", as_(li))
+    case.later(days=179)
+    assert (await prove.prove(li.id, {"pin": "480913"}, "signature")).components_used == ("pin",)
+    case.later(days=1)
+    with pytest.raises(PinExpired):
+        await prove.prove(li.id, {"login": "li.wei", "pin": "480913"}, "signature")
+    with pytest.raises(WrongCredentials):
+        await prove.prove(li.id, {"pin": "480914"}, "signature")
+    assert (await prove.prove(li.id, {"password": PASSWORD}, "pin")).components_used == ("password",)
+    with pytest.raises(WeakPassword):
+        await prove.set_pin(li, "480913", as_(li))
+    await prove.set_pin(li, "735192", as_(li))
+    assert (await prove.prove(li.id, {"pin": "735192"}, "signature")).components_used == ("pin",)
+
+    async def of_before(connection: Connection) -> None:
+        await connection.execute(sa.update(identity_tables.credential).values(pin_at=None))
+
+    await case.desk.database.run_write(of_before)
+    with pytest.raises(PinExpired):
+        await prove.prove(li.id, {"pin": "735192"}, "signature")
+    prove.policy = replace(prove.policy, pin_max_age=None)
+    assert (await prove.prove(li.id, {"pin": "735192"}, "signature")).components_used == ("pin",)
 
 
 async def test_lockout_every_path(database: TestDatabase, tier: Tier) -> None:

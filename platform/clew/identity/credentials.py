@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from clew.identity.errors import (
     IdentityDue,
     LockedOut,
     NoAccount,
+    PinExpired,
     SignInFailed,
     WeakPassword,
     WrongCredentials,
@@ -72,6 +73,7 @@ class _Stored:
     must_change: bool = False
     history: tuple[str, ...] = ()
     pin: str | None = None
+    pin_at: datetime | None = None
     totp: str | None = None
     totp_on: bool = False
     unconfirmed: bool = False
@@ -104,7 +106,8 @@ class Credentials:
         the account's own. `path` says where it was asked (`signature`, `reauthenticate` …) for the trail.
 
         Raises WrongCredentials, LockedOut, ComponentsMissing, IdentityDue (a credential was set by somebody else and
-        nobody has confirmed its holder; only the password may be changed). A disabled account proves nothing.
+        nobody has confirmed its holder; only the password may be changed), PinExpired (the PIN was right, and is due to
+        be changed). A disabled account proves nothing.
         """
         given = {name: value for name, value in components.items() if value}
         unknown = set(given) - set(COMPONENTS)
@@ -130,6 +133,9 @@ class Credentials:
         if step is None or not await self._succeed(found, given, step, path, context):
             await self._report(account, path, context, "wrong", locked=tried.last)
             raise WrongCredentials
+        if "pin" in given and self._old(stored.pin_at, self.policy.pin_max_age):
+            # Only whoever knows it learns that.
+            raise PinExpired
         used = tuple(name for name in COMPONENTS if name in given)
         return Proof(found, used, self.clock.now(), self._expired(stored), stored.unconfirmed)
 
@@ -221,8 +227,12 @@ class Credentials:
         await self.database.run_write(work)
 
     def _expired(self, stored: _Stored) -> bool:
-        age, since = self.policy.max_age, stored.password_at
-        return stored.must_change or (age is not None and since is not None and self.clock.now() - since >= age)
+        aged = stored.password_at is not None and self._old(stored.password_at, self.policy.max_age)
+        return stored.must_change or aged
+
+    def _old(self, since: datetime | None, most: timedelta | None) -> bool:
+        """Whether something set then has reached its age; of what is not known when, it has."""
+        return most is not None and (since is None or self.clock.now() - since >= most)
 
     def _lapsed(self, stored: _Stored) -> bool:
         """A password set by somebody else that its owner has not changed in time."""
@@ -258,7 +268,12 @@ class Credentials:
     async def set_pin(self, account: Account, pin: str, context: Context) -> None:
         """The signing PIN of somebody who signs in elsewhere (single sign-on). Raises WeakPassword."""
         self.policy.check_pin(pin, account.login)
-        await self._set(account, {"pin": await self.hasher.hash(pin)}, "pin", context)
+        async with self.database.read() as connection:
+            present = (await _read(connection, account.id)).pin
+        if present and await self.hasher.verify(present, pin):
+            raise WeakPassword(what=Bilingual("不能与当前 PIN 相同", "it is the present one"))
+        values = {"pin": await self.hasher.hash(pin), "pin_at": self.clock.now()}
+        await self._set(account, values, "pin", context)
 
     async def begin_totp(self, account: Account, context: Context, issuer: str) -> str:
         """Give the account a new code generator; it counts once `confirm_totp` has seen a code. The otpauth address."""
@@ -326,13 +341,14 @@ class Credentials:
 
 async def _read(connection: Connection, account: UUID) -> _Stored:
     columns = (
-        _c.c.password, _c.c.password_at, _c.c.must_change, _c.c.history, _c.c.pin, _c.c.totp, _c.c.totp_on, _WAITS,
+        _c.c.password, _c.c.password_at, _c.c.must_change, _c.c.history, _c.c.pin, _c.c.pin_at, _c.c.totp, _c.c.totp_on,
+        _WAITS,
     )  # fmt: skip
     row = await connection.fetch_one(sa.select(*columns).where(_c.c.account == account))
     if row is None:
         return _Stored()
-    password, since, must_change, history, pin, key, on, waits = row
-    return _Stored(password, since, must_change, tuple(history), pin, key, on, bool(waits))
+    password, since, must_change, history, pin, pin_at, key, on, waits = row
+    return _Stored(password, since, must_change, tuple(history), pin, pin_at, key, on, bool(waits))
 
 
 def _stranger(path: str) -> Context:

@@ -29,6 +29,14 @@ class PasswordExpired(Forbidden):
     hint_en, hint_zh = "Change it: /me/password", "请在 /me/password 修改密码。"
 
 
+class PinExpired(Forbidden):
+    """The signing PIN was right, but has reached the age at which it is changed (21 CFR 11.300(b))."""
+
+    code, status = "PIN_DUE", 403
+    en, zh = "The signing PIN is due to be changed.", "签名 PIN 已到期,须先修改。"
+    hint_en, hint_zh = "Set another one: /me/pin", "请在 /me/pin 设置新的 PIN。"
+
+
 class IdentityDue(Forbidden):
     """A credential was set by somebody else, and nobody has confirmed yet that its owner is who holds it. It opens
     nothing and signs nothing until then (21 CFR 11.100(b), 11.300(c))."""

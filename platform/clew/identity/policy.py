@@ -27,6 +27,7 @@ class CredentialPolicy:
 
     length: int = 12
     max_age: timedelta | None = timedelta(days=180)
+    pin_max_age: timedelta | None = timedelta(days=180)
     history: int = 5
     """How many earlier passwords may not come back."""
     tries: int = 5

@@ -33,6 +33,7 @@ def identity_parts(settings: Settings) -> IdentityParts:
     policy = CredentialPolicy(
         length=settings.password_length,
         max_age=timedelta(days=settings.password_days) if settings.password_days else None,
+        pin_max_age=timedelta(days=settings.pin_days) if settings.pin_days else None,
         tries=settings.sign_in_tries,
         lock=timedelta(seconds=settings.sign_in_lock),
     )

@@ -49,6 +49,7 @@ credential = sa.Table(
     sa.Column("must_change", Truth(), nullable=False),
     sa.Column("history", Json(), nullable=False),
     sa.Column("pin", Text()),
+    sa.Column("pin_at", Instant()),
     sa.Column("totp", Text()),  # encrypted
     sa.Column("totp_on", Truth(), nullable=False),
     sa.Column("totp_step", Integer(), nullable=False),  # the last time step that was used: a code counts once
