@@ -20,6 +20,7 @@ from tests.unit.process.play import PROJECT
 from clew.identity import sessions, sign_ons
 from clew.identity.assignments import Asked
 from clew.identity.errors import SessionEnded
+from clew.jobs import leases
 from clew.jobs.upkeep import Chore, Upkeep
 from clew.process import behalf, jobs, people
 from clew.process.calendar_starts import CalendarStarts
@@ -265,3 +266,42 @@ async def test_chores_that_were_put_off_by_a_clock_that_was_ahead_are_done(datab
     time.move(0.2)
     await upkeep.once()
     assert len(did) == 3
+
+
+async def test_jobs_that_were_put_off_by_a_clock_that_was_ahead_come_back(database: TestDatabase) -> None:
+    """Tried again, asked for at once, hurried, kept by a worker that died: none waits for as long as the clock was
+    ahead; what waits for its own moment does."""
+    time = MovedDatabase((await identity(database)).desk.database, BEGIN)
+    there = cast(Database, time)
+
+    async def ask(kind: str, at: datetime | None = None) -> None:
+        await there.run_write(lambda connection: leases.put(connection, kind, key=f"{kind}:1", run_at=at))
+
+    async def due() -> list[str]:
+        async with there.read() as connection:
+            return sorted(each.kind for each in await leases.upcoming(connection, KINDS, 9))
+
+    await ask("hurried", BEGIN + timedelta(days=9_000))
+    await ask("again")
+    await ask("timer", BEGIN + timedelta(days=300))
+    time.move(24 * 400)
+    await ask("at_once")
+    async with there.read() as connection:
+        [failed] = await leases.upcoming(connection, ("again",), 1)
+    await leases.postpone(there, failed, "x")
+    await there.run_write(lambda connection: leases.hurry(connection, ("hurried",), "hurried:", time.at))
+    await ask("kept")
+    assert len(await leases.claim(there, "gone", ("kept",))) == 1
+    assert await due() == ["at_once", "hurried", "timer"]
+
+    time.at = BEGIN + timedelta(minutes=1)
+    assert await due() == ["hurried"]
+    assert await leases.call_back(there) == 3
+    assert await due() == ["again", "at_once", "hurried"]
+    assert len(await leases.claim(there, "here", ("kept",))) == 1
+    assert await leases.call_back(there) == 0
+    time.at = BEGIN + timedelta(days=300)
+    assert "timer" in await due()
+
+
+KINDS = ("hurried", "again", "timer", "at_once", "kept")

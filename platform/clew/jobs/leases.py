@@ -27,6 +27,7 @@ from clew.storage.system import job
 LEASE = timedelta(seconds=60)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(hours=1)
 MOST_ATTEMPTS = 10
+_CALLED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,30 @@ async def move(connection: Connection, kind: str, key: str, run_at: datetime) ->
 async def hurry(connection: Connection, kinds: Sequence[str], prefix: str, at: datetime) -> None:
     """The open jobs of these kinds whose key begins so are due now."""
     mine = sa.and_(any_of(job.c.kind, "kinds"), job.c.key.startswith(prefix, autoescape=True), _OPEN)
-    await connection.execute(sa.update(job).where(mine).values(run_at=at), {"kinds": list(kinds)})
+    # They were asked for already: that moment is past also by a clock that is ahead now, and put right later.
+    asked = sa.case((job.c.created_at < at, job.c.created_at), else_=sa.literal(at, job.c.run_at.type))
+    await connection.execute(sa.update(job).where(mine).values(run_at=asked), {"kinds": list(kinds)})
+
+
+async def call_back(database: Database) -> int:
+    """How many jobs wait longer than any is put off, because the clock was ahead when it was done: they are due now.
+
+    Those to be tried again, those that were to be done at once, and those whose worker has kept them. What waits for a
+    moment of its own goes on waiting for it.
+    """
+    async with database.read() as connection:
+        found = [row[0] for row in await connection.fetch(_stranded(await connection.now()))]
+    if not found:
+        return 0
+
+    async def call(connection: Connection) -> int:
+        at = await connection.now()
+        mine = sa.update(job).where(any_of(job.c.id, "job_ids"), _strands(at))
+        waiting = mine.where(_OPEN).values(run_at=at)
+        kept = mine.where(job.c.state == "leased").values(lease_until=at)
+        return sum([await connection.execute(each, {"job_ids": found}) for each in (waiting, kept)])
+
+    return await database.run_write(call)
 
 
 async def postpone(database: Database, mine: Job, error: str) -> None:
@@ -226,6 +250,17 @@ _FINISH_SEVERAL: Mapping[DialectName, Any] = {
 
 
 # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stranded(at: datetime) -> sa.Select[Any]:
+    return sa.select(job.c.id).where(_strands(at)).limit(_CALLED_AT_ONCE)
+
+
+def _strands(at: datetime) -> sa.ColumnElement[bool]:
+    again = sa.and_(job.c.attempts > 0, job.c.run_at > at + LONGEST_PAUSE)
+    at_once = sa.and_(job.c.run_at <= job.c.created_at, job.c.run_at > at + LEASE)
+    kept = sa.and_(job.c.state == "leased", job.c.lease_until > at + LONGEST_PAUSE)
+    return sa.or_(sa.and_(_OPEN, job.c.run_at > at + LEASE, sa.or_(again, at_once)), kept)
 
 
 def due(at: datetime) -> sa.ColumnElement[bool]:

@@ -66,6 +66,7 @@ def chores(
         Chore("upkeep.tighten", timedelta(seconds=5), tighten, tightening),
         Chore("upkeep.partitions", timedelta(hours=12), make_partitions),
         Chore("upkeep.files", timedelta(days=1), lambda: blobs.sweep(database)),
+        Chore("upkeep.jobs", timedelta(minutes=1), lambda: leases.call_back(database)),
         Chore("upkeep.nodes", timedelta(days=1), lambda: nodes.forget_gone(database)),
     )
 
