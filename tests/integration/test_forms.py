@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import jsonschema
 import pytest
 from tests.integration.process_world import Works, small_works, works
 from tests.integration.test_process_ncr import open_ncr
 
-from clew.access.decision import EntityAccess, FieldAccess
+from clew.access.decision import NEVER, Decision, EntityAccess, FieldAccess, Grant
 from clew.api.engine import GraphQLEngine
 from clew.api.exchange import Caller, Question
 from clew.api.forms import Forms
@@ -35,16 +37,26 @@ def engine(made: Works) -> GraphQLEngine:
     return GraphQLEngine(plant.blueprint, plant.tables, plant.database, SystemClock(), features=features)
 
 
+def less(decision: Decision, entity: str, hidden: Iterable[str], read: Grant = NEVER) -> Decision:
+    """The same without these fields, or with them where `read` holds."""
+    access, masked = decision.on(entity), FieldAccess(read)
+    fields = {name: masked if name in hidden else each for name, each in access.fields.items()}
+    changed = replace(access, fields=MappingProxyType(fields))
+    entities: dict[str, EntityAccess] = {**decision.entities, entity: changed}
+    digest = f"less {len(read.conditions)} {' '.join(hidden)}"
+    return replace(decision, digest=digest, entities=MappingProxyType(entities))
+
+
 async def ask(made: Works, login: str, document: str, hidden: tuple[str, ...] = (), **variables: Any) -> Any:
-    call = made.call(login)
-    decision = call.decision
+    decision = made.call(login).decision
     if hidden:
-        access = decision.on("nonconformance")
-        fields = {name: FieldAccess() if name in hidden else each for name, each in access.fields.items()}
-        less = replace(access, fields=MappingProxyType(fields))
-        entities: dict[str, EntityAccess] = {**decision.entities, "nonconformance": less}
-        decision = replace(decision, digest="less", entities=MappingProxyType(entities))
-    answer = await engine(made).execute(Question(document, variables=variables), Caller(call.context, decision))
+        decision = less(decision, "nonconformance", hidden)
+    return await ask_as(made, login, decision, document, **variables)
+
+
+async def ask_as(made: Works, login: str, decision: Decision, document: str, **variables: Any) -> Any:
+    caller = Caller(made.call(login).context, decision)
+    answer = await engine(made).execute(Question(document, variables=variables), caller)
     found = json.loads(answer.body)
     assert "errors" not in found, found
     [value] = found["data"].values()
@@ -83,11 +95,11 @@ async def test_the_form_of_a_task_says_what_is_asked_and_what_holds_now(database
     (next_,) = await made.tasks("cid")
     for hidden, wanted in (
         ((), {"now": True, "when": "ever_released", "live": True}),
-        (("ever_released",), {"now": True}),
+        (("ever_released",), True),
     ):
         form = await ask(made, "cid", asking, hidden=hidden, t=str(next_["id"]))
         assert form["ui"]["sections"][-1]["visible"] == wanted, (
-            "a condition over what is hidden keeps its text to itself"
+            "a condition over what is hidden keeps its text to itself, and its answer"
         )
     new = await ask(made, "ann", '{ recordForm(entity: "Nonconformance") }')
     assert {"item", "severity"} <= set(new["schema"]["required"])
@@ -102,6 +114,49 @@ sections:
   - {visible_when: serious, fields: [{field: parts, required: true}]}
 """
 STEPS = "  look: {who: clerk, input: [serious], output: [title, verdict, parts], form: look}\n"
+
+
+async def test_a_form_tells_nothing_of_what_is_hidden(database: TestDatabase) -> None:
+    """Neither its answers nor what it demands depend on a field that whoever is asked does not see (threat 16); what
+    must be there all the same is there. Where the field is seen on this record, it is as for anybody."""
+    made = await small_works(
+        await database.open(), STEPS, people={"clerk": ["ann", "bob"]}, files={"ui_schemas/f.yaml": FORM}
+    )
+    all_ = made.plant.decision
+    blind = less(all_, "case", ["serious"])
+    condition = made.plant.blueprint.forms["look"].sections[0].fields[1].required_when
+    assert condition is not None
+    sometimes = less(all_, "case", ["serious"], Grant(True, (condition,)))
+    part = await made.plant.commands.create(made.call("ann"), "part", {"code": "P1"})
+    asking = "query($t: ID!) { taskForm(task: $t) }"
+    told: list[list[Any]] = []
+    for serious in (True, False):
+        case = await made.plant.commands.create(made.call("ann"), "case", {"serious": serious})
+        await made.processes.start(made.call("ann"), "handling", case.id)
+        (task,) = await made.tasks("bob")
+
+        async def decided(given: dict[str, Any], task: UUID = task["id"]) -> Any:
+            try:
+                return (await made.processes.decide(made.call("bob", decision=blind), task, "done", given)).status
+            except ClewError as refused:
+                return refused.code, list(refused.path), refused.message("en")
+
+        seen = [await ask_as(made, "bob", blind, asking, t=str(task["id"]))]
+        assert fields_of(seen[0])["title"]["readOnly"] is True
+        assert seen == [await ask_as(made, "bob", sometimes, asking, t=str(task["id"]))], (
+            "not seen where it has no title"
+        )
+        version = (await made.plant.current("case"))[case.id]["row_version"]
+        await made.plant.commands.update(made.call("ann"), "case", case.id, version, {"title": "t"})
+        shown = await ask_as(made, "bob", sometimes, asking, t=str(task["id"]))
+        assert shown == await ask_as(made, "bob", all_, asking, t=str(task["id"]))
+        assert shown["ui"]["sections"][1]["visible"]["now"] is serious
+        seen += [await decided(each) for each in ({"title": "x"}, {}, {"verdict": "keep"})]
+        seen.append(await decided({"verdict": "keep", "parts": [part.id]}))
+        told.append(seen)
+    assert told[0] == told[1]
+    codes = [each[0] for each in told[0][1:4]]
+    assert (codes, told[0][4]) == (["OUTPUT_NOT_ASKED", "NOT_FINISHED", "NOT_FINISHED"], "ended")
 
 
 async def test_what_a_form_fixes_or_does_not_show(database: TestDatabase) -> None:

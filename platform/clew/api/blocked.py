@@ -150,6 +150,10 @@ class WhyBlocked:
             if known.required_when is None or known.name in sets or then.get(known.name, known) is not None:
                 continue
             condition = known.required_when
+            if not case.shows(condition):
+                # That it must be filled in would tell what is hidden.
+                found.whole = False
+                continue
             if not in_memory(condition, case.entity) or not await case.judge.holds(condition, case.entity, then):
                 continue
             access = case.call.caller.decision.on(case.entity.name).fields.get(known.name)

@@ -25,6 +25,7 @@ from clew.process import waiting
 from clew.process.engine import Processes
 from clew.records.judge import Judge, in_memory
 from clew.records.query import plan as p
+from clew.records.sight import always_shown
 from clew.records.unit import frozen
 from clew.storage.engine import Connection
 
@@ -104,19 +105,8 @@ class Case:
         entity = of or self.entity
         if SQL not in condition.runs_in and not in_memory(condition, entity):
             return False
-        return all(self._shows(entity.name, path) for path in condition.reads)
-
-    def _shows(self, entity: str, path: tuple[str, ...]) -> bool:
-        if not path:
-            return True
-        access = self.call.caller.decision.on(entity)
-        name = "state" if path[0].startswith("@") else path[0]
-        known = access.fields.get(name)
-        if not access.read.allowed or (name != "id" and (known is None or not known.read.always)):
-            return False
-        if path[0].startswith("@"):
-            return path[0] == "@entered"
-        return all(self._shows(target, path[1:]) for target in self._targets(entity, name))
+        decision = self.call.caller.decision
+        return all(always_shown(self.blueprint, decision, entity.name, path) for path in condition.reads)
 
     def _targets(self, entity: str, name: str) -> tuple[str, ...]:
         known = self.blueprint.entities[entity]

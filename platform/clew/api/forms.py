@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from graphql import GraphQLArgument, GraphQLField
@@ -26,12 +26,16 @@ from clew.metadata.processes import Step
 from clew.process import reading, store
 from clew.process.engine import TASK, Processes
 from clew.process.errors import NoSuchProcess
+from clew.records.judge import Judge
+from clew.records.sight import shown as sees
 from clew.records.truths import truths
 from clew.storage.engine import Connection
 
 _WHAT = Bilingual("表单", "form")
-Answers = Mapping[int, bool | None]
-"""What conditions are of one record now, by their identity."""
+Answer = bool | None | Literal["closed"]
+Answers = Mapping[int, Answer]
+"""What conditions are of one record now, by their identity; None where it is not known. `closed`: the caller does not
+see all that it reads, so that it holds for them, whatever it says (`process.effects` takes it the same way)."""
 
 
 class Forms:
@@ -97,12 +101,43 @@ class FormSpec:
         assert instance is not None
         flow, step = (await processes.definitions.of(connection, instance.definition)).place_of(task["step"])
         entity = processes.blueprint.entities[flow.entity]
-        form = form_of(step, entity)
-        conditions = list(conditions_of(form))
-        record = UUID(task["recordId"])
-        answers = await truths(processes.commands.engine, connection, person, entity, record, conditions)
-        known = {id(each): answer for each, answer in zip(conditions, answers, strict=True)}
+        conditions = list(conditions_of(form_of(step, entity)))
+        known = await self._answers(processes, call, connection, entity, UUID(task["recordId"]), conditions)
+        if step.layout is None:
+            # Nobody has laid it out: what it says of its fields is theirs, and a write tells what they demand.
+            known = {each: None if answer == "closed" else answer for each, answer in known.items()}
         return step_shown(call.planner.build, step, entity, known)
+
+    async def _answers(
+        self,
+        processes: Processes,
+        call: Call,
+        connection: Connection,
+        entity: Entity,
+        record: UUID,
+        conditions: Sequence[Checked],
+    ) -> Answers:
+        """What each condition is of the record, as far as the caller sees what it reads."""
+        engine, person, now = processes.commands.engine, call.caller.context.person, await connection.now()
+        statements = engine.statements.of(entity.name)
+        row = (
+            await connection.fetch_one(statements.select.where(statements.current.c.id == record))
+            if conditions
+            else None
+        )
+        if row is None:
+            return {}
+        facts = statements.shape.record(row)
+        judge = Judge(engine, connection, person, now, now.astimezone(engine.zone).date())
+        decision, answers = call.caller.decision, dict[int, Answer]()
+        seen = []
+        for each in conditions:
+            if await sees(processes.blueprint, decision, judge, entity, facts, each):
+                seen.append(each)
+            else:
+                answers[id(each)] = "closed"
+        said = await truths(engine, connection, person, entity, record, seen)
+        return {**answers, **{id(each): answer for each, answer in zip(seen, said, strict=True)}}
 
 
 def form_of(step: Step, entity: Entity) -> Form:
@@ -206,7 +241,10 @@ def _condition(
     """True or false, or the condition with what it is now. Its text only where the caller sees everything it reads."""
     if when is None:
         return usually
-    found: dict[str, Any] = {"now": answers.get(id(when)) if answers is not None else None}
+    now = answers.get(id(when)) if answers is not None else None
+    if now == "closed":
+        return True
+    found: dict[str, Any] = {"now": now}
     if _seen(build, entity, when):
         found["when"] = when.source
         found["live"] = "browser" in when.runs_in

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.expressions.tree import Checked
 from clew.kernel.errors import NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind, Transition
@@ -26,6 +27,7 @@ from clew.records import store, verbs
 from clew.records.errors import WrongState
 from clew.records.participants import Change
 from clew.records.rows import Record
+from clew.records.sight import shown
 from clew.records.unit import Unit
 from clew.records.values import AnyRef
 from clew.sdk.actions import Act
@@ -97,18 +99,25 @@ class Effects:
 
     async def _demanded(self, step: Step, entity: Entity, record: Record) -> list[str]:
         """What the step's form demands of what it asks for, and is not there. What is not shown is not demanded."""
-        judge, missing = self.unit.judge, []
+        missing = []
         for section, each in step.layout.fields() if step.layout is not None else ():
             if each.name not in step.outputs or each.read_only or each.name in step.must_outputs:
                 continue
             needed = each.required or (
-                each.required_when is not None and await judge.holds(each.required_when, entity, record)
+                each.required_when is not None and await self._answer(each.required_when, entity, record)
             )
-            shown = [when for when in (section.visible, each.visible) if when is not None]
-            demanded = needed and all([await judge.holds(when, entity, record) for when in shown])
+            there = [when for when in (section.visible, each.visible) if when is not None]
+            demanded = needed and all([await self._answer(when, entity, record) for when in there])
             if demanded and not await self._there(entity, record, each.name):
                 missing.append(each.name)
         return missing
+
+    async def _answer(self, when: Checked, entity: Entity, record: Record) -> bool:
+        """Whether a condition of the step's form holds. One over what whoever decides does not see holds for them: no
+        less is asked than there should be, and what is asked tells nothing of what is hidden."""
+        unit = self.unit
+        seen = await shown(unit.engine.blueprint, unit.decision, unit.judge, entity, record, when)
+        return not seen or await unit.judge.holds(when, entity, record)
 
     async def _there(self, entity: Entity, record: Record, name: str) -> bool:
         """Whether a field is filled in; a list is when it has anything."""
@@ -121,7 +130,7 @@ class Effects:
         for _, each in step.layout.fields() if step.layout is not None else ():
             if each.name not in given or each.read_only_when is None:
                 continue
-            if await self.unit.judge.holds(each.read_only_when, entity, record):
+            if await self._answer(each.read_only_when, entity, record):
                 known = ", ".join(name for name in step.outputs if name != each.name)
                 raise OutputNotAsked(path=["input", each.name], field=each.name, known=known or "–")
 
