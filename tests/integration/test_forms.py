@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from tests.integration.process_world import Works, small_works, works
 from tests.integration.test_process_ncr import open_ncr
+from tests.unit.process.play import PROJECT
 
 from clew.access.decision import NEVER, Decision, EntityAccess, FieldAccess, Grant
 from clew.api.engine import GraphQLEngine
@@ -157,6 +158,25 @@ async def test_a_form_tells_nothing_of_what_is_hidden(database: TestDatabase) ->
     assert told[0] == told[1]
     codes = [each[0] for each in told[0][1:4]]
     assert (codes, told[0][4]) == (["OUTPUT_NOT_ASKED", "NOT_FINISHED", "NOT_FINISHED"], "ended")
+
+
+async def test_what_is_missing_before_a_move_tells_nothing_of_what_is_hidden(database: TestDatabase) -> None:
+    """`whyBlocked` names no field that must be filled in by a condition over a field that the caller does not see."""
+    demanding = "title: {type: text, required_when: \"serious && state == 'checked'\"}"
+    files = {"models/a.yaml": PROJECT["models/a.yaml"].replace("title: {type: text}", demanding)}
+    files["ui_schemas/f.yaml"] = FORM
+    made = await small_works(await database.open(), STEPS, people={"clerk": ["ann"]}, files=files)
+    blind = less(made.plant.decision, "case", ["serious"])
+    asking = 'query($r: ID!) { whyBlocked(entity: "case", record: $r, transition: "check")'
+    asking += " { ready possible exact say blockers { kind field text } actions { kind field text } } }"
+    found = []
+    for serious in (True, False):
+        case = await made.plant.commands.create(made.call("ann"), "case", {"serious": serious})
+        (seen,) = await ask_as(made, "ann", made.plant.decision, asking, r=str(case.id))
+        assert [each["field"] for each in seen["blockers"]] == (["title"] if serious else [])
+        found += await ask_as(made, "ann", blind, asking, r=str(case.id))
+    assert found[0] == found[1]
+    assert (found[0]["blockers"], found[0]["exact"]) == ([], False)
 
 
 async def test_what_a_form_fixes_or_does_not_show(database: TestDatabase) -> None:
