@@ -97,6 +97,10 @@ REMEDIES: dict[str, Bilingual] = {
         "Add the meaning to the role's `signs`, or see that whoever is asked holds another role that has it",
     ),
     "limit": Bilingual("放宽外层时限,或收紧内部步骤", "Give the outer step more time, or the inner ones less"),
+    "blind": Bilingual(
+        "让该角色可见条件所读的字段,或换一个其可见的条件",
+        "Let the role see what the condition reads, or ask for something that it sees",
+    ),
     "unfinished": Bilingual(
         "用 --most 允许更多状态,或拆成子流程", "Allow more with --most, or make parts sub-processes"
     ),

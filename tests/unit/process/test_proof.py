@@ -200,6 +200,19 @@ def test_what_a_plugin_may_have_written_is_not_known() -> None:
     assert flaws(proof(steps % "{run: settle}", models=models, config=elsewhere)) == [("deadlock", "sign_off")]
 
 
+def test_a_form_that_asks_about_what_the_asked_do_not_see_is_told() -> None:
+    form = "form: looking\nfor: case\nsections: [{visible_when: serious, fields: [title]}]\n"
+    steps = "  look: {who: {role: [clerk, head]}, output: [title], form: looking}\n  finished: {end: closed}\n"
+    hiding = ROLES.replace("may: {case: {read: always}}", "may: {case: {read: always, hide: [serious]}}", 1)
+    for roles, wanted in ((ROLES, []), (hiding, [("blind", "look")])):
+        sources = {**PROJECT, "ui_schemas/f.yaml": form, "permissions/p.yaml": roles}
+        found = load_sources({**sources, "workflows/w.yaml": f"workflow: handling\nfor: case\nsteps:\n{steps}"})
+        assert found.blueprint is not None, [each.message("en") for each in found.diagnostics]
+        told = prove(found.blueprint, found.blueprint.workflows["handling"])
+        assert flaws(told) == wanted
+        assert told.holds, "a warning"
+
+
 def test_too_many_ways_are_told() -> None:
     blueprint = project("  look: {who: clerk}\n  more: {who: clerk}\n  most: {who: clerk}\n")
     found = prove(blueprint, blueprint.workflows["handling"], most=2)

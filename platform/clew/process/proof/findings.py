@@ -10,6 +10,7 @@ from enum import StrEnum
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.processes import Step, Workflow
+from clew.process.proof.blind import blind_findings
 from clew.process.proof.cast import Cast, roles_of
 from clew.process.proof.explore import MOST, explore
 from clew.process.proof.graph import Graph, Move
@@ -39,12 +40,14 @@ class Flaw(StrEnum):
     """A time limit that cannot be kept even if every step inside takes no longer than it may."""
     SIGNER = "signer"
     """Asked of a role that may not give the signature by itself: whoever is asked must hold another role beside it."""
+    BLIND = "blind"
+    """Asked of a role that does not see what a condition of its form reads: for it the condition always holds."""
     UNFINISHED = "unfinished"
     """The walk was stopped: there are too many ways."""
 
     @property
     def warning(self) -> bool:
-        return self in (Flaw.SIGNER, Flaw.LIMIT, Flaw.BYPASS)
+        return self in (Flaw.SIGNER, Flaw.LIMIT, Flaw.BYPASS, Flaw.BLIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ def prove(blueprint: Blueprint, workflow: Workflow, most: int = MOST) -> Proof:
         *_unreached(workflow, graph),
         *_signers(blueprint, workflow),
         *too_short_findings(workflow),
+        *(Finding(Flaw.BLIND, path, say) for path, say in blind_findings(blueprint, workflow)),
     ]
     if graph.walked is not None:
         say = Bilingual(
