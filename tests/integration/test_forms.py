@@ -179,6 +179,19 @@ async def test_what_is_missing_before_a_move_tells_nothing_of_what_is_hidden(dat
     assert (found[0]["blockers"], found[0]["exact"]) == ([], False)
 
 
+async def test_who_is_next_is_not_found_by_a_field_that_is_hidden(database: TestDatabase) -> None:
+    """`nextActors` of a part finds the process of a case that names it only where the naming is seen."""
+    made = await small_works(await database.open(), STEPS, people={"clerk": ["ann"]}, files={"ui_schemas/f.yaml": FORM})
+    part = await made.plant.commands.create(made.call("ann"), "part", {"code": "P1"})
+    case = await made.plant.commands.create(made.call("ann"), "case", {"parts": [part.id]})
+    await made.processes.start(made.call("ann"), "handling", case.id)
+    asking, all_ = "query($r: ID!) { nextActors(record: $r) { step } }", made.plant.decision
+    assert await ask_as(made, "ann", all_, asking, r=str(part.id)) == [{"step": "look"}]
+    blind = less(all_, "case", ["parts"])
+    assert await ask_as(made, "ann", blind, asking, r=str(part.id)) == []
+    assert await ask_as(made, "ann", blind, asking, r=str(case.id)) == [{"step": "look"}]
+
+
 async def test_what_a_form_fixes_or_does_not_show(database: TestDatabase) -> None:
     made = await small_works(await database.open(), STEPS, people={"clerk": ["ann"]}, files={"ui_schemas/f.yaml": FORM})
     await made.a_case("ann")

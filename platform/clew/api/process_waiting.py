@@ -17,6 +17,7 @@ from clew.process.behalf import standing
 from clew.process.engine import Processes
 from clew.records.feed import Feed, Listener
 from clew.records.outbox import Event
+from clew.records.sight import always_shown
 from clew.storage.engine import Connection
 
 LOOK_SECONDS = 1.0
@@ -32,7 +33,12 @@ async def next_actors(processes: Processes, call: Call, connection: Connection) 
     instances the caller may see."""
     tables, record = processes.commands.engine.tables, call.arguments["record"]
     found = []
-    for process in await waiting.concerning(connection, tables, processes.blueprint, record):
+    blueprint, decision = processes.blueprint, call.caller.decision
+
+    def sees(entity: str, field: str) -> bool:
+        return always_shown(blueprint, decision, entity, (field,))
+
+    for process in await waiting.concerning(connection, tables, blueprint, record, sees):
         steps = await waiting.open_steps(connection, process)
         if steps and await _sees(processes, call, connection, process, steps[0]):
             found += steps

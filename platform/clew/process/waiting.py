@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 from clew.storage.tables import Tables
 
+Sees = Callable[[str, str], bool]
+"""Whether whoever asks sees a field of an entity, on every record they see."""
 _p, _t, _c, _account = (
     process_tables.process,
     process_tables.task,
@@ -23,12 +26,15 @@ _p, _t, _c, _account = (
 )
 
 
-async def concerning(connection: Connection, tables: Tables, blueprint: Blueprint, record: UUID) -> list[UUID]:
-    """Live instances about a record, or about one that refers to it (a nonconformance of a lot), the oldest first."""
+async def concerning(
+    connection: Connection, tables: Tables, blueprint: Blueprint, record: UUID, sees: Sees = lambda entity, field: True
+) -> list[UUID]:
+    """Live instances about a record, or about one that refers to it (a nonconformance of a lot), the oldest first. Only
+    by a field that whoever asks `sees`: what is found by a hidden one tells what it holds."""
     live = sa.select(_p.c.id).where(_p.c.status.in_(store.LIVE))
     found = {row[0] for row in await connection.fetch(live.where(_p.c.record_id == record))}
     for name in sorted({each.entity for each in blueprint.workflows.values()}):
-        referring = _referring(tables, blueprint.entities[name], record)
+        referring = _referring(tables, blueprint.entities[name], record, sees)
         if referring is not None:
             query = live.where(_p.c.entity == name, _p.c.record_id.in_(referring))
             found |= {row[0] for row in await connection.fetch(query)}
@@ -41,10 +47,12 @@ async def about(connection: Connection, record: UUID) -> list[UUID]:
     return [row[0] for row in await connection.fetch(query)]
 
 
-def _referring(tables: Tables, entity: Entity, record: UUID) -> sa.Select[Any] | None:
+def _referring(tables: Tables, entity: Entity, record: UUID, sees: Sees) -> sa.Select[Any] | None:
     """The ids of an entity's records that refer to a record."""
     table, ways = tables.current(entity.name), []
     for field in entity.fields.values():
+        if not sees(entity.name, field.name):
+            continue
         if field.kind is FieldKind.REF and field.stored:
             ways.append(table.c[field.name] == record)
         elif field.kind is FieldKind.MANY and field.computed is None:
