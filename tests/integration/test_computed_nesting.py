@@ -10,6 +10,7 @@ from tests.integration.test_audit_names_reused import asked, released
 from tests.integration.write_journey import Plant
 
 from clew.cli.app import run
+from clew.kernel.scalars import instant_text
 from clew.metadata.load import load_sources
 from clew.storage.readable import unreadable
 from clew.testing.databases import TestDatabase
@@ -30,6 +31,7 @@ fields:
   code: {type: text, required: true, unique: true}
   up: {type: ref, of: lot, inverse: downs}
 """
+SUM = ("integer", CHAINS["integer"][0])
 LISTS = (
     "{{ lots {{ edges {{ cursor node {{ id {last} }} }} pageInfo {{ endCursor }} totalCount }} }}",
     "{{ lots(orderBy: [{{{last}: DESC}}]) {{ edges {{ cursor node {{ {last} }} }} pageInfo {{ endCursor }} }} }}",
@@ -65,6 +67,40 @@ async def test_what_is_let_through_is_read(database: TestDatabase) -> None:
     for at, length in enumerate(chains.values()):
         for document in LISTS:
             await asked(made, document.format(last=f"c{at}x{length - 1}"))
+
+
+NESTED = "{{ nodes {{ code up {{ {last} }} downs(first: 2, orderBy: [{{{last}: DESC}}]) {inner} }} pageInfo {{ endCursor }} }}"
+
+
+async def test_what_is_let_through_is_read_however_deep_in_lists_it_is(database: TestDatabase) -> None:
+    """Four lists within each other, now and as of before: the same value as in a list by itself."""
+    chains = {(type_, each): longest(type_, each) for type_, each in (("boolean", CHAINS["boolean"][1]), SUM)}
+    made: Plant = await released(await database.open(), model(chains))
+    line = [(await made.commands.create(made.call, "lot", {"code": "A", "s0": True, "s1": 1})).id]
+    for code in "BCDE":
+        line.append(
+            (await made.commands.create(made.call, "lot", {"code": code, "up": line[-1], "s0": True, "s1": 2})).id
+        )
+    async with made.database.read() as connection:
+        before = instant_text(await connection.now())
+    await made.commands.update(made.call, "lot", line[-1], 1, {"s0": False, "s1": 5})
+    for at, length in enumerate(chains.values()):
+        last = f"c{at}x{length - 1}"
+        for moment in ("", f', asOf: "{before}"'):
+            flat = await asked(made, f"{{ lots(first: 9{moment}) {{ nodes {{ code {last} }} }} }}")
+            values = {each["code"]: each[last] for each in flat["lots"]["nodes"]}
+            inner = f"{{ nodes {{ code {last} }} }}"
+            for _ in range(3):
+                inner = NESTED.format(last=last, inner=inner)
+            found = await asked(made, f'{{ lots(first: 1, where: {{code: {{eq: "A"}}}}{moment}) {inner} }}')
+            nodes, seen = found["lots"]["nodes"], dict[str, object]()
+            while nodes:
+                if last in nodes[0]:
+                    seen[nodes[0]["code"]] = nodes[0][last]
+                if nodes[0].get("up"):
+                    seen[chr(ord(nodes[0]["code"]) - 1)] = nodes[0]["up"][last]
+                nodes = nodes[0].get("downs", {}).get("nodes")
+            assert seen == {code: values[code] for code in "ABD"}
 
 
 def test_what_no_database_could_read_is_told(

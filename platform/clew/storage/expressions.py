@@ -7,11 +7,15 @@ and `old.<field>` for the record before the change.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from clew.expressions.functions import SQL
 from clew.expressions.tree import Base, Checked, Type
 from clew.kernel.errors import ClewError
+from clew.metadata.blueprint import Field
+from clew.metadata.link.nesting import Spread
 from clew.storage.expression_rows import Mask, Rows, Visible
 from clew.storage.expression_translator import Translator
 from clew.storage.formula import Sql
@@ -21,12 +25,17 @@ __all__ = [
     "NotInSql",
     "Rows",
     "Visible",
+    "computed_sql",
     "condition_sql",
     "decided_sql",
     "stored_sql",
     "translate",
     "value_sql",
 ]
+
+
+LONG = 5
+"""Parts of a computed field, with those of all it reads, from which on it stands apart in SQLite's statements."""
 
 
 class NotInSql(ClewError):
@@ -42,6 +51,31 @@ class NotInSql(ClewError):
 def value_sql(checked: Checked, rows: Rows) -> Sql:
     """The expression's value; NULL when it is missing or cannot be decided. Raises NotInSql."""
     return _translator(checked, rows).result(checked.root)
+
+
+def computed_sql(field: Field, rows: Rows) -> Sql:
+    """A computed field of a row in a read, as `value_sql`. SQLite's parser holds a hundred open symbols: there what is
+    long stands apart, before the statement, and the row looks itself up in it, however deep in lists it is.
+
+    Raises NotInSql.
+    """
+    assert field.computed is not None
+    if rows.dialect != "sqlite" or not _stands_apart(field, rows):
+        return value_sql(field.computed, rows)
+    own, _ = replace(rows, visible=None).open(rows.entity)
+    value = value_sql(field.computed, rows.of(rows.entity, own))
+    named = sa.select(own.c.id, value.label("v")).where(*rows.interval(own)).cte().prefix_with("NOT MATERIALIZED")
+    return sa.select(named.c.v).where(named.c.id == rows.rows.c.id).correlate_except(named).scalar_subquery()
+
+
+def _stands_apart(field: Field, rows: Rows) -> bool:
+    """Whether a field is long, and its row one that can be looked up again: stored, at a moment that is given."""
+    tables, at = rows.tables, rows.as_of
+    table = tables.current(rows.entity) if at is None else tables.history(rows.entity)
+    stored = isinstance(rows.rows, sa.Alias) and rows.rows.element is table
+    given = at is None or isinstance(at, sa.BindParameter)
+    known = rows.blueprint.entities
+    return stored and given and Spread(known).field(known[rows.entity], field) >= LONG
 
 
 def stored_sql(checked: Checked, rows: Rows, to: Type) -> Sql:

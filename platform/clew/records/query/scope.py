@@ -20,7 +20,7 @@ from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint, Entity, Field, FieldKind
 from clew.records.query.json_text import Sql
 from clew.storage.engine import DialectName
-from clew.storage.expressions import Rows, condition_sql, value_sql
+from clew.storage.expressions import Rows, computed_sql, condition_sql
 from clew.storage.tables import Tables
 from clew.storage.types import Instant
 
@@ -133,7 +133,7 @@ class Scope:
         """The stored or computed value, without a mask."""
         known = self.entity.fields[name]
         if known.computed is not None and not self.bare:
-            return value_sql(known.computed, self._expression_rows())
+            return computed_sql(known, self._expression_rows())
         column: Sql = self.rows.c[name + _SUFFIX[part]] if part else self.rows.c[_main_column(known)]
         return column
 
