@@ -69,7 +69,10 @@ async def test_what_is_let_through_is_read(database: TestDatabase) -> None:
             await asked(made, document.format(last=f"c{at}x{length - 1}"))
 
 
-NESTED = "{{ nodes {{ code up {{ {last} }} downs(first: 2, orderBy: [{{{last}: DESC}}]) {inner} }} pageInfo {{ endCursor }} }}"
+NESTED = (
+    "{{ nodes {{ code up {{ {last} }}"
+    " downs(first: 2, orderBy: [{{{last}: DESC}}]) {inner} }} pageInfo {{ endCursor }} }}"
+)
 
 
 async def test_what_is_let_through_is_read_however_deep_in_lists_it_is(database: TestDatabase) -> None:
