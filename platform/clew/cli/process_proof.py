@@ -85,6 +85,11 @@ REMEDIES: dict[str, Bilingual] = {
     ),
     "no_end": Bilingual("让其中一步的 `then` 通向 `end`", "Let `then` of one of these steps lead to an `end`"),
     "endless": Bilingual("在其中放一个由人办理的步骤或一个等待", "Put a step of people or a wait among them"),
+    "impossible": Bilingual(
+        "在流程开头按记录所处状态分流(`decide`),用 `starts` 的 `when` 排除该状态,或补上该转换",
+        "Let a `decide` at its beginning lead on by the state the record is in, leave that state out by a `when` under "
+        "`starts`, or add the transition",
+    ),
     "unreachable": Bilingual("让某个 `then` 通向它,或删去", "Let some `then` lead to it, or take it out"),
     "checkpoint": Bilingual(
         "让每条通向该结果的路径都经过检查点,或从 `before` 中去掉该结果",

@@ -191,6 +191,16 @@ class NotAStarter(Forbidden):
     zh = "您不能发起“{workflow}”。"
 
 
+class NotAsItStands(Conflict):
+    """No person begins the process about a record like this one, such as one whose business is over."""
+
+    code = "PROCESS_NOT_NOW"
+    en = "{workflow} is not started about this record as it stands."
+    zh = "按该记录目前的状态,不发起“{workflow}”。"
+    hint_en = "Look at the record's state: its business may be over, or not handed in yet (`when` under `starts`)."
+    hint_zh = "请查看记录的状态:可能已经办结,或尚未提交(流程 `starts` 的 `when`)。"
+
+
 class NotInUse(Conflict):
     """The process is switched on site by site, and not yet for this record."""
 

@@ -11,7 +11,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.processes import Active, Workflow
 from clew.process import store
 from clew.process.effects import locked
-from clew.process.errors import NotInUse
+from clew.process.errors import NotAsItStands, NotInUse
 from clew.records.unit import Unit
 
 if TYPE_CHECKING:
@@ -32,9 +32,17 @@ async def in_use(unit: Unit, workflow: Workflow, record: Mapping[str, Any]) -> b
 
 
 async def require_in_use(unit: Unit, workflow: Workflow, record: Mapping[str, Any]) -> None:
-    """Raises NotInUse, which says where and since when it is."""
+    """Raises NotInUse, which says where and since when it is, and NotAsItStands where no person begins it about a
+    record like this one (`when` of the start)."""
     if workflow.active is not None and not await in_use(unit, workflow, record):
         raise NotInUse(workflow=workflow.label, where=where(workflow.active))
+    entity = unit.engine.blueprint.entities[workflow.entity]
+    by_people = [each for each in workflow.starts if not each.verb and each.schedule is None]
+    for each in by_people:
+        if each.when is None or await unit.judge.holds(each.when, entity, dict(record)):
+            return
+    if by_people:
+        raise NotAsItStands(workflow=workflow.label)
 
 
 async def begin_where_used(engine: Processes, unit: Unit, workflow: str, record_id: UUID, by: By) -> bool:

@@ -148,6 +148,51 @@ def test_a_state_reached_without_the_signature_another_way_demands() -> None:
     assert [each for each in flaws(found) if each[0] == "bypass"] == [("bypass", "shut")]
 
 
+AGAIN = """\
+  look:
+    who: clerk
+    outcomes: {fine: {}, bad: {}}
+    state: {fine: checked, bad: dropped}
+    returns_to: []
+    then: {fine: sign_off, bad: over}
+  sign_off: {who: head, sign: approval, state: {done: closed}, returns_to: []}
+  over: {end: over}
+"""
+
+
+def test_taken_up_again_where_its_first_step_cannot_be_done() -> None:
+    """Begun by a person, its record may be past the first step, with nothing that leads on, or not every way."""
+    models = PROJECT["models/a.yaml"].replace("closed: {en: Closed}}", "closed: {en: Closed}, dropped: {en: Dropped}}")
+    models = models.replace("  reopen: {from: checked, to: open}\n", "  drop: {from: open, to: dropped}\n")
+    person, new = "starts: [{person: clerk}]\n", "starts: [{event: case.create}]\n"
+    found = proof(AGAIN, models=models, also=person)
+    assert flaws(found) == [("impossible", "look")]
+    assert "from checked to dropped" in found.findings[0].say.to("en")
+    assert [each.text.to("en") for each in found.findings[0].story] == ["it begins while the record is checked"]
+    assert not found.holds
+    assert proof(AGAIN, models=models, also=new).holds
+    assert proof(AGAIN, models=models, also="starts: [{person: clerk, when: \"state == 'open'\"}]\n").holds
+    wise = "  where: {decide: [{when: \"state == 'checked'\", then: sign_off}, {then: look}]}\n" + AGAIN
+    assert proof(wise, models=models, also=person).holds
+    stuck = AGAIN.replace("fine: checked,", "fine: dropped,").replace("fine: sign_off, bad: over", "any: over")
+    stuck = "\n".join(line for line in stuck.splitlines() if "sign_off" not in line) + "\n"
+    assert ("deadlock", "look") in flaws(proof(stuck, models=models, also=person))
+
+
+def test_a_transition_a_step_makes_by_itself_that_cannot_be_made() -> None:
+    steps = """\
+  note: {do: [{move: check}]}
+  shut: {who: head, sign: approval, state: {done: closed}, returns_to: []}
+  again: {do: [{move: reopen}]}
+  over: {end: over}
+"""
+    found = proof(steps, also="starts: [{event: case.create}]\n")
+    assert flaws(found) == [("deadlock", "again"), ("unreachable", "over")]
+    assert "from closed to open" in found.findings[0].say.to("en")
+    guarded = steps.replace("{move: reopen}", "{move: reopen, when: \"state == 'checked'\"}")
+    assert proof(guarded, also="starts: [{event: case.create}]\n").holds
+
+
 def test_a_step_no_way_leads_to() -> None:
     """`decide` can be decided here: what was chosen is known, and so is what follows."""
     found = proof("""\
@@ -172,12 +217,15 @@ def test_a_limit_that_its_own_steps_pass() -> None:
 
 
 def test_what_was_chosen_decides_what_follows() -> None:
-    blueprint = project("""\
+    blueprint = project(
+        """\
   look: {who: clerk, choose: verdict, outcomes: {keep: {}, scrap: {}}, returns_to: []}
   how: {decide: [{when: "verdict == 'keep'", then: kept}, {then: gone}]}
   kept: {end: kept}
   gone: {end: gone}
-""")
+""",
+        also="starts: [{event: case.create}]\n",
+    )
     found = prove(blueprint, blueprint.workflows["handling"])
     assert found.ends == ("gone", "kept")
     assert found.worlds == 4, "beginning, look, and one end for each choice"

@@ -86,14 +86,16 @@ class Walk:
         start = self.play.begun()
         result = machine.step(self.workflow, start.state, Begin(_AT))
         number(start, None)
-        begins = Move(Bilingual("流程开始", "it begins"), True, {"start": self.workflow.name})
-        try:
-            for said, world in self._settle(replace(start, state=result.state)):
-                target = number(world, (0, begins.given(said)))
-                graph.edges[0].append((target, True))
-                graph.moves[0].append((target, begins.given(said)))
-        except Refused as refused:
-            graph.refusals[0] = (Refusal(self.workflow.flow.first.path, refused.why, refused.unsigned),)
+        for begun in self.play.beginnings():
+            begins = self._begins(begun)
+            try:
+                for said, world in self._settle(replace(begun, state=result.state)):
+                    target = number(world, (0, begins.given(said)))
+                    graph.edges[0].append((target, True))
+                    graph.moves[0].append((target, begins.given(said)))
+            except Refused as refused:
+                path = self.workflow.flow.first.path
+                graph.refused.append((Refusal(path, refused.why, refused.unsigned, refused.impossible), begins))
         waiting.popleft()
         while waiting:
             at = waiting.popleft()
@@ -109,6 +111,14 @@ class Walk:
                 graph.bypassed.setdefault(self.play.bypassed.pop(), at)
             graph.refusals[at] = tuple(dict.fromkeys(self.refusals))
         return graph
+
+    def _begins(self, world: World) -> Move:
+        state = world.of(world.state.subject).values.get("state")
+        entity = self.blueprint.entities[self.workflow.entity]
+        text = Bilingual("流程开始", "it begins")
+        if state is not None and state != entity.initial:
+            text = Bilingual(f"流程在记录处于状态 {state} 时开始", f"it begins while the record is {state}")
+        return Move(text, True, {"start": self.workflow.name, **({"state": state} if state is not None else {})})
 
     # ── what may happen ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +201,7 @@ class Walk:
         try:
             worlds = self.play.acted(world, list(step.actions), token.subject, step)
         except Refused as refused:
-            self.refusals.append(Refusal(step.path, refused.why, refused.unsigned))
+            self.refusals.append(Refusal(step.path, refused.why, refused.unsigned, refused.impossible))
             worlds = []
         for after in worlds:
             yield from self._give(after, done, ActionDone(token.id, _AT), step)
@@ -303,7 +313,7 @@ class Walk:
                     yield move.given(said), settled
         except Refused as refused:
             if not quiet:
-                self.refusals.append(Refusal(step.path, refused.why, refused.unsigned))
+                self.refusals.append(Refusal(step.path, refused.why, refused.unsigned, refused.impossible))
         except ClewError as error:
             if not quiet:
                 self.refusals.append(Refusal(step.path, Bilingual(error.message("zh"), error.message("en"))))

@@ -28,6 +28,8 @@ class Flaw(StrEnum):
     """Automatic steps that lead round without anybody acting."""
     NO_END = "no_end"
     """Something can always be done, and yet no end can be reached."""
+    IMPOSSIBLE = "impossible"
+    """A step whose transition no record can make that comes to it that way, such as where it was taken up again."""
     UNREACHABLE = "unreachable"
     """A step that no way leads to."""
     CHECKPOINT = "checkpoint"
@@ -80,6 +82,7 @@ def prove(blueprint: Blueprint, workflow: Workflow, most: int = MOST) -> Proof:
     graph = explore(blueprint, workflow, most)
     findings = [*_stuck(workflow, graph), *_round(workflow, graph), *_unsigned(workflow, graph)]
     findings += [
+        *_impossible(graph),
         *_passed_by(workflow, graph),
         *_unreached(workflow, graph),
         *_signers(blueprint, workflow),
@@ -143,6 +146,25 @@ def _reasons(workflow: Workflow, graph: Graph, number: int) -> Iterator[tuple[Fl
         token = next(iter(world.state.tokens.values()), None)
         say = Bilingual("这里再没有任何人或事能使流程继续。", "Nothing and nobody can take it on from here.")
         yield Flaw.DEADLOCK, token.step if token is not None else "", say
+
+
+def _impossible(graph: Graph) -> Iterator[Finding]:
+    """Transitions that cannot be made from where the record is, although something else still leads on. Where it was
+    sent back by hand, it may be sent on by hand as well."""
+    seen: set[str] = set()
+    dead, straight, waiting = _hopeless(graph), {0}, [0]
+    while waiting:
+        for target, move in graph.moves[waiting.pop()]:
+            if target not in straight and "send_back" not in move.replay:
+                straight.add(target)
+                waiting.append(target)
+    for refusal, begins in graph.refused:
+        yield Finding(Flaw.DEADLOCK, refusal.step, refusal.why, (begins,))
+    for number, refusals in enumerate(graph.refusals):
+        for refusal in refusals:
+            if refusal.impossible and refusal.why.en not in seen and number in straight - dead:
+                seen.add(refusal.why.en)
+                yield Finding(Flaw.IMPOSSIBLE, refusal.step, refusal.why, tuple(graph.way(number)))
 
 
 def _passed_by(workflow: Workflow, graph: Graph) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ class Refusal:
     step: str
     why: Bilingual
     unsigned: str | None = None
+    impossible: bool = False
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Graph:
     moves: list[list[tuple[int, Move]]] = field(default_factory=list)
     """The same with what was done."""
     refusals: list[tuple[Refusal, ...]] = field(default_factory=list)
+    refused: list[tuple[Refusal, Move]] = field(default_factory=list)
+    """Beginnings that come to nothing."""
     walked: int | None = None
     """Worlds from this number on were reached and not walked further; None when all were."""
     passed: set[str] = field(default_factory=set)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity, Transition
 from clew.metadata.policies import Policies
-from clew.metadata.processes import ANY, DONE, SEPARATOR, STARTED, Action, Step, Workflow
+from clew.metadata.processes import ANY, DONE, SEPARATOR, STARTED, Action, Start, Step, Workflow
 from clew.process.checkpoints import Check, passed
 from clew.process.proof.bearing import Bearing
 from clew.process.proof.cast import Cast
@@ -51,9 +51,10 @@ class World:
 class Refused(Exception):
     """A move that the engine would refuse, and why."""
 
-    def __init__(self, why: Bilingual, *, unsigned: str | None = None) -> None:
-        self.why, self.unsigned = why, unsigned
-        """`unsigned`: the meaning of the signature that was missing."""
+    def __init__(self, why: Bilingual, *, unsigned: str | None = None, impossible: bool = False) -> None:
+        self.why, self.unsigned, self.impossible = why, unsigned, impossible
+        """`unsigned`: the meaning of the signature that was missing. `impossible`: from the state the record is in no
+        transition leads where it should go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +80,29 @@ class Play:
         return self.blueprint.policies
 
     def begun(self) -> World:
-        """The world before the first step: of the record nothing is known but, where it can only just have been made,
-        its state. What a person begins may be taken up again where its record stands by then."""
+        """The world before the process begins: nothing is known of the record."""
         subject = Subject(self.workflow.entity, "1")
-        state = State(self.workflow.name, self.workflow.digest, subject, self.cast.starter())
-        world = World(state)
-        entity = self.blueprint.entities[self.workflow.entity]
-        new = (each.verb == "create" or each.schedule for each in self.workflow.starts)
-        if entity.initial is not None and all(new):
-            world = world.knowing(subject, NOTHING_KNOWN.told({"state": entity.initial}))
-        return world
+        return World(State(self.workflow.name, self.workflow.digest, subject, self.cast.starter()))
+
+    def beginnings(self) -> list[World]:
+        """The worlds it may begin in, by the state its record is in: the first one where it begins with its record, the
+        one that a transition leads to which begins it, else every state something leads on from: a person takes it up
+        again where the record stands by then, and so does a process that runs it as a part."""
+        entity, world = self.blueprint.entities[self.workflow.entity], self.begun()
+        subject, states = world.state.subject, set[str]()
+        if entity.initial is None:
+            return [world]
+        leading = {source for each in entity.transitions.values() for source in each.sources if source != each.target}
+        for start in self.workflow.starts or (Start(),):
+            move = entity.transitions.get(start.verb)
+            new = start.schedule is not None or start.verb == "create"
+            for state in (entity.initial,) if new else (move.target,) if move is not None else leading:
+                known = NOTHING_KNOWN.told({"state": state})
+                if start.when is None or any(truth for truth, _ in possible(start.when, known)):
+                    states.add(state)
+        return [
+            world.knowing(subject, NOTHING_KNOWN.told({"state": state})) for state in entity.states if state in states
+        ]
 
     def key(self, world: World) -> tuple[Any, ...]:
         """Worlds with the same key go on in the same ways. Numbers, times and rounds do not matter."""
@@ -149,9 +163,7 @@ class Play:
             if action.kind == "set" and action.each is None:
                 worlds = [after for each in worlds for after in self._set(each, action, subject)]
             elif action.kind == "move" and action.each is None:
-                entity = self.blueprint.entities[subject.entity]
-                target = entity.transitions[action.transition].target
-                worlds = [each.knowing(subject, each.of(subject).told({"state": target})) for each in worlds]
+                worlds = [after for each in worlds for after in self._made(each, action, subject, step)]
             elif action.kind == "run" and action.each is None:
                 # A plugin may have written the fields it says, or else any.
                 writes = self.blueprint.project.actions[action.run].writes
@@ -174,6 +186,31 @@ class Play:
                 else:
                     values[name] = given
             found.append(world.knowing(subject, after.forgets(tuple(unknown)).told(values)))
+        return found
+
+    def _made(self, world: World, action: Action, subject: Subject, step: Step) -> Iterator[World]:
+        """After a transition of its own record that the step makes by itself, where its condition holds."""
+        entity, known = self.blueprint.entities[subject.entity], world.of(subject)
+        move = entity.transitions[action.transition]
+        for holds, after in [(True, known)] if action.when is None else possible(action.when, known):
+            state = after.values.get("state")
+            if not holds:
+                yield world.knowing(subject, after)
+            elif state in (None, PRESENT, move.target) or self._from(entity, state) & set(move.sources):
+                yield world.knowing(subject, after.told({"state": move.target}))
+            else:
+                raise Refused(_no_way(step, str(state), move.target), impossible=True)
+
+    def _from(self, entity: Entity, state: str) -> set[str]:
+        """The state a record is in, and those that other processes may have brought it to since."""
+        found, waiting = {state}, [state]
+        while waiting:
+            at = waiting.pop()
+            for each in entity.transitions.values():
+                foreign = each.moved_by is not None and each.moved_by != self.workflow.name
+                if foreign and at in each.sources and each.target not in found:
+                    found.add(each.target)
+                    waiting.append(each.target)
         return found
 
     def _signed(self, world: World, action: Action, subject: Subject, step: Step) -> None:
@@ -209,15 +246,9 @@ class Play:
         moves = [each for each in entity.transitions.values() if each.target == target]
         demanded = {each.sign for each in moves if each.sign}
         if state is not None and state != PRESENT:
-            moves = [each for each in moves if state in each.sources]
+            moves = [each for each in moves if self._from(entity, state) & set(each.sources)]
             if not moves:
-                raise Refused(
-                    Bilingual(
-                        f"「{step.label.to('zh')}」要把记录从状态 {state} 变为 {target},但没有这样的转换",
-                        f"“{step.label.to('en')}” takes the record from {state} to {target}, and there is no such "
-                        "transition",
-                    )
-                )
+                raise Refused(_no_way(step, str(state), target), impossible=True)
         move = moves[0]
         if demanded and (move.sign or next(iter(demanded))) != step.sign and step.sign not in demanded:
             raise Refused(
@@ -289,6 +320,13 @@ class Play:
             token.step, token.subject.id, token.status, above, token.branch, trail, token.back_to,
             token.branches, tuple(sorted(token.ended)), tasks, timers,
         )  # fmt: skip
+
+
+def _no_way(step: Step, state: str, target: str) -> Bilingual:
+    return Bilingual(
+        f"「{step.label.to('zh')}」要把记录从状态 {state} 变为 {target},但没有这样的转换",
+        f"“{step.label.to('en')}” takes the record from {state} to {target}, and there is no such transition",
+    )
 
 
 def _comes_back(entity: Entity, move: Transition) -> bool:

@@ -154,7 +154,7 @@ class Floor:
     # ── cases ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _arrive(self, number: int) -> None:
-        case = Case(number, self.walk.play.begun(), self.now)
+        case = Case(number, self.walk.play.beginnings()[0], self.now)
         self._give(case, Begin(self._at()))
 
     def _give(self, case: Case, command: Command, facts: Facts | None = None, actors: tuple[str, ...] = ()) -> None:
