@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.integration.pack_world import pack_plant
 from tests.integration.process_world import Works, small_works
+from tests.integration.test_forms import ask_as, less
 from tests.unit.process.play import PROJECT
 
 from clew.api.decision_tables import DecisionTables
@@ -84,6 +85,28 @@ async def test_a_step_asks_a_table_and_the_timeline_keeps_what_it_said(database:
     ]
     assert sorted(each["rows"] for each in said) == [[2], [3]]
     assert {each["version"] for each in said} == {version}
+
+
+async def test_what_a_table_was_asked_is_for_who_sees_it(database: TestDatabase) -> None:
+    """The timeline keeps what a table was asked: fields of the record. Who does not see them sees that it was asked,
+    also in the answer to a command (threat 22)."""
+    made = await works(database)
+    case = await made.plant.commands.create(made.call("ann"), "case", {"title": "crack", "serious": True})
+    started = await made.processes.start(made.call("ann"), "handling", case.id)
+    asking = "query($p: ID!) { processInstance(id: $p) { timeline { what comment } } }"
+    starting = (
+        'mutation($r: ID!) { startProcess(workflow: "handling", record: $r) { process { timeline { what comment } } } }'
+    )
+    all_ = made.plant.decision
+    for hidden, seen in (((), True), (("title",), False), (("verdict",), True)):
+        decision = less(all_, "case", hidden)
+        asked = await ask_as(made, "ann", decision, asking, p=str(started.process))
+        another = await made.plant.commands.create(made.call("ann"), "case", {"title": "crack", "serious": True})
+        said = (await ask_as(made, "ann", decision, starting, r=str(another.id)))["process"]
+        for found in (asked, said):
+            [told] = [each["comment"] for each in found["timeline"] if each["what"] == "decided"]
+            assert (told is not None and "crack" in told) is seen, hidden
+            assert (told is None) is not seen
 
 
 async def test_an_instance_keeps_the_tables_it_began_with(database: TestDatabase) -> None:

@@ -107,6 +107,67 @@ async def test_the_form_of_a_task_says_what_is_asked_and_what_holds_now(database
     assert new["schema"]["properties"]["severity"]["oneOf"][0].keys() == {"const", "title"}
 
 
+WRONG: tuple[Any, ...] = (
+    *("x", 5, True, [1], [{}], {"evidence": "x"}, {"evidence": {}}, {"evidence": [1]}, {"evidence": [{"name": 1}]}),
+    *({"qty": [1]}, {"qty": "１２"}, {"workOrder": {"id": 1}}, {"workOrder": [1]}, {"containment": {"a": [1]}}),
+    *({"containment": " \u3000\n"}, {"containment": "a\u202eb"}, {"__proto__": 1}, {"": 1}, {"lots": {"add": 5}}),
+    *({"lots": 5}, {"lots": {"set": "x"}}, {"state": "closed"}),
+)
+
+
+async def test_an_input_that_no_schema_has_looked_at_is_refused_by_a_code(database: TestDatabase) -> None:
+    """`input` of `decideTask` is JSON: whatever its shape, the answer says what is wrong; nothing is written. A text
+    of blanks is none."""
+    made = await works(database)
+    await open_ncr(made)
+    (task,) = await made.tasks("ann")
+    call = made.call("ann")
+    document = 'mutation($t: ID!, $i: JSON) { decideTask(task: $t, outcome: "done", input: $i) { replayed } }'
+    for given in WRONG:
+        question = Question(document, variables={"t": str(task["id"]), "i": given})
+        found = json.loads((await engine(made).execute(question, Caller(call.context, call.decision))).body)
+        code = found["errors"][0]["extensions"]["code"]
+        assert code in ("BAD_INPUT", "OUTPUT_NOT_ASKED", "VALUE_TYPE", "VALUE_TEXT"), (given, found)
+    assert [each["step"] for each in await made.tasks("ann")] == ["contain"]
+
+
+async def test_lines_of_any_shape_are_refused_by_a_code(database: TestDatabase) -> None:
+    models = {"models/a.yaml": PROJECT["models/a.yaml"].replace("states: {open", LINES + "states: {open", 1)}
+    steps = "  look: {who: clerk, output: [marks, what]}\n"
+    made = await small_works(await database.open(), steps, people={"clerk": ["ann"]}, files=models)
+    await made.a_case("ann")
+    (task,) = await made.tasks("ann")
+    call = made.call("ann")
+    document = 'mutation($t: ID!, $i: JSON) { decideTask(task: $t, outcome: "done", input: $i) { replayed } }'
+    lines = (
+        "x",
+        5,
+        [1],
+        ["x"],
+        [[]],
+        {"add": 5},
+        {"add": [5]},
+        {"add": "x"},
+        {"set": 5},
+        {"update": [{}]},
+        {"remove": 5},
+    )
+    lines += ({"update": [{"id": 5}]}, {"remove": [5]}, {"nope": []}, [{"nope": 1}], [{"note": {"a": 1}}], {})
+    wrong = [
+        *({"marks": each} for each in lines[:-1]),
+        *({"what": each} for each in ("x", [1], {"part": 5}, {"x": "y"})),
+    ]
+    for given in wrong:
+        question = Question(document, variables={"t": str(task["id"]), "i": given})
+        found = json.loads((await engine(made).execute(question, Caller(call.context, call.decision))).body)
+        assert "errors" in found, given
+        assert found["errors"][0]["extensions"]["code"] != "INTERNAL", (given, found)
+
+
+LINES = """\
+  marks: {type: lines, fields: {note: {type: text, required: true}}}
+  what: {type: any, of: [part, case]}
+"""
 FORM = """\
 form: look
 for: case

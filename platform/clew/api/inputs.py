@@ -238,16 +238,21 @@ def _value(blueprint: Blueprint, entity: Entity, name: str, value: Any) -> Any:
         return _given_lines(blueprint, blueprint.entities[field.target], value, name)
     if field.kind is FieldKind.MANY and isinstance(value, Mapping):
         return _one_way(value, name)
-    if field.kind is FieldKind.ANY:
+    if field.kind is FieldKind.ANY and isinstance(value, Mapping):
         chosen = {api: each for api, each in value.items() if each is not None}
         if len(chosen) != 1:
             what = Bilingual("恰好填写其中一项。", "Give exactly one of them.")
             raise BadInput(path=["input", name], what=what)
         [(api, target)] = chosen.items()
         entities = {naming.field_name(each): each for each in field.targets}
+        if api not in entities:
+            raise BadInput(path=["input", name, str(api)], what=Bilingual("没有该项。", "There is no such one."))
         return {"entity": entities[api], "id": target}
-    if field.kind is FieldKind.FILES:
-        return [{_FILE.get(key, key): item for key, item in each.items()} for each in value]
+    if field.kind is FieldKind.FILES and isinstance(value, list):
+        return [
+            {_FILE.get(key, key): item for key, item in each.items()} if isinstance(each, Mapping) else each
+            for each in value
+        ]
     return value
 
 
@@ -255,8 +260,11 @@ _FILE = {"mediaType": "media_type"}
 
 
 def _given_lines(blueprint: Blueprint, line: Entity, value: Any, name: str) -> Any:
-    def many(items: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [given_record(blueprint, line, each) for each in items]
+    def many(items: Any) -> Any:
+        # What is no list of objects is refused where it is written: with `input` as JSON no schema has looked at it.
+        if not isinstance(items, list):
+            return items
+        return [given_record(blueprint, line, each) if isinstance(each, Mapping) else each for each in items]
 
     if not isinstance(value, Mapping):
         return many(value)

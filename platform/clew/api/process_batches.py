@@ -13,7 +13,8 @@ from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.operations import Call
 from clew.api.process_commands import filled, task_asked
-from clew.api.process_shapes import shape
+from clew.api.process_shapes import lists_of, shape
+from clew.api.process_sight import as_seen
 from clew.api.process_steps import told
 from clew.api.signing import proof_of, refuse_written_secrets
 from clew.kernel.errors import BadInput, ClewError
@@ -82,12 +83,16 @@ class BatchSpec:
             if self.prover is None:
                 raise SignatureRequired(transition=MUTATION, meaning="–")
             proof = await proof_of(self.prover, call.caller.context, signature)
-        report = [await self._row(call, index, row, proof) for index, row in enumerate(rows)]
+        children = call.planner.children(call.selected)
+        lists = frozenset[str]().union(*(lists_of(call, each) for each in children if each.name == "rows"))
+        report = [await self._row(call, index, row, proof, lists) for index, row in enumerate(rows)]
         done = sum(each["code"] is None for each in report)
         answer = {"rows": report, "decided": done, "refused": len(report) - done}
         return json.dumps(shape(call.planner, call.selected, answer, call), ensure_ascii=False, separators=(",", ":"))
 
-    async def _row(self, call: Call, index: int, row: Mapping[str, Any], proof: Proof | None) -> dict[str, Any]:
+    async def _row(
+        self, call: Call, index: int, row: Mapping[str, Any], proof: Proof | None, lists: frozenset[str]
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {
             "index": index,
             "task": str(row["task"]),
@@ -107,7 +112,9 @@ class BatchSpec:
             fields = filled(self.processes, place, row.get("input"))
             done = await self.processes.decide(command, place, row["outcome"], fields, row.get("comment") or "")
             async with self.processes.database.read() as connection:
-                found["process"] = await reading.instance(connection, done.process)
+                made = await reading.instance(connection, done.process, lists)
+                assert made is not None
+                found["process"] = await as_seen(self.processes, call.caller, connection, made, lists)
             found["replayed"] = done.replayed
         except ClewError as error:
             found |= {"code": error.code, "message": error.message(locale), "hint": error.hint(locale) or None}

@@ -11,8 +11,8 @@ from uuid import UUID
 from clew.api.inputs import given_record
 from clew.api.operations import Call
 from clew.api.process_answers import JSON
-from clew.api.process_shapes import shape
-from clew.api.process_sight import shown, with_seen_records
+from clew.api.process_shapes import lists_of, shape
+from clew.api.process_sight import as_seen, shown
 from clew.api.signing import proof_of, refuse_written_secrets
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
@@ -40,23 +40,16 @@ class ActSpec:
 
     async def run(self, call: Call) -> str:
         done = await self.act(self, call, _command(call))
-        lists = _lists(call)
+        lists = lists_of(call)
         if done.instance is not None and not lists:
             instance: Any = reading.without_lists(done.instance)
         else:
             async with self.processes.database.read() as connection:
                 instance = await reading.instance(connection, done.process, lists)
-                if instance is not None and "records" in lists:
-                    instance = await with_seen_records(self.processes, call.caller, connection, instance)
+                if instance is not None:
+                    instance = await as_seen(self.processes, call.caller, connection, instance, lists)
         answer = {"process": instance, "replayed": done.replayed}
         return json.dumps(shape(call.planner, call.selected, answer, call), **JSON)
-
-
-def _lists(call: Call) -> frozenset[str]:
-    """The long lists of the instance that are selected."""
-    children = call.planner.children
-    inner = (each for child in children(call.selected) if child.name == "process" for each in children(child))
-    return reading.LISTS & {each.name for each in inner}
 
 
 @dataclass(frozen=True, slots=True)

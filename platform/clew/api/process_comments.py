@@ -16,8 +16,8 @@ from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.exchange import Caller
 from clew.api.operations import Call
-from clew.api.process_shapes import shape
-from clew.api.process_sight import takes_part_or_sees
+from clew.api.process_shapes import lists_of, shape
+from clew.api.process_sight import as_seen, takes_part_or_sees
 from clew.api.process_steps import told
 from clew.identity import accounts
 from clew.identity.errors import NoAccount, SessionEnded
@@ -90,7 +90,10 @@ class CommentSpec:
         command = CommandCall(context, call.caller.decision, idempotency_key=args.get("idempotencyKey"))
         done = await self.processes.comment(command, process, Said(text, files, reached))
         async with self.processes.database.read() as connection:
-            seen = await reading.instance(connection, done.process)
+            lists = lists_of(call)
+            made = await reading.instance(connection, done.process, lists)
+            assert made is not None
+            seen = await as_seen(self.processes, call.caller, connection, made, lists)
         answer = {
             "process": seen,
             "replayed": done.replayed,

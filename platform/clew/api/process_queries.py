@@ -9,8 +9,8 @@ from typing import Any
 
 from clew.api.operations import Call
 from clew.api.process_answers import JSON
-from clew.api.process_shapes import shape
-from clew.api.process_sight import oversees, shown, takes_part_or_sees, with_seen_records
+from clew.api.process_shapes import lists_at, shape
+from clew.api.process_sight import as_seen, oversees, shown, takes_part_or_sees
 from clew.kernel.text import Bilingual
 from clew.process import reading
 from clew.process.engine import Processes
@@ -70,15 +70,14 @@ async def notices(processes: Processes, call: Call, connection: Connection) -> A
 
 
 async def _named(processes: Processes, call: Call, connection: Connection, found: list[Any]) -> list[Any]:
-    """Instances with the records that the caller may know of, where these are asked for."""
-    if "records" not in {each.name for each in call.planner.children(call.selected)}:
-        return found
-    return [await with_seen_records(processes, call.caller, connection, each) for each in found]
+    """Instances with the records and what was decided about them, as far as the caller may know of these."""
+    asked = _lists(call)
+    return [await as_seen(processes, call.caller, connection, each, asked) for each in found]
 
 
 def _lists(call: Call) -> frozenset[str]:
     """Which long lists of an instance are asked for: the others are not read."""
-    return reading.LISTS & {each.name for each in call.planner.children(call.selected)}
+    return lists_at(call, call.selected)
 
 
 def _first(args: Mapping[str, Any]) -> int:

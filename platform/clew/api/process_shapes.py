@@ -9,6 +9,7 @@ from clew.api.forms import step_shown
 from clew.api.operations import Call
 from clew.api.planner import Planner, Selected
 from clew.metadata import naming
+from clew.process import reading
 
 
 def shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
@@ -24,6 +25,17 @@ def shape(planner: Planner, selected: Selected, value: Any, call: Call) -> Any:
         else:
             found[child.key] = shape(planner, child, _member(value, child.name, call), call)
     return found
+
+
+def lists_at(call: Call, selected: Selected) -> frozenset[str]:
+    """Which long lists of an instance are asked for where one is selected; the others are not read."""
+    return reading.LISTS & {each.name for each in call.planner.children(selected)}
+
+
+def lists_of(call: Call, selected: Selected | None = None) -> frozenset[str]:
+    """Those of the member `process`."""
+    below = call.planner.children(selected or call.selected)
+    return frozenset[str]().union(*(lists_at(call, each) for each in below if each.name == "process"))
 
 
 def shaped(call: Call, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -12,10 +12,16 @@ from clew.access.decision import ALWAYS, Decision, EntityAccess, FieldAccess
 from clew.access.lazily import Lazily
 from clew.api.exchange import Caller
 from clew.api.kept_plans import read_kept
+from clew.expressions.tree import Checked
 from clew.process import comments, reading
 from clew.process.engine import Processes
+from clew.process.errors import DefinitionGone
 from clew.records.query import plan as p
+from clew.records.sight import always_shown
 from clew.storage.engine import Connection
+
+DECIDED = "decided"
+"""What the timeline calls a decision table that was asked."""
 
 
 async def shown(processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any]) -> bool:
@@ -73,6 +79,43 @@ async def with_seen_records(
         )
     ]
     return {**found, "records": seen}
+
+
+async def as_seen(
+    processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any], lists: Collection[str]
+) -> Mapping[str, Any]:
+    """An instance for its caller, with those of its long lists that are asked for (`reading.LISTS`)."""
+    if "records" in lists:
+        found = await with_seen_records(processes, caller, connection, found)
+    return await with_seen_decisions(processes, caller, connection, found) if "timeline" in lists else found
+
+
+async def with_seen_decisions(
+    processes: Processes, caller: Caller, connection: Connection, found: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """An instance whose timeline says what decision tables were asked, and what they said, where the caller sees all
+    that was asked: the inputs are fields of its records."""
+    lines = found["timeline"]
+    if not any(each["what"] == DECIDED for each in lines):
+        return found
+    blueprint, decision = processes.blueprint, caller.decision
+    try:
+        workflow = await processes.definitions.of(connection, found["definition"])
+    except DefinitionGone:
+        # What an ended instance asked is not known any more, so neither is who may see it.
+        known: dict[str, tuple[str, tuple[Checked, ...]]] = {}
+    else:
+        known = {step.path: (flow.entity, step.asked) for flow, step in workflow.walk()}
+
+    def seen(path: str) -> bool:
+        entity, asked = known.get(path, ("", ()))
+        reads = [each for one in asked for each in one.reads]
+        return bool(entity) and all(always_shown(blueprint, decision, entity, each) for each in reads)
+
+    shown = [
+        {**each, "comment": None} if each["what"] == DECIDED and not seen(each["step"]) else each for each in lines
+    ]
+    return {**found, "timeline": shown}
 
 
 async def reads(

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from clew.kernel.text import Locale
 
-_HOLE = re.compile(r"\{([a-z_]+)\}")
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 def fill(template: str, params: Mapping[str, object]) -> str:

@@ -113,6 +113,7 @@ def without_lists(found: Instance) -> Answer:
     return {
         "id": str(found.id),
         "workflow": found.workflow,
+        "definition": found.definition,
         "status": state.status,
         "outcome": state.outcome or None,
         "entity": found.entity,

@@ -128,7 +128,7 @@ def _clean(field: Field, value: str, path: Path, allowed: frozenset[str]) -> str
 
 
 def _fits(field: Field, text: str, path: Path, longest: int) -> str:
-    if not text:
+    if not text.strip():
         why = Bilingual("不能为空文本;没有值请用 null", "empty text is not a value; use null")
         raise BadText(path=path, field=_named(field), why=why)
     shortest = field.min_length or 0

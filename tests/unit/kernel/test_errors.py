@@ -14,6 +14,14 @@ def test_template_inert() -> None:
     assert fill("{missing} {what}", {"what": "x"}) == "{missing} x"
 
 
+def test_names_of_parameters_may_have_digits() -> None:
+    class Lost(NotFound):
+        en = "There is no file {sha256}."
+
+    assert Lost(sha256="ab12").message("en") == "There is no file ab12."
+    assert fill("{1} {Sha} {sha256}", {"1": "x", "Sha": "x", "sha256": "{sha256}"}) == "{1} {Sha} {sha256}"
+
+
 def test_an_error_speaks_the_callers_language() -> None:
     error = Forbidden(action=Bilingual("放行", "release"), what=Bilingual("批次", "lot"))
     assert error.message("zh") == "您无权对该批次执行“放行”。"
