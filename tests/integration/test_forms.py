@@ -253,6 +253,25 @@ async def test_who_is_next_is_not_found_by_a_field_that_is_hidden(database: Test
     assert await ask_as(made, "ann", blind, asking, r=str(case.id)) == [{"step": "look"}]
 
 
+async def test_a_size_of_null_is_the_usual_one(database: TestDatabase) -> None:
+    made = await small_works(await database.open(), STEPS, people={"clerk": ["ann"]}, files={"ui_schemas/f.yaml": FORM})
+    await made.a_case("ann")
+    (case,) = await made.plant.current("case")
+    for list_ in (
+        "myTasks",
+        "myProcesses",
+        "notices",
+        'overseenProcesses(workflow: "handling",',
+        "processesOf(record: $r,",
+    ):
+        named = list_ if list_.endswith(",") else f"{list_}("
+        document = f"query($n: Int, $r: ID!) {{ {named} first: $n) {{ id }} r: processesOf(record: $r) {{ id }} }}"
+        call = made.call("ann")
+        question = Question(document, variables={"n": None, "r": str(case)})
+        found = json.loads((await engine(made).execute(question, Caller(call.context, call.decision))).body)
+        assert "errors" not in found, found
+
+
 async def test_what_a_form_fixes_or_does_not_show(database: TestDatabase) -> None:
     made = await small_works(await database.open(), STEPS, people={"clerk": ["ann"]}, files={"ui_schemas/f.yaml": FORM})
     await made.a_case("ann")

@@ -10,6 +10,7 @@ from graphql import GraphQLField, GraphQLList, GraphQLObjectType
 from clew.api.build import Build, Factory, required
 
 JSON: Mapping[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
+USUAL = 50
 
 
 def object_of(build: Build, name: str, members: Mapping[str, Any]) -> Factory:
@@ -23,6 +24,12 @@ def object_of(build: Build, name: str, members: Mapping[str, Any]) -> Factory:
         return found
 
     return lambda: GraphQLObjectType(name, fields)
+
+
+def first_of(args: Mapping[str, Any], most: int) -> int:
+    """How many are asked for; where nothing, or null, is said, as many as usual."""
+    given = args.get("first")
+    return max(0, min(USUAL if given is None else int(given), most))
 
 
 def many(build: Build, name: str) -> Any:

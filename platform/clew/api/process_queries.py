@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clew.api.operations import Call
-from clew.api.process_answers import JSON
+from clew.api.process_answers import JSON, first_of
 from clew.api.process_shapes import lists_at, shape
 from clew.api.process_sight import as_seen, oversees, shown, takes_part_or_sees
 from clew.kernel.text import Bilingual
@@ -81,4 +81,4 @@ def _lists(call: Call) -> frozenset[str]:
 
 
 def _first(args: Mapping[str, Any]) -> int:
-    return max(0, min(int(args.get("first", 50)), _MOST))
+    return first_of(args, _MOST)

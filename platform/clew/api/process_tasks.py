@@ -16,7 +16,7 @@ from clew.api.build import Build
 from clew.api.errors import BadCursor
 from clew.api.operations import Call
 from clew.api.planner import check_size
-from clew.api.process_answers import JSON
+from clew.api.process_answers import JSON, first_of
 from clew.api.process_shapes import shaped
 from clew.api.trees import decode_cursor
 from clew.kernel.scalars import parse_instant
@@ -42,7 +42,7 @@ def page_arguments(build: Build) -> dict[str, GraphQLArgument]:
 
 async def my_tasks(processes: Processes, call: Call, connection: Connection) -> Any:
     """The first of them."""
-    size = max(0, min(int(call.arguments.get("first", 50)), MOST))
+    size = first_of(call.arguments, MOST)
     lent = await _lent(processes, call, connection)
     return (await inbox.page(connection, call.caller.context.person.id, lent, _which(call, size))).tasks
 

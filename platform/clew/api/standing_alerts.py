@@ -13,6 +13,7 @@ from clew.api import scalars
 from clew.api.build import Build, Factory, required
 from clew.api.decisions import chosen
 from clew.api.operations import Call
+from clew.api.process_answers import first_of
 from clew.api.process_sight import reads
 from clew.kernel.errors import NotFound
 from clew.metadata import naming
@@ -97,7 +98,7 @@ class LiveSpec:
 
 
 async def _listed(alerts: Alerts, call: Call, connection: Connection, *, standing: bool) -> str:
-    first = max(0, min(int(call.arguments.get("first", 50)), _MOST))
+    first = first_of(call.arguments, _MOST)
     rows = await raised(connection, _MOST, standing=standing)
     found = [each for each in rows if await _seen(alerts, call, connection, each)]
     return json.dumps(chosen(call, call.selected, [_shown(call, each) for each in found[:first]]), ensure_ascii=False)
