@@ -39,6 +39,7 @@ def clew_actions() -> Mapping[str, Act]:
         "put_into_effect": changes.put_into_effect,
         "mark_requisition": changes.mark_requisition,
         "change_over_document": changes.change_over_document,
+        "find_lots_of_deviation": containment.find_lots_of_deviation,
         "find_related_lots": containment.find_related_lots,
         "open_field_action": containment.open_field_action,
         "open_capa": containment.open_capa,

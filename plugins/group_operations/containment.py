@@ -9,6 +9,8 @@ from clew.records.values import AnyRef
 from clew.sdk import Refused, Row, Within, Work
 
 _SHIFT = timedelta(hours=8)
+_MAKING = ("lot", "work_order", "operation_execution", "material_consumption")
+"""What a deviation may be about that tells the lots it concerns."""
 
 
 async def find_related_lots(work: Work) -> None:
@@ -26,6 +28,23 @@ async def find_related_lots(work: Work) -> None:
     related = sorted(found - own, key=str)
     if related:
         await work.update("nonconformance", ncr["id"], {"related_lots": related})
+
+
+async def find_lots_of_deviation(work: Work) -> None:
+    """Write on a deviation the lots it concerns: the one it is about, or those its operation or its order makes."""
+    deviation = await work.record()
+    found = set(await work.linked("deviation", "lots", deviation["id"]))
+    about = deviation["object"]
+    entity, row = about.entity, await work.record(about.entity, about.id) if about.entity in _MAKING else None
+    if row is not None and entity == "material_consumption":
+        entity, row = "operation_execution", await work.record("operation_execution", row["execution"])
+    if row is not None and entity == "operation_execution" and row["lot"] is None:
+        entity, row = "work_order", await work.record("work_order", row["work_order"])
+    if row is not None and entity == "work_order":
+        found |= {each["id"] for each in await work.find("lot", work_order=row["id"])}
+    elif row is not None:
+        found.add(row["id"] if entity == "lot" else row["lot"])
+    await work.update("deviation", deviation["id"], {"lots": sorted(found, key=str)})
 
 
 async def _made_of(work: Work, component: UUID) -> set[UUID]:
