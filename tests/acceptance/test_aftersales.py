@@ -106,6 +106,7 @@ async def recalled(firm: Firm, action: UUID) -> None:
     assert [each["step"].split("/")[-1] for each in await firm.tasks("recall_lead")] == ["notify_1"], "class 1: a day"
     line = {"customer": firm.ids["customer"], "qty": "10.0000", "notified_at": datetime.now(UTC)}
     await firm.does("recall_lead", "notify_1", consignees={"add": [line]})
+    await firm.does("ra_manager", "report_form", report_form_on=TODAY)
     await firm.does("ra_manager", "report_plan", plan_submitted_on=TODAY)
     mine = await firm.only("field_action_consignees", owner=action)
     back = {"id": mine["id"], "ack_at": datetime.now(UTC), "returned": "9.0000"}

@@ -196,6 +196,7 @@ async def test_from_demand_to_shipment_to_complaint_to_recall(database: TestData
     await firm.does("recall_lead", "start_measures")
     told = {"customer": ids["customer"], "qty": Decimal(13), "notified_at": datetime.now(UTC)}
     await firm.does("recall_lead", "notify_3", consignees={"add": [told]})
+    await firm.does("ra_manager", "report_form", report_form_on=TODAY)
     await firm.does("ra_manager", "report_plan", plan_submitted_on=TODAY)
     (mine,) = await firm.all("field_action_consignees", owner=action["id"])
     back = {"id": mine["id"], "ack_at": datetime.now(UTC), "returned": Decimal(13)}
