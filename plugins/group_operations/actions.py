@@ -49,6 +49,7 @@ def clew_actions() -> Mapping[str, Act]:
         "make_master_data": master_data.make_master_data,
         "drop_draft": master_data.drop_draft,
         "compare_submission": filing.compare_submission,
+        "seal_submission": filing.seal_submission,
         "watch_papers": duties.watch_papers,
         "score_suppliers": duties.score_suppliers,
         "find_unsourced": supply.find_unsourced,

@@ -1,10 +1,11 @@
-"""A filing against the one before it: what of the dossier, the products and the rules has changed since."""
+"""A filing against the one before it, what has changed since, and the digest of what is handed in."""
 
 from __future__ import annotations
 
 from datetime import date
 from uuid import UUID
 
+from clew.kernel.canonical import digest
 from clew.sdk import Row, Work
 from group_operations.changes import items_of
 
@@ -35,6 +36,19 @@ async def compare_submission(work: Work) -> None:
         )
     if task["submission_diff"] != text:
         await work.update("filing_task", task["id"], {"submission_diff": text})
+
+
+async def seal_submission(work: Work) -> None:
+    """Write on the dossier of a filing the digest of what is handed in: its nodes, their revisions and files."""
+    task = await work.record()
+    dossier = await work.record("registration_dossier", task["dossier"])
+    nodes = []
+    for node in await work.find("registration_dossier_nodes", owner=dossier["id"]):
+        revision = node["document_revision"] and await work.record("document_revision", node["document_revision"])
+        stands = [revision["rev"], revision["sha256"], str(revision["id"])] if revision else []
+        nodes.append([str(node["toc"]), bool(node["not_applicable"]), *stands])
+    what = {"dossier": dossier["number"], "market": dossier["market"], "kind": dossier["kind"], "nodes": sorted(nodes)}
+    await work.update("registration_dossier", dossier["id"], {"snapshot_sha256": digest(what)})
 
 
 async def _last(work: Work, task: Row, dossier: Row) -> Row | None:

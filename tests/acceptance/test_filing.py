@@ -53,6 +53,7 @@ async def test_a_filing_from_cause_to_publication(database: TestDatabase) -> Non
     assert await firm.state("registration_dossier", dossier) == "reviewing", "two of two sign"
     await firm.does("management_representative", "sign_off", "approve")
     assert await firm.state("registration_dossier", dossier) == "signed"
+    assert (await firm.record("registration_dossier", dossier))["snapshot_sha256"], "what is signed has its digest"
 
     await firm.does("ra_specialist", "submit")
     assert await firm.state("filing_task", task) == "submitted"
