@@ -23,13 +23,14 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.ids import uuid7
 from clew.process import inbox
 from clew.process.inbox import Order
-from clew.storage import process_tables
+from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
 
 MINE = "{ myTasks { id step label outcomes sign fields post dueAt recordId } }"
+CANCEL = "mutation($p: ID!, $r: String!) { cancelProcess(process: $p, reason: $r) { replayed } }"
 DECIDE = """mutation($task: ID!, $outcome: String!, $input: JSON, $comment: String) {
   decideTask(task: $task, outcome: $outcome, input: $input, comment: $comment) {
     process { id status at outcome tasks { step status } } replayed } }"""
@@ -125,6 +126,22 @@ async def test_who_has_no_part_finds_nothing(door: Door) -> None:
     assert await door.code("ann", DECIDE, task=task["id"], outcome="maybe") == "UNKNOWN_OUTCOME"
     assert await door.code("ann", DECIDE, **{**given, "input": {"rootCause": "x"}}) == "OUTPUT_NOT_ASKED"
     assert await door.code("ann", DECIDE, **{**given, "input": 3}) == "BAD_INPUT"
+    for comment in ("长" * 4_001, "a\u202eb", "\u200b"):
+        assert await door.code("ann", DECIDE, **given, comment=comment) == "BAD_INPUT", comment[:5]
+
+
+async def account_of(door: Door, login: str, kind: str, state: str) -> None:
+    """Their account is of this kind, in this state; made when there is none."""
+    table, person = identity_tables.account, door.made.people[login]
+
+    async def make(connection: Connection) -> None:
+        now = {"kind": kind, "state": state}
+        if await connection.execute(sa.update(table).where(table.c.id == person.id).values(**now)):
+            return
+        row = {"id": person.id, "login": login, "name": login, "kind": kind, "state": state, "epoch": 1, "facts": {}}
+        await connection.execute(sa.insert(table).values(**row, created_at=await connection.now()))
+
+    await door.made.plant.database.run_write(make)
 
 
 async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
@@ -139,7 +156,14 @@ async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
     assert len(await door.do("bob", MINE)) == 1
     instance = (await door.made.instances())[0]["id"]
     copy = "mutation($p: ID!, $people: [ID!]!) { copyProcess(process: $p, people: $people) { replayed } }"
-    await door.do("ann", copy, p=str(instance), people=[str(door.made.people["gus"].id)])
+    gus = str(door.made.people["gus"].id)
+    assert await door.code("ann", copy, p=str(instance), people=[gus]) == "NOT_TO_BE_SHOWN", "nobody who can come in"
+    for kind, state in (("service", "active"), ("external", "active"), ("person", "disabled"), ("person", "active")):
+        await account_of(door, "gus", kind, state)
+        if (kind, state) != ("person", "active"):
+            assert await door.code("ann", copy, p=str(instance), people=[gus]) == "NOT_TO_BE_SHOWN"
+    assert await door.code("ann", copy, p=str(instance), people=[]) == "BAD_INPUT"
+    await door.do("ann", copy, p=str(instance), people=[gus, gus])
     (notice,) = await door.do("gus", "{ notices(unread: true) { id about process } }")
     assert (notice["about"], notice["process"]) == ("copy", str(instance))
     assert [each["kind"] for each in await door.do("gus", "{ myTasks(copied: true) { kind } }")] == ["copy"]
@@ -157,6 +181,9 @@ async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
         assert [each["id"] for each in await door.do("ann", of, r=record)] == [str(instance)]
     assert await door.do("gus", "mutation($i: ID!) { readNotice(id: $i) }", i=notice["id"]) is True
     assert await door.do("gus", "{ notices(unread: true) { id } }") == []
+    for reason in ("", " \u3000", "\u200b", "长" * 4_001):
+        refused = await door.code("dan", CANCEL, p=str(instance), r=reason)
+        assert refused in ("REASON_REQUIRED", "BAD_INPUT"), reason[:5]
     suspend = 'mutation($p: ID!) { suspendProcess(process: $p, reason: "待供应商") { process { status } } }'
     assert (await door.do("dan", suspend, p=str(instance)))["process"]["status"] == "suspended"
     assert await door.code("ann", DECIDE, task=task["id"], outcome="done") == "PROCESS_SUSPENDED"

@@ -24,6 +24,7 @@ from clew.process.engine import Processes
 from clew.records.commands import Call as CommandCall
 from clew.records.errors import SignatureRequired
 from clew.records.signing.proven import COMPONENTS, Proof, Prover, Signing
+from clew.records.spoken import spoken
 
 MOST = 50
 """Rows of one request: each locks, decides and commits, and one proof of who signs is good for two minutes."""
@@ -110,7 +111,8 @@ class BatchSpec:
             )
             place = await task_asked(self.processes, command, row["task"])
             fields = filled(self.processes, place, row.get("input"))
-            done = await self.processes.decide(command, place, row["outcome"], fields, row.get("comment") or "")
+            comment = spoken(row.get("comment"), "comment")
+            done = await self.processes.decide(command, place, row["outcome"], fields, comment)
             async with self.processes.database.read() as connection:
                 made = await reading.instance(connection, done.process, lists)
                 assert made is not None

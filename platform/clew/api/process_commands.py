@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -14,19 +14,23 @@ from clew.api.process_answers import JSON
 from clew.api.process_shapes import lists_of, shape
 from clew.api.process_sight import as_seen, shown
 from clew.api.signing import proof_of, refuse_written_secrets
+from clew.identity import accounts
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import Step, Workflow
 from clew.process import reading, words
 from clew.process.ahead import Place
 from clew.process.engine import TASK, WHAT, Done, Processes
-from clew.process.errors import NoSuchProcess
+from clew.process.errors import NoSuchProcess, NotToBeShown
 from clew.process.state import State
 from clew.process.words import Actor, Command
 from clew.records.commands import Call as CommandCall
+from clew.records.errors import ReasonRequired
 from clew.records.signing.proven import Prover, Signing
+from clew.records.spoken import spoken
 from clew.storage.engine import Connection
 
+MOST_COPIES = 100
 Act = Callable[["ActSpec", Call, CommandCall], Awaitable[Done]]
 
 
@@ -98,7 +102,7 @@ async def _decided(spec: ActSpec, call: Call, command: CommandCall, place: Place
     fields = filled(spec.processes, place, args.get("input"))
     if args.get("signature") is not None:
         command = replace(command, signing=await _proven(spec.prover, call))
-    return await spec.processes.decide(command, place, args["outcome"], fields, args.get("comment") or "")
+    return await spec.processes.decide(command, place, args["outcome"], fields, spoken(args.get("comment"), "comment"))
 
 
 async def task_asked(processes: Processes, command: CommandCall, task_id: UUID) -> Place:
@@ -137,7 +141,7 @@ async def _proven(prover: Prover | None, call: Call) -> Signing:
 
 def on_task_of(kind: Callable[..., Command]) -> Act:
     async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-        comment = call.arguments.get("comment") or ""
+        comment = spoken(call.arguments.get("comment"), "comment")
 
         def make(number: int, actor: Actor, at: str) -> Command:
             return kind(number, actor, at, comment) if kind is words.Urge else kind(number, actor, at)
@@ -150,7 +154,7 @@ def on_task_of(kind: Callable[..., Command]) -> Act:
 async def add_signer(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     args = call.arguments
     where: Any = "after" if args.get("after") else "before"
-    person, comment = str(args["person"]), args.get("comment") or ""
+    person, comment = str(args["person"]), spoken(args.get("comment"), "comment")
     return await _on_task(
         spec,
         call,
@@ -163,7 +167,7 @@ async def add_signer(spec: ActSpec, call: Call, command: CommandCall) -> Done:
 
 def transfer(delegated: bool) -> Act:
     async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-        person, comment = str(call.arguments["person"]), call.arguments.get("comment") or ""
+        person, comment = str(call.arguments["person"]), spoken(call.arguments.get("comment"), "comment")
         return await _on_task(
             spec,
             call,
@@ -178,7 +182,7 @@ def transfer(delegated: bool) -> Act:
 
 async def send_back(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     args = call.arguments
-    to, straight, comment = args["to"], bool(args.get("straight")), args.get("comment") or ""
+    to, straight, comment = args["to"], bool(args.get("straight")), spoken(args.get("comment"), "comment")
     return await _on_task(
         spec,
         call,
@@ -191,7 +195,7 @@ async def send_back(spec: ActSpec, call: Call, command: CommandCall) -> Done:
 
 
 async def withdraw(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-    comment = call.arguments.get("comment") or ""
+    comment = spoken(call.arguments.get("comment"), "comment")
 
     def make(state: State, actor: Actor, at: str) -> Command:
         mine = [each.token for each in state.done if actor.person in each.actors and each.token in state.tokens]
@@ -201,8 +205,9 @@ async def withdraw(spec: ActSpec, call: Call, command: CommandCall) -> Done:
 
 
 async def copy(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-    people = tuple(str(each) for each in call.arguments["people"])
-    comment = call.arguments.get("comment") or ""
+    people = tuple(dict.fromkeys(str(each) for each in call.arguments["people"]))
+    await _house(spec, people)
+    comment = spoken(call.arguments.get("comment"), "comment")
 
     def make(state: State, actor: Actor, at: str) -> Command:
         root = next((each.id for each in state.tokens.values() if each.parent is None), 0)
@@ -211,9 +216,24 @@ async def copy(spec: ActSpec, call: Call, command: CommandCall) -> Done:
     return await _on_process(spec, call, command, make, "copy", *people)
 
 
+async def _house(spec: ActSpec, people: Sequence[str]) -> None:
+    """A case is shown to people of the house who can come in: not to programs, nor to who acts for somebody outside.
+    Raises BadInput, NotToBeShown; an account that is not there is answered alike."""
+    if not 0 < len(people) <= MOST_COPIES:
+        what = Bilingual(f"一次抄送 1 至 {MOST_COPIES} 人。", f"One request shows it to 1 to {MOST_COPIES} people.")
+        raise BadInput(path=["people"], what=what)
+    async with spec.processes.database.read() as connection:
+        for at, each in enumerate(people):
+            account = await accounts.find(connection, UUID(each))
+            if account is None or not account.active or account.kind != "person":
+                raise NotToBeShown(path=["people", at])
+
+
 def on_whole(kind: Callable[..., Command]) -> Act:
     async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-        reason = [call.arguments["reason"]] if "reason" in call.arguments else []
+        reason = [spoken(call.arguments["reason"], "reason")] if "reason" in call.arguments else []
+        if reason == [""]:
+            raise ReasonRequired(path=["reason"], why=Bilingual("取消或暂停流程", "a process is stopped"))
 
         def make(state: State, actor: Actor, at: str) -> Command:
             return kind(actor, at, *reason)

@@ -21,12 +21,12 @@ from clew.process import store
 from clew.process.announce import announce
 from clew.process.errors import NoSuchProcess
 from clew.records.notices import Notice, tell
+from clew.records.spoken import LONGEST, spoken
 from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection
 from clew.storage.errors import BlobMissing
 
-LONGEST = 4000
 """Characters of a comment."""
 MOST_FILES = 20
 _WHAT = Bilingual("流程", "process")
@@ -42,7 +42,7 @@ class Said:
     mentioned: tuple[tuple[UUID, str], ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.text.strip() or len(self.text) > LONGEST:
+        if not spoken(self.text, "text"):
             what = Bilingual(f"评论须为 1 至 {LONGEST} 字。", f"A comment has 1 to {LONGEST} characters.")
             raise BadInput(path=["text"], what=what)
         if len(self.files) > MOST_FILES:

@@ -102,6 +102,14 @@ class NotYourTask(Forbidden):
     zh = "该任务不由您办理。"
 
 
+class NotToBeShown(Forbidden):
+    """A copy of a case for a program, for somebody outside, or for nobody."""
+
+    code = "NOT_TO_BE_SHOWN"
+    en = "A case is shown to people of the house whose account is in use; this is none of them."
+    zh = "只能抄送给本组织内账号有效的人员,所列对象不在其中。"
+
+
 class SamePerson(Forbidden):
     """Separation of duties within a process: this person acted where another must."""
 

@@ -29,6 +29,7 @@ from clew.records.numbers import NumbersNeeded, NumberTaken
 from clew.records.participants import Participant, Signer
 from clew.records.rows import Record
 from clew.records.signing.proven import Signing
+from clew.records.spoken import spoken
 from clew.records.unit import Unit
 from clew.records.versions import TooEarly, Warned
 from clew.storage.blobs import Blobs
@@ -413,7 +414,7 @@ class _Run:
 
 def said(call: Call) -> str | None:
     """The reason that was given; blanks are none."""
-    return (call.reason or "").strip() or None
+    return spoken(call.reason, "reason") or None
 
 
 class _Undo(Exception):

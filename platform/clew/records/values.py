@@ -42,7 +42,7 @@ _REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 """Unicode categories: controls, format characters (zero-width, bidirectional), surrogates, separators, unassigned."""
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 """Letters and marks that show nothing."""
-_LONG_CONTROLS = frozenset("\n\t\u200c\u200d")
+LONG_CONTROLS = frozenset("\n\t\u200c\u200d")
 """What running text may have besides: line breaks, tabs, and the joiners that some scripts are written with."""
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -109,7 +109,7 @@ def _one_line(field: Field, value: str, path: Path, longest: int) -> str:
 def _long_text(field: Field, value: Any, path: Path, _b: Blueprint, _t: date) -> str:
     if not isinstance(value, str):
         raise wrong_type(field, path, "文本", "text")
-    text = _clean(field, value.replace("\r\n", "\n"), path, _LONG_CONTROLS)
+    text = _clean(field, value.replace("\r\n", "\n"), path, LONG_CONTROLS)
     return _fits(field, text, path, field.max_length or DEFAULT_LONG_TEXT)
 
 
@@ -117,14 +117,22 @@ def _clean(field: Field, value: str, path: Path, allowed: frozenset[str]) -> str
     if value.isascii() and value.isprintable():
         return value
     text = unicodedata.normalize("NFC", value)
+    wrong = refused_character(text, allowed)
+    if wrong is not None:
+        shown = f"U+{ord(wrong):04X}"
+        why = Bilingual(f"含有不允许的字符 {shown}", f"the character {shown} is not allowed")
+        raise BadText(path=path, field=_named(field), why=why)
+    return text
+
+
+def refused_character(text: str, allowed: frozenset[str]) -> str | None:
+    """The first character that is not seen, or steers what is; but for those `allowed`."""
     for character in text:
         if character in allowed:
             continue
         if unicodedata.category(character) in _REFUSED or character in _UNSEEN:
-            shown = f"U+{ord(character):04X}"
-            why = Bilingual(f"含有不允许的字符 {shown}", f"the character {shown} is not allowed")
-            raise BadText(path=path, field=_named(field), why=why)
-    return text
+            return character
+    return None
 
 
 def _fits(field: Field, text: str, path: Path, longest: int) -> str:
@@ -148,7 +156,7 @@ def _translated(field: Field, value: Any, path: Path, _b: Blueprint, _t: date) -
         if value.get(locale) is not None:
             if not isinstance(value[locale], str):
                 raise wrong_type(field, [*path, locale], "文本", "text")
-            cleaned = _clean(field, value[locale].replace("\r\n", "\n"), [*path, locale], _LONG_CONTROLS)
+            cleaned = _clean(field, value[locale].replace("\r\n", "\n"), [*path, locale], LONG_CONTROLS)
             texts[locale] = _fits(field, cleaned, [*path, locale], field.max_length or DEFAULT_LONG_TEXT)
     if not texts:
         raise wrong_type(field, path, "{zh, en} 双语文本", "a text in both languages {zh, en}")
