@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,10 @@ def _files(root: Path, kinds: Kinds) -> list[str]:
 
 def _text(root: Path, file: str, findings: Findings) -> str | None:
     try:
+        if not stat.S_ISREG((root / file).stat().st_mode):
+            # A pipe would be waited for, for ever.
+            findings.add(rules.FILE_UNREADABLE, Place(file), reason="not a regular file")
+            return None
         with (root / file).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:

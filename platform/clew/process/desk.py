@@ -211,11 +211,17 @@ def urge(run: Run, command: Urge, facts: Facts) -> None:
 
 
 def copy(run: Run, command: Copy, facts: Facts) -> None:
-    """Show the case to people; each has a task of their own to confirm having read it."""
+    """Show the case to people; each has a task of their own to confirm having read it, and one is enough."""
     token = run.state.tokens.get(command.token)
     if token is None:
         raise TaskGone
-    for person in dict.fromkeys(command.people):
+    unread = {
+        person
+        for each in run.state.tasks.values()
+        if each.kind == "copy" and each.status == "open"
+        for person in each.candidates
+    }
+    for person in [each for each in dict.fromkeys(command.people) if each not in unread]:
         task = run.task(token, "copy", "", (person,), added_by=command.actor.person, comment=command.comment)
         run.effects.append(Tell("copy", token.id, task.id, (person,), comment=command.comment))
 

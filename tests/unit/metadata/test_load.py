@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def mini() -> Blueprint:
     assert loaded.diagnostics == ()
     assert loaded.blueprint is not None
     return loaded.blueprint
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    """A named pipe, a device, a link to nothing: none of them keeps the check from ending."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "clew.yaml").write_text("project: small\n", encoding="utf-8")
+    os.mkfifo(tmp_path / "models" / "a.yaml")
+    (tmp_path / "models" / "b.yaml").symlink_to("/dev/null")
+    (tmp_path / "models" / "c.yaml").symlink_to(tmp_path / "nothing.yaml")
+    found = [(each.place.file, each.code) for each in load_folder(tmp_path).diagnostics]
+    assert found == [(f"models/{name}.yaml", "FILE_UNREADABLE") for name in "abc"]
 
 
 def load(item: str = ITEM, project: str = "", **more: str) -> Loaded:

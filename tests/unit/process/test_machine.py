@@ -417,6 +417,8 @@ def test_urging_and_copies() -> None:
     run.give(Copy(1, ("fay", "gus", "fay"), Actor("ann"), "t"))
     copies = [each for each in run.open() if each.kind == "copy"]
     assert [each.candidates for each in copies] == [("fay",), ("gus",)]
+    run.give(Copy(1, ("gus", "fay"), Actor("ann"), "t"))
+    assert [each for each in run.open() if each.kind == "copy"] == copies, "they have it already"
     run.decide("ann")
     run.decide("cid", "pass")
     assert run.state.status == "ended"
