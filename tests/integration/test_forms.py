@@ -238,6 +238,12 @@ async def test_what_is_missing_before_a_move_tells_nothing_of_what_is_hidden(dat
         found += await ask_as(made, "ann", blind, asking, r=str(case.id))
     assert found[0] == found[1]
     assert (found[0]["blockers"], found[0]["exact"]) == ([], False)
+    told = []
+    for title in ("t", None):
+        case = await made.plant.commands.create(made.call("ann"), "case", {"serious": True, "title": title})
+        told += await ask_as(made, "ann", less(made.plant.decision, "case", ["title"]), asking, r=str(case.id))
+    assert told[0] == told[1], "nor whether a hidden field is filled in"
+    assert ([each["kind"] for each in told[0]["blockers"]], told[0]["exact"]) == (["hidden"], False)
 
 
 async def test_who_is_next_is_not_found_by_a_field_that_is_hidden(database: TestDatabase) -> None:

@@ -147,17 +147,22 @@ class WhyBlocked:
         sets = {name for name, _ in move.sets}
         then = {**case.record, "state": move.target}
         for known in case.entity.fields.values():
-            if known.required_when is None or known.name in sets or then.get(known.name, known) is not None:
-                continue
             condition = known.required_when
+            if condition is None or known.name in sets or known.name not in then:
+                continue
+            access = case.call.caller.decision.on(case.entity.name).fields.get(known.name)
+            seen = access is not None and access.read.always
+            if seen and then[known.name] is not None:
+                continue
             if not case.shows(condition):
                 # That it must be filled in would tell what is hidden.
                 found.whole = False
                 continue
             if not in_memory(condition, case.entity) or not await case.judge.holds(condition, case.entity, then):
                 continue
-            access = case.call.caller.decision.on(case.entity.name).fields.get(known.name)
-            if access is None or not access.read.always:
+            if not seen:
+                # Whether it is filled in already is not told either.
+                found.whole = False
                 text = case.say("须填写一个您看不到的字段", "A field that you may not see must be filled in")
                 found.blockers.append(_blocker("hidden", text))
                 found.must.add(Deed("hidden", case.entity.name, str(case.id), text=text))
