@@ -32,6 +32,7 @@ from clew.records.review.standing import Standings
 from clew.records.review.usage import breaches, orphans, unused
 from clew.records.rows import Record
 from clew.records.signing.proven import COMPONENTS
+from clew.records.spoken import spoken
 from clew.storage.engine import Connection
 from clew.storage.releases import numbered, stored_blueprint
 
@@ -132,7 +133,7 @@ class DecideSpec:
         async def work(connection: Connection, at: Any) -> Any:
             deciding = Deciding(room.desk, connection, context, call.caller.decision, proof)
             chosen = (UUID(str(args["review"])), UUID(str(args["assignment"])))
-            await deciding.decide(*chosen, verdict, args.get("comment") or "")
+            await deciding.decide(*chosen, verdict, spoken(args.get("comment"), "comment"))
             return await progress(room.desk, connection, chosen[0], at)
 
         whole: Progress = await room.identity.within(work)

@@ -21,6 +21,7 @@ from clew.identity.errors import NotYourself, UnknownRole
 from clew.kernel.context import Context
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
+from clew.records.spoken import spoken
 from clew.storage.engine import Connection
 
 ACCOUNTS, ASSIGNMENTS = "accounts", "assignments"
@@ -192,7 +193,7 @@ async def _reset(desk: Desk, call: Call, args: Mapping[str, Any], context: Conte
 def _on_account(work: Callable[[Desk, Connection, datetime, Account, str, Context], Awaitable[Any]]) -> Any:
     async def do(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
         account = await account_of(desk, args["login"])
-        reason = args.get("reason") or ""
+        reason = spoken(args.get("reason"), "reason")
         await desk.within(lambda connection, at: work(desk, connection, at, account, reason, context), context)
         return await _again(desk, account)
 
@@ -272,7 +273,7 @@ def _asked(args: Mapping[str, Any], account: Account, at: datetime) -> Asked:
         args.get("to"),
         None if sites is None else tuple(sites),
         None if families is None else tuple(families),
-        args.get("reason") or "",
+        spoken(args.get("reason"), "reason"),
     )
 
 
@@ -299,18 +300,18 @@ async def _approve(
 
 
 async def _refuse(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
-    await desk.assignments.refuse(connection, by, args["id"], at, args["reason"])
+    await desk.assignments.refuse(connection, by, args["id"], at, spoken(args["reason"], "reason"))
     return await desk.assignments.one(connection, args["id"])
 
 
 async def _end(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
-    await desk.assignments.end(connection, by, args["id"], at, args["reason"])
+    await desk.assignments.end(connection, by, args["id"], at, spoken(args["reason"], "reason"))
     return await desk.assignments.one(connection, args["id"])
 
 
 async def _review(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
     verdict: emergency.Verdict = "justified" if args["justified"] else "not_justified"
-    await emergency.review(desk.assignments, connection, by, args["id"], at, verdict, args.get("note") or "")
+    await emergency.review(desk.assignments, connection, by, args["id"], at, verdict, spoken(args.get("note"), "note"))
     return await desk.assignments.one(connection, args["id"])
 
 

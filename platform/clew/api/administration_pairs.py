@@ -17,6 +17,7 @@ from clew.identity.desk import Desk
 from clew.identity.token_requests import TokenRequest
 from clew.kernel.context import Context
 from clew.kernel.text import Bilingual
+from clew.records.spoken import spoken
 from clew.storage.engine import Connection
 
 IDENTITIES = "identities"
@@ -90,7 +91,7 @@ async def _request(desk: Desk, call: Call, args: Mapping[str, Any], context: Con
     async def work(connection: Connection, at: datetime) -> Any:
         made = await token_requests.request(
             connection, desk.witness, context, account, name=args["name"], at=at, expires_at=args["expiresAt"],
-            scopes=scopes, reason=args.get("reason") or "",
+            scopes=scopes, reason=spoken(args.get("reason"), "reason"),
         )  # fmt: skip
         return (await _shown(connection, [made]))[0]
 
@@ -107,7 +108,9 @@ async def _approve(desk: Desk, call: Call, args: Mapping[str, Any], context: Con
 
 async def _refuse(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
     async def work(connection: Connection, at: datetime) -> Any:
-        made = await token_requests.refuse(connection, desk.witness, context, args["id"], at, args["reason"])
+        made = await token_requests.refuse(
+            connection, desk.witness, context, args["id"], at, spoken(args["reason"], "reason")
+        )
         return (await _shown(connection, [made]))[0]
 
     return await desk.within(work, context)

@@ -20,6 +20,7 @@ from clew.metadata import naming
 from clew.process.alerts import EVENT, WHAT, Alerts, NotTold, raised, was_told
 from clew.records.commands import Call as CommandCall
 from clew.records.feed import Feed
+from clew.records.spoken import spoken
 from clew.storage.engine import Connection
 
 _MOST = 200
@@ -117,7 +118,7 @@ class SeenSpec:
             if not await was_told(connection, number, call.caller.context.person.id):
                 raise NotTold
         command = CommandCall(call.caller.context, call.caller.decision)
-        await self.alerts.acknowledge(command, number, call.arguments.get("comment") or "")
+        await self.alerts.acknowledge(command, number, spoken(call.arguments.get("comment"), "comment"))
         async with self.alerts.engine.database.read() as connection:
             [row] = await raised(connection, 1, standing=False, number=number)
         return json.dumps(chosen(call, call.selected, _shown(call, row)), ensure_ascii=False)
