@@ -176,7 +176,7 @@ async def released(firm: Firm) -> None:
 async def ncr_settled(firm: Firm, disposition: str, **given: Any) -> None:
     """A nonconformance from its containment to its closing."""
     await firm.does("qc_inspector", "contain", containment="隔离区")
-    await firm.does("quality_engineer", "investigate", root_cause="夹具磨损")
+    await firm.does("quality_engineer", "investigate", root_cause="夹具磨损", risk_looked_up=True)
     for login in ("rd_engineer", "production_supervisor", "qa_manager", "ra_manager"):
         waiting = await firm.tasks(login, "board")
         if waiting:

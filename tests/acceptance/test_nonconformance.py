@@ -28,7 +28,7 @@ async def found(firm: Firm, **more: Any) -> UUID:
 
 async def to_the_board(firm: Firm) -> None:
     await firm.does("qc_inspector", "contain", containment="隔离区")
-    await firm.does("quality_engineer", "investigate", root_cause="夹具磨损")
+    await firm.does("quality_engineer", "investigate", root_cause="夹具磨损", risk_looked_up=True)
 
 
 async def back(firm: Firm, step: str, to: str) -> None:

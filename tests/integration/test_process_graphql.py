@@ -81,7 +81,7 @@ async def test_a_nonconformance_through_the_api(door: Door) -> None:
     assert task["fields"] == ["containment", "evidence", "qty", "workOrder"]
     assert task["dueAt"] is not None
     await door.decide("ann", given={"containment": "隔离区"})
-    await door.decide("cid", given={"rootCause": "夹具磨损"})
+    await door.decide("cid", given={"rootCause": "夹具磨损", "riskLookedUp": True})
     (vote,) = await door.do("dan", MINE)
     assert (vote["sign"], vote["post"]) == ("approval", "qa_manager")
     assert {"rework", "scrap", "send_back"} <= set(vote["outcomes"])

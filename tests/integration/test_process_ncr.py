@@ -43,7 +43,7 @@ async def refused(work: Any) -> str:
 
 async def to_the_board(made: Works) -> None:
     await made.decide("ann", given={"containment": "隔离区"})
-    await made.decide("cid", given={"root_cause": "夹具磨损"})
+    await made.decide("cid", given={"root_cause": "夹具磨损", "risk_looked_up": True})
 
 
 async def test_who_cancels_a_process_does_not_sign_alone_what_it_would_have_asked_of_several(
