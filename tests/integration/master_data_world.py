@@ -91,8 +91,11 @@ class Group:
         request = await self.create(
             "change_request", type="design", subject="首次发布", reason="新产品", requested_by=self.ids["author"],
             affected=[{"object": {"entity": entity, "id": each}} for entity, each in objects],
-            impacts=[{"dept": "qa", "verdict": "ok", "note": "无影响", "assessed_by": self.ids["reviewer"],
-                      "assessed_at": "2026-03-01T08:00:00Z"}],
+            impacts=[
+                {"dept": dept, "verdict": "ok", "note": "无影响", "assessed_by": self.ids["reviewer"],
+                 "assessed_at": "2026-03-01T08:00:00Z"}
+                for dept in ("rd", "qa", "ra", "process", "purchase", "finance")
+            ],
         )  # fmt: skip
         await self.update("change_request", request, **{"class": "minor"})
         await self.move("change_request", request, "submit", "assess", "to_board", "approve")
@@ -108,7 +111,10 @@ class Group:
         if release:
             for line in lines:
                 await self.move("affected_item", line, "finish")
-            await self.update("change_order", order, effective_on="2026-04-01", effectiveness_due="2026-06-01")
+            checked = {"validation_result": "pass", "risk_note": "无新风险"}
+            await self.update(
+                "change_order", order, effective_on="2026-04-01", effectiveness_due="2026-06-01", **checked
+            )
             await self.move("change_order", order, "execute", "verify", "release")
         return order
 

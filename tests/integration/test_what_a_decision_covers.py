@@ -129,6 +129,7 @@ async def test_the_scope_of_a_field_action_only_grows(plant: Plant) -> None:
     def room(world: World) -> None:
         world.add(
             "action", "field_action", number="FA-S", subject="x", measures=("withdraw",), markets=("CN", "EU"),
+            eu_reported_on=LATER,
             lots=[ids["good"], ids["new"]], class_cn="class_2", hazard="?", decided_at=BORN, decided_on=BORN.date(),
             conclusion="完成", state="effectiveness",
         )  # fmt: skip
@@ -170,7 +171,8 @@ async def test_a_change_takes_effect_where_it_was_filed(plant: Plant) -> None:
         )  # fmt: skip
         world.add(
             "eco", "change_order", number="ECO-1", change_request=ids["ecr"], effective_on=day(plant),
-            effectiveness_due=LATER, effective_markets=("CN",), filings=[ids["filing"]], state="verifying",
+            effectiveness_due=LATER, effective_markets=("CN",), filings=[ids["filing"]],
+            validation_result="pass", risk_note="none", state="verifying",
         )  # fmt: skip
         disposed = dict.fromkeys(("stock_disposition", "wip_disposition", "open_po_disposition"), "use")
         world.add(
