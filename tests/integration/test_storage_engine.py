@@ -113,9 +113,38 @@ async def test_rivals_are_retried_until_each_has_counted(database: TestDatabase)
         await asyncio.sleep(0)
         await connection.execute(sa.update(current).where(current.c.id == lot).values(qty=before + 1))
 
-    await asyncio.gather(*(db.run_write(one_more) for _ in range(20)))
+    await asyncio.gather(*(db.run_write(one_more, short=at % 2 == 0) for at in range(20)))
     async with db.read() as connection:
         assert await connection.fetch_value(sa.select(current.c.qty)) == 20
+
+
+async def test_short_units_share_a_transaction_and_one_that_fails_fails_alone(database: TestDatabase) -> None:
+    db, tables = await opened(database)
+    current = tables.current("lot")
+
+    async def unit(number: str | None) -> tuple[int, str]:
+        async def within(connection: Connection) -> int:
+            return int(await connection.fetch_value(sa.select(sa.func.count()).select_from(current)))
+
+        async def work(connection: Connection) -> tuple[int, str]:
+            await add(connection, tables, number)
+            before = await within(connection)
+            if number == "nested" and db.dialect == "postgresql":
+                assert await db.run_write(within, short=True) < before, "another transaction, and no waiting for this"
+            shared = db.dialect == "postgresql"
+            told = await connection.fetch_value(sa.text("SELECT pg_current_xact_id()::text" if shared else "SELECT ''"))
+            return before, told
+
+        return await db.run_write(work, short=True)
+
+    found = await asyncio.gather(*(unit(str(number)) for number in range(9)))
+    assert [before for before, _ in found] == list(range(1, 10)), "each sees those before it"
+    if db.dialect == "postgresql":
+        assert len({told for _, told in found}) == 2, "the first by itself, the others together"
+    told = await asyncio.gather(*(unit(each) for each in ("a", "b", "nested", "a", None, "c")), return_exceptions=True)
+    faults = [each.kind if isinstance(each, IntegrityFault) else None for each in told]
+    assert faults == [None, None, None, "unique", "required", None]
+    assert await count(db, tables) == 9 + 4
 
 
 async def test_write_skew_is_impossible(database: TestDatabase) -> None:
