@@ -118,7 +118,7 @@ class GroupCommit:
         members: list[_Member] = []
         while self._waiting and len(members) < _MOST:
             member = self._waiting.popleft()
-            if not member.done.done():  # whoever asked may have gone away
+            if not member.done.done():
                 members.append(member)
         if members:
             group = asyncio.get_running_loop().create_task(self._group(members, self._take()))
@@ -129,7 +129,8 @@ class GroupCommit:
         try:
             if len(members) < 2 or not await self._together(members):
                 for member in members:
-                    await member.answer(self._alone)
+                    if not member.done.done():
+                        await member.answer(self._alone)
         finally:
             self._pass_on(turn)
             for member in members:
@@ -138,6 +139,7 @@ class GroupCommit:
     async def _together(self, members: list[_Member]) -> bool:
         """Whether they were committed, or it was told that this is not known."""
         for _ in range(_TRIES):
+            members = [each for each in members if not each.done.done()]  # whoever asked may have gone away
             found: list[Any] = []
             try:
                 async with self._open() as first:
