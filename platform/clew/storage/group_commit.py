@@ -2,9 +2,10 @@
 are committed together, as a database does with the records of its log.
 
 Each sees what those before it wrote, as if these had been committed; nobody is told of success before the commit. When
-one of them fails, or the database lets a rival win, all is rolled back and each runs again by itself: an error that
-somebody is told of never rests on what was undone. Many at once cost less so than each in a transaction of its own:
-they wait for one another instead of failing each other (`storage.retry`), and begin and commit are paid once.
+one of them fails or takes long, or the database lets a rival win, all is rolled back and each runs again by itself: an
+error that somebody is told of never rests on what was undone, and nobody waits for another's lock. Many at once cost
+less so than each in a transaction of its own: they wait for one another instead of failing each other
+(`storage.retry`), and begin and commit once.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _MOST = 8
 """Units of one transaction: the more, the longer the first of them waits for the last."""
 _TRIES = 2
 """How often a whole group is begun before each runs by itself."""
-_BRIEF = 0.05
-"""Seconds after which others begin beside a group or unit that still is under way."""
+_BRIEF = 0.25
+"""Seconds a unit may take in a group; one that takes longer runs by itself, beside others."""
 
 
 class Shared(Connection, Protocol):
@@ -49,9 +50,18 @@ class _Member:
     context: Context = field(default_factory=copy_context)
     done: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    async def run(self, run: Callable[[Work], Awaitable[Any]]) -> Any:
-        """In the context of whoever asked, as it was then."""
-        return await asyncio.get_running_loop().create_task(_run(run, self.work), context=self.context.copy())
+    async def run(self, run: Callable[[Work], Awaitable[Any]], most: float | None = None) -> Any:
+        """In the context of whoever asked, as it was then. Raises TimeoutError when it takes longer than `most`."""
+        task = asyncio.get_running_loop().create_task(_run(run, self.work), context=self.context.copy())
+        # Not asyncio.timeout: it could cancel the commit that comes after.
+        try:
+            await asyncio.wait((task,), timeout=most)
+        finally:
+            task.cancel()  # does nothing to what is done
+        await asyncio.wait((task,))
+        if task.cancelled():
+            raise TimeoutError
+        return task.result()
 
     async def answer(self, run: Callable[[Work], Awaitable[Any]]) -> None:
         """Run it and tell whoever asked, if anybody still waits."""
@@ -84,7 +94,7 @@ class GroupCommit:
         self._open, self._alone, self._inside = open, alone, inside
         self._waiting: deque[_Member] = deque()
         self._turn: asyncio.TimerHandle | None = None
-        """Of the units or group under way; who takes long loses it, and the next begin beside."""
+        """Of the unit or group under way; what takes long loses it, and the next begin beside."""
         self._groups: set[asyncio.Task[None]] = set()
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -94,15 +104,15 @@ class GroupCommit:
             self._waiting.append(member)
             told: T = await member.done
             return told
-        turn = self._take()
+        turn = self._take(_BRIEF)
         try:
             found: T = await self._alone(work)
         finally:
             self._pass_on(turn)
         return found
 
-    def _take(self) -> asyncio.TimerHandle:
-        self._turn = asyncio.get_running_loop().call_later(_BRIEF, self._lose)
+    def _take(self, most: float) -> asyncio.TimerHandle:
+        self._turn = asyncio.get_running_loop().call_later(most, self._lose)
         return self._turn
 
     def _lose(self) -> None:
@@ -121,16 +131,16 @@ class GroupCommit:
             if not member.done.done():
                 members.append(member)
         if members:
-            group = asyncio.get_running_loop().create_task(self._group(members, self._take()))
+            turn = self._take(_BRIEF * (len(members) + 1))
+            group = asyncio.get_running_loop().create_task(self._group(members, turn))
             self._groups.add(group)
             group.add_done_callback(self._groups.discard)
 
     async def _group(self, members: list[_Member], turn: asyncio.TimerHandle) -> None:
         try:
             if len(members) < 2 or not await self._together(members):
-                for member in members:
-                    if not member.done.done():
-                        await member.answer(self._alone)
+                left = [each for each in members if not each.done.done()]
+                await asyncio.gather(*(each.answer(self._alone) for each in left))
         finally:
             self._pass_on(turn)
             for member in members:
@@ -146,7 +156,7 @@ class GroupCommit:
                     await first.begin()
                     for member in members:
                         connection = first if not found else first.another()
-                        found.append(await member.run(partial(self._inside, on=connection)))
+                        found.append(await member.run(partial(self._inside, on=connection), _BRIEF))
             except DatabaseBusy:
                 continue
             except Exception as error:

@@ -150,6 +150,16 @@ async def test_whoever_takes_long_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     assert await book.all("c", "d", "e") == [[], [], ["d"]], "and has no turn to give"
 
 
+async def test_one_that_takes_long_is_undone_and_runs_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_BRIEF", 0.1)
+    book = Book()
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(book.write(*each)) for each in (("a",), ("b",), ("slow", 0.4), ("d",))]
+    await asyncio.gather(*tasks)
+    assert book.undone == 1
+    assert book.pages == [["a"], ["b"], ["d"], ["slow"]]
+
+
 async def test_a_unit_runs_in_the_context_of_whoever_asked() -> None:
     book, seen = Book(), list[str]()
 
