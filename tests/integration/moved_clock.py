@@ -46,7 +46,7 @@ class MovedDatabase:
         async with self._inner.write() as connection:
             yield cast(Connection, MovedConnection(connection, self._tick()))
 
-    async def run_write(self, work: Callable[[Connection], Awaitable[Any]], *, short: bool = False) -> Any:
+    async def run_write(self, work: Callable[[Connection], Awaitable[Any]]) -> Any:
         return await retry_write(self.write, work)
 
     def _tick(self) -> datetime:

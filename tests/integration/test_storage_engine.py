@@ -113,71 +113,9 @@ async def test_rivals_are_retried_until_each_has_counted(database: TestDatabase)
         await asyncio.sleep(0)
         await connection.execute(sa.update(current).where(current.c.id == lot).values(qty=before + 1))
 
-    await asyncio.gather(*(db.run_write(one_more, short=at % 2 == 0) for at in range(20)))
+    await asyncio.gather(*(db.run_write(one_more) for _ in range(20)))
     async with db.read() as connection:
         assert await connection.fetch_value(sa.select(current.c.qty)) == 20
-
-
-async def test_short_units_share_a_transaction_and_one_that_fails_fails_alone(database: TestDatabase) -> None:
-    db, tables = await opened(database)
-    current = tables.current("lot")
-
-    async def unit(number: str | None) -> tuple[int, str]:
-        async def within(connection: Connection) -> int:
-            return int(await connection.fetch_value(sa.select(sa.func.count()).select_from(current)))
-
-        async def work(connection: Connection) -> tuple[int, str]:
-            await add(connection, tables, number)
-            before = await within(connection)
-            if number == "nested" and db.dialect == "postgresql":
-                await db.run_write(within, short=True)  # another transaction, which does not wait for this one
-            shared = db.dialect == "postgresql"
-            told = await connection.fetch_value(sa.text("SELECT pg_current_xact_id()::text" if shared else "SELECT ''"))
-            return before, told
-
-        return await db.run_write(work, short=True)
-
-    found = await asyncio.gather(*(unit(str(number)) for number in range(9)))
-    assert [before for before, _ in found] == list(range(1, 10)), "each sees those before it"
-    if db.dialect == "postgresql":
-        assert len({told for _, told in found}) == 2, "the first by itself, the others together"
-    told = await asyncio.gather(*(unit(each) for each in ("a", "b", "nested", "a", None, "c")), return_exceptions=True)
-    faults = [getattr(each, "kind", "") if isinstance(each, Exception) else None for each in told]
-    assert faults == [None, None, None, "unique", "required", None]
-    assert await count(db, tables) == 9 + 4
-
-
-async def test_who_waits_for_a_lock_keeps_no_short_unit_waiting(database: TestDatabase) -> None:
-    db, tables = await opened(database)
-    if db.dialect == "sqlite":
-        return  # one writes there at a time
-    current = tables.current("lot")
-    async with db.write() as connection:
-        lots = [await add(connection, tables, str(number), qty=0) for number in range(5)]
-
-    def raised(lot: Any) -> asyncio.Task[Any]:
-        async def work(connection: Connection) -> None:
-            await connection.execute(sa.update(current).where(current.c.id == lot).values(qty=current.c.qty + 1))
-
-        return asyncio.get_running_loop().create_task(db.run_write(work, short=True))
-
-    held, free = asyncio.Event(), asyncio.Event()
-
-    async def long(connection: Connection) -> None:
-        await connection.execute(sa.update(current).where(current.c.id == lots[2]).values(qty=10))
-        held.set()
-        await free.wait()
-
-    other = asyncio.get_running_loop().create_task(db.run_write(long))
-    await held.wait()
-    units = [raised(lot) for lot in lots]
-    await asyncio.wait_for(asyncio.gather(*units[:2], *units[3:]), 20)
-    assert not units[2].done()
-    free.set()
-    await asyncio.gather(other, units[2])
-    async with db.read() as connection:
-        found = await connection.fetch(sa.select(current.c.qty).order_by(current.c.number))
-    assert [row[0] for row in found] == [1, 1, 11, 1, 1]
 
 
 async def test_write_skew_is_impossible(database: TestDatabase) -> None:

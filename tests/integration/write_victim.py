@@ -67,7 +67,7 @@ class MortalDatabase:
             yield Mortal(connection, self._countdown)
             self._countdown.step()  # all statements sent, the commit not yet
 
-    async def run_write(self, work: Callable[[Connection], Awaitable[Any]], *, short: bool = False) -> Any:
+    async def run_write(self, work: Callable[[Connection], Awaitable[Any]]) -> Any:
         answer = await retry_write(self.write, work)
         self._countdown.step()  # committed, not acknowledged
         return answer

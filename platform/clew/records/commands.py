@@ -301,7 +301,7 @@ class Commands:
             idempotency.check_key(call.idempotency_key)
         for _ in range(_RESTARTS):
             try:
-                done: T = await self.database.run_write(run.attempt, short=gathers and simple)
+                done: T = await self.database.run_write(run.attempt)
                 if run.refused:
                     await self.refusals.keep(call.context, self.engine.release, run.refused)
                 return done

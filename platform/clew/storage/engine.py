@@ -110,8 +110,7 @@ class Database(Protocol):
 
     `run_write(work)` opens one, runs `work(connection)`, commits, and retries the whole of it when the database reports
     a serialization failure or deadlock (PostgreSQL 40001, 40P01; SQLite busy), up to a bound, then raises
-    `DatabaseBusy`. A `short` unit may share a transaction with others that come at the same time
-    (`storage.group_commit`).
+    `DatabaseBusy`.
     """
 
     dialect: DialectName
@@ -129,6 +128,6 @@ class Database(Protocol):
         they stay on."""
         ...
 
-    async def run_write(self, work: Callable[[Connection], Awaitable[T]], *, short: bool = False) -> T: ...
+    async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T: ...
 
     async def close(self) -> None: ...

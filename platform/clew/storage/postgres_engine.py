@@ -26,8 +26,7 @@ from clew.storage.errors import (
     StatementTimeout,
     StatementTooLarge,
 )
-from clew.storage.group_commit import GroupCommit
-from clew.storage.retry import Turns, inside, retry_write, uninterrupted, within
+from clew.storage.retry import Turns, retry_write, uninterrupted
 from clew.storage.server_clock import ServerClock
 
 T = TypeVar("T")
@@ -57,17 +56,6 @@ class PostgresConnection:
             begin, self._begin = self._begin, None
             await uninterrupted(self._raw.execute(begin))
         assert not self._finished, "a statement after the last one"
-
-    async def begin(self) -> None:
-        """Begin the transaction now (`storage.group_commit`)."""
-        try:
-            await self._ready()
-        except asyncpg.PostgresError as error:
-            _raise(error)
-
-    def another(self) -> PostgresConnection:
-        """The same connection and transaction for the next unit of work, which has a moment of its own."""
-        return PostgresConnection(self._raw, self._cache, self._clock)
 
     async def fetch(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
         compiled = self._cache.get(statement)
@@ -229,16 +217,12 @@ class PostgresDatabase:
         self.url = url
         self._readers, self._writers = Connections(readers, min(most, _turns())), Connections(writers, most)
         self._turns = Turns(most)
-        self._groups = GroupCommit(self._write, self._alone, self._inside)
         self._cache, self._clock = StatementCache("postgresql"), ServerClock()
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         return _Reading(self._readers, self._cache)
 
     def write(self) -> AbstractAsyncContextManager[Connection]:
-        return self._write()
-
-    def _write(self) -> _Writing:
         return _Writing(self._writers, self._cache, self._clock, "BEGIN")
 
     @asynccontextmanager
@@ -249,19 +233,9 @@ class PostgresDatabase:
             await connection.run_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             yield connection
 
-    async def run_write(self, work: Callable[[Connection], Awaitable[T]], *, short: bool = False) -> T:
-        if short and not inside():
-            return await self._groups.run(work)
-        return await self._alone(work)
-
-    async def _alone(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._turns.one():
             return await retry_write(self.write, work, self._turns)
-
-    async def _inside(self, work: Callable[[Connection], Awaitable[T]], *, on: Connection) -> T:
-        """A unit within a transaction that is open: another that it asks for would wait for this one."""
-        with within():
-            return await work(on)
 
     async def close(self) -> None:
         await self._readers.close()

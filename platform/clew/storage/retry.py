@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
@@ -40,10 +40,11 @@ class Turns:
             yield
             return
         await self._take()
+        token = _INSIDE.set(True)
         try:
-            with within():
-                yield
+            yield
         finally:
+            _INSIDE.reset(token)
             self._give()
 
     def went_well(self) -> None:
@@ -77,21 +78,6 @@ class Turns:
 _INSIDE: ContextVar[bool] = ContextVar("inside a unit of work", default=False)
 _MORE, _FEWER = 0.5, 0.7
 """What a success adds to the limit of one, and what a clash leaves of any: about one unit in twenty begins again."""
-
-
-def inside() -> bool:
-    """Whether this runs within a unit of work."""
-    return _INSIDE.get()
-
-
-@contextmanager
-def within() -> Iterator[None]:
-    """What runs in this block is within a unit of work."""
-    token = _INSIDE.set(True)
-    try:
-        yield
-    finally:
-        _INSIDE.reset(token)
 
 
 async def retry_write(

@@ -243,7 +243,7 @@ class SqliteDatabase:
         if broken:
             raise IntegrityFault("reference", table=str(broken[0][0]), columns=(f"row {broken[0][1]}",))
 
-    async def run_write(self, work: Callable[[Connection], Awaitable[T]], *, short: bool = False) -> T:
+    async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         return await retry_write(self.write, work)
 
     async def close(self) -> None:

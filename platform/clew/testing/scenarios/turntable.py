@@ -38,8 +38,8 @@ class Turntable:
     def migrate(self, *, rows_only: bool = False) -> AbstractAsyncContextManager[Connection]:
         return self._shown.migrate(rows_only=rows_only)
 
-    async def run_write(self, work: Callable[[Connection], Awaitable[T]], *, short: bool = False) -> T:
-        return await self._shown.run_write(work, short=short)
+    async def run_write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._shown.run_write(work)
 
     async def close(self) -> None:
         await self._shown.close()
