@@ -21,6 +21,7 @@ from clew.identity.errors import (
     WrongKind,
 )
 from clew.identity.ports import SecurityEvent
+from clew.identity.sessions import Session
 from clew.identity.sso import Provider, Vouched
 from clew.kernel.context import Context, Person
 from clew.kernel.errors import ClewError
@@ -70,11 +71,7 @@ async def sign_again(desk: Desk, vouched: Vouched, context: Context) -> None:
     """
 
     async def work(connection: Connection, at: datetime) -> None:
-        known = await accounts.by_subject(connection, vouched.subject)
-        try:
-            session = await sessions.find(connection, vouched.session, at)
-        except SessionEnded:
-            raise _another() from None
+        known, session = await _sent(connection, vouched, at)
         if known is None or not known.active or session.account != known.id or session.kind != "cookie":
             raise _another()
         await sign_ons.keep(connection, session.id, known.id, at)
@@ -82,6 +79,16 @@ async def sign_again(desk: Desk, vouched: Vouched, context: Context) -> None:
         await desk.witness.record(connection, SecurityEvent("prove", "account", known.id, context, particulars))
 
     await desk.within(work)
+
+
+async def _sent(connection: Connection, vouched: Vouched, at: datetime) -> tuple[Account | None, Session]:
+    """Whom the provider's word is known to be, and the session that sent them there. Raises SingleSignOnFailed when it
+    has ended."""
+    known = await accounts.by_subject(connection, vouched.subject)
+    try:
+        return known, await sessions.find(connection, vouched.session, at)
+    except SessionEnded:
+        raise _another() from None
 
 
 async def link(desk: Desk, vouched: Vouched, context: Context) -> None:
@@ -93,11 +100,7 @@ async def link(desk: Desk, vouched: Vouched, context: Context) -> None:
     """
 
     async def work(connection: Connection, at: datetime) -> None:
-        known = await accounts.by_subject(connection, vouched.subject)
-        try:
-            session = await sessions.find(connection, vouched.session, at)
-        except SessionEnded:
-            raise _another() from None
+        known, session = await _sent(connection, vouched, at)
         account = await accounts.find(connection, session.account)
         mine = account is not None and account.active and account.kind == "person" and session.kind == "cookie"
         if account is None or not mine or (known is not None and known.id != account.id):

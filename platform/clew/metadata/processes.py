@@ -263,6 +263,13 @@ class Step:
     on_error: str | None = None
     compensate: tuple[Action, ...] = ()
 
+    def inside(self) -> Iterator[Step]:
+        """This step and every step of its flows."""
+        yield self
+        for flow in self.flows.values():
+            for each in flow.steps.values():
+                yield from each.inside()
+
     def effects_of(self, moment: str) -> tuple[Action, ...]:
         """The actions of a moment: its own, and those of every outcome that is not against."""
         found = self.effects.get(moment, ())

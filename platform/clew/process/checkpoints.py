@@ -8,10 +8,10 @@ passed over is another thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clew.metadata.link.workflows import ways
+from clew.metadata.link.workflows import reached, ways
 from clew.metadata.processes import SEPARATOR, Flow, Step, StepKind, Workflow
 from clew.process.state import State, Subject
 
@@ -81,24 +81,7 @@ def _earlier(flow: Flow, way: list[str]) -> Iterator[str]:
     for each in flow.steps.values():
         if each.name == name:
             break
-        if name in _reached(each.name, after):
-            yield from (found.path for found in _below(each) if found.kind in _REWORKING)
+        if name in reached(each.name, after):
+            yield from (found.path for found in each.inside() if found.kind in _REWORKING)
     if len(way) > 1:
         yield from _earlier(flow.steps[name].flows[way[1]], way[2:])
-
-
-def _reached(name: str, after: Mapping[str, frozenset[str]]) -> set[str]:
-    seen, waiting = set[str](), [name]
-    while waiting:
-        for to in after[waiting.pop()]:
-            if to not in seen:
-                seen.add(to)
-                waiting.append(to)
-    return seen
-
-
-def _below(step: Step) -> Iterator[Step]:
-    yield step
-    for flow in step.flows.values():
-        for each in flow.steps.values():
-            yield from _below(each)

@@ -157,7 +157,7 @@ def _workflow(linking: Linking, expressions: Expressions, names: Names, document
     )
     if spec.sop:
         _complete(linking, spec.steps, find(document.node, "steps"), "steps")
-    _reached(linking, found)
+    _all_reached(linking, found)
     _before(linking, found)
     _circles(linking, found)
     return replace(
@@ -259,17 +259,23 @@ def ways(flow: Flow) -> Mapping[str, frozenset[str]]:
     return MappingProxyType(found)
 
 
-def _reached(linking: Linking, workflow: Workflow) -> None:
+def reached(name: str, after: Mapping[str, Iterable[str]]) -> set[str]:
+    """A step and all that can be come to from it; `after` such as `ways` gives."""
+    seen, waiting = {name}, [name]
+    while waiting:
+        for each in after[waiting.pop()]:
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)
+    return seen
+
+
+def _all_reached(linking: Linking, workflow: Workflow) -> None:
     """Every step can be come to from the first of its flow."""
     for flow in _flows(workflow.flow):
         if not flow.steps:
             continue
-        after, seen, waiting = ways(flow), set(), [flow.first.name]
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting.extend(after[name])
+        seen = reached(flow.first.name, ways(flow))
         for name, step in flow.steps.items():
             if name not in seen:
                 linking.findings.add(rules_process.STEP_UNREACHED, step.place, path=f"steps.{step.path}", name=name)

@@ -3,10 +3,10 @@ sent back to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clew.metadata.link.workflows import ways
+from clew.metadata.link.workflows import reached, ways
 from clew.metadata.processes import Flow, Step, Workflow
 
 
@@ -27,22 +27,15 @@ def bearing(workflow: Workflow) -> Mapping[str, Bearing]:
     named: dict[str, set[str]] = {}
     for _, step in workflow.walk():
         named.setdefault(step.name, set()).add(step.path)
-    asked = {name: {path for each in _inside(step) for path in _asks(each, named)} for name, step in flow.steps.items()}
+    asked = {name: {path for each in step.inside() for path in _asks(each, named)} for name, step in flow.steps.items()}
     back = {name: _back(flow, step) for name, step in flow.steps.items()}
     after = {name: {*found, *back[name]} for name, found in ways(flow).items()}
     found: dict[str, Bearing] = {}
     for name in flow.steps:
-        ahead = _ahead(name, after)
+        ahead = reached(name, after)
         actors = frozenset(path for each in ahead for path in asked[each])
         found[name] = Bearing(actors, frozenset(to for each in ahead for to in back[each]))
     return found
-
-
-def _inside(step: Step) -> Iterator[Step]:
-    yield step
-    for flow in step.flows.values():
-        for each in flow.steps.values():
-            yield from _inside(each)
 
 
 def _asks(step: Step, named: Mapping[str, set[str]]) -> set[str]:
@@ -55,13 +48,3 @@ def _back(flow: Flow, step: Step) -> set[str]:
     if not step.kind.human:
         return set()
     return set(flow.steps) if step.returns_to is None else {each for each in step.returns_to if each in flow.steps}
-
-
-def _ahead(name: str, after: Mapping[str, set[str]]) -> set[str]:
-    seen, waiting = set[str](), [name]
-    while waiting:
-        at = waiting.pop()
-        if at not in seen:
-            seen.add(at)
-            waiting.extend(after[at])
-    return seen
