@@ -69,6 +69,12 @@ class _Writer:
         self._forever = literal_text(Instant(), FAR_FUTURE, dialect)
         # SQLite keeps moments as text of one width, to the microsecond.
         self._now = "now()" if dialect == "postgresql" else "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
+        # Two changes of one row may come within the millisecond that SQLite tells: the later begins after the earlier.
+        self._later = (
+            f"greatest(now(), {TX_FROM} + interval '1 microsecond')"
+            if dialect == "postgresql"
+            else f"max({self._now}, strftime('%Y-%m-%dT%H:%M:%f000Z', {TX_FROM}, '+0.001 seconds'))"
+        )
 
     def step(self, step: Step) -> Iterator[str]:
         for statement in step.work.get("sql", ()):
@@ -108,7 +114,7 @@ class _Writer:
         yield "-- The version before ends, the record gets its value, and another version begins."
         history = quote(work["history"])
         yield (
-            f"UPDATE {history} SET {quote(TX_TO)} = {self._now} WHERE {quote(TX_TO)} = {self._forever}"
+            f"UPDATE {history} SET {quote(TX_TO)} = {self._later} WHERE {quote(TX_TO)} = {self._forever}"
             f" AND {key} IN (SELECT {key} FROM {table} WHERE {lacks});"
         )
         yield f"UPDATE {table} SET {target} = {value} WHERE {lacks};"
