@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from clew.kernel.ids import uuid7
 from clew.storage.change import install
+from clew.storage.dialects import POSTGRESQL, JsonString, compile_statement, connected
 from clew.storage.engine import Database
 from clew.storage.tables import Tables
+from clew.storage.types import Text
 from clew.testing.blueprints import blueprint, entity, field
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
@@ -200,3 +203,32 @@ async def test_sqlite_pg_agree_whatever_the_database_collates_by(new_database: C
         loose = [row[0] for row in await connection.fetch(sa.text(query))]
     await db.close()
     assert loose == []
+
+
+@pytest.mark.parametrize("server", [None, 16, 17])
+def test_a_text_is_the_same_json_on_every_server(
+    database: TestDatabase, server: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["", '"', "\\", "\\u0041", "".join(map(chr, range(1, 160))), "𠮷野家 🙂\u2028\ufeff", "长" * 20_000]
+
+    async def main() -> None:
+        store = await database.open()
+        monkeypatch.setattr(POSTGRESQL, "oldest", server)
+        statement = compile_statement(sa.select(JsonString(sa.bindparam("text", type_=Text()))), database.dialect)
+        if database.dialect == "postgresql":
+            assert ("JSON_SCALAR" if server == 17 else "to_json") in statement.sql
+        async with store.read() as connection:
+            for text in texts:
+                shown = await connection.fetch_value(statement, {"text": text})
+                assert json.loads(shown) == text
+                assert shown.isascii() == text.isascii(), "only what must be escaped is"
+            assert await connection.fetch_value(statement, {"text": None}) in (None, "null")
+
+    asyncio.run(main())
+
+
+def test_statements_suit_the_oldest_server_a_process_has_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(POSTGRESQL, "oldest", None)
+    for version, oldest in ((18, 18), (16, 16), (17, 16)):
+        connected(version)
+        assert POSTGRESQL.oldest == oldest

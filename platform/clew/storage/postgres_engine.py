@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
 from clew.storage.connections import Connections
-from clew.storage.dialects import StatementCache, to_driver
+from clew.storage.dialects import StatementCache, connected, to_driver
 from clew.storage.engine import Compiled, Connection, DialectName, Row, for_driver
 from clew.storage.errors import (
     DatabaseBusy,
@@ -287,7 +287,11 @@ async def _pool(url: str, least: int, most: int, settings: Mapping[str, str]) ->
 
 
 async def _prepare(raw: Any) -> None:
-    """The driver's own codec makes the largest and smallest instants infinite, and reads those back without a zone."""
+    """Tell the compiler of the server, and set the driver's codecs.
+
+    The driver's own codec makes the largest and smallest instants infinite, and reads those back without a zone.
+    """
+    connected(raw.get_server_version().major)
     await raw.set_type_codec(
         "timestamptz",
         schema="pg_catalog",

@@ -20,7 +20,6 @@ from clew.records.query.json_text import (
     any_name,
     as_text,
     constant,
-    escaped,
     instant,
     joined,
     json_object,
@@ -33,6 +32,7 @@ from clew.records.query.scope import NotVisible, Scope
 from clew.records.query.values import size_of
 from clew.storage import system
 from clew.storage.called import Called, Names, during, words
+from clew.storage.dialects import JsonString
 from clew.storage.types import Instant, Text
 
 _HEADER = frozenset({"action", "reason", "channel", "release"})
@@ -151,8 +151,8 @@ def _leaf_text(scope: Scope, leaf: Any, what: str) -> Sql:
     if scope.build.dialect == "postgresql":
         header = sa.cast(leaf.c.header, sa.dialects.postgresql.JSONB())
         text = sa.func.jsonb_extract_path_text(header, sa.literal_column(f"'{what}'"), type_=Text())
-        return escaped(text, "postgresql")
-    return escaped(sa.func.json_extract(leaf.c.header, sa.literal_column(f"'$.{what}'")), "sqlite")
+        return JsonString(text)
+    return JsonString(sa.func.json_extract(leaf.c.header, sa.literal_column(f"'$.{what}'")))
 
 
 def changes_json(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
@@ -172,7 +172,7 @@ def changes_json(scope: Scope, leaf: Any, item: VersionItem) -> Sql:
             return each.c.value.op("->")(sa.literal_column(f"'$.{member}'"))
 
     shown = {"o": _shown_field(scope, leaf, each.c.key, -1), "n": _shown_field(scope, leaf, each.c.key, 0)}
-    values = {"field": escaped(_todays_name(scope, leaf, each.c.key), dialect)}
+    values: dict[str, Sql] = {"field": JsonString(_todays_name(scope, leaf, each.c.key))}
     for member, name_ in (("o", "old"), ("n", "new")):
         values[name_] = sa.case((shown[member], read(member)))
     members: list[tuple[str, str | Sql]] = [

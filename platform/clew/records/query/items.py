@@ -11,7 +11,6 @@ from clew.records.query.json_text import (
     Sql,
     as_text,
     constant,
-    escaped,
     joined,
     json_object,
     or_null,
@@ -38,6 +37,7 @@ from clew.records.query.plan import (
 from clew.records.query.predicates import inner_text
 from clew.records.query.relations import relate, single
 from clew.records.query.scope import NotVisible, Scope, period_label, select_from
+from clew.storage.dialects import JsonString
 
 
 def record_json(scope: Scope, items: Sequence[Item]) -> Sql:
@@ -87,7 +87,7 @@ def _shown(scope: Scope, known: Field, part: str) -> Sql:
     if part == "currency":
         return quoted(scope.raw(known.name, "currency"))
     if known.kind is FieldKind.TRANSLATED and part:
-        return escaped(inner_text(scope.raw(known.name), part, dialect), dialect)
+        return JsonString(inner_text(scope.raw(known.name), part, dialect))
     return render(scope.raw(known.name), known, dialect)
 
 

@@ -1,6 +1,6 @@
 """Values as JSON text inside SQL: the same bytes on both engines, by construction.
 
-Answers are concatenated from constant pieces and `to_json(text)`; measured on PostgreSQL this takes two thirds of
+Answers are concatenated from constant pieces and `JsonString`s; measured on PostgreSQL this takes two thirds of
 the time of `row_to_json` and half that of `json_build_object`, has no limit on members or on the length of a name,
 and keeps the order of the request.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from clew.metadata.blueprint import Field, FieldKind
+from clew.storage.dialects import JsonString
 from clew.storage.engine import DialectName
 
 Sql = sa.ColumnElement[Any]
@@ -82,13 +83,6 @@ def quoted(value: Sql) -> Sql:
     return joined([piece('"'), value, piece('"')])
 
 
-def escaped(value: Sql, dialect: DialectName) -> Sql:
-    """Any text as a JSON string; NULL stays NULL on PostgreSQL, becomes the word null on SQLite."""
-    if dialect == "postgresql":
-        return as_text(sa.func.to_json(value))
-    return sa.func.json_quote(value, type_=sa.Text())
-
-
 def render(value: Sql, field: Field, dialect: DialectName) -> Sql:
     """A field's value as JSON text; SQL NULL stays NULL (or is the word null)."""
     kind = field.kind
@@ -107,7 +101,7 @@ def render(value: Sql, field: Field, dialect: DialectName) -> Sql:
     plain = plain_text(value, kind, dialect)
     if plain is not None:
         return quoted(plain)
-    return escaped(value, dialect)
+    return JsonString(value)
 
 
 def plain_text(value: Sql, kind: FieldKind, dialect: DialectName) -> Sql | None:

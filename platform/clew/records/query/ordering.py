@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from clew.metadata.blueprint import Entity, Field, FieldKind
-from clew.records.query.json_text import Sql, escaped, joined, or_null, piece, render
+from clew.records.query.json_text import Sql, joined, or_null, piece, render
 from clew.records.query.plan import Bound, Order
 from clew.records.query.predicates import inner_text
 from clew.records.query.relations import relate, single
 from clew.records.query.scope import NotVisible, Scope, select_from
 from clew.records.query.values import bound, type_of
+from clew.storage.dialects import JsonString
 from clew.storage.types import Text
 
 
@@ -128,7 +129,7 @@ def cursor_text(order: list[Term], digest: str, scope: Scope) -> Sql:
 
 def render_term(term: Term, scope: Scope) -> Sql:
     if term.text:
-        return escaped(term.value, scope.build.dialect)
+        return JsonString(term.value)
     return render(term.value, term.field, scope.build.dialect)
 
 

@@ -19,7 +19,6 @@ from clew.records.query.json_text import (
     any_name,
     as_text,
     constant,
-    escaped,
     instant,
     joined,
     json_object,
@@ -31,6 +30,7 @@ from clew.records.query.plan import Signable, Signatures, VersionItem
 from clew.records.query.scope import Scope
 from clew.records.query.values import bound, size_of
 from clew.storage import system
+from clew.storage.dialects import JsonString
 from clew.storage.types import Id, Text
 
 EDGE = "\x01"
@@ -133,7 +133,7 @@ def _member(scope: Scope, rows: Any, item: VersionItem) -> str | Sql:
     if what == "text":
         return constant(item.text)
     if what in _TEXTS:
-        return or_null(escaped(rows.c[_TEXTS[what]], dialect))
+        return or_null(JsonString(rows.c[_TEXTS[what]]))
     if what in _IDS:
         return or_null(quoted(as_text(rows.c[_IDS[what]])))
     if what == "signedAt":
