@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from clew.access.decision import ALWAYS, Decision, FieldAccess
 from clew.kernel.ids import uuid7
 from clew.storage import system
 from clew.storage.engine import Connection
+from clew.storage.errors import BlobMissing
 from clew.testing import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +139,39 @@ async def test_uploads_that_nothing_refers_to_have_a_quota(database: TestDatabas
         await item_with(house, {"sha256": hashlib.sha256(content(105)).hexdigest(), "name": "d.png"}, number="A-4")
         await house.host.database.run_write(others)
         assert await codes(106) == {507: 1}
+
+
+async def test_a_file_is_attached_by_who_has_it(database: TestDatabase, tmp_path: Path) -> None:
+    """Whoever only knows a file's SHA-256 does not get at it by attaching it to a record of their own; that it is there
+    they are not told either."""
+    async with served(database.url, tmp_path) as house:
+        commands, mine = house.host.current.commands, house.call()
+        sha256 = (await upload(house, PNG)).json()["sha256"]
+        given = [{"sha256": sha256, "name": "a.png"}]
+        record = await item_with(house, *given)
+        other = replace(mine, context=replace(mine.context, person=replace(mine.context.person, id=uuid7())))
+        answers = set()
+        for wanted in (sha256, "f" * 64):
+            tried = {"item_no": "A-2", "name": "Item", "drawings": [{"sha256": wanted, "name": "a.png"}]}
+            with pytest.raises(BlobMissing) as refused:
+                await commands.create(other, "item", tried)
+            answers.add((str(refused.value.path), refused.value.message("en").replace(wanted, "…")))
+        assert len(answers) == 1
+        # What stands in the record stays there, whoever changes the rest of it.
+        changed = await commands.update(other, "item", UUID(record), 1, {"name": "Item 1", "drawings": given})
+        assert changed.row_version == 2
+        await commands.create(mine, "item", {"item_no": "A-3", "name": "Item", "drawings": given})
+
+        async def days_later(connection: Connection) -> None:
+            at = await connection.now() - timedelta(days=2)
+            await connection.execute(sa.update(system.upload).values(at=at))
+
+        await house.host.database.run_write(days_later)
+        await house.host.blobs.sweep(house.host.database)
+        with pytest.raises(BlobMissing):
+            await commands.create(mine, "item", {"item_no": "A-4", "name": "Item", "drawings": given})
+        assert (await upload(house, PNG)).status_code == 201
+        await commands.create(mine, "item", {"item_no": "A-4", "name": "Item", "drawings": given})
 
 
 def stored_in(folder: Path) -> list[Path]:

@@ -70,8 +70,8 @@ async def test_signing_in_and_proving(database: TestDatabase) -> None:
 
 
 async def test_a_signing_pin_is_revised_in_time(database: TestDatabase) -> None:
-    """21 CFR 11.300(b): it signs no more once it has its age, or nobody knows its age; only whoever knows it is told;
-    the same one does not come back."""
+    """21 CFR 11.300(b): it signs no more once it has its age, which counts from its first use where nobody knows it;
+    only whoever knows it is told; the same one does not come back."""
     case = await identity(database)
     prove, li = case.desk.credentials, await case.account("li.wei")
     await prove.set_pin(li, "480913", as_(li))
@@ -92,6 +92,13 @@ async def test_a_signing_pin_is_revised_in_time(database: TestDatabase) -> None:
         await connection.execute(sa.update(identity_tables.credential).values(pin_at=None))
 
     await case.desk.database.run_write(of_before)
+    with pytest.raises(WrongCredentials):
+        await prove.prove(li.id, {"pin": "735193"}, "signature")
+    case.later(days=400)
+    for days in (0, 179):
+        case.later(days=days)
+        assert (await prove.prove(li.id, {"pin": "735192"}, "signature")).components_used == ("pin",)
+    case.later(days=1)
     with pytest.raises(PinExpired):
         await prove.prove(li.id, {"pin": "735192"}, "signature")
     prove.policy = replace(prove.policy, pin_max_age=None)

@@ -11,6 +11,7 @@ from tests.integration.process_world import Works, small_works
 from clew.extensions import BadPlugin, load_channels
 from clew.kernel.errors import ClewError
 from clew.process import words
+from clew.process.errors import UrgedAlready
 from clew.records.notices import SEND, Post
 from clew.sdk import Message
 from clew.storage.engine import Connection
@@ -97,6 +98,9 @@ async def test_a_channel_carries_its_kinds_and_nothing_of_what_was_undone(databa
     await made.give("ann", process, lambda actor, at: words.Urge(2, actor, at, "please"), ["urge"])
     assert await post.drain() == 1
     assert paged == ["urge bo: please"]
+    with pytest.raises(UrgedAlready):
+        await made.give("ann", process, lambda actor, at: words.Urge(2, actor, at, "please!"), ["urge"])
+    assert await post.drain() == 0
 
 
 def test_a_project_is_not_served_without_the_channels_it_names(tmp_path: Path) -> None:

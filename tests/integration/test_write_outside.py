@@ -15,6 +15,7 @@ from clew.records import external_ids
 from clew.records.errors import Duplicate
 from clew.storage.blobs import Blobs
 from clew.storage.errors import BlobMissing
+from clew.storage.uploads import came
 from clew.testing.databases import TestDatabase
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,10 @@ async def test_a_file_a_record_names_is_kept_for_ever(mini: Plant, tmp_path: Pat
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        return (await blobs.put(mini.database, chunks())).sha256
+        stored = await blobs.put(mini.database, chunks())
+        async with mini.database.write() as connection:
+            await came(connection, mini.call.context.person.id, stored, await connection.now())
+        return stored.sha256
 
     kept, given_later, forgotten = [await put(each) for each in (b"kept", b"later", b"forgotten")]
     mini.commands.engine.blobs = blobs

@@ -133,7 +133,7 @@ class Credentials:
         if step is None or not await self._succeed(found, given, step, path, context):
             await self._report(account, path, context, "wrong", locked=tried.last)
             raise WrongCredentials
-        if "pin" in given and self._old(stored.pin_at, self.policy.pin_max_age):
+        if "pin" in given and stored.pin_at is not None and self._old(stored.pin_at, self.policy.pin_max_age):
             # Only whoever knows it learns that.
             raise PinExpired
         used = tuple(name for name in COMPONENTS if name in given)
@@ -203,6 +203,11 @@ class Credentials:
             if SSO in given and not await sign_ons.use(connection, context.session, account.id, self.clock.now()):
                 return False
             await throttle.clear(connection, account.id)
+            if "pin" in given:
+                # A PIN of before ages were kept has its age from the first time it is used since: so an upgrade does
+                # not make everybody's due on one day.
+                aged = sa.update(_c).where(_c.c.account == account.id, _c.c.pin_at.is_(None))
+                await connection.execute(aged.values(pin_at=self.clock.now()))
             used = [name for name in COMPONENTS if name in given]
             event = SecurityEvent("prove", "account", account.id, context, {"path": path, "components": used})
             await self.witness.record(connection, event)
@@ -230,9 +235,9 @@ class Credentials:
         aged = stored.password_at is not None and self._old(stored.password_at, self.policy.max_age)
         return stored.must_change or aged
 
-    def _old(self, since: datetime | None, most: timedelta | None) -> bool:
-        """Whether something set then has reached its age; of what is not known when, it has."""
-        return most is not None and (since is None or self.clock.now() - since >= most)
+    def _old(self, since: datetime, most: timedelta | None) -> bool:
+        """Whether something set then has reached its age."""
+        return most is not None and self.clock.now() - since >= most
 
     def _lapsed(self, stored: _Stored) -> bool:
         """A password set by somebody else that its owner has not changed in time."""

@@ -20,12 +20,12 @@ from clew.kernel.text import Bilingual
 from clew.process import store
 from clew.process.announce import announce
 from clew.process.errors import NoSuchProcess
+from clew.records.attachments import use_file
 from clew.records.notices import Notice, tell
 from clew.records.spoken import LONGEST, spoken
 from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection
-from clew.storage.errors import BlobMissing
 
 """Characters of a comment."""
 MOST_FILES = 20
@@ -56,13 +56,7 @@ async def write(unit: Unit, process: UUID, said: Said) -> None:
     if instance is None:
         raise NoSuchProcess(what=_WHAT)
     for index, each in enumerate(said.files):
-        try:
-            if unit.engine.blobs is None:
-                raise BlobMissing(sha256=each["sha256"])
-            await unit.engine.blobs.use(unit.connection, each["sha256"])
-        except BlobMissing as missing:
-            missing.path = ("files", index, "sha256")
-            raise
+        await use_file(unit, each["sha256"], ("files", index, "sha256"))
     person = unit.context.person
     row = {
         "id": uuid7(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
+
+from clew.kernel.scalars import parse_instant
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import SEPARATOR, STARTED, STARTER, Action, Outcome, Step, StepKind
 from clew.process import moves
@@ -19,6 +23,7 @@ from clew.process.errors import (
     TaskHeld,
     TaskTaken,
     UnknownOutcome,
+    UrgedAlready,
 )
 from clew.process.run import Run
 from clew.process.state import State, Task, Token
@@ -37,6 +42,8 @@ from clew.process.words import (
     Withdraw,
 )
 
+URGE_EVERY = timedelta(minutes=30)
+"""How soon the same person may urge the same task again."""
 _UNFINISHED = Bilingual("该步骤尚未满足完成条件。", "What this step must bring about is not there yet.")
 
 
@@ -204,8 +211,16 @@ def withdraw(run: Run, command: Withdraw, facts: Facts) -> None:
 
 
 def urge(run: Run, command: Urge, facts: Facts) -> None:
-    """Remind whoever has the task."""
+    """Remind whoever has the task; each person once in URGE_EVERY, so that nobody's notices are flooded."""
     task, token = _open(run, command.task, held=True)
+    person, at = command.actor.person, parse_instant(command.at)
+    # Where the clock was set back, what is from later counts no more.
+    recent = {who: when for who, when in task.urged if at - URGE_EVERY < parse_instant(when) <= at}
+    if person in recent:
+        again = parse_instant(recent[person]) + URGE_EVERY
+        minutes = math.ceil((again - at) / timedelta(minutes=1))
+        raise UrgedAlready(minutes=minutes, again=f"{again.isoformat(sep=' ', timespec='seconds')[:19]} UTC")
+    run.mark(task, urged=tuple({**recent, person: command.at}.items()))
     people = (task.assignee,) if task.assignee else task.candidates
     run.effects.append(Tell("urge", token.id, task.id, people, comment=command.comment))
 

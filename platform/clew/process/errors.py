@@ -94,6 +94,16 @@ class TaskTaken(Conflict):
     zh = "该任务已被他人认领。"
 
 
+class UrgedAlready(Conflict):
+    """A reminder is sent once in a while: more of them would only hide the rest."""
+
+    code = "URGED_ALREADY"
+    en = "You have urged this task already; you may again in {minutes} minutes (at {again})."
+    zh = "您已催办过该任务,{minutes} 分钟后({again})可再次催办。"
+    hint_en = "Whoever has it was told. Call them, or comment on the process, if it cannot wait."
+    hint_zh = "已通知办理人;如不能等待,请直接联系,或在流程中发表评论。"
+
+
 class NotYourTask(Forbidden):
     """The task is asked of other people."""
 

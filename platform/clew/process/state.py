@@ -81,6 +81,8 @@ class Task(Struct, frozen=True, omit_defaults=True):
     added_by: str | None = None
     holds: int | None = None
     """The task that waits until this one is done."""
+    urged: tuple[tuple[str, str], ...] = ()
+    """Who has urged it, and when last; no longer ago than it takes until they may again."""
 
 
 class Timer(Struct, frozen=True, omit_defaults=True):

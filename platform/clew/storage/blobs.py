@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -71,6 +72,12 @@ class Blobs:
         touched = await connection.execute(statement.values(used=True), {"of": sha256})
         if not touched or not self.path(sha256).exists():
             raise BlobMissing(sha256=sha256)
+
+    async def came_from(self, connection: Connection, account: UUID, sha256: str) -> bool:
+        """Whether somebody has uploaded a file themselves, within the time files wait. Who only knows its SHA-256, from
+        a page or a report, has not."""
+        mine = sa.select(upload.c.id).where(upload.c.account == account, upload.c.sha256 == sha256).limit(1)
+        return await connection.fetch_value(mine) is not None
 
     async def size(self, connection: Connection, sha256: str) -> int:
         """Bytes of a stored file. Raises BlobMissing."""

@@ -180,7 +180,8 @@ class BlobMissing(BadInput):
     code = "BLOB_MISSING"
     en = "There is no uploaded file {sha256}."
     zh = "没有已上传的文件 {sha256}。"
-    hint_en, hint_zh = "Upload the file again.", "请重新上传该文件。"
+    hint_en = "Upload the file again: a record refers to what the same person has uploaded within a day."
+    hint_zh = "请重新上传该文件:只能引用本人一天内上传的文件。"
 
 
 class BlobTooLarge(BadInput):

@@ -7,6 +7,7 @@ import json
 import pytest
 from tests.unit.process.play import Play, workflow
 
+from clew.process.errors import UrgedAlready
 from clew.process.history import kept
 from clew.process.state import State, Subject
 from clew.process.words import (
@@ -409,10 +410,25 @@ def test_what_was_signed_or_has_changed_other_records_is_not_taken_back(steps: s
     assert run.refused(Withdraw(1, Actor("ann"), "t")) == "NOT_TAKEN_BACK"
 
 
+def test_a_task_is_urged_once_in_half_an_hour_by_each() -> None:
+    run = play(TWO)
+    at = "2026-03-02T{}:00.000000Z".format
+    number = run.open()[0].id
+    assert run.give(Urge(number, Actor("hal"), at("08:00")))
+    assert run.refused(Urge(number, Actor("hal"), at("08:29"))) == "URGED_ALREADY"
+    assert run.give(Urge(number, Actor("ida"), at("08:29"))), "another may"
+    with pytest.raises(UrgedAlready, match=r"in 13 minutes \(at 2026-03-02 08:59:00 UTC\)"):
+        run.give(Urge(number, Actor("ida"), at("08:46")))
+    assert run.give(Urge(number, Actor("hal"), at("08:30")))
+    assert run.give(Urge(number, Actor("hal"), at("07:00"))), "a clock that was ahead keeps nobody waiting"
+    assert State.from_json(run.state.to_json()) == run.state
+    assert run.state.tasks[number].urged == (("hal", at("07:00")),)
+
+
 def test_urging_and_copies() -> None:
     """催办, 抄送, 已阅."""
     run = play(TWO)
-    told = run.give(Urge(run.open()[0].id, Actor("hal"), "t", "hurry"))
+    told = run.give(Urge(run.open()[0].id, Actor("hal"), "2026-03-02T08:00:00.000000Z", "hurry"))
     assert told == [Tell("urge", 1, 2, ("ann", "bob"), comment="hurry")]
     run.give(Copy(1, ("fay", "gus", "fay"), Actor("ann"), "t"))
     copies = [each for each in run.open() if each.kind == "copy"]

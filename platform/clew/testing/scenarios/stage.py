@@ -30,11 +30,12 @@ from clew.records.values import AnyRef, coerce
 from clew.runtime import IdentityParts, Runtime, assemble
 from clew.sdk import Act
 from clew.storage import releases
-from clew.storage.blobs import Blobs
+from clew.storage.blobs import Blob, Blobs
 from clew.storage.change import install
 from clew.storage.dialects import StatementCache
 from clew.storage.engine import Connection, Database
 from clew.storage.open import open_database
+from clew.storage.uploads import came
 from clew.testing.clock import ManualClock
 from clew.testing.factory import Factory
 from clew.testing.office import PASSWORD, Office, Refused
@@ -148,7 +149,9 @@ class Theatre:
     async def _furnish(self, stage: Stage, scenario: Scenario, blobs: Blobs) -> None:
         runtime, by = stage.runtime, stage.runtime.operator_call("en").context
         policies, known = self.blueprint.policies, self.blueprint.entities
-        stage.file = file = await _uploaded(stage, blobs)
+        blob = await _kept(stage, blobs)
+        media_type = "application/pdf"
+        stage.file = file = {"sha256": blob.sha256, "name": "scenario.pdf", "size": blob.size, "media_type": media_type}
         people: dict[str, UUID | None] = {}
         kept = self.blueprint.project.identity.people if self.blueprint.project.identity is not None else None
 
@@ -201,6 +204,7 @@ class Theatre:
                     facts={"site": stage.site} if stage.site is not None else {},
                 )
                 stage.office.people[login] = made.id
+                await came(connection, made.id, blob, at)
                 for role in roles if policies is not None else ():
                     assert policies is not None
                     sites = (stage.site,) if policies.roles[role].own_sites and stage.site is not None else None
@@ -232,11 +236,10 @@ class Theatre:
         return {**given, **state, kept.login: login, kept.name: login}
 
 
-async def _uploaded(stage: Stage, blobs: Blobs) -> dict[str, Any]:
-    content = sample_pdf("Scenario")
+async def _kept(stage: Stage, blobs: Blobs) -> Blob:
+    """The file that everybody in a scenario has to hand."""
 
     async def once() -> AsyncIterator[bytes]:
-        yield content
+        yield sample_pdf("Scenario")
 
-    blob = await blobs.put(stage.runtime.database, once())
-    return {"sha256": blob.sha256, "name": "scenario.pdf", "size": len(content), "media_type": "application/pdf"}
+    return await blobs.put(stage.runtime.database, once())
