@@ -12,14 +12,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from tests.integration.http_case import Served, served
 
-from clew.access.decision import ALWAYS, Decision, FieldAccess
+from clew.access.decision import ALWAYS, Decision, FieldAccess, Grant
+from clew.expressions.check import check
 from clew.kernel.ids import uuid7
+from clew.metadata.schema import BlueprintSchema
+from clew.records.commands import Call
 from clew.storage import system
 from clew.storage.engine import Connection
 from clew.storage.errors import BlobMissing
@@ -143,35 +145,39 @@ async def test_uploads_that_nothing_refers_to_have_a_quota(database: TestDatabas
 
 async def test_a_file_is_attached_by_who_has_it(database: TestDatabase, tmp_path: Path) -> None:
     """Whoever only knows a file's SHA-256 does not get at it by attaching it to a record of their own; that it is there
-    they are not told either."""
+    they are not told either. Who has uploaded it, or sees a record that has it, does."""
     async with served(database.url, tmp_path) as house:
         commands, mine = house.host.current.commands, house.call()
-        sha256 = (await upload(house, PNG)).json()["sha256"]
-        given = [{"sha256": sha256, "name": "a.png"}]
-        record = await item_with(house, *given)
-        other = replace(mine, context=replace(mine.context, person=replace(mine.context.person, id=uuid7())))
-        answers = set()
-        for wanted in (sha256, "f" * 64):
-            tried = {"item_no": "A-2", "name": "Item", "drawings": [{"sha256": wanted, "name": "a.png"}]}
-            with pytest.raises(BlobMissing) as refused:
-                await commands.create(other, "item", tried)
-            answers.add((str(refused.value.path), refused.value.message("en").replace(wanted, "…")))
-        assert len(answers) == 1
-        # What stands in the record stays there, whoever changes the rest of it.
-        changed = await commands.update(other, "item", UUID(record), 1, {"name": "Item 1", "drawings": given})
-        assert changed.row_version == 2
-        await commands.create(mine, "item", {"item_no": "A-3", "name": "Item", "drawings": given})
+        person = replace(mine.context.person, id=uuid7())
+        schema, numbers = BlueprintSchema.of(house.host.current.blueprint), iter(range(2, 99))
 
-        async def days_later(connection: Connection) -> None:
-            at = await connection.now() - timedelta(days=2)
-            await connection.execute(sa.update(system.upload).values(at=at))
+        def other(read: str, drawings: str) -> Call:
+            """Somebody else, who sees items and drawings under these conditions."""
+            item = mine.decision.on("item")
+            reads, shown = (Grant(True, (check(each, schema, "item"),)) for each in (read, drawings))
+            fields = MappingProxyType({**item.fields, "drawings": FieldAccess(shown, ALWAYS)})
+            entities = {**mine.decision.entities, "item": replace(item, read=reads, fields=fields)}
+            narrowed = replace(mine.decision, digest=f"{read} {drawings}", entities=MappingProxyType(entities))
+            return replace(mine, context=replace(mine.context, person=person), decision=narrowed)
 
-        await house.host.database.run_write(days_later)
-        await house.host.blobs.sweep(house.host.database)
-        with pytest.raises(BlobMissing):
-            await commands.create(mine, "item", {"item_no": "A-4", "name": "Item", "drawings": given})
-        assert (await upload(house, PNG)).status_code == 201
-        await commands.create(mine, "item", {"item_no": "A-4", "name": "Item", "drawings": given})
+        async def attach(call: Call, sha256: str) -> str:
+            given = {"item_no": f"A-{next(numbers)}", "name": "Item", "drawings": [{"sha256": sha256, "name": "a.png"}]}
+            try:
+                await commands.create(call, "item", given)
+            except BlobMissing as refused:
+                return refused.message("en").replace(sha256, "…")
+            return "attached"
+
+        kept, waiting, nowhere = [(await upload(house, PNG + each)).json()["sha256"] for each in (b"1", b"2", b"3")]
+        await house.host.blobs.sweep(house.host.database, grace=-timedelta(hours=1))
+        kept, waiting = [(await upload(house, PNG + each)).json()["sha256"] for each in (b"1", b"2")]
+        await item_with(house, {"sha256": kept, "name": "a.png"})
+        hidden = other("true", "false"), other("item_no == 'A-0'", "true"), other("item_no == 'A-1'", "name == 'x'")
+        answers = {await attach(call, each) for call in hidden for each in (kept, waiting, nowhere)}
+        assert answers == {"There is no uploaded file …."}
+        sees = other("item_no == 'A-1'", "name == 'Item'")
+        assert [await attach(sees, each) for each in (kept, waiting)] == ["attached", *answers]
+        assert await attach(mine, waiting) == "attached"
 
 
 def stored_in(folder: Path) -> list[Path]:
