@@ -34,8 +34,8 @@ async def use_files(
 
 
 async def use_file(unit: Unit, sha256: str, path: Path) -> None:
-    """Mark a file as in use. Raises BlobMissing, the same for one that is not there and one that the caller has not; what
-    a process copies by itself from one record to another it need not have."""
+    """Mark a file as in use. Raises BlobMissing, the same for one that is not there and one the caller has not; what a
+    process copies by itself from one record to another it need not have."""
     blobs, by_itself = unit.engine.blobs, unit.elevated and not unit.filling
     try:
         if blobs is None or not (by_itself or await _had(unit, sha256)):
