@@ -84,6 +84,8 @@ JOBS = {
     "sys_admin": ("it", 1),
     "management_representative": ("qa", 1),
 }
+HEAD = "department_head"
+"""The head of a site, and of each of its departments."""
 DEPARTMENTS = {
     "rd": ("研发部", "R&D"),
     "ra": ("法规部", "Regulatory affairs"),
@@ -257,6 +259,7 @@ def _departments(world: World, code: str) -> None:
         name="总经办" if code != "TUT" else "Werkleitung",
         function="it",
     )
+    head = _employee(world, code, HEAD, top, "王建国" if code != "TUT" else "Karl Seidel", f"GM-{code}")
     for function, (zh, en) in DEPARTMENTS.items():
         name = zh if code != "TUT" else en
         world.remember(
@@ -269,6 +272,7 @@ def _departments(world: World, code: str) -> None:
                 code=function.upper(),
                 name=name,
                 parent=top,
+                manager=head,
                 function=function,
             ),
         )
@@ -279,22 +283,30 @@ def _staff(world: World, code: str) -> None:
     for job, (function, count) in JOBS.items():
         for index in range(count):
             name = next(german) if code == "TUT" else world.pick(FAMILY_NAMES) + world.pick(GIVEN_NAMES)
-            login = f"{job}.{code}".lower() + (str(index + 1) if count > 1 else "")
-            born = world.ago(417)
-            person = world.add(
-                "employee",
-                born,
-                to="active",
-                emp_no=world.number("E", 5),
-                login_id=login,
-                printed_name=name,
-                department=world.ids["department", f"{code}:{function}"],
-                email=f"{login}@mingde.example",
-                hired_on=world.day(900),
-                id_verified_at=born,
-                esig_statement_at=born + timedelta(hours=1),
-            )
-            world.people[code, job].append(person)
+            number = str(index + 1) if count > 1 else ""
+            department = world.ids["department", f"{code}:{function}"]
+            _employee(world, code, job, department, name, world.number("E", 5), number)
+
+
+def _employee(world: World, code: str, job: str, department: UUID, name: str, emp_no: str, number: str = "") -> UUID:
+    """Somebody with a job at a site, who may sign. Returns the employee."""
+    login = f"{job}.{code}".lower() + number
+    born = world.ago(417)
+    person = world.add(
+        "employee",
+        born,
+        to="active",
+        emp_no=emp_no,
+        login_id=login,
+        printed_name=name,
+        department=department,
+        email=f"{login}@mingde.example",
+        hired_on=world.day(900),
+        id_verified_at=born,
+        esig_statement_at=born + timedelta(hours=1),
+    )
+    world.people[code, job].append(person)
+    return person
 
 
 def _locations(world: World, code: str) -> None:
@@ -315,7 +327,7 @@ def _locations(world: World, code: str) -> None:
 def _roles(world: World) -> None:
     granter = world.person("SUZ", "compliance_officer")
     labels = world.blueprint.code_lists["job_role"].codes
-    for job in JOBS:
+    for job in (*JOBS, HEAD):
         role = world.add("role", world.ago(415), to="active", code=job, name=labels[job].label.zh)
         world.remember("role", job, role)
         for code in SITES:

@@ -227,6 +227,13 @@ async def _staffed(database: Database) -> tuple[dict[str, UUID], dict[str, UUID]
     assert policies is not None
     people = [each.name for each in policies.roles.values() if each.kind == "person"]
     await firm.hire(*((role, (role, *boards_of(workflows, role))) for role in people))
+
+    async def appoint(connection: Connection) -> None:
+        table = firm.runtime.tables.current("department")
+        head = firm.employees["department_head"]
+        await connection.execute(sa.update(table).where(table.c.id == ids["department"]).values(manager=head))
+
+    await database.run_write(appoint)
     return firm.ids, firm.people, firm.employees
 
 

@@ -111,7 +111,7 @@ async def test_a_change_from_request_to_effectiveness(database: TestDatabase) ->
     assert await firm.state("change_order", order["id"]) == "released"
     await firm.time_passes(1)
     await firm.does("department_head", "effectiveness", "approve", effectiveness="来料合格率未下降")
-    await firm.does("qa_manager", "effectiveness", "approve")
+    await firm.does("qa_manager", "confirm", "approve")
     assert await firm.state("change_order", order["id"]) == "closed"
     await firm.does("change_coordinator", "close")
     assert await firm.state("change_request", request) == "closed"

@@ -70,7 +70,9 @@ async def test_what_is_requested_is_sourced_received_released_and_paid(database:
     ids = firm.ids
     request = await requested(firm, 60_000)
     thread = (await firm.record("purchase_requisition", request))["thread_id"]
-    assert await firm.tasks("department_head", "approve_head") == [], "above 50,000 it is the purchasing manager's"
+    assert await firm.tasks("department_head", "approve_head") == [], "above 50,000 it does not end with the head"
+    await firm.does("department_head", "agree_head", "approve")
+    assert await firm.state("purchase_requisition", request) == "submitted", "the purchasing manager has to approve too"
     await firm.does("purchasing_manager", "approve_manager", "approve")
     dear = sourced(firm, order_price=Decimal(900))
     assert await firm.refusal(dear) == "NOT_FINISHED", "it is more than was requested"
@@ -137,8 +139,9 @@ async def test_what_is_not_wanted_or_not_good_goes_back(database: TestDatabase) 
     await firm.does("department_head", "approve_head", "reject", "已有库存")
     assert await firm.state("purchase_requisition", request) == "rejected"
     request = await requested(firm, 600_000)
-    await firm.does("purchasing_manager", "approve_top", "approve")
-    await firm.does("finance_manager", "approve_top", "reject", "超预算")
+    await firm.does("department_head", "agree_head", "approve")
+    await firm.does("purchasing_manager", "agree_manager", "approve")
+    await firm.does("finance_manager", "approve_finance", "reject", "超预算")
     assert await firm.state("purchase_requisition", request) == "rejected", "above 500,000 finance has to agree too"
 
     line = await on_order(firm)
