@@ -28,10 +28,11 @@ def entry_facts(cast: Cast, world: World, token: Token, step: Step) -> Iterator[
         nonlocal variants
         found = []
         for at, answers, said in variants:
-            for truth, after in possible(checked, at):
-                if when is not None and truth is not when and len(possible(checked, at)) > 1:
+            either = possible(checked, at)
+            for truth, after in either:
+                if when is not None and truth is not when and len(either) > 1:
                     continue
-                new = [_said(checked, truth)] if len(possible(checked, at)) > 1 else []
+                new = [_said(checked, truth)] if len(either) > 1 else []
                 found.append((after, {**answers, name: truth}, [*said, *new]))
         variants = found
 

@@ -121,13 +121,12 @@ def _answers(checked: Checked, node: AnyNode, known: Known) -> Iterator[tuple[bo
 
 
 def _atom(checked: Checked, node: AnyNode, known: Known) -> bool | None:
-    earlier = known.assumed.get(_text(checked, node))
+    atom = _looked_at(checked, node)
+    earlier = known.assumed.get(atom.text)
     if earlier is not None:
         return earlier.truth
-    if isinstance(node, Binary) and node.op in ("==", "!="):
-        name, other = _field_and_literal(node)
-        if name is not None and other is not None and name in known.values and known.values[name] == PRESENT:
-            return node.op == "!=" if other.value is None else None
+    if atom.field is not None and atom.literal is not None and known.values.get(atom.field) == PRESENT:
+        return not atom.same if atom.literal.value is None else None
     found = _value(checked, node, known)
     return None if found is None else found[0] is True
 
@@ -136,36 +135,77 @@ def _value(checked: Checked, node: AnyNode, known: Known) -> tuple[Any] | None:
     """The value in a tuple; None when it is not known."""
     if isinstance(node, Literal):
         return (node.value,)
-    for each in walk(node):
-        if isinstance(each, Name) and each.name != "this":
-            return None
-    for path in reads_of(node):
+    atom = _looked_at(checked, node)
+    if atom.others:
+        return None
+    for path in atom.reads:
         if len(path) != 1 or path[0] not in known.values or known.values[path[0]] == PRESENT:
             return None
-    part = replace(checked, root=node, memo={})
     try:
-        return (compile_memory(part).run(known.values, now=_NO_TIME),)
+        return (compile_memory(atom.part).run(known.values, now=_NO_TIME),)
     except Undecidable:
         return (False,)
 
 
 def _assume(checked: Checked, node: AnyNode, known: Known, truth: bool) -> Known:
-    if isinstance(node, Member) and _plain(node) and node.type.base is Base.BOOLEAN:
-        return known.told({node.name: truth})
-    if isinstance(node, Binary) and node.op in ("==", "!="):
-        name, other = _field_and_literal(node)
-        if name is not None and other is not None:
-            same = truth is (node.op == "==")
-            if same:
-                return known.told({name: other.value})
-            if other.value is None:
-                return known.told({name: PRESENT})
+    atom = _looked_at(checked, node)
+    if atom.flag is not None:
+        return known.told({atom.flag: truth})
+    if atom.field is not None and atom.literal is not None:
+        if truth is atom.same:
+            return known.told({atom.field: atom.literal.value})
+        if atom.literal.value is None:
+            return known.told({atom.field: PRESENT})
+    made = atom.true if truth else atom.false
+    return replace(known, assumed=MappingProxyType({**known.assumed, atom.text: made}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Atom:
+    """What a part of a condition says by itself, found once: the proof comes by it in every state."""
+
+    text: str
+    reads: frozenset[tuple[str, ...]]
+    others: bool
+    """It reads something else than the record: the person, the time."""
+    part: Checked
+    field: str | None
+    literal: Literal | None
+    """The field of the record that is compared with a constant, if it is nothing but that, and `same` if by `==`."""
+    same: bool
+    flag: str | None
+    """The boolean field that it is, if it is nothing else."""
+    true: Assumption
+    false: Assumption
+
+
+def _looked_at(checked: Checked, node: AnyNode) -> _Atom:
+    known: dict[int, _Atom] = checked.memo.setdefault("atoms", {})
+    found = known.get(id(node))  # its expression keeps it, so nothing else can come to have this id
+    if found is None:
+        found = known[id(node)] = _look_at(checked, node)
+    return found
+
+
+def _look_at(checked: Checked, node: AnyNode) -> _Atom:
     reads = reads_of(node)
-    fields = frozenset("state" if path[0] == "@entered" else path[0] for path in reads)
     others = any(isinstance(each, Name) and each.name != "this" for each in walk(node))
+    fields = frozenset("state" if path[0] == "@entered" else path[0] for path in reads)
     fleeting = others or any(len(path) > 1 for path in reads)
-    made = Assumption(truth, fields, fleeting)
-    return replace(known, assumed=MappingProxyType({**known.assumed, _text(checked, node): made}))
+    name, literal = _field_and_literal(node) if isinstance(node, Binary) and node.op in ("==", "!=") else (None, None)
+    flag = isinstance(node, Member) and _plain(node) and node.type.base is Base.BOOLEAN
+    return _Atom(
+        text=" ".join(checked.source[node.span.start : node.span.end].split()),
+        reads=reads,
+        others=others,
+        part=replace(checked, root=node, memo={}),
+        field=name,
+        literal=literal,
+        same=isinstance(node, Binary) and node.op == "==",
+        flag=node.name if flag and isinstance(node, Member) else None,
+        true=Assumption(True, fields, fleeting),
+        false=Assumption(False, fields, fleeting),
+    )
 
 
 def _field_and_literal(node: Binary) -> tuple[str | None, Literal | None]:
@@ -177,7 +217,3 @@ def _field_and_literal(node: Binary) -> tuple[str | None, Literal | None]:
 
 def _plain(node: Member) -> bool:
     return isinstance(node.of, Name) and node.of.name == "this"
-
-
-def _text(checked: Checked, node: AnyNode) -> str:
-    return " ".join(checked.source[node.span.start : node.span.end].split())
