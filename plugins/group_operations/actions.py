@@ -49,6 +49,7 @@ def clew_actions() -> Mapping[str, Act]:
         "make_master_data": master_data.make_master_data,
         "drop_draft": master_data.drop_draft,
         "compare_submission": filing.compare_submission,
+        "plan_answers": filing.plan_answers,
         "seal_submission": filing.seal_submission,
         "watch_papers": duties.watch_papers,
         "score_suppliers": duties.score_suppliers,

@@ -10,6 +10,8 @@ from clew.sdk import Row, Work
 from group_operations.changes import items_of
 
 _HANDED_IN = ("submitted", "accepted", "rejected")
+_ANSWERED_AHEAD = 5
+"""Working days before an authority's limit by which a question is answered (domain P6.6)."""
 
 
 async def compare_submission(work: Work) -> None:
@@ -49,6 +51,18 @@ async def seal_submission(work: Work) -> None:
         nodes.append([str(node["toc"]), bool(node["not_applicable"]), *stands])
     what = {"dossier": dossier["number"], "market": dossier["market"], "kind": dossier["kind"], "nodes": sorted(nodes)}
     await work.update("registration_dossier", dossier["id"], {"snapshot_sha256": digest(what)})
+
+
+async def plan_answers(work: Work) -> None:
+    """Write on each open question of an authority by when it is answered: five working days before its limit, at once
+    where that has passed. Where the year is not published nothing is written; the record counts calendar days then."""
+    planned = []
+    for question in await work.find("filing_task_authority_qa", owner=work.id):
+        day = None if question["answered_on"] is not None else work.working_day_before(question["due"], _ANSWERED_AHEAD)
+        if day is not None:
+            planned.append({"id": question["id"], "answer_by": max(day, question["asked_on"])})
+    if planned:
+        await work.update("filing_task", work.id, {"authority_qa": {"update": planned}})
 
 
 async def _last(work: Work, task: Row, dossier: Row) -> Row | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from tests.acceptance.at_work import AnyRef, opened
-from tests.integration.pack_world import TODAY
+from tests.acceptance.at_work import AnyRef, Firm, opened
+from tests.integration.pack_world import LATER, TODAY
+from tests.integration.uploaded_file import A_FILE
 
 from clew.storage import system
 from clew.testing.databases import TestDatabase
@@ -20,6 +22,14 @@ COLLECTORS = (
     ("process_engineer", "production_part"),
     ("document_author", "translation_part"),
 )
+
+
+def certificate(firm: Firm) -> dict[str, Any]:
+    ids = firm.ids
+    return {
+        "number": "国械注准20260001", "authority": "NMPA", "kind": "NMPA_reg", "holder": ids["legal"],
+        "items": [ids["pump"]], "issued_on": TODAY, "expires_on": LATER, "file": [dict(A_FILE)],
+    }  # fmt: skip
 
 
 async def test_a_filing_from_cause_to_publication(database: TestDatabase) -> None:
@@ -62,7 +72,14 @@ async def test_a_filing_from_cause_to_publication(database: TestDatabase) -> Non
     assert await firm.refusal(firm.does("ra_specialist", "answer")) == "NOT_FINISHED", "the question is open"
     (asked,) = await firm.all("filing_task_authority_qa")
     await firm.does("ra_specialist", "answer", authority_qa={"update": [{"id": asked["id"], "answered_on": TODAY}]})
-    await firm.does("ra_specialist", "decision", "accept", acceptance_no="CQZ2600001")
+    await firm.does("ra_specialist", "decision", "accept")
+    assert await firm.state("filing_task", task) == "submitted", "the certificate is recorded first"
+    paper = await firm.creates("ra_specialist", "registration", **certificate(firm))
+    granted = {"acceptance_no": "CQZ2600001", "registration": paper}
+    own = await firm.refusal(firm.does("ra_specialist", "record", **granted))
+    assert own == "NOT_FINISHED", "whoever entered it does not put it in force"
+    await firm.does("ra_manager", "record", **granted)
+    assert await firm.state("registration", paper) == "active"
     assert await firm.state("filing_task", task) == "accepted"
     assert await firm.state("registration_dossier", dossier) == "accepted"
     for login, step in (

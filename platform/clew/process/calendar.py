@@ -102,9 +102,16 @@ class WorkingTime:
 
     def working_day(self, start: date, count: int) -> date:
         """The `count`-th working day after `start`, which itself is day 0. Raises CalendarMissing."""
+        return self._working_day(start, count, _DAY)
+
+    def working_day_before(self, end: date, count: int) -> date:
+        """The `count`-th working day before `end`, which itself is day 0. Raises CalendarMissing."""
+        return self._working_day(end, count, -_DAY)
+
+    def _working_day(self, start: date, count: int, step: timedelta) -> date:
         day, idle = start, 0
         while count > 0:
-            day += _DAY
+            day += step
             works = self.works_on(day)
             idle = 0 if works else idle + 1
             count -= works

@@ -15,7 +15,9 @@ from clew.kernel.errors import ClewError, NotFound
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.project import PluginAction
+from clew.process.calendar import CalendarMissing, WorkingTime
 from clew.process.errors import PluginFailed
+from clew.process.time import calendar_of
 from clew.records import store, verbs
 from clew.records.rows import Record
 from clew.records.unit import Unit
@@ -81,6 +83,13 @@ class PluginWork:
     async def linked(self, entity: str, field: str, record_id: UUID) -> list[UUID]:
         known = self.unit.engine.blueprint.entities[entity]
         return sorted(await store.link_targets(self.unit, known, field, record_id))
+
+    def working_day_before(self, day: date, count: int) -> date | None:
+        working = WorkingTime(calendar_of(self.unit.engine.blueprint, None))
+        try:
+            return working.working_day_before(day, count)
+        except CalendarMissing:
+            return None
 
     def decide(self, table: str, *given: Any) -> Mapping[str, Any]:
         known = self.unit.engine.blueprint.decisions[table]

@@ -62,6 +62,11 @@ class Work(Protocol):
         """The records that a `many` field of a record refers to."""
         ...
 
+    def working_day_before(self, day: date, count: int) -> date | None:
+        """The `count`-th working day before a day, by the project's default calendar; None where a year on the way is
+        not published."""
+        ...
+
     def decide(self, table: str, *given: Any) -> Mapping[str, Any]:
         """What a decision table of the project says, by output; its inputs in their order. Raises Refused for a case
         it says nothing of."""

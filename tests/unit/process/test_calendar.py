@@ -47,6 +47,14 @@ def test_a_make_up_day_is_worked_and_a_holiday_is_not() -> None:
     assert reason.elapsed(local("03-07 00:00"), local("03-08 00:00")) == timedelta(hours=8)
 
 
+def test_working_days_are_counted_back_over_holidays() -> None:
+    plant = loaded(PLANT)
+    assert plant.working_day_before(date(2026, 10, 9), 5) == date(2026, 9, 24), "over two holidays"
+    assert plant.working_day_before(date(2026, 10, 12), 1) == date(2026, 10, 10), "a make-up Saturday"
+    with pytest.raises(CalendarMissing, match="2025"):
+        plant.working_day_before(date(2026, 1, 2), 3)
+
+
 def test_the_end_of_an_interval_is_due_then_and_not_when_work_goes_on() -> None:
     plant = loaded(PLANT)
     assert plant.due(local("03-02 08:30"), timedelta(hours=3.5)) == local("03-02 12:00")

@@ -185,12 +185,13 @@ def _complete(linking: Linking, steps: Mapping[str, StepSpec], node: AnyNode, pa
         if step.who is None and step.countersign is None and step.any_sign is None and step.one_by_one is None:
             continue
         said = bool(step.outcomes) and all(each and each.comment == "required" for each in step.outcomes.values())
+        limited = step.within or step.within_minutes
         stated = {
             "input": step.input,
             "output": step.output or said or step.sign,
             "owner": step.owner,
-            "within": step.within or step.within_minutes or step.legal,
-            "alert": step.alert,
+            "within": limited or step.legal,
+            "alert": step.alert or (step.legal is not None and bool(step.legal.alert) and not limited),
         }
         missing = ", ".join(key for key, value in stated.items() if not value)
         if missing:
