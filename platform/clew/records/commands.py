@@ -309,7 +309,8 @@ class Commands:
                 run.give_back()
                 await self.engine.numbers.fetch_block(self.database, needed.rule, needed.scope)
             except NumberTaken:
-                run.forget()
+                run.give_back()
+                run.careful = True
             except TooEarly as early:
                 run.give_back()
                 run.floor = early.floor
@@ -358,6 +359,7 @@ class _Run:
     gathers: bool = False
     """Of several commands: what they write waits until the database is asked."""
     floor: datetime | None = None
+    careful: bool = False
     unit: Unit | None = field(default=None)
     refused: list[dict[str, Any]] = field(default_factory=list)
     """Refusals within work that went on without them (rows of an import)."""
@@ -384,7 +386,7 @@ class _Run:
         unit = Unit(
             self.commands.engine, connection, call.context, call.decision, at, said(call), call.foreign, self.elevated
         )
-        unit.keyed, unit.signing = key is not None, call.signing
+        unit.keyed, unit.signing, unit.careful = key is not None, call.signing, self.careful
         unit.session_at = moment if self.later else None
         if self.gathers and connection.dialect == "postgresql":
             statements = self.commands.engine.statements
@@ -404,12 +406,6 @@ class _Run:
             for taken in self.unit.taken:
                 self.commands.engine.numbers.give_back(taken)
         self.unit = None
-
-    def forget(self) -> None:
-        """As `give_back`, but without the number that is in use elsewhere."""
-        if self.unit is not None and self.unit.taken:
-            self.unit.taken.pop()
-        self.give_back()
 
 
 def said(call: Call) -> str | None:

@@ -157,8 +157,7 @@ class Gathering:
                 late.append(counted[part][number])
         for row in late:
             # A version that was not written by a command (a change of the model) began at another time.
-            close = self._statements.of(row.entity.name).close_late
-            await self.inner.execute(close, {"id": row.columns["id"], "at": self.at})
+            await self._statements.of(row.entity.name).close_late(self.inner, row.columns["id"], self.at)
 
     def _together(self, rows: Mapping[tuple[str, UUID], Pending]) -> None:
         add = self.batch.add

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -54,6 +55,8 @@ async def apply_lines(
     for line, meant in matched:
         if meant is None:
             intake = reader.read(entity, access, line.values, line.path, creating=True, verb=verb)
+            if change.copied:
+                intake.lines.update({name: replace(each, copied=True) for name, each in intake.lines.items()})
             grants = field_grants(access, intake, verb)
             written: Written | None = await put_new(unit, entity, intake, line.path, base=_from_owner(owner.record))
             kind = "added"
@@ -142,18 +145,26 @@ async def _remove(unit: Unit, entity: Entity, old: Record, path: tuple[str | int
 
 async def copy_of_lines(unit: Unit, entity: Entity, known: Field, owner: UUID) -> LineChange:
     """The lines of a record as inputs for a copy of it."""
-    line = unit.engine.blueprint.entities[known.target]
-    present = await present_lines(unit, line, owner)
-    names = [
-        each.name
-        for each in line.fields.values()
-        if each.stored and each.name != "owner" and each.origin == "declared" and each.kind is not FieldKind.NUMBER
-    ]
-    inputs = (
-        LineInput(None, {name: record[name] for name in names}, (known.name, at))
-        for at, record in enumerate(present.values())
-    )
+    values = await _as_given(unit, unit.engine.blueprint.entities[known.target], owner)
+    inputs = (LineInput(None, each, (known.name, at)) for at, each in enumerate(values))
     return LineChange(whole=True, put=tuple(inputs), copied=True)
+
+
+async def _as_given(unit: Unit, line: Entity, owner: UUID) -> list[dict[str, Any]]:
+    """What somebody would give to make these lines anew, with their links and lines of their own."""
+    found: list[dict[str, Any]] = []
+    for record_id, record in (await present_lines(unit, line, owner)).items():
+        values: dict[str, Any] = {}
+        for each in line.fields.values():
+            if each.kind is FieldKind.MANY and each.computed is None:
+                values[each.name] = sorted(await store.link_targets(unit, line, each.name, record_id))
+            elif each.kind is FieldKind.LINES and each.computed is None:
+                values[each.name] = await _as_given(unit, unit.engine.blueprint.entities[each.target], record_id)
+            elif each.stored and each.name != "owner" and each.origin == "declared":
+                if each.kind is not FieldKind.NUMBER:
+                    values[each.name] = record[each.name]
+        found.append(values)
+    return found
 
 
 __all__ = ["Intake", "apply_lines", "copy_of_lines", "present_lines"]

@@ -88,9 +88,21 @@ def changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dic
             continue
         was = old.get(name) if old is not None else None
         becomes = new.get(name) if new is not None else None
-        if was != becomes:
+        if was != becomes or (becomes.__class__ in _JSON and not _alike(was, becomes)):
             found[name] = (was, becomes)
     return found
+
+
+_JSON = (dict, list)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two equal values are the same JSON: Python takes true for 1."""
+    if isinstance(one, dict):
+        return all(_alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return all(map(_alike, one, other))
+    return isinstance(one, bool) is isinstance(other, bool)
 
 
 _WIDE = frozenset({FieldKind.MONEY, FieldKind.ANY})

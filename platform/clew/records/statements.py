@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity
 from clew.records.rows import Shape
+from clew.records.versions import MICROSECOND, TooEarly
 from clew.storage import system
 from clew.storage.batch import Insert, Known, Part, Update
 from clew.storage.engine import Connection, DialectName
@@ -133,7 +137,7 @@ class EntityStatements:
         self.update = Step(dialect, [self._change_current(), self._close_version(), new_version], counted=1)
         self.amend = Step(dialect, [self._change_current(), self._change_version()], counted=1)
         self.remove = Step(dialect, [self._delete_current(), self._close_version()], counted=1)
-        self.close_late = (
+        self._close_late = (
             sa.update(self.history)
             .where(self.history.c.id == sa.bindparam("id"), self.history.c.tx_to == FAR_FUTURE)
             .where(self.history.c.tx_from < sa.bindparam("at", type_=Instant()))
@@ -153,6 +157,17 @@ class EntityStatements:
             grams = self._tables.grams(self._entity.name) if self.grams is not None else None
             self._parts = RowParts(self.current, self.history, self.shape.keys, grams)
         return self._parts
+
+    async def close_late(self, connection: Connection, record_id: UUID, at: datetime) -> None:
+        """End a version that was not written by a command (a change of the model) and so began at another time than
+        `updated_at` says. Raises TooEarly when that is later than `at`."""
+        if await connection.execute(self._close_late, {"id": record_id, "at": at}):
+            return
+        history = self.history.c
+        later = history.id == record_id, history.tx_to == FAR_FUTURE, history.tx_from > at
+        begun = await connection.fetch_value(sa.select(history.tx_from).where(*later))
+        if begun is not None:
+            raise TooEarly(begun + MICROSECOND)
 
     def locking(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Rows read to be written."""
@@ -220,7 +235,7 @@ class LinkStatements:
         self.targets = sa.select(link.c.target).where(of_owner)
         self.add = Step(
             dialect,
-            [sa.insert(link).values(**pair), sa.insert(history).values(**pair, tx_from=at, tx_to=FAR_FUTURE)],
+            [sa.insert(link).values(**pair), self._begun(history, pair, at, dialect)],
         )
         self.remove = Step(
             dialect,
@@ -232,6 +247,13 @@ class LinkStatements:
                 .values(tx_to=at),
             ],
         )
+
+    @staticmethod
+    def _begun(history: sa.Table, pair: Mapping[str, Any], at: Any, dialect: DialectName) -> Any:
+        """The pair from now on; one that this very unit had taken out goes on."""
+        insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(history)
+        row = insert.values(**pair, tx_from=at, tx_to=FAR_FUTURE)
+        return row.on_conflict_do_update(index_elements=["owner", "target", "tx_from"], set_={"tx_to": FAR_FUTURE})
 
 
 LEAF, LEAF_PENDING = Insert(1, system.leaf), Insert(2, system.leaf_pending)

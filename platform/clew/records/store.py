@@ -126,7 +126,7 @@ async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Pat
             touched = await step.run(unit.connection, args)
         unit.hold(entity, new)
         if not touched:
-            await _close_late(unit, entity, old["id"])
+            await statements.close_late(unit.connection, old["id"], unit.at)
     if statements.grams:
         changed = [field for field in entity.searchable if old[field.name] != new[field.name]]
         await _forget_grams(unit, entity, old["id"], changed)
@@ -143,13 +143,7 @@ async def remove(unit: Unit, entity: Entity, old: Record, path: Path) -> None:
     async with in_words(unit, entity, path, removing=True):
         touched = await statements.remove.run(unit.connection, args)
     if not touched:
-        await _close_late(unit, entity, old["id"])
-
-
-async def _close_late(unit: Unit, entity: Entity, record_id: UUID) -> None:
-    """A version that was not written by a command (a change of the model) began at another time than `updated_at`."""
-    statements = unit.engine.statements.of(entity.name)
-    await unit.connection.execute(statements.close_late, {"id": record_id, "at": unit.at})
+        await statements.close_late(unit.connection, old["id"], unit.at)
 
 
 async def _forget_grams(unit: Unit, entity: Entity, record_id: UUID, fields: Sequence[Field]) -> None:

@@ -20,7 +20,7 @@ from clew.kernel.context import Context
 from clew.kernel.errors import Forbidden, NotFound
 from clew.kernel.ids import uuid7
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Entity, EntityClass
+from clew.metadata.blueprint import Entity, EntityClass, FieldKind
 from clew.records import outbox, store
 from clew.records.decisions.keep import row_of
 from clew.records.decisions.trace import Stage, Trace
@@ -55,6 +55,8 @@ class Unit:
     """The unit is one command and has written nothing: if its record is one row, that may wait for the end."""
     session_at: datetime | None = None
     """When set, nobody has looked yet whether the caller's session holds at this moment: whoever writes does."""
+    careful: bool = False
+    """Numbers are looked up before they are used: one was refused because somebody had given it by hand."""
     keyed: bool = False
     """The command's answer is kept under an idempotency key, after everything else."""
     signing: Signing | None = None
@@ -281,7 +283,7 @@ class Unit:
             self._removed.append(gone)
         else:
             fresh = Version(change.action, change.entity.name, change.id, row_version, exact, self.process_step)
-            self._versions[key] = known.merged(change.action, exact) if known else fresh
+            self._versions[key] = known.merged(change.action, exact, lists_of(change.entity)) if known else fresh
             self._noted.append((key, known))
         record = change.new if change.new is not None else change.old
         assert record is not None
@@ -394,6 +396,11 @@ def _event_row(event: outbox.Event) -> dict[str, Any]:
 def _named(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """A row under the bind names of a statement that writes rows of several tables."""
     return {f"{prefix}_{name}": value for name, value in row.items()}
+
+
+def lists_of(entity: Entity) -> frozenset[str]:
+    """The fields that hold other records: of these the trail tells what came and went."""
+    return frozenset(each.name for each in entity.fields.values() if each.kind in (FieldKind.MANY, FieldKind.LINES))
 
 
 def frozen(entity: Entity, state: str | None) -> bool:

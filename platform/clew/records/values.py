@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator
 
 from clew.expressions.element_strings import GS, VISIBLE_GS
 from clew.kernel.diagnostics import nearest
-from clew.kernel.scalars import parse_date, parse_decimal, parse_duration, parse_instant
+from clew.kernel.scalars import MAX_DECIMAL_DIGITS, parse_date, parse_decimal, parse_duration, parse_instant
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Field, FieldKind
 from clew.metadata.json_schema import validator
@@ -38,6 +38,8 @@ from clew.records.errors import (
 Path = Sequence[str | int]
 DEFAULT_TEXT = 200
 DEFAULT_LONG_TEXT = 20_000
+LONGEST = timedelta(microseconds=10**MAX_DECIMAL_DIGITS - 1)
+"""The longest duration: 18 digits of microseconds, as expressions compute with."""
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 """Unicode categories: controls, format characters (zero-width, bidirectional), surrogates, separators, unassigned."""
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
@@ -256,7 +258,10 @@ def _duration(field: Field, value: Any, path: Path, _b: Blueprint, _t: date) -> 
     try:
         if not isinstance(value, str) or len(value) > 40:
             raise ValueError
-        return parse_duration(value)
+        length = parse_duration(value)
+        if not -LONGEST <= length <= LONGEST:
+            raise ValueError
+        return length
     except (ValueError, OverflowError):
         raise wrong_type(field, path, "时长 PT8H30M", "a duration PT8H30M") from None
 

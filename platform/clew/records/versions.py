@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,20 +44,38 @@ class Version:
     process_step: str | None = None
     """Under whose authority it was written, where that was a process's."""
 
-    def merged(self, action: str, more: Mapping[str, tuple[Any, Any]]) -> Version:
+    def merged(self, action: str, more: Mapping[str, tuple[Any, Any]], lists: Collection[str] = ()) -> Version:
         """With a second write of the same record in the same transaction. A new value, so that an undo has the old.
+        `lists`: the fields of which it is told what came and went.
 
         Whatever is more than a change of fields gives the version its name: what a reviewer looks for is the
         transition, not that fields were filled in with it.
         """
         changes = dict(self.changes)
         for name, (old, new) in more.items():
+            if name in lists and name in changes:
+                moved = both_moves(changes[name][1], new)
+                changes[name] = (None, moved)
+                if not moved:
+                    del changes[name]
+                continue
             was = changes[name][0] if name in changes else old
             changes[name] = (was, new)
         known, move = self.action, "transition:"
         if known == "update" or action == "void" or (known.startswith(move) and action.startswith(move)):
             known = action
         return replace(self, action=known, changes=changes)
+
+
+def both_moves(one: Mapping[str, Sequence[Any]], other: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """What came into a list, changed in it and went out of it, of two changes one after the other."""
+    came, went, then_came, then_went = (
+        set(moved.get(kind, ())) for moved in (one, other) for kind in ("added", "removed")
+    )
+    added, removed = (came - then_went) | (then_came - went), (went - then_came) | (then_went - came)
+    changed = {*one.get("changed", ()), *other.get("changed", ())} - came - then_came - then_went
+    found = {"added": sorted(added), "changed": sorted(changed), "removed": sorted(removed)}
+    return {kind: ids for kind, ids in found.items() if ids}
 
 
 @dataclass(frozen=True, slots=True)

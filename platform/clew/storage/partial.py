@@ -40,8 +40,9 @@ class _Writer:
         if isinstance(node, Unary) and node.op == "!":
             return f"(NOT {self.truth(node.operand)})"
         if isinstance(node, Binary) and node.op == "in" and isinstance(node.right, ListOf):
-            items = ", ".join(self._scalar(item) for item in node.right.items)
-            return f"(({self._scalar(node.left)} IN ({items})) IS TRUE)"
+            scale = max(each.type.scale for each in (node.left, *node.right.items))
+            items = ", ".join(self._scalar(item, scale) for item in node.right.items)
+            return f"(({self._scalar(node.left, scale)} IN ({items})) IS TRUE)"
         if isinstance(node, Binary) and node.op in _COMPARE:
             return self._comparison(node)
         return f"(({self._scalar(node)}) IS TRUE)"
@@ -51,17 +52,27 @@ class _Writer:
             if isinstance(one, Literal) and one.value is None and node.op in ("==", "!="):
                 return f"({self._scalar(other)} IS {'NOT ' if node.op == '!=' else ''}NULL)"
         negated = node.op == "!="  # also true where one side is missing, as in memory
-        compared = f"(({self._scalar(node.left)} {_COMPARE[node.op]} {self._scalar(node.right)}) IS TRUE)"
-        return f"(NOT {compared})" if negated else compared
+        scale = max(node.left.type.scale, node.right.type.scale)
+        left, right = self._scalar(node.left, scale), self._scalar(node.right, scale)
+        if node.op in ("==", "!=") and node.left.type.nullable and node.right.type.nullable:
+            # Two that are missing are the same, as in memory.
+            same = f"({left} {'IS NOT DISTINCT FROM' if self._dialect == 'postgresql' else 'IS'} {right})"
+        else:
+            same = f"(({left} {_COMPARE[node.op]} {right}) IS TRUE)"
+        return f"(NOT {same})" if negated else same
 
-    def _scalar(self, node: Node) -> str:
+    def _scalar(self, node: Node, scale: int = 0) -> str:
+        """The value; a number in units of so many decimal places where they are stored so (SQLite)."""
+        units = scale - node.type.scale if node.type.numeric and self._dialect == "sqlite" else 0
         if isinstance(node, Literal):
-            return self._literal(node.value, node)
-        if isinstance(node, Member) and isinstance(node.of, Name) and node.of.name == "this":
-            return self._column(node.name)
-        if isinstance(node, Name) and node.type.base is not Base.RECORD:
-            return self._column(node.name)
-        raise IndexCondition(source=self._source)
+            found = self._literal(node.value, node)
+        elif isinstance(node, Member) and isinstance(node.of, Name) and node.of.name == "this":
+            found = self._column(node.name)
+        elif isinstance(node, Name) and node.type.base is not Base.RECORD:
+            found = self._column(node.name)
+        else:
+            raise IndexCondition(source=self._source)
+        return f"({found} * {10**units})" if units > 0 else found
 
     def _column(self, name: str) -> str:
         if name not in self._columns:

@@ -119,6 +119,7 @@ class Refusals:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: deque[tuple[Context, str, Mapping[str, Any]]] = deque()
+        self._writing = asyncio.Lock()
 
     @property
     def waiting(self) -> int:
@@ -137,8 +138,12 @@ class Refusals:
         await asyncio.shield(self._write())
 
     async def _write(self) -> None:
-        taken = list(self._waiting)
+        """Everything that waits, one writing after the other: two that took the same would refuse each other."""
+        async with self._writing:
+            if self._waiting:
+                await self._write_all(list(self._waiting))
 
+    async def _write_all(self, taken: Sequence[tuple[Context, str, Mapping[str, Any]]]) -> None:
         async def work(connection: Connection) -> None:
             for context, release, row in taken:
                 await connection.execute(_INSERT, row)

@@ -28,7 +28,7 @@ from clew.records.rows import Record
 from clew.records.signing.verify import Verifier
 from clew.records.values import plain
 from clew.storage.engine import Connection
-from clew.storage.types import Id, Integer
+from clew.storage.types import Id, Instant, Integer
 
 _MOMENT = timedelta(microseconds=1)
 Decide = Callable[[Context], Decision]
@@ -98,10 +98,10 @@ class Replayer:
     async def _then(self, connection: Connection, decision: Stored, said: Mapping[str, Any], engine: Engine) -> Verdict:
         entity = engine.blueprint.entities[decision.entity]
         context, allowed = decision.context(), decision.outcome == "allowed"
-        before = await _version(connection, engine, entity, decision.record_id, decision.row_version)
+        before = await _version(connection, engine, entity, decision, decision.row_version)
         after = None
         if allowed and decision.action != "correct":
-            after = await _version(connection, engine, entity, decision.record_id, decision.row_version + 1)
+            after = await _version(connection, engine, entity, decision, decision.row_version + 1)
         case = Case(
             entity,
             decision.action,
@@ -182,19 +182,23 @@ class Replayer:
 
 
 async def _version(
-    connection: Connection, engine: Engine, entity: Entity, record_id: UUID, row_version: int
+    connection: Connection, engine: Engine, entity: Entity, decision: Stored, row_version: int
 ) -> Record | None:
-    """A version of a record from the history; void while the caller found none (version 0)."""
+    """A version of the record from the history, as it stood when it was decided; void while the caller found none
+    (version 0)."""
     statements = engine.statements.of(entity.name)
     history = statements.history
 
     def build() -> Any:
         mine = history.c.id == sa.bindparam("of_id", type_=Id())
+        mine = sa.and_(mine, history.c.row_version == sa.bindparam("of_version", type_=Integer()))
+        begun = history.c.tx_from <= sa.bindparam("decided", type_=Instant())
         columns = (history.c[key] for key in statements.shape.keys)
-        return sa.select(*columns).where(mine, history.c.row_version == sa.bindparam("of_version", type_=Integer()))
+        return sa.select(*columns).where(mine, begun).order_by(history.c.tx_from.desc()).limit(1)
 
     statement = engine.remember(("decided version", entity.name), build)
-    row = await connection.fetch_one(statement, {"of_id": record_id, "of_version": row_version})
+    asked = {"of_id": decision.record_id, "of_version": row_version, "decided": decision.at}
+    row = await connection.fetch_one(statement, asked)
     return statements.shape.record(row) if row is not None else None
 
 

@@ -10,13 +10,14 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from clew.kernel.canonical import canonical_json, wire
+from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.records.engine import Engine
 from clew.records.values import plain
@@ -56,25 +57,38 @@ async def key_of(connection: Connection) -> bytes:
     return found.bytes
 
 
+_INSTANT = timedelta(microseconds=1)
+
+
 async def version_content(
-    connection: Connection, engine: Engine, entity: Entity, record_id: UUID, row_version: int
+    connection: Connection,
+    engine: Engine,
+    entity: Entity,
+    record_id: UUID,
+    row_version: int,
+    at: datetime = FAR_FUTURE,
 ) -> Content | None:
-    """The content of a version from the history; None when there is no such version."""
+    """The content of a version from the history, as it stood at a moment (or at its end, or now); None when there is no
+    such version. A change of the project may have given values to the record and its lines while the version stood."""
     statements = engine.statements.of(entity.name)
     history = statements.history
 
     def build() -> Any:
-        columns = [*(history.c[key] for key in statements.shape.keys), history.c.tx_from]
+        columns = [*(history.c[key] for key in statements.shape.keys), history.c.tx_from, history.c.tx_to]
         mine = history.c.id == sa.bindparam("of_id", type_=Id())
-        return sa.select(*columns).where(mine, history.c.row_version == sa.bindparam("of_version", type_=Integer()))
+        mine = sa.and_(mine, history.c.row_version == sa.bindparam("of_version", type_=Integer()))
+        begun = history.c.tx_from <= sa.bindparam("at_moment", type_=Instant())
+        return sa.select(*columns).where(mine, begun).order_by(history.c.tx_from.desc()).limit(1)
 
     statement = engine.remember(("version content", entity.name), build)
-    row = await connection.fetch_one(statement, {"of_id": record_id, "of_version": row_version})
+    asked = {"of_id": record_id, "of_version": row_version, "at_moment": at}
+    row = await connection.fetch_one(statement, asked)
     if row is None:
         return None
-    reader = _Reader(connection, engine, row[-1])
-    value = await reader.whole(entity, statements.shape.record(row[:-1]))
-    return Content(entity.name, record_id, row_version, row[-1], value, frozenset(reader.files))
+    *columns, begun, ended = row
+    reader = _Reader(connection, engine, min(at, ended - _INSTANT))
+    value = await reader.whole(entity, statements.shape.record(columns))
+    return Content(entity.name, record_id, row_version, begun, value, frozenset(reader.files))
 
 
 async def present_content(connection: Connection, engine: Engine, entity: Entity, record_id: UUID) -> Content | None:

@@ -164,9 +164,10 @@ class Inspection:
         if entity is None:
             return ["there is no such kind of record"]
         connection, wrong = self._connection, []
-        content = await version_content(connection, engine, entity, signature.record_id, signature.row_version)
+        of = signature.record_id, signature.row_version, signature.signed_at
+        content = await version_content(connection, engine, entity, *of)
         if content is None:
-            return ["the version that was signed is gone from the history"]
+            return ["the version that was signed was not in the history then"]
         if content.value != said.get("content"):
             wrong += await self._unless_erased(signature, content, said.get("content"))
         if entity.name in self._verifier.engine.blueprint.entities:
