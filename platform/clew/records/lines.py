@@ -150,6 +150,9 @@ async def copy_of_lines(unit: Unit, entity: Entity, known: Field, owner: UUID) -
     return LineChange(whole=True, put=tuple(inputs), copied=True)
 
 
+_MADE = (FieldKind.NUMBER,)
+
+
 async def _as_given(unit: Unit, line: Entity, owner: UUID) -> list[dict[str, Any]]:
     """What somebody would give to make these lines anew, with their links and lines of their own."""
     found: list[dict[str, Any]] = []
@@ -160,9 +163,8 @@ async def _as_given(unit: Unit, line: Entity, owner: UUID) -> list[dict[str, Any
                 values[each.name] = sorted(await store.link_targets(unit, line, each.name, record_id))
             elif each.kind is FieldKind.LINES and each.computed is None:
                 values[each.name] = await _as_given(unit, unit.engine.blueprint.entities[each.target], record_id)
-            elif each.stored and each.name != "owner" and each.origin == "declared":
-                if each.kind is not FieldKind.NUMBER:
-                    values[each.name] = record[each.name]
+            elif each.stored and each.name != "owner" and each.origin == "declared" and each.kind not in _MADE:
+                values[each.name] = record[each.name]
         found.append(values)
     return found
 

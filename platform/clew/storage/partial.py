@@ -64,15 +64,17 @@ class _Writer:
     def _scalar(self, node: Node, scale: int = 0) -> str:
         """The value; a number in units of so many decimal places where they are stored so (SQLite)."""
         units = scale - node.type.scale if node.type.numeric and self._dialect == "sqlite" else 0
-        if isinstance(node, Literal):
-            found = self._literal(node.value, node)
-        elif isinstance(node, Member) and isinstance(node.of, Name) and node.of.name == "this":
-            found = self._column(node.name)
-        elif isinstance(node, Name) and node.type.base is not Base.RECORD:
-            found = self._column(node.name)
-        else:
-            raise IndexCondition(source=self._source)
+        found = self._value(node)
         return f"({found} * {10**units})" if units > 0 else found
+
+    def _value(self, node: Node) -> str:
+        if isinstance(node, Literal):
+            return self._literal(node.value, node)
+        if isinstance(node, Member) and isinstance(node.of, Name) and node.of.name == "this":
+            return self._column(node.name)
+        if isinstance(node, Name) and node.type.base is not Base.RECORD:
+            return self._column(node.name)
+        raise IndexCondition(source=self._source)
 
     def _column(self, name: str) -> str:
         if name not in self._columns:

@@ -57,9 +57,16 @@ def as_made(expected: Schema, found: Found) -> Schema:
     """What is expected, with indexes under the names that an earlier version of the platform gave them: the next change
     makes them anew, since their condition may be an earlier one too."""
 
+    wanted = {each.name for shape in expected.values() for each in shape.indexes}
+    others = [name for name in found.indexes if name not in wanted and name[-10:-8] == "__"]
+
     def under_its_name(index: IndexShape) -> IndexShape:
-        missing = index.name not in found.indexes and index.once in found.indexes
-        return replace(index, name=index.once) if missing else index
+        if index.name in found.indexes or not index.once:
+            return index
+        # Named by its condition, which an earlier version wrote in other words.
+        same = [name for name in others if name[:-10] == index.name[:-10]]
+        name = index.once if index.once in found.indexes else same[0] if len(same) == 1 else index.name
+        return replace(index, name=name)
 
     return {name: replace(shape, indexes=tuple(map(under_its_name, shape.indexes))) for name, shape in expected.items()}
 
