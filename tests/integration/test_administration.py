@@ -13,6 +13,7 @@ from tests.integration.http_case import ADDRESS, Served
 
 from clew.identity import accounts, tokens
 from clew.kernel.context import Context, Person
+from clew.kernel.ids import uuid7
 from clew.storage.engine import Connection
 from clew.testing import TestDatabase
 
@@ -155,8 +156,25 @@ async def test_stand_ins_and_emergencies_are_everybodys(tmp_path: Path, new_data
         li, zhao = await User(house).come("li.wei"), await User(house).come("zhao.min")
         root, second = await User(house).come("root.admin"), await User(house).come("second.admin")
         lend = """mutation($r: String!, $u: DateTime!) {
-          delegateUserRole(to: "zhao.min", role: $r, until: $u) { role kind login } }"""
+          delegateUserRole(to: "zhao.min", role: $r, until: $u, reason: "leave") { role kind login } }"""
         until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+        for why, code in (("", "REASON_REQUIRED"), (" \u3000", "REASON_REQUIRED"), ("\ufe0f", "REASON_REQUIRED"),
+                          ("\u200b", "BAD_INPUT")):  # fmt: skip
+            for act in (
+                'requestUserRole(login: "li.wei", role: "reader", reason: $why) { id }',
+                f'delegateUserRole(to: "zhao.min", role: "buyer", until: "{until}", reason: $why) {{ id }}',
+                f'endUserRole(id: "{uuid7()}", reason: $why) {{ id }}',
+                f'refuseUserRole(id: "{uuid7()}", reason: $why) {{ id }}',
+                f'refuseUserToken(id: "{uuid7()}", reason: $why) {{ id }}',
+                f'requestUserToken(login: "li.wei", name: "x", expiresAt: "{until}", reason: $why) {{ id }}',
+                f'reviewUserEmergency(id: "{uuid7()}", justified: false, note: $why) {{ id }}',
+                *(
+                    f'{each}UserAccount(login: "li.wei", reason: $why) {{ id }}'
+                    for each in ("disable", "enable", "leave")
+                ),
+            ):
+                who = li if act.startswith("delegate") else root
+                assert await who.refused(f"mutation($why: String!) {{ {act} }}", why=why) == code, (act, why)
         lent = await li.do(lend, r="buyer", u=until)
         assert lent == {"role": "buyer", "kind": "delegation", "login": "zhao.min"}
         assert await li.refused(lend, r="sys_admin", u=until) == "NOT_HELD"
@@ -189,7 +207,8 @@ async def test_a_token_passes_nothing_on(tmp_path: Path, new_database: Any) -> N
         until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
         token = """mutation($l: String!, $s: [String!], $u: DateTime!) {
           createUserToken(login: $l, name: "x", scopes: $s, expiresAt: $u) { id secret } }"""
-        lend = """mutation($u: DateTime!) { delegateUserRole(to: "zhao.min", role: "buyer", until: $u) { role } }"""
+        lend = """mutation($u: DateTime!) {
+          delegateUserRole(to: "zhao.min", role: "buyer", until: $u, reason: "leave") { role } }"""
         emergency = 'mutation { breakGlass(role: "reader", hours: 2, reason: "alarm in sterile") { id } }'
 
         async with desk.database.read() as connection:

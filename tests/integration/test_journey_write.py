@@ -186,7 +186,7 @@ async def test_one_winner(mini: Plant, tier: Any) -> None:
 
     async def approve(at: int) -> str:
         try:
-            await mini.commands.update(mini.why(f"rival {at}"), "lot", made.id, 1, {"qty": str(at + 1)})
+            await mini.commands.update(mini.why(f"rival {at}"), "lot", made.id, 1, {"qty": str(at + 100)})
         except ClewError as error:
             return error.code
         return "won"

@@ -35,9 +35,11 @@ CREATE = (
     """mutation($l: String!, $k: String, $e: ID) { createUserAccount(login: $l, kind: $k, employee: $e) { secret } }"""
 )
 ASK_ROLE = """mutation($l: String!, $r: String!) { requestUserRole(login: $l, role: $r, reason: "x") { id } }"""
-LEND = """mutation($l: String!, $r: String!, $u: DateTime!) { delegateUserRole(to: $l, role: $r, until: $u) { id } }"""
+LEND = """mutation($l: String!, $r: String!, $u: DateTime!) {
+  delegateUserRole(to: $l, role: $r, until: $u, reason: "x") { id } }"""
 BREAK = """mutation($r: String!) { breakGlass(role: $r, hours: 4, reason: "an emergency") { id } }"""
-ASK_TOKEN = """mutation($l: String!, $u: DateTime!) { requestUserToken(login: $l, name: "x", expiresAt: $u) { id } }"""
+ASK_TOKEN = """mutation($l: String!, $u: DateTime!) {
+  requestUserToken(login: $l, name: "x", expiresAt: $u, reason: "x") { id } }"""
 OWN_TOKEN = (
     """mutation($l: String!, $u: DateTime!) { createUserToken(login: $l, name: "x", expiresAt: $u) { secret } }"""
 )

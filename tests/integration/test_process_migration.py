@@ -171,7 +171,9 @@ async def test_they_move_through_the_api_and_back_again(database: TestDatabase) 
     assert found["moved"] == 1
     assert [each["step"] for each in await second.tasks("ann")] == ["ask"]
     assert {each["definition"] for each in await second.instances()} == {old}
-    assert await door.code("hal", MIGRATE, p=[str(process)], to=old[:12], s=back, why=" ") == "BAD_INPUT"
+    assert (
+        await door.code("hal", MIGRATE, p=[str(process)], to=old[:12], s=back, why="\u3000\ufe0f ") == "REASON_REQUIRED"
+    )
 
 
 def test_the_command_previews_and_moves(
@@ -212,7 +214,7 @@ def test_the_command_previews_and_moves(
     assert command("process", "migrate", "handling", "--apply", "--reason", "tidier")["moved"] == 0
     mapped = ("process", "migrate", "handling", "--map", "ask=request")
     assert command(*mapped)["instances"][0]["can"]
-    assert command(*mapped, "--apply", code=2)["error"]["code"] == "MIGRATION_REASON"
+    assert command(*mapped, "--apply", code=2)["error"]["code"] == "REASON_MISSING"
     assert command(*mapped, "--map", "ask", code=2)["error"]["code"] == "NOT_A_MAPPING"
     assert command(*mapped, "--only", str(UUID(int=1)), code=2)["error"]["code"] == "NOT_AN_INSTANCE"
     assert command(*mapped, "--to", "ffff", code=1)["error"]["code"] == "UNKNOWN_DEFINITION"

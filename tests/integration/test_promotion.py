@@ -77,7 +77,17 @@ class Journey:
 
     def bundle(self) -> Bundle:
         """Exported from test and planned for production; nobody has signed."""
-        self.done("release", "export", "--out", "release.json", "--tests", "passed.json", on=self.test)
+        self.done(
+            "release",
+            "export",
+            "--note",
+            "the new form",
+            "--out",
+            "release.json",
+            "--tests",
+            "passed.json",
+            on=self.test,
+        )
         self.done("release", "plan", "release.json", "--by", "it", on=self.production)
         return read_bundle(Path("release.json"))
 
@@ -246,7 +256,7 @@ def test_author_and_approver_sign_with_their_own_credentials(journey: Journey, m
         return journey.clew(*arguments, on=journey.test)
 
     # Without other results: the policy tests of the project are run and told.
-    journey.done("release", "export", "--out", "release.json", on=journey.test)
+    journey.done("release", "export", "--note", "the new form", "--out", "release.json", on=journey.test)
     assert sign("wang", "authorship")[1]["error"]["code"] == "BUNDLE_NOT_PLANNED"
     journey.done("release", "plan", "release.json", "--by", "it", on=journey.production)
     bundle = read_bundle(Path("release.json"))
@@ -268,7 +278,7 @@ def test_author_and_approver_sign_with_their_own_credentials(journey: Journey, m
     assert journey.done("release", "promote", "release.json", "--by", "it", on=journey.production)["ok"]
 
     # Who holds both roles still signs once.
-    journey.done("release", "export", "--out", "release.json", on=journey.test)
+    journey.done("release", "export", "--note", "the new form", "--out", "release.json", on=journey.test)
     journey.done("release", "plan", "release.json", "--by", "it", on=journey.production)
     assert sign("both", "authorship")[0] == 0
     assert sign("both", "approval")[1]["error"]["code"] == "SAME_SIGNER"
@@ -351,7 +361,18 @@ def test_the_way_back_in_production_is_a_promotion_too(journey: Journey) -> None
     keep(signed(journey.bundle(), key))
     journey.done("release", "promote", "release.json", "--by", "it", on=journey.production)
 
-    journey.done("release", "export", "1", "--out", "back.json", "--tests", "passed.json", on=journey.production)
+    journey.done(
+        "release",
+        "export",
+        "1",
+        "--note",
+        "back",
+        "--out",
+        "back.json",
+        "--tests",
+        "passed.json",
+        on=journey.production,
+    )
     planned = journey.done("plan", "--release", "1", "--out", "back-plan.json", on=journey.production)
     assert journey.refused("apply", "back-plan.json", on=journey.production)["code"] == "NOT_PROMOTED"
     consents = [part for each in planned["needs"] for part in ("--consent", each)]

@@ -51,16 +51,16 @@ def test_the_first_administrator_and_a_life_of_accounts(clew: Clew) -> None:
     clew("user", "add", "li.wei", "--role", "buyer", "--role", "qa_manager", fails="SEPARATION_CONFLICT")
     assert [each["login"] for each in clew("user", "list")["accounts"]] == ["root.admin"]  # all or nothing
     clew("user", "add", "li.wei", "--role", "buyer")
-    clew("user", "assign", "li.wei", "qa_manager", fails="SEPARATION_CONFLICT")
-    clew("user", "assign", "li.wei", "nonsense", fails="UNKNOWN_ROLE")
-    clew("user", "assign", "li.wei", "feed", fails="ROLE_KIND")
-    clew("user", "assign", "nobody", "buyer", fails="NO_ACCOUNT")
+    clew("user", "assign", "li.wei", "qa_manager", "--reason", "new", fails="SEPARATION_CONFLICT")
+    clew("user", "assign", "li.wei", "nonsense", "--reason", "new", fails="UNKNOWN_ROLE")
+    clew("user", "assign", "li.wei", "feed", "--reason", "new", fails="ROLE_KIND")
+    clew("user", "assign", "nobody", "buyer", "--reason", "new", fails="NO_ACCOUNT")
     clew("user", "assign", "li.wei", "reader", "--to", "30d", "--family", "stent", "--reason", "new")
     held = clew("user", "show", "li.wei")["account"]["assignments"]
     assert sorted((each["role"], each["families"]) for each in held) == [("buyer", None), ("reader", ["stent"])]
     clew("user", "add", "zhao.min")
-    clew("user", "delegate", "li.wei", "zhao.min", "buyer", "--to", "7d")
-    clew("user", "delegate", "li.wei", "zhao.min", "sys_admin", "--to", "7d", fails="NOT_HELD")
+    clew("user", "delegate", "li.wei", "zhao.min", "buyer", "--reason", "leave", "--to", "7d")
+    clew("user", "delegate", "li.wei", "zhao.min", "sys_admin", "--reason", "leave", "--to", "7d", fails="NOT_HELD")
     clew("user", "revoke", "li.wei", "reader", "--reason", "over")
     clew("user", "revoke", "li.wei", "reader", "--reason", "over", fails="NO_ASSIGNMENT")
     lent = clew("user", "break-glass", "zhao.min", "reader", "--hours", "2", "--reason", "alarm")["assignment"]
@@ -95,9 +95,20 @@ def test_the_command_line_takes_two_people_once_there_are_two(clew: Clew, monkey
     clew("user", "add", "erp.feed", "--kind", "service", fails="WHO_ACTS")
     clew("user", "password", "second.admin", fails="WHO_ACTS")
     clew("user", "totp", "second.admin", "--remove", fails="WHO_ACTS")
-    clew("user", "assign", "root.admin", "buyer", fails="WHO_ACTS")
+    clew("user", "assign", "root.admin", "buyer", "--reason", "new", fails="WHO_ACTS")
     clew("user", "break-glass", "root.admin", "buyer", "--reason", "alarm", fails="WHO_ACTS")
-    clew("user", "delegate", "root.admin", "second.admin", "sys_admin", "--to", "3d", fails="WHO_ACTS")
+    clew(
+        "user",
+        "delegate",
+        "root.admin",
+        "second.admin",
+        "sys_admin",
+        "--reason",
+        "leave",
+        "--to",
+        "3d",
+        fails="WHO_ACTS",
+    )
     by("root.admin", "user", "add", "li.wei", secret="not the password", fails="WRONG_CREDENTIALS")
 
     made = by("root.admin", "user", "add", "li.wei", "--role", "buyer")
@@ -105,7 +116,7 @@ def test_the_command_line_takes_two_people_once_there_are_two(clew: Clew, monkey
     [asked] = clew("user", "show", "li.wei")["account"]["assignments"]
     by("root.admin", "user", "approve", asked["id"], fails="NOT_YOURSELF")
     by("second.admin", "user", "approve", asked["id"])
-    by("li.wei", "user", "assign", "li.wei", "reader", secret=made["password"], fails="IDENTITY_DUE")
+    by("li.wei", "user", "assign", "li.wei", "reader", "--reason", "new", secret=made["password"], fails="IDENTITY_DUE")
     by("root.admin", "user", "confirm", "li.wei", "0000-0000", fails="NOT_YOURSELF")
     by("second.admin", "user", "confirm", "li.wei", "0000-0000", fails="CONFIRMATION_CODE")
     by("root.admin", "user", "password", "root.admin", fails="NOT_YOURSELF")
@@ -118,11 +129,23 @@ def test_the_command_line_takes_two_people_once_there_are_two(clew: Clew, monkey
     by("second.admin", "token", "approve", wanted)
     by("second.admin", "token", "collect", wanted, fails="NOT_YOURSELF")
     assert by("root.admin", "token", "collect", wanted)["token"].startswith("clew_")
-    by("root.admin", "user", "delegate", "li.wei", "root.admin", "buyer", "--to", "3d", fails="NOT_HELD")
+    by(
+        "root.admin",
+        "user",
+        "delegate",
+        "li.wei",
+        "root.admin",
+        "buyer",
+        "--reason",
+        "leave",
+        "--to",
+        "3d",
+        fails="NOT_HELD",
+    )
 
     # A deputy is the same hand.
-    by("root.admin", "user", "delegate", "root.admin", "second.admin", "sys_admin", "--to", "3d")
-    asked = by("root.admin", "user", "assign", "li.wei", "reader")["assignment"]
+    by("root.admin", "user", "delegate", "root.admin", "second.admin", "sys_admin", "--reason", "leave", "--to", "3d")
+    asked = by("root.admin", "user", "assign", "li.wei", "reader", "--reason", "new")["assignment"]
     by("second.admin", "user", "approve", asked["id"], fails="NOT_YOURSELF")
 
 

@@ -21,7 +21,7 @@ from clew.identity.errors import NotYourself, UnknownRole
 from clew.kernel.context import Context
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
-from clew.records.spoken import spoken
+from clew.records.spoken import spoken, why
 from clew.storage.engine import Connection
 
 ACCOUNTS, ASSIGNMENTS = "accounts", "assignments"
@@ -158,6 +158,9 @@ async def _again(desk: Desk, account: Account) -> dict[str, Any]:
         return await _account(desk, connection, await accounts.by_login(connection, account.login), desk.clock.now())
 
 
+ADMINISTERING = Bilingual("管理账号与授权", "accounts and roles are administered")
+
+
 def _password() -> str:
     return "-".join(secrets.token_hex(3) for _ in range(4))
 
@@ -193,7 +196,7 @@ async def _reset(desk: Desk, call: Call, args: Mapping[str, Any], context: Conte
 def _on_account(work: Callable[[Desk, Connection, datetime, Account, str, Context], Awaitable[Any]]) -> Any:
     async def do(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
         account = await account_of(desk, args["login"])
-        reason = spoken(args.get("reason"), "reason")
+        reason = why(args["reason"], ADMINISTERING) if "reason" in args else ""
         await desk.within(lambda connection, at: work(desk, connection, at, account, reason, context), context)
         return await _again(desk, account)
 
@@ -273,7 +276,7 @@ def _asked(args: Mapping[str, Any], account: Account, at: datetime) -> Asked:
         args.get("to"),
         None if sites is None else tuple(sites),
         None if families is None else tuple(families),
-        spoken(args.get("reason"), "reason"),
+        why(args.get("reason"), ADMINISTERING),
     )
 
 
@@ -300,18 +303,19 @@ async def _approve(
 
 
 async def _refuse(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
-    await desk.assignments.refuse(connection, by, args["id"], at, spoken(args["reason"], "reason"))
+    await desk.assignments.refuse(connection, by, args["id"], at, why(args["reason"], ADMINISTERING))
     return await desk.assignments.one(connection, args["id"])
 
 
 async def _end(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
-    await desk.assignments.end(connection, by, args["id"], at, spoken(args["reason"], "reason"))
+    await desk.assignments.end(connection, by, args["id"], at, why(args["reason"], ADMINISTERING))
     return await desk.assignments.one(connection, args["id"])
 
 
 async def _review(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
     verdict: emergency.Verdict = "justified" if args["justified"] else "not_justified"
-    await emergency.review(desk.assignments, connection, by, args["id"], at, verdict, spoken(args.get("note"), "note"))
+    note = spoken(args.get("note"), "note") if args["justified"] else why(args.get("note"), ADMINISTERING, "note")
+    await emergency.review(desk.assignments, connection, by, args["id"], at, verdict, note)
     return await desk.assignments.one(connection, args["id"])
 
 
@@ -373,7 +377,7 @@ ADMINISTERED: Mapping[str, Act] = {
     "revokeUserToken": Act("UserAccount", _b("吊销令牌", "End a token"), _revoke, _ONE, _A),
     "requestUserRole": Act(
         "UserRole", _b("申请授权", "Ask for a role"), _assigning(_request),
-        {**_LOGIN, "role": required(_TEXT), **_SCOPE, "to": _WHEN, "reason": _TEXT}, _A | _R,
+        {**_LOGIN, "role": required(_TEXT), **_SCOPE, "to": _WHEN, **_WHY}, _A | _R,
     ),
     "approveUserRole": Act("UserRole", _b("批准授权", "Grant it"), _assigning(_approve), _ONE, _R),
     "refuseUserRole": Act("UserRole", _b("驳回授权申请", "Refuse it"), _assigning(_refuse), _ONE | _WHY, _R),
@@ -386,7 +390,7 @@ ADMINISTERED: Mapping[str, Act] = {
 OWN: Mapping[str, Act] = {
     "delegateUserRole": Act(
         "UserRole", _b("委托我的角色", "Let somebody stand in for me"), _assigning(_delegate),
-        {"to": required(_TEXT), "role": required(_TEXT), **_SCOPE, "until": required(_WHEN), "reason": _TEXT},
+        {"to": required(_TEXT), "role": required(_TEXT), **_SCOPE, "until": required(_WHEN), **_WHY},
     ),
     "breakGlass": Act(
         "UserRole", _b("申请紧急授权", "A role in an emergency, once another approves"), _assigning(_break),

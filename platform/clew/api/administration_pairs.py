@@ -9,7 +9,7 @@ from typing import Any
 from graphql import GraphQLList
 
 from clew.api import scalars
-from clew.api.administration_acts import ACCOUNTS, ASSIGNMENTS, Act, Query, account_of, known_roles
+from clew.api.administration_acts import ACCOUNTS, ADMINISTERING, ASSIGNMENTS, Act, Query, account_of, known_roles
 from clew.api.build import required
 from clew.api.operations import Call
 from clew.identity import accounts, confirming, token_requests
@@ -17,7 +17,7 @@ from clew.identity.desk import Desk
 from clew.identity.token_requests import TokenRequest
 from clew.kernel.context import Context
 from clew.kernel.text import Bilingual
-from clew.records.spoken import spoken
+from clew.records.spoken import why
 from clew.storage.engine import Connection
 
 IDENTITIES = "identities"
@@ -91,7 +91,7 @@ async def _request(desk: Desk, call: Call, args: Mapping[str, Any], context: Con
     async def work(connection: Connection, at: datetime) -> Any:
         made = await token_requests.request(
             connection, desk.witness, context, account, name=args["name"], at=at, expires_at=args["expiresAt"],
-            scopes=scopes, reason=spoken(args.get("reason"), "reason"),
+            scopes=scopes, reason=why(args["reason"], ADMINISTERING),
         )  # fmt: skip
         return (await _shown(connection, [made]))[0]
 
@@ -109,7 +109,7 @@ async def _approve(desk: Desk, call: Call, args: Mapping[str, Any], context: Con
 async def _refuse(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
     async def work(connection: Connection, at: datetime) -> Any:
         made = await token_requests.refuse(
-            connection, desk.witness, context, args["id"], at, spoken(args["reason"], "reason")
+            connection, desk.witness, context, args["id"], at, why(args["reason"], ADMINISTERING)
         )
         return (await _shown(connection, [made]))[0]
 
@@ -151,7 +151,7 @@ ACTS: Mapping[str, Act] = {
     "requestUserToken": Act(
         "UserTokenRequest", _b("为服务账号申请令牌", "Ask for a service's token"), _request,
         {"login": required(_TEXT), "name": required(_TEXT), "scopes": _TEXTS,
-         "expiresAt": required(_WHEN), "reason": _TEXT}, _ASKING,
+         "expiresAt": required(_WHEN), "reason": required(_TEXT)}, _ASKING,
     ),
     "approveUserToken": Act("UserTokenRequest", _b("批准令牌", "Agree to it"), _approve, _ONE, _AGREEING),
     "refuseUserToken": Act(

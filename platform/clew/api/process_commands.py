@@ -25,12 +25,12 @@ from clew.process.errors import NoSuchProcess, NotToBeShown
 from clew.process.state import State
 from clew.process.words import Actor, Command
 from clew.records.commands import Call as CommandCall
-from clew.records.errors import ReasonRequired
 from clew.records.signing.proven import Prover, Signing
-from clew.records.spoken import spoken
+from clew.records.spoken import spoken, why
 from clew.storage.engine import Connection
 
 MOST_COPIES = 100
+_STOPPING = Bilingual("取消或暂停流程", "a process is stopped")
 Act = Callable[["ActSpec", Call, CommandCall], Awaitable[Done]]
 
 
@@ -231,9 +231,7 @@ async def _house(spec: ActSpec, people: Sequence[str]) -> None:
 
 def on_whole(kind: Callable[..., Command]) -> Act:
     async def act(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-        reason = [spoken(call.arguments["reason"], "reason")] if "reason" in call.arguments else []
-        if reason == [""]:
-            raise ReasonRequired(path=["reason"], why=Bilingual("取消或暂停流程", "a process is stopped"))
+        reason = [why(call.arguments["reason"], _STOPPING)] if "reason" in call.arguments else []
 
         def make(state: State, actor: Actor, at: str) -> Command:
             return kind(actor, at, *reason)

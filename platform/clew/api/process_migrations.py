@@ -24,7 +24,7 @@ from clew.process.engine import WHAT, Processes
 from clew.process.errors import NoSuchProcess, NotAnOperator
 from clew.process.migrating import Migration, Preview, aim, definitions
 from clew.records.commands import Call as CommandCall
-from clew.records.spoken import spoken
+from clew.records.spoken import why
 from clew.storage.engine import Connection
 
 MOST = 100
@@ -128,9 +128,7 @@ class MigrateSpec:
         if not 0 < len(wanted) <= MOST:
             what = Bilingual(f"一次可迁移 1 至 {MOST} 个流程。", f"One request moves 1 to {MOST} processes.")
             raise BadInput(path=["processes"], what=what)
-        reason = spoken(call.arguments["reason"], "reason")
-        if not reason:
-            raise BadInput(path=["reason"], what=Bilingual("须说明原因。", "Say why."))
+        reason = why(call.arguments["reason"], Bilingual("迁移流程", "processes are moved to another definition"))
         workflow = call.arguments["workflow"]
         if not call.caller.decision.process(workflow).cancel.allowed:
             raise NotAnOperator(workflow=workflow)

@@ -12,6 +12,7 @@ from clew.cli import audit_signatures
 from clew.cli.audit_erased import erased_json, names_of, say_erased
 from clew.cli.options import AsJson, Lang, Out, Situation, common, situation
 from clew.cli.project import FileExists
+from clew.cli.reasons import Reason
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
 from clew.kernel.errors import Conflict
@@ -328,7 +329,7 @@ def show(given: Situation) -> None:
 def rotate(
     given: Situation,
     new: Annotated[Path, typer.Option("--new", help=t("File of the new key.", "新密钥文件。"))],
-    reason: Annotated[str, typer.Option("--reason", help=t("Why.", "原因。"))],
+    reason: Reason,
     old: Annotated[Path | None, typer.Option("--old", help=t("File of the key in force.", "现行密钥文件。"))] = None,
     lost: Annotated[
         bool, typer.Option("--lost", help=t("It is lost: nobody endorses the new one.", "旧密钥已遗失,新密钥无背书。"))

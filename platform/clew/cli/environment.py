@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli.options import Situation, common
+from clew.cli.reasons import Reason
 from clew.cli.words import t
 
 if TYPE_CHECKING:
     from clew.storage.promotion.environment import Declaration, Environment
 
 By = Annotated[str, typer.Option("--by", help=t("Who says so.", "由谁声明。"))]
-Reason = Annotated[str, typer.Option("--reason", help=t("Why; kept for ever.", "原因,永久保存。"))]
 Trust = Annotated[
     Path | None,
     typer.Option(

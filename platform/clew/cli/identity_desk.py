@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Login = Annotated[str, typer.Argument(help=t("The account's login.", "登录账号。"))]
 RoleName = Annotated[str, typer.Argument(help=t("A role of the project.", "项目中的角色。"))]
-Reason = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
 Since = Annotated[str, typer.Option("--from", help=t("From when (now).", "生效时间,默认现在。"))]
 Until = Annotated[str, typer.Option("--to", help=t("Until when (open).", "失效时间,默认不限。"))]
 Sites = Annotated[

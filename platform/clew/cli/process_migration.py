@@ -11,6 +11,7 @@ from clew.cli.acting import By, ByCode, ByStdin, acting, step_up
 from clew.cli.identity_desk import Counter, at_counter
 from clew.cli.options import Situation, common
 from clew.cli.process_proof import named
+from clew.cli.reasons import stated
 from clew.cli.usage import WrongUsage
 from clew.cli.words import t
 from clew.kernel.errors import ClewError
@@ -26,11 +27,6 @@ FORMAT = "clew.process-migration/1"
 class NotAMapping(WrongUsage):
     code = "NOT_A_MAPPING"
     en, zh = "{given} does not say old=new.", "{given} 应写作 原步骤=新步骤。"
-
-
-class ReasonMissing(WrongUsage):
-    code = "MIGRATION_REASON"
-    en, zh = "Say why with --reason: it stands in the trail.", "请用 --reason 说明原因,将记入审计轨迹。"
 
 
 class NotAnInstance(WrongUsage):
@@ -68,7 +64,7 @@ Passing = Annotated[
     ),
 ]
 Most = Annotated[int, typer.Option("--most", min=1, help=t("At most so many now.", "本次最多迁移数量。"))]
-Reason = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
+Why = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
 Moved = dict[UUID, ClewError | None]
 """What became of each that was tried: None when it has moved."""
 
@@ -91,14 +87,14 @@ def migrate_command(
     apply: Annotated[bool, typer.Option("--apply", help=t("Move those that can.", "迁移可迁移者。"))] = False,
     passing: Passing = False,
     most: Most = 1000,
-    reason: Reason = "",
+    reason: Why = "",
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
 ) -> None:
     mapping, wanted = _mapping(maps or ()), [_id(each) for each in only or ()]
-    if apply and not reason.strip():
-        raise ReasonMissing
+    if apply:
+        reason = stated(reason)
     who = acting(given, by, by_stdin, by_code) if apply else None
 
     async def work(counter: Counter) -> tuple[list[Preview], Moved]:

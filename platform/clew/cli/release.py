@@ -20,6 +20,7 @@ from clew.cli.options import (
     common,
     situation,
 )
+from clew.cli.reasons import Note
 from clew.cli.release_signing import sign_command
 from clew.cli.sealing import sealing_key
 from clew.cli.words import t
@@ -78,10 +79,10 @@ def key_command(
 @common
 def export_command(
     given: Situation,
+    note: Note,
     number: Annotated[int | None, typer.Argument(help=t("Which release (the newest).", "发布编号,默认最新。"))] = None,
     out: Out = None,
     tests: Tests = None,
-    note: Annotated[str, typer.Option("--note", help=t("What it is for.", "说明。"))] = "",
 ) -> None:
     suites = [results(file) for file in tests or ()]
     bundle = asyncio.run(_export(given, number, suites, note))

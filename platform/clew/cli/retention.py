@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clew.cli.options import Situation, common
+from clew.cli.reasons import Reason
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from clew.storage.engine import Database
     from clew.storage.tables import Tables
 
-Reason = Annotated[str, typer.Option("--reason", help=t("Why; kept in the trail.", "原因,记入审计轨迹。"))]
 Entity = Annotated[str, typer.Argument(help=t("The record's entity.", "记录所属实体。"))]
 Record = Annotated[str, typer.Argument(help=t("Its id, or its key.", "记录 id 或业务主键。"))]
 

@@ -13,7 +13,6 @@ from clew.cli.identity_desk import (
     Counter,
     Families,
     Login,
-    Reason,
     RoleName,
     Since,
     Sites,
@@ -22,14 +21,13 @@ from clew.cli.identity_desk import (
     at_counter,
 )
 from clew.cli.options import Situation, common
+from clew.cli.reasons import Reason, stated
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
 if TYPE_CHECKING:
     from clew.identity.accounts import Account
     from clew.identity.assignments import Asked, Assignment
-
-Why = Annotated[str, typer.Option("--reason", help=t("Why; it stands in the trail.", "原因,记入审计轨迹。"))]
 
 
 def register(group: typer.Typer) -> None:
@@ -52,11 +50,11 @@ def assign(
     given: Situation,
     login: Login,
     role: RoleName,
+    reason: Reason,
     since: Since = "",
     until: Until = "",
     site: Sites = None,
     family: Families = None,
-    reason: Why = "",
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
@@ -135,10 +133,10 @@ def delegate(
     to: Annotated[str, typer.Argument(help=t("Who stands in.", "受托人账号。"))],
     role: RoleName,
     until: Annotated[str, typer.Option("--to", help=t("Until when.", "截止时间。"))],
+    reason: Reason,
     since: Since = "",
     site: Sites = None,
     family: Families = None,
-    reason: Why = "",
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
@@ -203,6 +201,8 @@ def review(
     ] = True,
     note: Annotated[str, typer.Option("--note", help=t("What was found.", "复核说明。"))] = "",
 ) -> None:
+    if assignment and not justified:
+        note = stated(note, "--note")
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> list[tuple[str, Assignment]]:

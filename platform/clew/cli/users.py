@@ -15,7 +15,6 @@ from clew.cli.identity_desk import (
     Counter,
     Login,
     PasswordStdin,
-    Reason,
     account_json,
     assignment_json,
     at_counter,
@@ -23,6 +22,7 @@ from clew.cli.identity_desk import (
     random_password,
 )
 from clew.cli.options import Situation, common
+from clew.cli.reasons import Reason
 from clew.cli.words import t
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual

@@ -192,6 +192,8 @@ class RecordRule:
     place: Place
     warn: bool = False
     fields: tuple[str, ...] = ()
+    openly: bool = False
+    """Told in its own words also to who does not see all that it reads."""
 
 
 @dataclass(frozen=True, slots=True)

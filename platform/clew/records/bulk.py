@@ -14,6 +14,7 @@ from uuid import UUID
 from clew.kernel.errors import BadInput, ClewError, Unavailable
 from clew.kernel.text import Bilingual
 from clew.records import verbs
+from clew.records.errors import TooManyUnseen
 from clew.records.numbers import Restart
 
 if TYPE_CHECKING:
@@ -96,13 +97,14 @@ async def _chunk(
     unit: Unit, entity: str, chunk: Sequence[tuple[int, Mapping[str, Any]]], verb: str, prepare: Prepare | None
 ) -> list[RowReport] | None:
     """All rows of a chunk, or None after undoing them because one was refused."""
-    mark = unit.mark()
+    mark, unseen = unit.mark(), len(unit.unseen)
     await unit.connection.run_sql("SAVEPOINT rows")
     try:
         reports = [await _apply(unit, entity, at, row, verb, prepare) for at, row in chunk]
-    except (Restart, Unavailable):
+    except (Restart, Unavailable, TooManyUnseen):
         raise
     except ClewError:
+        del unit.unseen[unseen:]  # each row is asked again
         await unit.connection.run_sql("ROLLBACK TO SAVEPOINT rows")
         await unit.connection.run_sql("RELEASE SAVEPOINT rows")
         unit.back_to(mark)
@@ -118,7 +120,7 @@ async def _row(
     await unit.connection.run_sql("SAVEPOINT row")
     try:
         report = await _apply(unit, entity, at, row, verb, prepare)
-    except (Restart, Unavailable):
+    except (Restart, Unavailable, TooManyUnseen):
         raise
     except ClewError as error:
         await unit.connection.run_sql("ROLLBACK TO SAVEPOINT row")

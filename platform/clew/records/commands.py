@@ -296,6 +296,7 @@ class Commands:
     ) -> T:
         """Begin, work, flush, commit; begin again when numbers have to be fetched or a rival came first."""
         self.refusals.ready()
+        self.engine.unseen.ready(call.context.person.id, self.clock.now())
         run = _Run(self, call, asked, work, replay, keep, elevated, dry, simple, gathers)
         if call.idempotency_key is not None:
             idempotency.check_key(call.idempotency_key)
@@ -304,6 +305,7 @@ class Commands:
                 done: T = await self.database.run_write(run.attempt)
                 if run.refused:
                     await self.refusals.keep(call.context, self.engine.release, run.refused)
+                await self._keep_unseen(run)
                 return done
             except NumbersNeeded as needed:
                 run.give_back()
@@ -325,6 +327,7 @@ class Commands:
                     async with self.database.read() as connection:
                         await sessions.require(connection, call.context, self.clock.now())
                 await self._keep_refusals(run)
+                await self._keep_unseen(run)
                 # Whether a commit that could not be acknowledged has happened is unknown: its numbers are not reused.
                 if not isinstance(error, Unavailable) or isinstance(error, DatabaseBusy):
                     run.give_back()
@@ -339,6 +342,12 @@ class Commands:
         rows = [row_of(unit, each) for each in unit.traces if each.outcome == "refused"]
         if rows:
             await self.refusals.keep(run.call.context, self.engine.release, rows)
+
+    async def _keep_unseen(self, run: _Run) -> None:
+        """What was refused by rules the caller does not see into, also where nothing was to be written."""
+        if run.unit is not None and run.unit.unseen:
+            keep = self.engine.unseen.keep
+            await keep(self.database, run.call.context, self.engine.release, run.unit.unseen, run.unit.at)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from clew.records.judge import in_memory
 from clew.records.numbers import Numbers
 from clew.records.participants import Participant, Signer
 from clew.records.statements import Statements
+from clew.records.unseen import Book
 from clew.storage.blobs import Blobs
 from clew.storage.tables import Tables
 
@@ -34,6 +35,7 @@ class Engine:
         self.blobs = blobs
         self.statements = Statements(tables)
         self.numbers = Numbers()
+        self.unseen = Book()
         self.zone = ZoneInfo(blueprint.project.time_zone)
         self._participants = {
             name: tuple(each for each in participants if each.wants(entity))

@@ -100,6 +100,26 @@ class RuleBroken(BadInput):
     zh = "{say}"
 
 
+class RefusedUnseen(Conflict):
+    """A rule or guard that reads what the caller may not see does not hold. Which one, and over what, would tell them
+    of it: whoever tries values would read it off the answers."""
+
+    code = "REFUSED_UNSEEN"
+    en = "A rule that reads what you may not see refuses this."
+    zh = "有规则不允许此操作,其依据的内容您无权查看。"
+    hint_en = "Ask somebody who may see more of this record. Each such refusal is kept in the trail."
+    hint_zh = "请联系可查看该记录更多内容的同事;此类拒绝均记入审计轨迹。"
+
+
+class TooManyUnseen(ClewError):
+    """Trying values against what one may not see ends soon."""
+
+    code, status = "TOO_MANY_UNSEEN", 429
+    en = "Too much of yours was refused by rules that read what you may not see; write again in {minutes} minutes."
+    zh = "您有过多操作被依据无权查看内容的规则拒绝,{minutes} 分钟后方可再写入。"
+    hint_en, hint_zh = "Ask somebody who may see more of this record.", "请联系可查看该记录更多内容的同事。"
+
+
 class Overlap(BadInput):
     code = "OVERLAP"
     en = "The range {start} to {end} overlaps that of another {what} with the same {per}."

@@ -5,6 +5,8 @@ What a condition says of a field that is hidden is as good as the field: whoever
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from clew.access.decision import Decision
 from clew.expressions.tree import Checked
 from clew.metadata.blueprint import Blueprint, Entity
@@ -33,10 +35,17 @@ async def shown(
     """Whether the caller sees all that a condition reads of this record, and may see of others whatever they are."""
     if not condition.reads:
         return True
-    access = decision.on(entity.name)
-    if not await judge.granted(access.read, entity, record):
+    if not await judge.granted(decision.on(entity.name).read, entity, record):
         return False
-    for path in condition.reads:
+    return await shown_ways(blueprint, decision, judge, entity, record, condition.reads)
+
+
+async def shown_ways(
+    blueprint: Blueprint, decision: Decision, judge: Judge, entity: Entity, record: Facts, ways: Collection[Path]
+) -> bool:
+    """Whether the caller sees what these ways from a record that they know of lead to."""
+    access = decision.on(entity.name)
+    for path in ways:
         if always_shown(blueprint, decision, entity.name, path):
             continue
         known = access.fields.get(path[0]) if path else None

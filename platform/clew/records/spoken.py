@@ -7,7 +7,8 @@ import unicodedata
 
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
-from clew.records.values import LONG_CONTROLS, refused_character
+from clew.records.errors import ReasonRequired
+from clew.records.values import LONG_CONTROLS, blank, refused_character
 
 LONGEST = 4_000
 """Characters."""
@@ -27,4 +28,12 @@ def spoken(text: str | None, name: str) -> str:
         shown = f"U+{ord(wrong):04X}"
         what = Bilingual(f"{name} 含有不允许的字符 {shown}。", f"{name}: the character {shown} is not allowed.")
         raise BadInput(path=[name], what=what)
+    return "" if blank(given) else given
+
+
+def why(text: str | None, act: Bilingual, name: str = "reason") -> str:
+    """A reason that has to be given. Raises ReasonRequired where none is said, and what `spoken` raises."""
+    given = spoken(text, name)
+    if not given:
+        raise ReasonRequired(path=[name], why=act)
     return given

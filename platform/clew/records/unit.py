@@ -31,6 +31,7 @@ from clew.records.numbers import Taken
 from clew.records.participants import Change
 from clew.records.rows import Record
 from clew.records.signing.proven import Signing
+from clew.records.unseen import Unseen
 from clew.records.values import plain
 from clew.records.versions import MICROSECOND, Mark, TooEarly, Version, Warned
 from clew.storage.batch import Batch
@@ -85,6 +86,8 @@ class Unit:
     """The regulated action being decided."""
     traces: list[Trace] = field(default_factory=list)
     """Every regulated action of this unit, for the record of decisions."""
+    unseen: list[Unseen] = field(default_factory=list)
+    """Refusals by rules that read what the caller may not see."""
     waiting: store.Waiting | None = None
     warnings: list[Warned] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)

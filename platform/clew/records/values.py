@@ -137,8 +137,13 @@ def refused_character(text: str, allowed: frozenset[str]) -> str | None:
     return None
 
 
+def blank(text: str) -> bool:
+    """Whether a text shows nothing: empty, spaces of any width, or marks without a letter to stand on."""
+    return not text.strip() or (not text.isascii() and all(unicodedata.category(each)[0] in "MZC" for each in text))
+
+
 def _fits(field: Field, text: str, path: Path, longest: int) -> str:
-    if not text.strip():
+    if blank(text):
         why = Bilingual("不能为空文本;没有值请用 null", "empty text is not a value; use null")
         raise BadText(path=path, field=_named(field), why=why)
     shortest = field.min_length or 0

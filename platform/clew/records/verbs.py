@@ -44,6 +44,7 @@ from clew.records.postings import settle_postings
 from clew.records.put import Written, put_change, put_new, settle
 from clew.records.rows import Record
 from clew.records.unit import frozen, unchangeable
+from clew.records.unseen import may_know, refusal
 from clew.records.values import AnyRef, Path, coerce
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ async def _move(
     if known.when is not None:
         trace.note("guard", known.name, holds, conditions=(known.when,), record=old)
     if known.when is not None and not holds:
+        if not await may_know(unit, entity, old, known.when):
+            raise refusal(unit, entity, record_id, known.name)
         raise GuardFailed(
             say=known.say
             or Bilingual(f"不满足条件:{known.when.source}", f"The guard does not hold: {known.when.source}")

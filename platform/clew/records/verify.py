@@ -9,17 +9,23 @@ import sqlalchemy as sa
 
 from clew.kernel.errors import Forbidden
 from clew.kernel.text import Bilingual
-from clew.metadata.blueprint import Acyclic, Entity, NoOverlap
-from clew.records.errors import BackwardRange, Cycle, Missing, Overlap, RuleBroken
+from clew.metadata.blueprint import Acyclic, Entity, Field, NoOverlap, RecordRule
+from clew.records.errors import BackwardRange, Cycle, Missing, Overlap, RefusedUnseen, RuleBroken
 from clew.records.explaining import explained
 from clew.records.judge import in_memory
 from clew.records.participants import Change
 from clew.records.rows import Record
+from clew.records.unseen import may_know, refusal
 from clew.records.values import Path
 from clew.storage.expressions import Rows, condition_sql
 
 if TYPE_CHECKING:
     from clew.records.unit import Unit
+
+
+UNSEEN_RULE = Bilingual(
+    "有规则未满足,其依据的内容您无权查看。", "A rule that reads what you may not see does not hold."
+)
 
 
 async def broken_before(unit: Unit, entity: Entity, record: Record) -> frozenset[str]:
@@ -44,7 +50,7 @@ async def check_rules_in_memory(
         condition = field.required_when
         needed = record.get(field.name) is None and f"field:{field.name}" not in before
         if needed and condition is not None and unit.judge.decide(condition, entity, record, change.old):
-            raise Missing(path=[*path, field.name], field=field.label)
+            raise _missing(unit, change, field, path)
     for span in entity.no_overlaps:
         start, end = record.get(span.start), record.get(span.end)
         if start is not None and end is not None and end < start:
@@ -53,7 +59,7 @@ async def check_rules_in_memory(
     for rule in entity.rules:
         if in_memory(rule.condition, entity):
             answer = unit.judge.decide(rule.condition, entity, record, change.old)
-            _judge_rule(unit, change, rule, answer, path, told=rule.name in before)
+            await _judge_rule(unit, change, rule, answer, path, told=rule.name in before)
 
 
 async def check_rules_in_database(
@@ -78,23 +84,36 @@ async def check_rules_in_database(
     answers = await unit.judge.conditions(conditions, entity, record, change.old)
     for field, answer in zip(fields, answers[len(rules) :], strict=True):
         if answer and f"field:{field.name}" not in before:
-            raise Missing(path=[*path, field.name], field=field.label)
+            raise _missing(unit, change, field, path)
     for rule, answer in zip(rules, answers, strict=False):
-        _judge_rule(unit, change, rule, answer, path, told=rule.name in before)
+        await _judge_rule(unit, change, rule, answer, path, told=rule.name in before)
 
 
-def _judge_rule(unit: Unit, change: Change, rule: Any, answer: bool | None, path: Path, *, told: bool = False) -> None:
-    """Refuses what breaks a rule; one that is only a warning, or was broken before (`told`), is reported."""
+def _missing(unit: Unit, change: Change, field: Field, path: Path) -> Missing | RefusedUnseen:
+    """A field that is demanded has a name only for who knows of it."""
+    if unit.decision.on(change.entity.name).sees(field.name):
+        return Missing(path=[*path, field.name], field=field.label)
+    return refusal(unit, change.entity, change.id, field.name)
+
+
+async def _judge_rule(
+    unit: Unit, change: Change, rule: RecordRule, answer: bool | None, path: Path, *, told: bool = False
+) -> None:
+    """Refuses what breaks a rule; one that is only a warning, or was broken before (`told`), is reported. Who does not
+    see all that it reads is told no more than that."""
     if unit.trace is not None and change.entity is unit.trace.entity and not rule.warn:
         unit.trace.note("rule", rule.name, bool(answer), "after", (rule.condition,), change.new)
     if answer:
         return
-    say = explained(rule.say, rule.condition, change, unit.today)
+    seen = rule.openly or await may_know(unit, change.entity, change.new or {}, rule.condition)
+    say = explained(rule.say, rule.condition, change, unit.today) if seen else UNSEEN_RULE
     if rule.warn or told:
         from clew.records.versions import Warned
 
-        unit.warnings.append(Warned(rule.name, change.entity.name, change.id, say))
+        unit.warnings.append(Warned(rule.name if seen else "", change.entity.name, change.id, say))
         return
+    if not seen:
+        raise refusal(unit, change.entity, change.id, rule.name)
     at = [*path, rule.fields[0]] if rule.fields else path
     raise RuleBroken(path=at, say=say, rule=rule.name, fields=list(rule.fields))
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from openpyxl import load_workbook
 
 from clew.audit.leaf import entries_of, verify_leaf
-from clew.cli.app import run
+from clew.cli.app import build, run
 
 MINI = Path(__file__).parents[2] / "projects" / "mini"
 
@@ -87,6 +88,33 @@ def test_wrong_usage_is_2_and_refusal_is_1(capsys: pytest.CaptureFixture[str], m
     monkeypatch.setenv("CLEW_PORT", "many")
     assert run(["check", "--json"]) == 2
     assert said(capsys)["error"]["code"] == "SETTINGS_INVALID"
+
+
+@pytest.mark.parametrize("why", ["", " \u3000", "\ufe0f"])
+def test_a_reason_that_nobody_can_read_is_none(why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever a command demands one, and before it looks at anything."""
+    tree: Any = typer.main.get_command(build())
+    asked = []
+
+    def walk(command: Any, path: tuple[str, ...]) -> None:
+        for each in getattr(command, "commands", {}).values():
+            walk(each, (*path, each.name))
+        if any("--reason" in each.opts and each.required for each in command.params):
+            asked.append(path)
+
+    walk(tree, ())
+    for path in asked:
+        command = tree
+        for name in path:
+            command = command.commands[name]
+        given = []
+        for each in command.params:
+            if each.required and "--reason" not in each.opts:
+                value = ["2030-01-01"] if each.opts[0] == "--to" else ["x"]
+                given += value if each.param_type_name == "argument" else [each.opts[0], *value]
+        assert run([*path, *given, "--reason", why, "--json"]) == 2, path
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "REASON_MISSING", path
+    assert len(asked) > 11, asked
 
 
 def test_plan_apply_change_and_back(capsys: pytest.CaptureFixture[str]) -> None:

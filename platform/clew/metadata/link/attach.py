@@ -227,6 +227,7 @@ def _rules(linking: Linking, expressions: Expressions, draft: EntityDraft) -> tu
             place,
             spec.warn,
             spec.fields,
+            spec.openly,
         )
         names[name] = rule
         found.append(rule)

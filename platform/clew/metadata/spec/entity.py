@@ -89,6 +89,11 @@ class RuleSpec(Spec):
     fields: OneOrMany = doc("The fields to point at.", "所指向的字段。", default=())
     say: Label | None = doc("What to tell a person.", "提示文字。", default=None)
     warn: Flag = doc("Reported, not refused.", "仅提示,不拒绝。", default=False)
+    openly: Flag = doc(
+        "Told in its own words also to who may not see all that it reads.",
+        "对无权查看所涉全部内容的人也照原文提示。",
+        default=False,
+    )
     active: ActiveSpec | None = doc("Where and since when it is in force.", "生效的场所与日期。", default=None)
 
 
