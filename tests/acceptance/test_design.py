@@ -45,7 +45,7 @@ async def test_a_design_goes_through_every_phase(database: TestDatabase) -> None
     ids, people = firm.ids, firm.employees
     project = await firm.creates("project_manager", "design_project", name="新输液泵", leader=people["project_manager"])
     plan: dict[str, Any] = {"independent_reviewer": people["process_engineer"], "risk_file": ids["document"]}
-    plan |= {"items": [ids["pump"]], "markets": ["CN", "EU"]}
+    plan |= {"members": [people["rd_engineer"]], "items": [ids["pump"]], "markets": ["CN", "EU"]}
     await firm.does("project_manager", "plan", **plan)
     await agreed(firm, "approve_plan", "rd_head", "qa_manager")
     await concluded(firm, "fail")
@@ -78,7 +78,9 @@ async def test_a_design_goes_through_every_phase(database: TestDatabase) -> None
         )  # fmt: skip
 
     await world.furnish(firm, finished)
-    await firm.does("project_manager", "open_actions", settled_reviews=[review["id"]])
+    await firm.does("project_manager", "open_actions", actions_note="风险计划已补充")
+    assert await phase(firm, project) == "input", "the project manager does not settle it alone"
+    await firm.does("process_engineer", "confirm_open", "confirm", settled_reviews=[review["id"]])
     assert await phase(firm, project) == "output"
 
     await firm.does("project_manager", "enter")
