@@ -8,10 +8,11 @@ from datetime import timedelta
 from clew.kernel.scalars import parse_instant
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import SEPARATOR, STARTED, STARTER, Action, Outcome, Step, StepKind
-from clew.process import moves
+from clew.process import moves, offers
 from clew.process.checkpoints import checkpoints
 from clew.process.errors import (
     CommentRequired,
+    NeededElsewhere,
     NotEligible,
     NotFinished,
     NothingToWithdraw,
@@ -51,7 +52,7 @@ def claim(run: Run, command: Claim, facts: Facts) -> None:
     """Take a task of a group. Taking one's own again changes nothing."""
     task, token = _open(run, command.task)
     _mine(run, task, token, command.actor)
-    run.mark(task, assignee=command.actor.person, behalf=command.actor.behalf)
+    run.mark(task, assignee=command.actor.person, behalf=_behalf(task, command.actor))
 
 
 def unclaim(run: Run, command: Unclaim, facts: Facts) -> None:
@@ -74,13 +75,17 @@ def decide(run: Run, command: Decide, facts: Facts) -> None:
         raise NotFinished(
             say=say or Bilingual("该步骤尚未满足完成条件。", "What this step must bring about is not there yet.")
         )
+    voice = _voice(step, outcome, task, command.actor)
+    needed = task.kind == "vote" and offers.needed_elsewhere(run, token, task, voice)
+    if needed and offers.others_can(run, token, task, command.actor.both):
+        raise NeededElsewhere(step=step.label)
     run.mark(
         task,
         status="done",
         outcome=command.outcome,
         comment=command.comment,
         actor=command.actor.person,
-        behalf=command.actor.behalf or task.behalf,
+        behalf=_behalf(task, command.actor),
         assignee=command.actor.person,
         at=command.at,
     )
@@ -89,6 +94,7 @@ def decide(run: Run, command: Decide, facts: Facts) -> None:
         if step.approval.once and not outcome.against:
             moves.again(run, token.id)
         moves.settle(run, token.id)
+        offers.tell_short(run, token.id)
         return
     tasks = run.state.tasks_of(token.id)
     if outcome.against or all(each.status == "done" for each in tasks if each.kind in ("task", "added")):
@@ -116,6 +122,10 @@ def add_signer(run: Run, command: AddSigner, facts: Facts) -> None:
     _mine(run, task, token, command.actor)
     step = run.step_of(token)
     _eligible(run, step, token, command.person, facts)
+    if command.person in offers.spoken_for(run, token) or not offers.can_spare(
+        run, token, task, command.actor, command.person
+    ):
+        raise NotEligible(path=["person"])
     before = command.where == "before"
     added = run.task(
         token,
@@ -127,10 +137,10 @@ def add_signer(run: Run, command: AddSigner, facts: Facts) -> None:
         holds=task.id if before else task.holds,
     )
     if before:
-        run.mark(task, status="held", assignee=command.actor.person, behalf=command.actor.behalf)
+        run.mark(task, status="held", assignee=command.actor.person, behalf=_behalf(task, command.actor))
         run.effects.append(Tell("added", token.id, added.id, added.candidates, comment=command.comment))
     else:
-        run.mark(task, assignee=command.actor.person, behalf=command.actor.behalf, holds=added.id)
+        run.mark(task, assignee=command.actor.person, behalf=_behalf(task, command.actor), holds=added.id)
     if step.approval is not None:
         run.keep(run.state.tokens[token.id], branches=run.state.tokens[token.id].branches + 1)
 
@@ -143,7 +153,11 @@ def transfer(run: Run, command: Transfer, facts: Facts) -> None:
     if task.kind != "added" and command.person not in facts.people.get(task.post, ()):
         raise NotEligible(path=["person"])
     _eligible(run, step, token, command.person, facts)
-    behalf = (task.behalf or command.actor.person) if command.delegated else None
+    behalf = (_behalf(task, command.actor) or command.actor.person) if command.delegated else None
+    if task.kind != "task":
+        voice = {command.person, *filter(None, [behalf])}
+        if offers.spoken_for(run, token, task) & voice or offers.needed_elsewhere(run, token, task, voice):
+            raise NotEligible(path=["person"])
     run.mark(task, candidates=(command.person,), assignee=command.person, behalf=behalf)
     run.effects.append(Tell("transfer", token.id, task.id, (command.person,), comment=command.comment))
 
@@ -173,7 +187,7 @@ def send_back(run: Run, command: SendBack, facts: Facts) -> None:
         outcome="returned",
         comment=command.comment,
         actor=command.actor.person,
-        behalf=command.actor.behalf,
+        behalf=_behalf(task, command.actor),
         assignee=command.actor.person,
         at=command.at,
     )
@@ -205,7 +219,7 @@ def withdraw(run: Run, command: Withdraw, facts: Facts) -> None:
     if step.sign is not None or lasting(step.effects_of(last.outcome)) or _begun(run.step_of(token)):
         raise NotTakenBack
     name = step.name
-    moves.leave(run, token, "withdrawn", command.actor.both)
+    moves.leave(run, token, "withdrawn", ())
     _back(run, token, name)
     moves.go(run, token.id, name, reason=command.comment)
 
@@ -279,14 +293,31 @@ def _mine(run: Run, task: Task, token: Token, actor: Actor) -> None:
         raise NotYourTask
     step = run.step_of(token)
     # Whoever it was given to acts for the one who gave it away, whose duty it stays.
-    given = task.behalf if task.assignee == actor.person else None
+    given = _behalf(task, actor)
     acting = actor.both if given is None else (*actor.both, given)
     _apart(run, step, acting)
     if task.kind in ("vote", "added"):
         for each in run.state.tasks_of(token.id):
-            voted = each.kind in ("vote", "added") and each.status == "done" and each.id != task.id
-            if voted and {each.actor, each.behalf} & set(acting):
+            if each.id == task.id or each.kind not in ("vote", "added"):
+                continue
+            # Who is to vote as a signer who was added could not do so once they had voted for a post.
+            waits = each.kind == "added" and each.status in ("open", "held")
+            voice = {each.actor, each.behalf} if each.status == "done" else {each.assignee} if waits else set()
+            if voice & set(acting):
                 raise SamePerson(step=step.label)
+
+
+def _voice(step: Step, outcome: Outcome, task: Task, actor: Actor) -> set[str]:
+    """Whose one vote it is. Where one agreement stands for all posts of the same person, they agree for the others."""
+    spared = step.approval is not None and step.approval.once and not outcome.against
+    people = {_behalf(task, actor), None if spared else actor.person}
+    return {each for each in people if each is not None}
+
+
+def _behalf(task: Task, actor: Actor) -> str | None:
+    """Whose duty it is that somebody does with a task, when it is not their own: it was given to them for another, or
+    they stand in for one."""
+    return actor.behalf or (task.behalf if task.assignee == actor.person else None)
 
 
 def _touched(run: Run, token: Token) -> bool:

@@ -130,6 +130,16 @@ class SamePerson(Forbidden):
     hint_zh = "请由该角色的其他人员办理。"
 
 
+class NeededElsewhere(Conflict):
+    """Each has one vote: who alone can fill another post does not spend it on this one."""
+
+    code = "NEEDED_ELSEWHERE"
+    en = "Nobody but you is left for another post at {step}; your vote is needed there."
+    zh = "“{step}”的另一岗位只有您能表决,您的一票须留给该岗位。"
+    hint_en = "Let another of those who are asked vote here; yours is the other post."
+    hint_zh = "请由其他被征询人在此表决,您在另一岗位表决。"
+
+
 class UnknownOutcome(BadInput):
     code = "UNKNOWN_OUTCOME"
     en = "This task ends with one of: {known}."

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clew.metadata.processes import Workflow
-from clew.process import desk, moves
+from clew.metadata.processes import StepKind, Workflow
+from clew.process import desk, moves, offers
 from clew.process.errors import NoSuchIncident, ProcessEnded, ProcessNotSuspended, ProcessSuspended, SuspendedAbove
 from clew.process.run import Run
 from clew.process.state import State, Subject
@@ -34,6 +34,7 @@ from clew.process.words import (
     Enter,
     EventArrived,
     Facts,
+    Offer,
     Reoffer,
     Resume,
     RetryIncident,
@@ -189,6 +190,9 @@ def _resume(run: Run, command: Resume, facts: Facts) -> None:
             run.effects.append(Advance(token.id))
         elif token.status == "working":
             run.effects.append(Act(token.id, token.step))
+        elif run.step_of(token).kind.human:
+            # Who came and went meanwhile was not looked at.
+            run.effects.append(Offer(token.id))
 
 
 def _halted(state: State) -> tuple[str, ...]:
@@ -199,13 +203,20 @@ def _halted(state: State) -> tuple[str, ...]:
 def _reoffer(run: Run, command: Reoffer, facts: Facts) -> None:
     token = run.state.tokens.get(command.token)
     if token is not None and run.state.status == "running":
-        moves.reoffer(run, token, facts)
+        offers.reoffer(run, token, facts)
 
 
 def _retry(run: Run, command: RetryIncident, facts: Facts) -> None:
     incident = run.state.incidents.get(command.incident)
     if incident is None:
         raise NoSuchIncident
+    token = run.state.tokens.get(incident.token)
+    if incident.kind == "checkpoint" and token is not None and run.step_of(token).kind is not StepKind.END:
+        if run.state.status == "suspended":
+            raise ProcessSuspended
+        run.forget(token)
+        moves.arrive_again(run, token)
+        return
     run.settle(incident)
 
 

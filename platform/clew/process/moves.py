@@ -150,10 +150,17 @@ def called_off(run: Run, token: Token) -> None:
         run.incident(token, "cancelled", f"{step.path}: {step.call}")
 
 
+def arrive_again(run: Run, token: Token) -> None:
+    """A flow whose last step is done already comes to its end, if it may now: the step is not done again."""
+    last = next(each for each in reversed(run.state.done) if (each.token, each.step) == (token.id, token.step))
+    _arrive(run, token, last.outcome)
+
+
 def settle(run: Run, token_id: int) -> None:
-    """End an approval when its votes have come to an outcome; else open the next seat, where they go one by one."""
+    """End an approval when its votes have come to an outcome, even where a seat has nobody left who could fill it; else
+    open the next seat, where they go one by one."""
     token = run.state.tokens.get(token_id)
-    if token is None or token.status != "open":
+    if token is None or (token.status != "open" and not run.left(token)):
         return
     step = run.step_of(token)
     if step.approval is None:
@@ -201,33 +208,14 @@ def again(run: Run, token_id: int) -> None:
             return
 
 
-def reoffer(run: Run, token: Token, facts: Facts) -> None:
-    """Offer the open tasks of a step to whoever can do them now. Who has one and still can keeps it; its clock goes on.
-    When nobody can, that is an incident, which ends when somebody can again."""
-    left = [each for each in run.state.incidents.values() if each.token == token.id and each.kind == "left"]
-    if not run.step_of(token).kind.human or (token.status != "open" and not left):
-        return
-    nobody = []
-    for task in run.state.tasks_of(token.id):
-        if task.status not in ("open", "held") or task.kind not in ("task", "vote"):
-            continue
-        able = _eligible(run, token, facts, facts.able, task.post)
-        if not able:
-            nobody.append(task.post)
-            run.mark(task, candidates=(), assignee=None, behalf=None)
-        elif task.assignee is None or not {task.assignee, task.behalf} & set(able):
-            asked = _eligible(run, token, facts, facts.people, task.post)
-            if asked != task.candidates or task.assignee is not None:
-                task = run.mark(task, candidates=asked, assignee=asked[0] if len(asked) == 1 else None, behalf=None)
-                if task.status == "open":
-                    run.effects.append(Tell("task", token.id, task.id, asked))
-    if nobody and not left:
-        run.incident(token, "left", f"{token.step}: {', '.join(nobody)}".removesuffix(": "))
-    elif left and not nobody:
-        for incident in left:
-            run.change(incidents=without(run.state.incidents, incident.id))
-        run.keep(run.state.tokens[token.id], status="open")
-        settle(run, token.id)
+def eligible(run: Run, token: Token, facts: Facts, people: Mapping[str, tuple[str, ...]], post: str) -> tuple[str, ...]:
+    """Of those who hold a post whoever nothing bars. Where one signs for all, the posts are asked together."""
+    step = run.step_of(token)
+    barred = run.apart(step)
+    together = step.approval is not None and step.approval.mode is ApprovalMode.ANY_SIGN
+    posts = _posts(step.approval, facts) if together and step.approval is not None else (post,)
+    asked = dict.fromkeys(person for each in posts for person in people.get(each, ()))
+    return tuple(each for each in asked if each not in barred)
 
 
 def release(run: Run, task: Task) -> None:
@@ -284,7 +272,7 @@ def _turn(run: Run, token: Token, step: Step, outcome: str, target: str) -> None
 def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
     """Make the tasks of a step. Nobody to ask is an incident, never a skip."""
     if step.approval is None:
-        people = _eligible(run, token, facts, facts.people, "")
+        people = eligible(run, token, facts, facts.people, "")
         if not people:
             run.incident(token, "nobody", step.path)
             return False
@@ -295,7 +283,7 @@ def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
     posts = _posts(approval, facts)
     if approval.mode is ApprovalMode.ANY_SIGN:
         posts = posts[:1]
-    seats = {post: _eligible(run, token, facts, facts.people, post) for post in posts}
+    seats = {post: eligible(run, token, facts, facts.people, post) for post in posts}
     needed = wanted(approval, len(seats), facts.all_agree, facts.enough)
     missing = [post for post, people in seats.items() if not people] or unfilled(approval, seats, needed)
     if missing:
@@ -312,18 +300,6 @@ def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
 
 def _posts(approval: Approval, facts: Facts) -> tuple[str, ...]:
     return (*approval.posts, *(post for post, _ in approval.also if post in facts.also))
-
-
-def _eligible(
-    run: Run, token: Token, facts: Facts, people: Mapping[str, tuple[str, ...]], post: str
-) -> tuple[str, ...]:
-    """Of those who hold a post whoever nothing bars. Where one signs for all, the posts are asked together."""
-    step = run.step_of(token)
-    barred = run.apart(step)
-    together = step.approval is not None and step.approval.mode is ApprovalMode.ANY_SIGN
-    posts = _posts(step.approval, facts) if together and step.approval is not None else (post,)
-    asked = dict.fromkeys(person for each in posts for person in people.get(each, ()))
-    return tuple(each for each in asked if each not in barred)
 
 
 def _choose(run: Run, token: Token, step: Step, facts: Facts) -> None:
@@ -391,8 +367,10 @@ def _comment(run: Run, token: Token, outcome: str) -> str:
 __all__ = [
     "Task",
     "again",
+    "arrive_again",
     "called_off",
     "cancel",
+    "eligible",
     "enter",
     "finish",
     "go",

@@ -90,16 +90,21 @@ class Run:
         for incident in [each for each in self.state.incidents.values() if each.token == token.id]:
             self.change(incidents=without(self.state.incidents, incident.id))
 
+    def left(self, token: Token) -> list[Incident]:
+        """What says that nobody is left to do a task of a token."""
+        return [each for each in self.state.incidents.values() if each.token == token.id and each.kind == "left"]
+
     def settle(self, incident: Incident) -> None:
         """Try again what an incident stopped."""
+        if incident.kind == "left":
+            # It ends when somebody is found.
+            self.effects.append(Offer(incident.token))
+            return
         self.change(incidents=without(self.state.incidents, incident.id))
         token = self.state.tokens.get(incident.token)
         if token is None or token.status != "blocked":
             return
-        if incident.kind == "left":
-            self.keep(token, status="open")
-            self.effects.append(Offer(token.id))
-        elif incident.kind == "cancelled":
+        if incident.kind == "cancelled":
             self.drop_timers(token.id)
             self.keep(token, status="due")
             self.effects.append(Advance(token.id))

@@ -67,7 +67,7 @@ def may_win(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence
 def unfilled(approval: Approval, seats: Mapping[str, Sequence[str]], needed: int) -> list[str]:
     """The posts that stay empty when each person fills one at most, where the votes needed could never be reached: the
     same few people hold several of the posts. Posts that must agree are filled first."""
-    if approval.once or all(len(people) >= len(seats) for people in seats.values()):
+    if all(len(people) >= len(seats) for people in seats.values()):
         return []
     taken: dict[str, str] = {}
 
@@ -80,5 +80,7 @@ def unfilled(approval: Approval, seats: Mapping[str, Sequence[str]], needed: int
                     return True
         return False
 
-    empty = [post for post in sorted(seats, key=lambda each: each not in approval.must) if not fills(post, set())]
+    # Where one agreement stands for all posts of the same person, it is enough that each has somebody.
+    in_turn = sorted(seats, key=lambda each: each not in approval.must)
+    empty = [post for post in in_turn if not (seats[post] if approval.once else fills(post, set()))]
     return empty if len(seats) - len(empty) < needed or approval.must & set(empty) else []

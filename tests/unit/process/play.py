@@ -14,7 +14,7 @@ from clew.metadata.load import load_sources
 from clew.metadata.processes import StepKind, Workflow
 from clew.process import machine
 from clew.process.history import kept
-from clew.process.state import State, Subject, Task
+from clew.process.state import State, Subject, Task, Token
 from clew.process.words import (
     Act,
     ActionDone,
@@ -26,6 +26,8 @@ from clew.process.words import (
     Effect,
     Enter,
     Facts,
+    Offer,
+    Reoffer,
 )
 
 PROJECT = {
@@ -98,6 +100,8 @@ class Play:
             for effect in result.effects:
                 if isinstance(effect, Advance):
                     waiting.append(Enter(effect.token, self.now()))
+                elif isinstance(effect, Offer):
+                    waiting.append(Reoffer(effect.token, self.now()))
                 elif isinstance(effect, Act) and self.automatic:
                     waiting.append(ActionDone(effect.token, self.now()))
         self.effects.extend(seen)
@@ -137,6 +141,7 @@ class Play:
             given.conditions,
             given.elements,
             given.about,
+            able=MappingProxyType(people),
         )
 
     # ── short words for tests ─────────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +206,8 @@ def check(definition: Workflow, before: State, after: State) -> None:
             assert not below
         if step.kind.human and token.status == "open":
             assert any(each.status == "open" and each.kind != "copy" for each in after.tasks_of(token.id)), "stuck"
+        if step.approval is not None and token.status == "open":
+            assert _somebody_can(after, token), "nobody of those who are asked can vote"
         if token.status == "blocked":
             assert any(each.token == token.id for each in after.incidents.values())
         if token.status == "working":
@@ -216,6 +223,18 @@ def check(definition: Workflow, before: State, after: State) -> None:
     for timer in after.timers.values():
         assert timer.token in after.tokens
     _quorums(definition, before, after)
+
+
+def _somebody_can(state: State, token: Token) -> bool:
+    """Whether some open vote is of somebody who has no voice in this round yet."""
+    votes = [each for each in state.tasks_of(token.id) if each.kind in ("vote", "added")]
+    spent = {person for each in votes if each.status == "done" for person in (each.actor, each.behalf)}
+    waits = {each.assignee for each in votes if each.kind == "added" and each.status in ("open", "held")}
+    return any(
+        set([each.assignee] if each.assignee else each.candidates) - spent - (waits if each.kind == "vote" else set())
+        for each in votes
+        if each.status == "open"
+    )
 
 
 def _quorums(definition: Workflow, before: State, after: State) -> None:

@@ -25,6 +25,7 @@ from clew.process.words import (
     Decide,
     EventArrived,
     Facts,
+    Reoffer,
     Resume,
     RetryIncident,
     SendBack,
@@ -158,6 +159,13 @@ def command(dice: random.Random, run: Play) -> Command | None:
         ActionFailed(token, "broken", at),
         Withdraw(token, who, at),
     ]
+    if dice.random() < 0.3:
+        # People come and go.
+        run.people = {
+            role: tuple(dice.sample(EVERYBODY, dice.choice([0, 1, 2, 2, 3]))) if dice.random() < 0.3 else people
+            for role, people in PEOPLE.items()
+        }
+        others += [Reoffer(token, at)] * 3
     if state.timers:
         others += [TimerFired(dice.choice(list(state.timers)), at)] * 3
     if state.incidents:

@@ -20,11 +20,13 @@ from clew.metadata.processes import Step, StepKind
 from clew.process import machine
 from clew.process.calendar import WorkingTime
 from clew.process.clocks import Limit, TimeUnit, begin
+from clew.process.offers import needed_elsewhere
 from clew.process.proof.entry import entry_facts
 from clew.process.proof.explore import Walk, outcomes_of
 from clew.process.proof.knowledge import PRESENT
 from clew.process.proof.limits import shortest
 from clew.process.proof.world import Refused, World
+from clew.process.run import Run
 from clew.process.simulation.assumptions import Assumptions, StepAssumption
 from clew.process.state import Task, Token
 from clew.process.words import (
@@ -303,10 +305,11 @@ class Floor:
             for other in case.world.state.tasks_of(task.token)
             if other.status == "done" or (case.number, other.id) in self.taken
         }
-        for person in asked:
-            if person not in self.busy and person not in voted:
-                return person
-        return None
+        free = [each for each in asked if each not in self.busy | voted]
+        if task.kind == "vote":
+            run, token = Run(self.workflow, case.world.state, self._at()), case.world.state.tokens[task.token]
+            free = [each for each in free if not needed_elsewhere(run, token, task, (each,))]
+        return free[0] if free else None
 
     def _take(self, each: Waiting, task: Task, person: str) -> None:
         hours = self._takes(each.step, _usual(each.step))
