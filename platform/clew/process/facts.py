@@ -117,7 +117,9 @@ class Inquiry:
             named.append(UUID(self.state.starter))
         if who.actor_of is not None:
             done = [each for each in self.state.done if each.step.split("/")[-1] == who.actor_of and each.actors]
-            named += [UUID(done[-1].actors[0])] if done else []
+            # Of a step that is done for each record, whoever did it for this one.
+            mine = [each for each in done if each.subject.id == str(record["id"])] or done
+            named += [UUID(mine[-1].actors[0])] if mine else []
         course = await self._named(who.qualified_for, entity, record)
         return await self._find(
             Demand(

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.process import people, store, timers, words
 from clew.process.errors import ProcessSuspended
+from clew.process.state import State
 from clew.process.words import Command
 from clew.process.writes import TIMER
 from clew.records.commands import Call
@@ -54,9 +56,11 @@ async def ask_act(unit: Unit, process: UUID, token: int) -> None:
     await _ask_now(unit, ACT, {"process": str(process), "token": token}, f"{process}:{token}")
 
 
-async def ask_event(unit: Unit, process: UUID, token: int, record: UUID) -> None:
-    payload = {"process": str(process), "token": token, "record": str(record)}
-    await _ask_now(unit, EVENT, payload, f"{process}:{token}:{record}")
+async def ask_event(unit: Unit, process: UUID, state: State, token: int, record: UUID) -> None:
+    """An event has come that ends the wait a token is at; no other one it comes to before it is told."""
+    after = state.steps_of(token)
+    payload = {"process": str(process), "token": token, "record": str(record), "after": after}
+    await _ask_now(unit, EVENT, payload, f"{process}:{token}:{after}:{record}")
 
 
 async def ask_ended(unit: Unit, process: UUID, token: int, outcome: str, *, cancelled: bool = False) -> None:
@@ -223,15 +227,26 @@ async def _failed(engine: Processes, job: Job, code: str, said: str) -> None:
     process = UUID(_subject(job))
     if job.kind == ACT and job.attempts + 1 >= await _attempts(engine, process, job):
         failed = words.ActionFailed(job.payload["token"], said, await _now(engine))
-
-        async def finish(unit: Unit) -> None:
-            await leases.finish(unit.connection, job)
-
-        with suppress(LeaseLost):
-            await engine.system(system_call(engine), process, failed, finish)
+        try:
+            await _give_up(engine, job, failed)
+        except Exception as error:
+            # Nor can what should follow begin: somebody must see to both.
+            then = error.message("en") if isinstance(error, ClewError) else type(error).__name__
+            _log.warning("what follows when %s of %s fails cannot begin: %s", job.kind, process, then)
+            await _give_up(engine, job, replace(failed, error=f"{said} {then}", stays=True))
         return
     _log.warning("%s of %s failed: %s", job.kind, process, code)
     await leases.postpone(engine.database, job, code)
+
+
+async def _give_up(engine: Processes, job: Job, failed: words.ActionFailed) -> None:
+    """An automatic step is not tried again by itself."""
+
+    async def finish(unit: Unit) -> None:
+        await leases.finish(unit.connection, job)
+
+    with suppress(LeaseLost):
+        await engine.system(system_call(engine), UUID(_subject(job)), failed, finish)
 
 
 async def _attempts(engine: Processes, process: UUID, job: Job) -> int:
@@ -261,6 +276,9 @@ async def _told(engine: Processes, process: UUID, job: Job, unit: Unit) -> None:
         raise ProcessSuspended
     if instance is not None:
         token, at = int(job.payload["token"]), instant_text(unit.at)
+        if "after" in job.payload and job.payload["after"] != instance.state.steps_of(token):
+            # It has gone on by another event, or because its time was up.
+            return
         command: Command = words.EventArrived(token, at)
         if job.kind == ENDED:
             cancelled = bool(job.payload.get("cancelled", False))

@@ -152,7 +152,7 @@ def _failed(run: Run, command: ActionFailed, facts: Facts) -> None:
     if token is None or token.status != "working":
         return
     target = run.step_of(token).on_error
-    if target is not None:
+    if target is not None and not command.stays:
         moves.leave(run, token, "failed", ())
         moves.go(run, token.id, target)
     else:

@@ -133,4 +133,4 @@ class ProcessParticipant:
             if wait is None or wait.same not in about.get(UUID(at.subject.id), ()):
                 continue
             if wait.where is None or await unit.judge.holds(wait.where, change.entity, dict(change.new)):
-                await jobs.ask_event(unit, process, token, change.id)
+                await jobs.ask_event(unit, process, instance.state, token, change.id)

@@ -162,6 +162,10 @@ class State(Struct, frozen=True, omit_defaults=True):
             if each.token == token and each.step == at.step and each.round == at.round
         )
 
+    def steps_of(self, token: int) -> int:
+        """How many steps a token has behind it."""
+        return sum(each.times for each in self.done if each.token == token)
+
     def below(self, token: int) -> tuple[Token, ...]:
         return tuple(each for each in self.tokens.values() if each.parent == token)
 

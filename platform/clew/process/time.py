@@ -50,7 +50,7 @@ async def set_timer(handling: Handling, number: int) -> None:
     clock = Clock(number, token.id, timer.share, running, site.calendar.name, None, trouble)
     arm(handling, clock, site)
     if _shows_due(timer, step):
-        handling.writes.due(step.path, None if trouble else _full(running, site))
+        handling.writes.due(token, None if trouble else _full(running, site))
 
 
 def arm(handling: Handling, clock: Clock, site: WorkingTime) -> datetime | None:
@@ -152,10 +152,10 @@ async def follow(handling: Handling, before: State) -> None:
 def _rearmed(handling: Handling, clock: Clock, running: Running, trouble: str, site: WorkingTime) -> bool:
     """A clock counted on by another working time, and its tasks' due time with it; whether it is due another time."""
     due = arm(handling, replace(clock, running=running, calendar=site.calendar.name, trouble=trouble), site)
-    step = handling.workflow.step(handling.state.tokens[clock.token].step)
-    if _shows_due(handling.state.timers[clock.number], step):
+    token = handling.state.tokens[clock.token]
+    if _shows_due(handling.state.timers[clock.number], handling.workflow.step(token.step)):
         full = None if trouble else _full(running, site)
-        handling.writes.due(step.path, full)
+        handling.writes.due(token, full)
     return due != clock.due_at
 
 

@@ -161,11 +161,12 @@ class ActionDone:
 
 @dataclass(frozen=True, slots=True)
 class ActionFailed:
-    """An automatic step failed for the last time."""
+    """An automatic step failed for the last time. `stays`: what should follow then cannot begin."""
 
     token: int
     error: str
     at: str
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

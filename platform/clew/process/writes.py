@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from clew.kernel.ids import uuid7
 from clew.metadata.processes import Workflow
 from clew.process.history import kept
-from clew.process.state import State, Task
+from clew.process.state import State, Task, Token
 from clew.process.store import Clock, Instance, changing, log_row, new_task, task_id
 from clew.records import notices
 from clew.records.gathering import beside
@@ -102,7 +102,10 @@ class Writes:
     """The instance as it is stored; of its past, all that this unit knows."""
     _batch: Batch = field(default_factory=Batch)
     _clocks: dict[int, Clock] = field(default_factory=dict)
-    _due: dict[str, datetime | None] = field(default_factory=dict)
+    _due: dict[tuple[int, str], datetime | None] = field(default_factory=dict)
+    """By token and step."""
+    _waiting: set[int] = field(default_factory=set)
+    """Tokens that have come to wait for something."""
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,13 +136,14 @@ class Writes:
         """A timer's clock, new or changed; with a moment it rings then."""
         self._clocks[clock.number] = clock
 
-    def due(self, step: str, at: datetime | None) -> None:
-        """When the open tasks of a step are due."""
-        self._due[step] = at
+    def due(self, token: Token, at: datetime | None) -> None:
+        """When the open tasks of a token's step are due."""
+        self._due[token.id, token.step] = at
 
     def wait(self, token: int, entity: str, verb: str, record: UUID) -> None:
         row = {"process": self.saved.id, "token": token, "entity": entity, "verb": verb, "record_id": record}
         self._batch.add(_WAIT, row)
+        self._waiting.add(token)
 
     def unwait(self, token: int) -> None:
         self._batch.add(_NO_WAIT, {"process": self.saved.id, "token": token})
@@ -155,6 +159,7 @@ class Writes:
             together = None
         if state is not before.state:
             self._save(state)
+            self._waits_no_more(state)
             await self._tasks(state)
             self.saved = replace(before, state=state, version=before.version + 1)
             self.unit.found.setdefault(STORED, {})[before.id] = self.saved
@@ -181,6 +186,15 @@ class Writes:
             },
         )
 
+    def _waits_no_more(self, state: State) -> None:
+        """What was called off waits for nothing."""
+        for number, token in self.saved.state.tokens.items():
+            if number not in state.tokens and self.workflow.step(token.step).wait is not None:
+                self._waiting.add(number)
+        for number in sorted(self._waiting - state.tokens.keys()):
+            self.unwait(number)
+        self._waiting.clear()
+
     async def _tasks(self, state: State) -> None:
         changed: dict[int, dict[str, Any]] = {}
         for number, task in state.tasks.items():
@@ -190,7 +204,7 @@ class Writes:
             asked = set(task.candidates) if task.status in _OPEN else set()
             if earlier is None:
                 row = new_task(self.saved, state, task, self.unit.at)
-                row["due_at"] = self._due.get(task.step) if task.status in _OPEN else None
+                row["due_at"] = self._due.get(_place(task)) if task.status in _OPEN else None
                 self._batch.add(_NEW_TASK, row)
                 self._asked(row["id"], asked)
             else:
@@ -226,14 +240,15 @@ class Writes:
         """The changed tasks, and those whose step has another limit; none of them twice."""
         for number, row in changed.items():
             task = state.tasks[number]
-            if task.step in self._due and task.status in _OPEN:
-                self._batch.add(_TASK_DUE, {**row, "due_at": self._due[task.step]})
+            if _place(task) in self._due and task.status in _OPEN:
+                self._batch.add(_TASK_DUE, {**row, "due_at": self._due[_place(task)]})
             else:
                 self._batch.add(_THAT_TASK if "id" in row else _TASK, row)
         for number, task in state.tasks.items() if self._due else ():
             stored = number in self.saved.state.tasks and number not in changed
-            if stored and task.step in self._due and task.status in _OPEN:
-                self._batch.add(_DUE, {"process": self.saved.id, "number": number, "due_at": self._due[task.step]})
+            if stored and _place(task) in self._due and task.status in _OPEN:
+                due = self._due[_place(task)]
+                self._batch.add(_DUE, {"process": self.saved.id, "number": number, "due_at": due})
         self._due.clear()
 
     def _time(self, before: State, state: State) -> None:
@@ -265,3 +280,8 @@ class Writes:
                 self._batch.add(_NO_CLOCK, {"process": process, "number": number})
                 self._batch.add(_CALL_OFF, {"kind": TIMER, "key": f"{process}:{number}", "done_at": at})
         self._clocks.clear()
+
+
+def _place(task: Task) -> tuple[int, str]:
+    """The token and the step of a task."""
+    return task.token, task.step

@@ -1,0 +1,119 @@
+"""What a process is told and what it leaves to itself goes where it belongs, whatever else happens meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+from tests.integration.process_world import Works, small_works
+from tests.integration.test_process_time import time_passes
+
+from clew.process import jobs, words
+from clew.storage import process_tables
+from clew.testing.databases import TestDatabase
+
+pytestmark = pytest.mark.anyio
+
+PEOPLE = {"clerk": ("ann", "bob"), "boss": ("hal",)}
+
+
+async def a_case_of_two(made: Works) -> None:
+    """A case of two parts, and the process about it."""
+    create, call = made.plant.commands.create, made.call("ann")
+    parts = [(await create(call, "part", {"code": each})).id for each in "AB"]
+    case = (await create(call, "case", {"parts": parts})).id
+    await made.processes.start(call, "handling", case)
+
+
+async def at(made: Works) -> list[str]:
+    return sorted(token["step"] for each in await made.instances() for token in each["state"]["tokens"])
+
+
+ORDER = {"models/o.yaml": "entity: order\nfields:\n  about: {type: ref, of: case}\n  note: {type: text}\n"}
+
+
+async def test_an_event_ends_the_wait_it_came_for(database: TestDatabase) -> None:
+    """Two events for one wait: the second ends no other. One that comes for the next wait is not lost by the first."""
+    steps = """\
+  first: {wait: {event: order.create, same: about}}
+  second: {wait: {event: order.update, same: about}}
+  last: {who: boss}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE, files=ORDER)
+    process = await made.a_case("ann")
+    (case,) = (await made.plant.current("case")).values()
+    await made.give("hal", process, lambda actor, at: words.Suspend(actor, at, "audit"), ["s"])
+    for _ in range(2):
+        order = await made.plant.commands.create(made.call("ann"), "order", {"about": case["id"]})
+    await made.give("hal", process, lambda actor, at: words.Resume(actor, at), ["r"])
+    await jobs.drain(made.processes)
+    assert await at(made) == ["second"]
+    await made.plant.commands.update(made.call("ann"), "order", order.id, None, {"note": "c"})
+    await jobs.drain(made.processes)
+    assert await at(made) == ["last"]
+
+
+async def test_each_element_has_its_own_due_time(database: TestDatabase) -> None:
+    steps = """\
+  all: {for_each: parts, steps: {make: {who: clerk}, check: {who: boss, within: 4 wh}}}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    await a_case_of_two(made)
+    one, two = await made.tasks("ann")
+    await made.processes.decide(made.call("ann"), one["id"], "done")
+    (first,) = await made.tasks("hal")
+    await time_passes(made, 2)
+    await made.processes.decide(made.call("ann"), two["id"], "done")
+    tasks = {each["id"]: each for each in await made.tasks("hal")}
+    assert tasks[first["id"]]["due_at"] == first["due_at"]
+
+
+async def test_nobody_waits_for_what_was_called_off(database: TestDatabase) -> None:
+    steps = """\
+  both: {parallel: {a: {hear: {wait: {event: case.update}}}, b: {do_it: {who: clerk}}}, wait_for: any}
+  then_hear: {wait: {event: case.update}}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    process = await made.a_case("ann")
+    (task,) = await made.tasks("ann")
+    await made.processes.decide(made.call("ann"), task["id"], "done")
+    assert len(await made.plant.rows(process_tables.process_wait)) == 1
+    await made.give("hal", process, lambda actor, at: words.Cancel(actor, at, "over"), ["c"])
+    assert await made.plant.rows(process_tables.process_wait) == []
+
+
+async def test_whoever_did_it_for_this_record(database: TestDatabase) -> None:
+    steps = """\
+  all: {for_each: parts, steps: {make: {who: clerk}, look: {who: boss}, fix: {who: {actor_of: make}}}}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    await a_case_of_two(made)
+    one, two = await made.tasks("ann")
+    await made.processes.decide(made.call("ann"), one["id"], "done")
+    await made.processes.decide(made.call("bob"), two["id"], "done")
+    for each in await made.tasks("hal"):
+        await made.processes.decide(made.call("hal"), each["id"], "done")
+    rows = {each["record_id"]: each["assignee"] for each in await made.tasks() if each["step"] == "all/each/fix"}
+    assert rows == {one["record_id"]: made.people["ann"].id, two["record_id"]: made.people["bob"].id}
+
+
+async def test_a_way_out_that_fails_stops_nobody(database: TestDatabase) -> None:
+    """Where a failed automatic step leads to cannot begin either: what was decided stands, and others go on."""
+    steps = """\
+  fill: {who: clerk}
+  make: {do: [{create: part, with: {code: "'x'"}}], retries: 0, on_error: rescue, then: over}
+  over: {end: over}
+  rescue: {who: boss, state: {started: closed}, sign: approval}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    await made.plant.commands.create(made.call("ann"), "part", {"code": "x"})
+    process = await made.a_case("ann")
+    await made.decide("ann")
+    await made.a_case("bob")
+    assert await at(made) == ["fill", "make"], "what was decided stands"
+    instance = next(each for each in await made.instances() if each["id"] == process)
+    (incident,) = instance["state"]["incidents"]
+    assert incident["kind"] == "failed"
+    assert "Rescue is possible from" in incident["detail"], "why it failed, and why nothing follows"
+    (part,) = await made.plant.rows(made.plant.tables.current("part"))
+    await made.plant.commands.update(made.call("ann"), "part", part["id"], None, {"code": "y"})
+    await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at), ["i"])
+    assert sorted(each["code"] for each in (await made.plant.current("part")).values()) == ["x", "y"]
