@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -16,12 +17,14 @@ from clew.audit.erasure import erase
 from clew.audit.errors import NotErasable, OnLegalHold, RetentionRunning
 from clew.audit.evidence.collect import About
 from clew.audit.leaf import redact
-from clew.audit.retention import Due, dispose, due, may_be_erased, years_before, years_later
+from clew.audit.retention import Due, dispose, due, erase_when_allowed, may_be_erased, years_before, years_later
 from clew.audit.sealing import log
 from clew.audit.verify import whole
 from clew.audit.verify.whole import verify_trail
 from clew.metadata.load import load_sources
+from clew.records import verbs
 from clew.records.reconcile import reconcile
+from clew.records.unit import Unit
 from clew.storage import system
 from clew.storage.change import apply, plan
 from clew.storage.errors import InsertOnly
@@ -162,6 +165,38 @@ async def test_what_is_due_is_disposed_of_unless_it_is_held(database: TestDataba
     actions = {row["action"] for row in await made.rows(system.leaf)}
     assert {"erase", "dispose"} <= actions
     assert patient in await made.current("patient")
+
+
+@pytest.mark.parametrize("asked", ["period over", "Art. 17"])
+async def test_a_hold_that_is_being_put_on_is_waited_for(database: TestDatabase, asked: str) -> None:
+    """Whoever asks for the values to go a moment before the hold is stored hears of it, and they stay."""
+    made, patient = await clinic(database)
+    (found,) = await all_due(made, date(2016, 2, 28))
+    written, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(unit: Unit) -> None:
+        await verbs.update(unit, "patient", patient, 2, {"legal_hold": True})
+        await unit.connection.fetch(sa.select(sa.literal(1)))
+        written.set()
+        await go_on.wait()
+
+    async def ask() -> None:
+        if asked == "Art. 17":
+            about = About("patient", patient)
+            given = made.database, made.tables, context(), "1", about, asked, date(2030, 1, 1)
+            await erase_when_allowed(*given, before_due=True)
+        else:
+            await dispose(made.database, made.tables, context(), "1", found, asked)
+
+    holding = asyncio.create_task(made.commands.run(made.why("court"), work))
+    await written.wait()
+    asking = asyncio.create_task(ask())
+    await asyncio.sleep(0.2)  # it waits for the row by now; had it not begun, it would find the hold all the same
+    go_on.set()
+    await holding
+    with pytest.raises(OnLegalHold):
+        await asking
+    assert "张三丰" in await everywhere(made)
 
 
 async def test_a_duty_to_keep_goes_before_the_wish_to_be_forgotten(database: TestDatabase) -> None:

@@ -22,8 +22,9 @@ from clew.metadata.load import load_sources
 from clew.records import verbs
 from clew.records.decisions import stored
 from clew.records.decisions.replay import Replayer
-from clew.records.errors import Duplicate
+from clew.records.errors import Duplicate, RuleBroken
 from clew.records.reconcile import reconcile
+from clew.records.survey import violations
 from clew.records.unit import Unit
 from clew.runtime import TEXTS, stored_blueprint
 from clew.storage import system
@@ -225,6 +226,44 @@ async def test_what_is_unique_while_numbers_compare_is_so_on_every_database(shop
     assert (light, heavy) == (["made"] * 3, ["made", "lot"])
     assert [await unit(weight="1.5", most="1.5"), await unit(weight="1.5", most="150"), await unit()] == ["made"] * 3
     assert await unit(weight="1.50", most="1.50") == "most"
+
+
+RULES = 'states: [open, closed]\ntransitions:\n  close: {from: open, to: closed, when: "actions'
+
+
+@pytest.mark.parametrize(
+    "rule", ["old == null || old.subject.row_version < 2", "old == null || old.subject == subject || size(lots) > 1"]
+)
+async def test_a_rule_knows_what_a_reference_to_one_of_several_kinds_pointed_at(
+    database: TestDatabase, rule: str
+) -> None:
+    said = f'rules:\n  - {{require: "{rule}", say: {{zh: x, en: x}}}}\n{RULES}'
+    shop = await plant(await database.open(), blueprint=mini_with((RULES, said)))
+    a, b = await lots(shop, 2)
+    severity = min(shop.blueprint.code_lists["severity"].codes)
+    given = {"site": shop.ids["SHA"], "severity": severity, "subject": {"entity": "lot", "id": a}, "lots": [a]}
+    record = (await shop.commands.create(shop.call, "nonconformance", given)).id
+    await shop.commands.update(shop.why("x"), "nonconformance", record, 1, {"closed_on": "2030-01-01"})
+    await shop.commands.update(shop.why("x"), "lot", a, 1, {"qty": "2"})
+    with pytest.raises(RuleBroken):
+        await shop.commands.update(shop.why("x"), "nonconformance", record, 2, {"subject": {"entity": "lot", "id": b}})
+    async with shop.database.read() as connection:
+        args = {**dict.fromkeys(("user.id", "user.login")), "now": await connection.now()}
+        broken = [each.rule for each in await violations(connection, shop.tables, args)]
+    assert len(broken) == ("row_version" in rule)
+
+
+@pytest.mark.parametrize("name", ["expired", "parents.exists(p, p.qty > 0)", "children.exists(p, p.qty > 0)"])
+def test_what_the_record_before_a_change_does_not_hold_is_refused(name: str) -> None:
+    sources = dict(mini().sources)
+    was, now = (
+        'rules:\n  - require: "exp_on ==',
+        f'rules:\n  - require: "old == null || old.{name}"\n    say: {{zh: x, en: x}}\n  - require: "exp_on ==',
+    )
+    [file] = [each for each, text in sources.items() if was in text]
+    sources[file] = sources[file].replace(was, now)
+    codes = {each.rule.code for each in load_sources(sources).diagnostics}
+    assert codes == {"CONDITION_NOT_IN_SQL"}
 
 
 async def moved_to(opened: Database, new: Blueprint) -> None:

@@ -74,6 +74,7 @@ async def erase_in(
     done = Erased()
     found = await subjects(connection, tables, about)
     live = await moments(connection)
+    await _hold_rows(connection, tables, found)
     async with leaves_open(connection):
         for name, ids in found.items():
             entity = tables.blueprint.entities[name]
@@ -99,6 +100,16 @@ async def erase_in(
         of_entity = words(known.entity_called(entity, tables.blueprint.entities))
         done.decisions += await _decisions(connection, of_entity, read, ids)
     return done
+
+
+async def _hold_rows(connection: Connection, tables: Tables, found: Mapping[str, Sequence[UUID]]) -> None:
+    """Wait for whoever writes these records, before nobody can write a leaf any more: each would wait for the other."""
+    if connection.dialect == "postgresql":
+        for name, ids in found.items():
+            table = tables.current(name)
+            await connection.fetch(
+                sa.select(table.c.id).where(any_of(table.c.id, "ids")).with_for_update(), {"ids": ids}
+            )
 
 
 async def _rows(

@@ -95,6 +95,23 @@ async def dispose(database: Database, tables: Tables, context: Context, release:
         return done
 
 
+async def erase_when_allowed(
+    database: Database,
+    tables: Tables,
+    context: Context,
+    release: str,
+    about: About,
+    reason: str,
+    today: date,
+    *,
+    before_due: bool = False,
+) -> Erased:
+    """Erase the personal data of a record and its lines, if it may be (`may_be_erased`), in one transaction."""
+    async with database.migrate(rows_only=True) as connection:
+        await may_be_erased(connection, tables, about, today, before_due=before_due)
+        return await erase_in(connection, tables, context, release, about, reason)
+
+
 async def may_be_erased(
     connection: Connection, tables: Tables, about: About, today: date, *, before_due: bool = False
 ) -> None:
@@ -119,5 +136,10 @@ async def may_be_erased(
 async def _not_held(connection: Connection, tables: Tables, about: About) -> None:
     assert about.entity is not None
     table = tables.current(about.entity)
-    if HOLD in table.c and await connection.fetch_value(sa.select(table.c[HOLD]).where(table.c.id == about.record_id)):
+    if HOLD not in table.c:
+        return
+    held = sa.select(table.c[HOLD]).where(table.c.id == about.record_id)
+    if connection.dialect == "postgresql":
+        held = held.with_for_update()  # a hold that is being put on is waited for
+    if await connection.fetch_value(held):
         raise OnLegalHold(what=tables.blueprint.entities[about.entity].label, id=about.record_id)

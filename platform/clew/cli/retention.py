@@ -159,9 +159,8 @@ def erase(
 
 
 async def _erase(given: Situation, entity: str, record: str, reason: str, before_due: bool) -> Erased:
-    from clew.audit.erasure import erase
     from clew.audit.evidence.collect import About
-    from clew.audit.retention import may_be_erased
+    from clew.audit.retention import erase_when_allowed
     from clew.cli.applying import operator_context
     from clew.cli.evidence import record_id
 
@@ -169,8 +168,8 @@ async def _erase(given: Situation, entity: str, record: str, reason: str, before
         async with opened.database.read() as connection:
             about = About(entity, await record_id(connection, opened.tables, entity, record))
             today = (await connection.now()).date()
-            await may_be_erased(connection, opened.tables, about, today, before_due=before_due)
-        return await erase(opened.database, opened.tables, operator_context(), opened.release, about, reason)
+        asked = opened.database, opened.tables, operator_context(), opened.release, about, reason, today
+        return await erase_when_allowed(*asked, before_due=before_due)
 
 
 @common

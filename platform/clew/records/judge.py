@@ -140,7 +140,7 @@ class Judge:
             return [self.value_in_memory(each, record, old) for each in expressions]
         key = ("values", entity.name, tuple(id(each) for each in expressions))
         statement = self._engine.remember(key, lambda: self._select(value_sql, expressions, entity), tuple(expressions))
-        row = await self._connection.fetch_one(statement, self._args(record, old))
+        row = await self._connection.fetch_one(statement, self.arguments(entity, record, old))
         if row is None:
             raise Undecidable(why="the record is not stored")
         return list(row)
@@ -167,7 +167,7 @@ class Judge:
         statement = self._engine.remember(
             key, lambda: self._select(condition_sql, conditions, entity), tuple(conditions)
         )
-        row = await self._connection.fetch_one(statement, self._args(record, old))
+        row = await self._connection.fetch_one(statement, self.arguments(entity, record, old))
         return [bool(each) for each in row] if row is not None else [False] * len(conditions)
 
     def _select(self, translate: Any, expressions: Sequence[Checked], entity: Entity) -> sa.Select[Any]:
@@ -177,10 +177,14 @@ class Judge:
         columns = [translate(each, rows).label(f"c{at}") for at, each in enumerate(expressions)]
         return sa.select(*columns).select_from(this).where(this.c.id == sa.bindparam("this_id", type_=this.c.id.type))
 
-    def _args(self, record: Facts, old: Facts | None) -> dict[str, Any]:
+    def arguments(self, entity: Entity, record: Facts, old: Facts | None) -> dict[str, Any]:
+        """What a statement over a record needs besides the moment it is asked of."""
         args = {**self.person_args, "this_id": record["id"]}
         known = facts(old) if old is not None else dict.fromkeys(record)
         args.update((f"old.{name}", value) for name, value in known.items())
+        for name in self._engine.statements.of(entity.name).shape.polymorphic:
+            at = None if old is None else old.get(name)
+            args[f"old.{name}_entity"] = None if at is None else at.entity
         return args
 
 

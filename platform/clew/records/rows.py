@@ -45,6 +45,7 @@ class Shape:
             each.name for each in self.fields if each.kind in _REFERENCES and each.name not in _GIVEN_BY_US
         )
         """The fields whose targets are checked when they are given."""
+        self.polymorphic = tuple(each.name for each in self.fields if each.kind is FieldKind.ANY)
         self.files = tuple(each for each in self.fields if each.kind is FieldKind.FILES)
 
     def empty(self) -> Record:

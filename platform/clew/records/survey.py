@@ -69,7 +69,8 @@ def _broken(rule: RecordRule, rows: Rows, this: sa.FromClause) -> sa.ColumnEleme
     def unchanged(element: Any, **_: Any) -> Any:
         key = getattr(element, "key", None)
         if isinstance(element, sa.BindParameter) and isinstance(key, str) and key.startswith("old."):
-            return this.c[key.removeprefix("old.")]
+            name = key.removeprefix("old.")
+            return this.c[name] if name in this.c else this.c[f"{name}_id"]
         return None
 
     kept: Any = visitors.replacement_traverse(condition, {}, unchanged)

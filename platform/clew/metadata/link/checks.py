@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from clew.expressions.tree import Member as Reached
+from clew.expressions.tree import Name, Node, walk
 from clew.kernel.diagnostics import Place
 from clew.metadata import naming, rules
 from clew.metadata.blueprint import Entity, Field, FieldKind
@@ -129,6 +131,24 @@ def _steps(entities: Mapping[str, Entity], entity: str, path: tuple[str, ...]) -
             elif name in known.inverses:
                 following.add(known.inverses[name].source)
         at = following
+
+
+def old_is_stored(linking: Linking) -> None:
+    """Of the record before a change there is what its row held: not what is computed, nor lists of other records."""
+    for entity in linking.entities.values():
+        said = [(rule.condition, rule.place) for rule in entity.rules]
+        for move in entity.transitions.values():
+            said += [(each, move.place) for each in (move.when, *(value for _, value in move.sets)) if each is not None]
+        for checked, place in said:
+            named = {node.name for node in walk(checked.root) if isinstance(node, Reached) and _is_old(node.of)}
+            if any((field := entity.fields.get(name)) is not None and not field.stored for name in named) or (
+                named & entity.inverses.keys()
+            ):
+                linking.findings.add(rules.CONDITION_NOT_IN_SQL, place, source=checked.source)
+
+
+def _is_old(node: Node) -> bool:
+    return isinstance(node, Name) and node.name == "old"
 
 
 def required_cycles(linking: Linking) -> None:

@@ -23,6 +23,7 @@ from clew.metadata.link.checks import (
     check_systems,
     check_units,
     computed_cycles,
+    old_is_stored,
     required_cycles,
     retention_fields,
     thread_fields,
@@ -73,6 +74,7 @@ def link(
     check_renames(linking)
     computed_cycles(linking)
     computed_size(linking)
+    old_is_stored(linking)
     required_cycles(linking)
     check_names(linking)
     schema = BlueprintSchema(finished, linking.code_lists, linking.decisions)

@@ -29,7 +29,7 @@ from clew.records.decisions.places import Places
 from clew.records.decisions.signed_again import SignedAgain
 from clew.records.decisions.trace import read_by
 from clew.records.engine import Engine
-from clew.records.judge import Judge, facts, parts
+from clew.records.judge import Judge, parts
 from clew.records.signing.accounts import knows_signers
 from clew.records.signing.verify import Inspection
 from clew.records.unit import frozen, unchangeable
@@ -253,10 +253,8 @@ class Evaluation:
             .select_from(this)
             .where(this.c.id == sa.bindparam("this_id", type_=this.c.id.type), this.c.tx_from <= at, this.c.tx_to > at)
         )
-        args = {**judge.person_args, "this_id": record["id"], "as_of": moment}
-        known = facts(old) if old is not None else dict.fromkeys(record)
-        args.update((f"old.{each}", value) for each, value in known.items())
-        found = await self._connection.fetch_one(statement, args)
+        args = judge.arguments(case.entity, record, old)
+        found = await self._connection.fetch_one(statement, {**args, "as_of": moment})
         if not parts_asked or found is None:
             return bool(found and found[0])
         said = {name: value for (name, _), value in zip(parts_asked, found, strict=True)}
