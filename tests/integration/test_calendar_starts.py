@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from tests.integration.process_world import small_works
+from tests.unit.process.play import PROJECT
 
 from clew.metadata.load import load_folder
 from clew.metadata.processes import Schedule, TimeLimit
@@ -46,7 +48,7 @@ async def test_each_period_starts_once_however_many_look_and_however_late(databa
     assert len(instances) == 6
     assert len({each["record_id"] for each in instances}) == 6
     rows = await made.plant.rows(process_tables.calendar_start)
-    assert sorted(each["day"] for each in rows if each["start"] == 1) == ["", "2026-03-31", "2026-03-31"]
+    assert sorted(each["day"] for each in rows if each["start"] == 1) == ["", "2026-03-31", "2026-03-31", "looked"]
 
 
 def test_the_days_of_a_schedule() -> None:
@@ -70,3 +72,28 @@ def test_it_begins_so_many_working_days_ahead_whatever_the_clocks_do() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     assert midnight(date(2026, 3, 29), berlin).hour == 23
     assert midnight(date(2026, 3, 30), berlin).hour == 22
+
+
+async def test_what_is_new_is_not_made_up_for_and_what_fails_stops_no_other(database: TestDatabase) -> None:
+    """A part of June is asked about from June on, however long the schedule is looked at; a record that cannot be
+    begun for is told and tried again, while the others begin."""
+    head = 'starts:\n  - {calendar: {every: month, each: part, create: {parts: each, title: "code"}}}\n'
+    models = PROJECT["models/a.yaml"].replace("title: {type: text}", "title: {type: text, max_length: 3}")
+    made = await small_works(await database.open(), STEPS, head, {"clerk": ["ann"]}, {"models/a.yaml": models})
+    create = made.plant.commands.create
+    starts = CalendarStarts(made.processes)
+    long = await create(made.call("ann"), "part", {"code": "A-too-long"})
+    await create(made.call("ann"), "part", {"code": "B"})
+
+    async def look(month: int) -> int:
+        return await starts.look(datetime(2026, month, 2, 9, tzinfo=UTC))
+
+    assert [await look(1), await look(2), await look(3)] == [0, 1, 1]
+    await made.plant.commands.update(made.call("ann"), "part", long.id, None, {"code": "A"})
+    assert await look(4) == 2 + 2, "what could not begin before begins, in January's and February's stead as well"
+    assert await look(5) == 2
+    await create(made.call("ann"), "part", {"code": "C"})
+    assert await look(6) == 3
+    assert await look(6) == 0
+    rows = await made.plant.rows(process_tables.calendar_start)
+    assert Counter(each["day"] for each in rows)["2026-05-31"] == 3

@@ -1,7 +1,8 @@
 """Processes that the calendar starts: once for each period and record, by any number of workers, after any outage.
 
-Nothing ticks: whoever looks asks which periods have begun since the schedule was first seen, and starts what has no row
-yet. Row, new record and instance are one transaction.
+Nothing ticks: whoever looks asks which periods have begun since it was last looked through, and starts what has no row
+yet. Row, new record and instance are one transaction. Of a period that is over nothing is made up for later: a record
+that was not there in its time has no part in it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _s = process_tables.calendar_start
 _NO_RECORD = UUID(int=0)
+_FIRST, _LAST = "", "looked"
+"""Rows that stand for no period: when a schedule was seen first, and up to when it was looked through."""
 _DAY = timedelta(days=1)
 _log = logging.getLogger("clew.process")
 
@@ -62,22 +65,31 @@ class CalendarStarts:
                 try:
                     started += await self._look(workflow, number, start.schedule, at)
                 except ClewError as error:
-                    _log.warning(
-                        "the calendar cannot start %s: %s %s", workflow.name, error.message("en"), error.hint("en")
-                    )
+                    _tell(workflow, error)
         return started
 
     async def _look(self, workflow: Workflow, number: int, schedule: Schedule, at: datetime) -> int:
         working = WorkingTime(calendar_of(self.engine.blueprint, None))
-        since = await self.engine.database.run_write(lambda connection: _first_seen(connection, workflow, number, at))
-        started = 0
-        for day in days(schedule, working.day_of(since), working.day_of(at)):
+        database, today = self.engine.database, working.day_of(at)
+        since, looked = await database.run_write(lambda connection: _seen(connection, workflow, number, at))
+        started, whole = 0, True
+        for day in days(schedule, working.day_of(looked), today):
             if schedule.every == "day" and not working.works_on(day):
                 continue
             moment = begins(schedule, day, working)
-            if since < moment <= at:
-                for record in await self._records(schedule):
-                    started += await self._start(workflow, number, schedule, day, record)
+            if not since < moment <= at or (moment <= looked and day < today):
+                continue
+            async with database.read() as connection:
+                begun = await _begun(connection, workflow, number, day)
+            for record in await self._records(schedule):
+                try:
+                    if record not in begun:
+                        started += await self._start(workflow, number, schedule, day, record)
+                except ClewError as error:
+                    whole = False
+                    _tell(workflow, error, record)
+        if whole and working.day_of(looked) < today:
+            await database.run_write(lambda connection: _looked(connection, workflow, number, at))
         return started
 
     async def _records(self, schedule: Schedule) -> list[UUID]:
@@ -148,15 +160,35 @@ class CalendarStarts:
         return found
 
 
-async def _first_seen(connection: Connection, workflow: Workflow, number: int, at: datetime) -> datetime:
-    """Since when the schedule is looked at: what lay before is not started afterwards. Seen first by a clock that was
-    ahead, it is seen first now."""
-    await _claimed(connection, workflow, number, "", _NO_RECORD, at)
-    mine = _s.c.workflow == workflow.name, _s.c.start == number, _s.c.day == ""
-    found: datetime = await connection.fetch_value(sa.select(_s.c.at).where(*mine))
-    if found > at:
-        await connection.execute(sa.update(_s).where(*mine).values(at=at))
-    return min(found, at)
+def _tell(workflow: Workflow, error: ClewError, record: UUID = _NO_RECORD) -> None:
+    about = "" if record == _NO_RECORD else f" for {record}"
+    said = error.message("en"), error.hint("en")
+    _log.warning("the calendar cannot start %s%s: %s %s", workflow.name, about, *said)
+
+
+async def _seen(connection: Connection, workflow: Workflow, number: int, at: datetime) -> tuple[datetime, datetime]:
+    """Since when the schedule is looked at (what lay before is not started afterwards), and up to when it was looked
+    through. Seen by a clock that was ahead, it is seen now."""
+    await _claimed(connection, workflow, number, _FIRST, _NO_RECORD, at)
+    mine = _s.c.workflow == workflow.name, _s.c.start == number, _s.c.day.in_((_FIRST, _LAST))
+    rows = await connection.fetch(sa.select(_s.c.day, _s.c.at).where(*mine))
+    if any(moment > at for _, moment in rows):
+        await connection.execute(sa.update(_s).where(*mine, _s.c.at > at).values(at=at))
+    found = {day: min(moment, at) for day, moment in rows}
+    return found[_FIRST], found.get(_LAST, found[_FIRST])
+
+
+async def _looked(connection: Connection, workflow: Workflow, number: int, at: datetime) -> None:
+    """Everything that had come due by then has been started."""
+    if not await _claimed(connection, workflow, number, _LAST, _NO_RECORD, at):
+        mine = _s.c.workflow == workflow.name, _s.c.start == number, _s.c.day == _LAST
+        await connection.execute(sa.update(_s).where(*mine, _s.c.at < at).values(at=at))
+
+
+async def _begun(connection: Connection, workflow: Workflow, number: int, day: date) -> frozenset[UUID]:
+    """For which records a period was started, or passed over."""
+    mine = _s.c.workflow == workflow.name, _s.c.start == number, _s.c.day == day.isoformat()
+    return frozenset(row[0] for row in await connection.fetch(sa.select(_s.c.record_id).where(*mine)))
 
 
 async def _claimed(

@@ -204,7 +204,7 @@ calendar_start = sa.Table(
     metadata,
     sa.Column("workflow", Text(), primary_key=True),
     sa.Column("start", Integer(), primary_key=True, autoincrement=False),
-    sa.Column("day", Text(), primary_key=True),  # ISO date it must be done by; empty: since when it is looked at
+    sa.Column("day", Text(), primary_key=True),  # ISO date it must be done by; or what "" and "looked" say
     sa.Column("record_id", Id(), primary_key=True),
     sa.Column("at", Instant(), nullable=False),
 )
