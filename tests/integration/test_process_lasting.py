@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from tests.integration.process_world import Works, small_works
-from tests.integration.test_process_time import time_passes
+from tests.integration.test_process_time import AWARE, LAW, time_passes
+from tests.unit.process.play import PROJECT
 
 from clew.process import jobs, words
 from clew.storage import process_tables
@@ -117,3 +120,46 @@ async def test_a_way_out_that_fails_stops_nobody(database: TestDatabase) -> None
     await made.plant.commands.update(made.call("ann"), "part", part["id"], None, {"code": "y"})
     await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at), ["i"])
     assert sorted(each["code"] for each in (await made.plant.current("part")).values()) == ["x", "y"]
+
+
+async def test_what_the_record_says_later_moves_its_clocks(database: TestDatabase) -> None:
+    """An awareness that was written down too early has rung all its alerts: put right, they ring once more, once."""
+    models = PROJECT["models/a.yaml"].replace("fields:\n", AWARE, 1)
+    made = await small_works(await database.open(), LAW, "", PEOPLE, {"models/a.yaml": models})
+    async with made.plant.database.read() as connection:
+        now = await connection.now()
+
+    async def told() -> list[int]:
+        rows = await made.plant.rows(process_tables.notice)
+        return sorted(each["share"] for each in rows if each["about"] == "legal")
+
+    async def put_right(**values: object) -> None:
+        await made.plant.commands.update(made.call("ann"), "case", case, None, values)
+        await jobs.drain(made.processes)
+
+    hour = timedelta(hours=1)
+    given = {"aware_at": now - 9 * hour, "due_at": now - hour}
+    case = (await made.plant.commands.create(made.call("ann"), "case", given)).id
+    await made.processes.start(made.call("ann"), "handling", case)
+    await jobs.drain(made.processes)
+    before = await told()
+    assert 100 in before
+    await put_right(aware_at=now - hour, due_at=now + 3 * hour)
+    (task,) = await made.tasks("ann")
+    assert (await told(), task["due_at"]) == (before, now + 3 * hour), "both are yet to come"
+    await put_right(title="again")
+    assert len(await made.plant.rows(process_tables.process_timer)) == 2
+    await put_right(due_at=now)
+    assert await told() == sorted([*before, *before])
+    await put_right(title="and again")
+    assert await told() == sorted([*before, *before])
+    assert await made.plant.rows(process_tables.process_timer) == []
+
+    await made.plant.commands.update(made.call("ann"), "case", case, None, {"due_at": None})
+    await made.decide("ann", given={"title": "reported"})
+    assert await at(made) == ["rest"], "nobody knows yet until when"
+    await put_right(due_at=now + 5 * hour)
+    (clock,) = await made.plant.rows(process_tables.process_timer)
+    assert clock["due_at"] == now + 5 * hour
+    await put_right(due_at=now)
+    assert await at(made) == ["last"]

@@ -86,7 +86,7 @@ async def ask_offer(connection: Connection, process: UUID) -> None:
 
 
 async def ask_legal(connection: Connection, process: UUID) -> None:
-    """The record of an instance has changed, and the law's time with it perhaps."""
+    """The record of an instance has changed, and the moments its clocks run by with it perhaps."""
     await leases.put(connection, LEGAL, {"process": str(process)}, key=str(process))
 
 
@@ -218,7 +218,7 @@ async def _work(engine: Processes, job: Job) -> Work:
     if job.kind == RECOUNT:
         return await republication.recount(engine, subject, int(payload["release"]), int(payload["before"]))
     if job.kind == LEGAL:
-        return partial(republication.recount_legal, engine, subject)
+        return partial(republication.recount_moments, engine, subject)
     return partial(_told, engine, subject, job)
 
 

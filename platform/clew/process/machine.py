@@ -38,6 +38,7 @@ from clew.process.words import (
     Reoffer,
     Resume,
     RetryIncident,
+    RingAgain,
     RunClocks,
     SendBack,
     StopClocks,
@@ -50,7 +51,7 @@ from clew.process.words import (
     Withdraw,
 )
 
-_BY_ITSELF = (TimerFired, EventArrived, ActionDone, ActionFailed, ChildEnded, Enter, Reoffer)
+_BY_ITSELF = (TimerFired, RingAgain, EventArrived, ActionDone, ActionFailed, ChildEnded, Enter, Reoffer)
 _BY_PEOPLE = (Claim, Unclaim, Decide, AddSigner, Transfer, SendBack, Withdraw, Urge, Copy)
 
 
@@ -123,6 +124,14 @@ def _timer(run: Run, command: TimerFired, facts: Facts) -> None:
     # The law does not wait for a process that is suspended.
     if timer is not None and (run.state.status == "running" or timer.purpose == "legal"):
         moves.timer(run, timer)
+
+
+def _ring_again(run: Run, command: RingAgain, facts: Facts) -> None:
+    token = run.state.tokens.get(command.token)
+    # Nor does the law wait for one that is suspended to be corrected.
+    if token is not None and run.state.begun(token):
+        for alert in command.alerts:
+            run.timer(token, purpose="legal", share=alert.share, whom=alert.whom)
 
 
 def _event(run: Run, command: EventArrived, facts: Facts) -> None:
@@ -233,6 +242,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any, Facts], None]] = {
     Urge: desk.urge,
     Copy: desk.copy,
     TimerFired: _timer,
+    RingAgain: _ring_again,
     EventArrived: _event,
     ChildEnded: _child,
     ActionDone: _acted,

@@ -39,7 +39,7 @@ class ProcessParticipant:
     engine: Processes | None = None
     name: str = "processes"
     _lawful: frozenset[str] = field(init=False)
-    """Entities whose records say when a time limit of the law begins and ends."""
+    """Entities whose records say when a time limit of the law begins and ends, or a wait is over."""
     _awaited: frozenset[tuple[str, str]] = field(init=False)
     _begun: dict[tuple[str, str], list[tuple[str, Start]]] = field(init=False)
     """What begins with an event (entity, verb)."""
@@ -52,7 +52,10 @@ class ProcessParticipant:
             for start in workflow.starts:
                 self._begun.setdefault((start.entity, start.verb), []).append((workflow.name, start))
         self._lawful = frozenset(
-            flow.entity for each in self.workflows.values() for flow, step in each.walk() if step.legal is not None
+            flow.entity
+            for each in self.workflows.values()
+            for flow, step in each.walk()
+            if step.legal is not None or (step.wait is not None and step.wait.until is not None)
         )
 
     def wants(self, entity: Entity) -> bool:
@@ -104,7 +107,7 @@ class ProcessParticipant:
                 continue
             await begin_where_used(self.engine, unit, workflow, change.id, "event")
         if change.entity.name in self._lawful and change.verb != "create":
-            for process in await store.living(unit.connection, change.id):
+            for process in await store.concerned(unit.connection, change.id):
                 await jobs.ask_legal(unit.connection, process)
         await self._wake(change, verb, unit)
 

@@ -106,13 +106,13 @@ async def recount(engine: Processes, process: UUID, release: int, before: int) -
     return work
 
 
-async def recount_legal(engine: Processes, process: UUID, unit: Unit) -> None:
-    """The law's time limits of one instance, by what its record says now."""
+async def recount_moments(engine: Processes, process: UUID, unit: Unit) -> None:
+    """The law's time limits of one instance, and its waits for a moment, by what its record says now."""
     instance = await store.load(unit.connection, process, lock=True)
     if instance is None or not instance.state.live:
         return
     definition = await engine.definitions.of(unit.connection, instance.definition)
-    for step in await time.recount_legal(Handling(engine, unit, definition, instance)):
+    for step in await time.recount_moments(Handling(engine, unit, definition, instance)):
         await store.log(unit.connection, process, unit.at, "recounted", step=step)
 
 

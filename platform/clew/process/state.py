@@ -162,6 +162,11 @@ class State(Struct, frozen=True, omit_defaults=True):
             if each.token == token and each.step == at.step and each.round == at.round
         )
 
+    def begun(self, token: Token) -> bool:
+        """Whether the step a token stands at has begun."""
+        kinds = {each.kind for each in self.incidents.values() if each.token == token.id}
+        return token.status in ("open", "working") or not kinds.isdisjoint(("left", "failed", "cancelled"))
+
     def steps_of(self, token: int) -> int:
         """How many steps a token has behind it."""
         return sum(each.times for each in self.done if each.token == token)

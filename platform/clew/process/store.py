@@ -144,6 +144,14 @@ async def living(connection: Connection, record: UUID) -> list[UUID]:
     return [row[0] for row in await connection.fetch(query)]
 
 
+async def concerned(connection: Connection, record: UUID) -> list[UUID]:
+    """Every live instance about a record, or with a step about it that is open."""
+    asks = sa.select(_t.c.process).where(_t.c.record_id == record, _t.c.status.in_(("open", "held")))
+    waits = sa.select(_wait.c.process).where(_wait.c.record_id == record)
+    about = sa.select(_p.c.id).where(_p.c.record_id == record, _p.c.status.in_(LIVE))
+    return sorted({row[0] for row in await connection.fetch(sa.union(about, asks, waits))})
+
+
 async def define(connection: Connection, definition: Definition, release: str, at: datetime) -> None:
     """Keep the text that instances are pinned to."""
     if await connection.fetch_value(sa.select(_definition.c.digest).where(_definition.c.digest == definition.digest)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
+from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
-from clew.metadata.processes import Legal, Step, TimeLimit
+from clew.metadata.processes import Alert, Legal, Step, TimeLimit
 from clew.metadata.working_time import PublishedYear, WorkingCalendar
-from clew.process import store
+from clew.process import store, words
 from clew.process.calendar import BeyondTime, WorkingTime, midnight
 from clew.process.clocks import Limit, Running, TimeUnit, begin
 from clew.process.state import State, Timer, Token
@@ -181,11 +182,13 @@ async def _again(handling: Handling, clock: Clock, site: WorkingTime, at: dateti
     return await _running(handling, token, handling.state.timers[clock.number].purpose, site, at)
 
 
-async def recount_legal(handling: Handling) -> tuple[str, ...]:
-    """Clocks of the law by the moments that the record says now. The paths of the steps whose time has moved."""
+async def recount_moments(handling: Handling) -> tuple[str, ...]:
+    """Clocks of the law, and of waits for a moment, by the moments that the record says now. An alert of the law that
+    has rung rings once more when its moment is yet to come by then. The paths of the steps whose time has moved."""
     moved: list[str] = []
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
-        if not _lawful(handling, clock):
+        standing = clock.running.since is None
+        if not _lawful(handling, clock) and (standing or not _ends_at_moment(handling, clock)):
             continue
         site = await working_time(handling, clock.token)
         running, trouble = await _again(handling, clock, site, handling.unit.at)
@@ -193,7 +196,30 @@ async def recount_legal(handling: Handling) -> tuple[str, ...]:
             moved.append(handling.state.tokens[clock.token].step)
     await handling.tell_stuck()
     await handling.write()
+    for number, alerts in [each async for each in _rung_too_early(handling)]:
+        moved.append(handling.state.tokens[number].step)
+        await handling.run(words.RingAgain(number, alerts, instant_text(handling.unit.at)), {})
     return tuple(dict.fromkeys(moved))
+
+
+async def _rung_too_early(handling: Handling) -> AsyncIterator[tuple[int, tuple[Alert, ...]]]:
+    """Alerts of the law that have rung, and whose moment is yet to come by what the record says now; by token."""
+    for token in handling.state.tokens.values():
+        legal = handling.workflow.step(token.step).legal
+        waiting = [each for each in handling.state.timers.values() if (each.token, each.purpose) == (token.id, "legal")]
+        rung = [each for each in legal.alerts if each not in map(_alert_of, waiting)] if legal is not None else []
+        if not rung or not handling.state.begun(token):
+            continue
+        site = await working_time(handling, token.id)
+        running, trouble = await _running(handling, token, "legal", site, handling.unit.at)
+        due = [(each, None if trouble else _rings(running, site, each.share)[0]) for each in rung]
+        later = tuple(each for each, at in due if at is not None and at > handling.unit.at)
+        if later:
+            yield token.id, later
+
+
+def _alert_of(timer: Timer) -> Alert:
+    return Alert(timer.share, timer.whom)
 
 
 def _lawful(handling: Handling, clock: Clock) -> bool:

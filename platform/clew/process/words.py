@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from clew.metadata.processes import Alert
 from clew.process.state import Subject
 
 # ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,6 +139,15 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
+class RingAgain:
+    """Alerts of the law that have rung are to ring once more: by what the record says now their moment is to come."""
+
+    token: int
+    alerts: tuple[Alert, ...]
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class EventArrived:
     token: int
     at: str
@@ -221,6 +231,7 @@ Command = (
     | Urge
     | Copy
     | TimerFired
+    | RingAgain
     | EventArrived
     | ChildEnded
     | ActionDone
