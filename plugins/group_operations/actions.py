@@ -40,6 +40,8 @@ def clew_actions() -> Mapping[str, Act]:
         "mark_requisition": changes.mark_requisition,
         "change_over_document": changes.change_over_document,
         "find_lots_of_deviation": containment.find_lots_of_deviation,
+        "hold_nonconforming": containment.hold_what_is_named,
+        "hold_in_scope": containment.hold_what_is_named,
         "find_related_lots": containment.find_related_lots,
         "open_field_action": containment.open_field_action,
         "open_capa": containment.open_capa,

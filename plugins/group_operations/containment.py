@@ -13,6 +13,22 @@ _MAKING = ("lot", "work_order", "operation_execution", "material_consumption")
 """What a deviation may be about that tells the lots it concerns."""
 
 
+async def hold_what_is_named(work: Work) -> None:
+    """A hold on every lot and serial unit that a nonconformance or a field action names, but for those it holds already.
+
+    Where a nonconformance was verified, what it held may have been released since: that is not held again."""
+    cause = await work.record()
+    about = AnyRef(work.entity, cause["id"])
+    standing = ("active", "released") if cause["state"] == "verified" else ("active",)
+    for field, name, entity in (("lots", "lot", "lot"), ("serials", "serial", "serial_unit")):
+        for each in await work.linked(work.entity, field, cause["id"]):
+            if await work.find("inventory_hold", cause=about, state=standing, **{name: each}):
+                continue
+            held = await work.record(entity, each)
+            values = {"site": held["site"], name: each, "cause": about, "because": cause["number"]}
+            await work.create("inventory_hold", {**values, "placed_by": cause.get("found_by")})
+
+
 async def find_related_lots(work: Work) -> None:
     """Write on a nonconformance the lots that share a component lot with its own, that were made of them, or that went
     over the same equipment within a shift."""
