@@ -14,7 +14,7 @@ _MAKING = ("lot", "work_order", "operation_execution", "material_consumption")
 
 
 async def hold_what_is_named(work: Work) -> None:
-    """A hold on every lot and serial unit that a nonconformance or a field action names, but for those it holds already.
+    """A hold on every lot and serial unit that a nonconformance or a field action names, but those it holds already.
 
     Where a nonconformance was verified, what it held may have been released since: that is not held again."""
     cause = await work.record()
