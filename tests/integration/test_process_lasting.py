@@ -163,3 +163,25 @@ async def test_what_the_record_says_later_moves_its_clocks(database: TestDatabas
     assert clock["due_at"] == now + 5 * hour
     await put_right(due_at=now)
     assert await at(made) == ["last"]
+
+
+async def test_what_cannot_happen_by_itself_is_told(database: TestDatabase) -> None:
+    """The way when time is up cannot begin: it is tried again, and whoever answers for it is told once."""
+    steps = """\
+  fill: {who: clerk, within: 4 h, when_late: rescue, owner: boss, then: over}
+  over: {end: over}
+  rescue: {who: boss, state: {started: closed}, sign: approval}
+"""
+    made = await small_works(await database.open(), steps, people=PEOPLE)
+    await made.a_case("ann")
+    await time_passes(made, 5)
+    for _ in range(7):
+        await jobs.drain(made.processes)
+        await time_passes(made, 1)
+    told = [each for each in await made.plant.rows(process_tables.notice) if each["about"] == "incident"]
+    assert [each["person"] for each in told] == [made.people["hal"].id]
+    assert ("held_up", "fill", "WRONG_STATE") in await made.log()
+    (case,) = (await made.plant.current("case")).values()
+    await made.plant.commands.transition(made.call("ann"), "case", case["id"], "check", None)
+    await jobs.drain(made.processes)
+    assert await at(made) == ["rescue"]

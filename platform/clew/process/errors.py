@@ -14,6 +14,15 @@ class PluginFailed(ClewError):
     hint_zh = "系统会重试该步骤,仍失败则通知流程负责人;请联系插件维护者。"
 
 
+class OutOfOrder(ClewError):
+    """A fault of the platform or of a plugin, in what a process does by itself."""
+
+    code, status = "OUT_OF_ORDER", 500
+    en, zh = "Something is out of order in the platform: {what}", "平台内部出错:{what}"
+    hint_en = "It is tried again. The server's log says more; tell whoever keeps the platform."
+    hint_zh = "系统会继续重试;详情见服务器日志,请联系平台维护者。"
+
+
 class ProcessEnded(Conflict):
     code = "PROCESS_ENDED"
     en = "This process has ended."

@@ -271,14 +271,19 @@ class Handling:
         """A clock that does not run is never silent: who answers for the step and the process are told why."""
         for number, error in self.stuck.items():
             token = self.state.tokens.get(number)
-            step = self.workflow.step(token.step) if token is not None else None
-            if step is None:
-                continue
-            people = [*await self._whom(step.owner, step, token), *await self._whom("owner", step, token)]
-            said = Bilingual(error.message("zh"), error.message("en"))
-            self._notice(list(dict.fromkeys(people)), Notice(self.instance.id, "incident", step.path, text=said))
-            self.writes.log("no_clock", step=step.path, outcome=error.code)
+            if token is not None:
+                await self.tell_trouble(token, "no_clock", error)
         self.stuck.clear()
+
+    async def tell_trouble(self, token: Token | None, what: str, error: ClewError) -> None:
+        """Who answers for the step and the process are told what the platform cannot do by itself."""
+        step = self.workflow.step(token.step) if token is not None else None
+        people = await self._whom("owner", step, token)
+        if step is not None:
+            people = [*await self._whom(step.owner, step, token), *people]
+        said, path = Bilingual(error.message("zh"), error.message("en")), step.path if step is not None else ""
+        self._notice(list(dict.fromkeys(people)), Notice(self.instance.id, "incident", path, text=said))
+        self.writes.log(what, step=path, outcome=error.code)
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -23,7 +23,7 @@ from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
 from clew.process import people, store, timers, words
-from clew.process.errors import ProcessSuspended
+from clew.process.errors import OutOfOrder, ProcessSuspended
 from clew.process.state import State
 from clew.process.words import Command
 from clew.process.writes import TIMER
@@ -44,6 +44,8 @@ SYSTEM = Person(PLATFORM_ID, "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
 """How many jobs a command runs after its commit; a worker takes what remains."""
+TOLD_AFTER = 5
+"""After how many attempts somebody is told that what the platform should do by itself fails."""
 _MOST_ROUNDS = 500
 _BATCH = 100
 """How many due jobs a worker looks at together."""
@@ -191,11 +193,11 @@ async def run(engine: Processes, job: Job) -> Sequence[Job] | None:
     except LeaseLost:
         return None
     except ClewError as error:
-        await _failed(engine, job, error.code, error.message("en"))
+        await _failed(engine, job, error)
     except Exception as error:
         # A fault of ours or of a plugin: its trace is kept, and it stands in nobody's way.
         _log.exception("%s of %s failed", job.kind, _subject(job))
-        await _failed(engine, job, type(error).__name__, type(error).__name__)
+        await _failed(engine, job, OutOfOrder(what=type(error).__name__))
     else:
         found: list[Job] = units[-1].found.get(LEFT, [])
         return found
@@ -222,21 +224,39 @@ async def _work(engine: Processes, job: Job) -> Work:
     return partial(_told, engine, subject, job)
 
 
-async def _failed(engine: Processes, job: Job, code: str, said: str) -> None:
-    """Try again later. An automatic step that failed often enough is an incident."""
-    process = UUID(_subject(job))
+async def _failed(engine: Processes, job: Job, error: ClewError) -> None:
+    """Try again later. An automatic step that failed often enough is an incident; of what else fails so often somebody
+    is told, while it is tried again."""
+    process, said = UUID(_subject(job)), error.message("en")
     if job.kind == ACT and job.attempts + 1 >= await _attempts(engine, process, job):
         failed = words.ActionFailed(job.payload["token"], said, await _now(engine))
         try:
             await _give_up(engine, job, failed)
-        except Exception as error:
+        except Exception as problem:
             # Nor can what should follow begin: somebody must see to both.
-            then = error.message("en") if isinstance(error, ClewError) else type(error).__name__
+            then = problem.message("en") if isinstance(problem, ClewError) else type(problem).__name__
             _log.warning("what follows when %s of %s fails cannot begin: %s", job.kind, process, then)
             await _give_up(engine, job, replace(failed, error=f"{said} {then}", stays=True))
         return
-    _log.warning("%s of %s failed: %s", job.kind, process, code)
-    await leases.postpone(engine.database, job, code)
+    _log.warning("%s of %s failed: %s", job.kind, process, error.code)
+    await leases.postpone(engine.database, job, error.code)
+    if job.attempts + 1 == TOLD_AFTER and job.kind not in (ACT, PEOPLE) and not isinstance(error, ProcessSuspended):
+        await engine.commands.run(system_call(engine), partial(_tell, engine, job, error), elevated=True)
+
+
+async def _tell(engine: Processes, job: Job, error: ClewError, unit: Unit) -> None:
+    """Something that should happen by itself cannot, time and again: who answers for it is told."""
+    from clew.process.handling import Handling
+
+    instance = await store.load(unit.connection, UUID(_subject(job)), lock=True)
+    if instance is None or not instance.state.live:
+        return
+    state, payload = instance.state, job.payload
+    timer = state.timers.get(int(payload.get("timer", 0)))
+    token = state.tokens.get(timer.token if timer is not None else int(payload.get("token", 0)))
+    handling = Handling(engine, unit, await engine.definitions.of(unit.connection, instance.definition), instance)
+    await handling.tell_trouble(token, "held_up", error)
+    await handling.write()
 
 
 async def _give_up(engine: Processes, job: Job, failed: words.ActionFailed) -> None:
