@@ -71,6 +71,16 @@ async def test_a_value_becomes_its_equal_or_is_told_of(database: TestDatabase) -
     assert await values(db, two, "money") == [(Decimal("1.50"),)]
 
 
+async def test_what_cannot_be_converted_is_lacking_where_it_is_required(database: TestDatabase) -> None:
+    one = lots(field("a"))
+    two = lots(field("a", "integer", required=True))
+    db = await start(database, one, {"a": "7"}, {"a": "many"}, {"a": None})
+    made = await plan(db, two, load=Shelf(one, two))
+    assert set(made.needs) == {"convert:lot.a", "require:lot.a"}
+    lacking = {each.change.object: each.counts for each in made.changes if each.change.kind == "field_required"}
+    assert lacking == {"lot.a": {"rows": 3, "nulls": 2}}
+
+
 async def test_a_reference_to_another_entity_takes_nothing_over(database: TestDatabase) -> None:
     def project(of: Field, many: str) -> Blueprint:
         others = [entity(name, [field("name")]) for name in ("item", "party")]

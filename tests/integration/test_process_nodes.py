@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ from tests.integration.write_ledger import discrepancies
 
 from clew.storage import process_tables
 from clew.testing.databases import TestDatabase
-from clew.testing.plugin import Tier
+from clew.testing.plugin import Tier, tier_of
 
 pytestmark = pytest.mark.anyio
 
@@ -139,16 +140,18 @@ class Load:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize("part", range(5 if tier_of(os.environ).full else 1))
 async def test_killed_under_load(
-    database: TestDatabase, tier: Tier, tmp_path: Path, record_property: Callable[[str, object], None]
+    database: TestDatabase, tier: Tier, tmp_path: Path, record_property: Callable[[str, object], None], part: int
 ) -> None:
     """Threats 36 and 37: SIGKILL at random points while people work. Nothing that was acknowledged is lost, nothing is
-    half done or done twice, and after each kill everything goes on by itself."""
-    kills, limit = tier.count(5, 500), tier.count(60, 10)
+    half done or done twice, and after each kill everything goes on by itself. 500 kills in parts, each with moments of
+    its own."""
+    kills, limit = tier.count(5, 100), tier.count(60, 10)
     pairs = [(f"c{each}", f"b{each}") for each in range(4)]
     people = {**{clerk: "clerk" for clerk, _ in pairs}, **{boss: "boss" for _, boss in pairs}}
     made = await house(await database.open(), people)
-    chance = random.Random(11)
+    chance = random.Random(11 + part)
     async with nursery(database.url, tmp_path) as servers, client() as web:
         load = Load(made, web)
         load.servers = [await servers.server() for _ in range(2 if database.dialect == "postgresql" else 1)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clew.cli.options import Out, Situation, common
+from clew.cli.usage import FileMissing
 from clew.cli.words import t
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import BadInput
@@ -205,7 +206,9 @@ def _read_plan(file: Path) -> Plan:
 
     try:
         return Plan.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
+        raise FileMissing(file=file) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PlanUnreadable(file=file) from None
 
 

@@ -16,7 +16,7 @@ import typer
 from clew.cli.options import Situation, common
 from clew.cli.usage import FileMissing, FolderMissing, UnknownFormat, WrongUsage
 from clew.cli.words import t
-from clew.kernel.text import Bilingual, Locale
+from clew.kernel.text import Bilingual, Locale, counted
 
 if TYPE_CHECKING:
     from clew.cli.terminal import Terminal
@@ -213,7 +213,7 @@ def export_command(
             )
 
     count = asyncio.run(_with_runtime(given, work))
-    given.terminal.say(f"{count} records written to {path}.", f"已将 {count} 条记录写入 {path}。")
+    given.terminal.say(f"{counted(count, 'record')} written to {path}.", f"已将 {count} 条记录写入 {path}。")
     given.terminal.emit(ok=True, file=str(path), records=count)
 
 
@@ -341,7 +341,7 @@ def _show_report(terminal: Terminal, report: ImportReport, dry: bool, file: Path
     else:
         tail = Bilingual("已写入", "written") if report.committed else Bilingual("未写入任何行", "nothing was written")
     terminal.say(
-        f"{report.rows} rows: {report.created} new, {report.updated} changed, {refused} refused; {tail.en}.",
+        f"{counted(report.rows, 'row')}: {report.created} new, {report.updated} changed, {refused} refused; {tail.en}.",
         f"共 {report.rows} 行:新增 {report.created},更新 {report.updated},拒绝 {refused};{tail.zh}。",
     )
     if file is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_STATES = 2000
 MAX_REPEAT = 100
@@ -267,3 +268,9 @@ class Pattern:
                 chars.append(low)
         self._take()
         return _one_of("".join(chars), tuple(ranges), negated)
+
+
+@lru_cache(maxsize=2000)
+def whole(source: str) -> Pattern:
+    """The pattern of a whole text, as fields have it. Raises ValueError as `Pattern` does."""
+    return Pattern(f"^({source})$")

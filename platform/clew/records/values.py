@@ -21,6 +21,7 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 
 from clew.expressions.element_strings import GS, VISIBLE_GS
+from clew.expressions.pattern import whole
 from clew.kernel.diagnostics import nearest
 from clew.kernel.scalars import MAX_DECIMAL_DIGITS, parse_date, parse_decimal, parse_duration, parse_instant
 from clew.kernel.text import Bilingual
@@ -150,7 +151,7 @@ def _fits(field: Field, text: str, path: Path, longest: int) -> str:
     if not shortest <= len(text) <= longest:
         bound = Bilingual(f"为 {shortest} 至 {longest} 个字符", f"{shortest} to {longest} characters long")
         raise OutOfBounds(path=path, field=_named(field), bound=bound)
-    if field.pattern is not None and not _pattern(field.pattern).fullmatch(text):
+    if field.pattern is not None and not whole(field.pattern).search(text):
         raise BadPattern(path=path, field=_named(field), pattern=field.pattern)
     return text
 
@@ -404,11 +405,6 @@ def _file(field: Field, value: Any, path: Path) -> Mapping[str, Any]:
             path=[*path, "name"], field=_named(field), why=Bilingual("文件名不能含路径", "a file name has no path")
         )
     return {**value, "name": name}
-
-
-@lru_cache(maxsize=2000)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 @lru_cache(maxsize=500)

@@ -19,7 +19,7 @@ class ProjectInvalid(ClewError):
     """The project's files have errors; `diagnostics` are all of them."""
 
     code, status = "PROJECT_INVALID", 400
-    en, zh = "The project has {count} errors; the first: {first}", "项目有 {count} 处错误,首个为:{first}"
+    en, zh = "The project has errors ({count}); the first: {first}", "项目有 {count} 处错误,首个为:{first}"
     hint_en, hint_zh = "See all of them: clew check", "查看全部:clew check"
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from clew.expressions.pattern import Pattern
+from clew.expressions.pattern import whole
 from clew.kernel.text import Bilingual
 from clew.metadata import naming, rules
 from clew.metadata.blueprint import Field, FieldKind
@@ -109,7 +109,7 @@ def _pattern(linking: Linking, draft: FieldDraft) -> str | None:
     if pattern is None or isinstance(draft.spec, NumberSpec):
         return None
     try:
-        Pattern(f"^({pattern})$")
+        whole(pattern)
         re.compile(pattern)
     except (ValueError, re.error) as error:
         linking.findings.add(rules.BAD_REGEX, draft.at("pattern"), reason=str(error))

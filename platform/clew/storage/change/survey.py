@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from clew.expressions.pattern import whole
 from clew.kernel.text import Bilingual, counted
 from clew.metadata.blueprint import Entity, Field, FieldKind
 from clew.metadata.json_schema import validator
@@ -91,6 +91,10 @@ class _Surveyor:
             return Consequence(change)
         column = self._tables.current(was.name).c[slots[0].key]
         nulls = await self._connection.fetch_value(sa.select(sa.func.count()).where(column.is_(None)))
+        if now.required and now.stored and slots[0].form != slots_of(now)[0].form:
+            _, lost = await self._conversion(was, change, now)
+            if lost:
+                return _lacking(change, await self._count(was.name), nulls + lost)
         return self._required(change, now, nulls, await self._count(was.name))
 
     def _required(self, change: Change, now: Field, nulls: int, rows: int) -> Consequence:
@@ -110,25 +114,29 @@ class _Surveyor:
                 zh=f"{nulls} 行将填入 {constant}",
                 en=f"{counted(nulls, 'row')} will be filled with {constant}",
             )
-        zh = f"{nulls} 行没有值,且无可用于已有行的默认值,在补齐之前为空"
-        en = f"{counted(nulls, 'row')} without it, and no default that fits old rows; empty until somebody fills it"
-        return Consequence(change, {"rows": rows, "nulls": nulls}, Bilingual(zh, en), f"require:{change.object}")
+        return _lacking(change, rows, nulls)
 
     async def _field_converted(self, change: Change) -> Consequence:
         was = self._was(change)
-        now = self._new.blueprint.entities[change.entity].fields[change.field]
-        lost = rows = 0
-        before, new_slot = was.fields[change.was], slots_of(now)[0]
-        source = inherited(before, now, self._old.blueprint, self._new.blueprint).get(new_slot.key)
-        async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
-            rows += 1
-            lost += source is None or not self._converts(value, source.form, new_slot.form)
+        rows, lost = await self._conversion(
+            was, change, self._new.blueprint.entities[change.entity].fields[change.field]
+        )
         zh, en = f"{rows} 个值转换", f"{counted(rows, 'value')} converted"
         needs = change.needs
         if lost:
             zh, en = f"{zh},其中 {lost} 个无法转换、将置空", f"{en}; {lost} of them cannot be and become empty"
             needs = f"convert:{change.object}"
         return Consequence(change, {"values": rows, "lost": lost}, Bilingual(zh, en), needs)
+
+    async def _conversion(self, was: Entity, change: Change, now: Field) -> tuple[int, int]:
+        """How many values are converted, and how many of them cannot be."""
+        lost = rows = 0
+        before, new_slot = was.fields[change.was], slots_of(now)[0]
+        source = inherited(before, now, self._old.blueprint, self._new.blueprint).get(new_slot.key)
+        async for (value,) in self._values(was.name, [slots_of(before)[0].key]):
+            rows += 1
+            lost += source is None or not self._converts(value, source.form, new_slot.form)
+        return rows, lost
 
     async def _field_narrowed(self, change: Change) -> Consequence:
         was = self._was(change)
@@ -221,6 +229,13 @@ class _Surveyor:
             rows = await self._connection.fetch(after, {"after": rows[-1][0]}) if len(rows) == PAGE else []
 
 
+def _lacking(change: Change, rows: int, nulls: int) -> Consequence:
+    """Rows that a new demand leaves without a value."""
+    zh = f"{nulls} 行没有值,且无可用于已有行的默认值,在补齐之前为空"
+    en = f"{counted(nulls, 'row')} without it, and no default that fits old rows; empty until somebody fills it"
+    return Consequence(change, {"rows": rows, "nulls": nulls}, Bilingual(zh, en), f"require:{change.object}")
+
+
 def _counted(change: Change, *, zh: str, en: str, **counts: int) -> Consequence:
     return Consequence(change, counts, Bilingual(zh, en), change.needs)
 
@@ -237,7 +252,7 @@ def _outside(value: Any, now: Field, entity: Entity) -> bool:
             return True
         if now.min_length is not None and len(value) < now.min_length:
             return True
-        return bool(now.pattern and not re.fullmatch(now.pattern, value))
+        return bool(now.pattern and not whole(now.pattern).search(value))
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         if now.kind is FieldKind.INTEGER and not now.big and not -(2**31) <= value < 2**31:
             return True
