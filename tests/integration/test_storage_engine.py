@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,41 @@ async def count(db: Database, tables: Tables) -> int:
     async with db.read() as connection:
         found: int = await connection.fetch_value(sa.select(sa.func.count()).select_from(tables.current("lot")))
         return found
+
+
+_ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"
+
+
+async def test_a_read_that_nobody_waits_for_ends(database: TestDatabase) -> None:
+    """Its connection is free for the next: else as many readers as there are could be lost to it."""
+    db, tables = await opened(database, statement_timeout=0)
+
+    async def endless() -> None:
+        async with db.read() as connection:
+            await connection.fetch(sa.text(_ENDLESS))
+
+    for _ in range(6):
+        reading = asyncio.create_task(endless())
+        await asyncio.sleep(0.05)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert await count(db, tables) == 0
+
+
+async def test_a_snapshot_is_of_one_moment_and_leaves_nothing_behind(database: TestDatabase) -> None:
+    db, tables = await opened(database)
+    rows = sa.select(sa.func.count()).select_from(tables.current("lot"))
+    for number in range(1, 4):
+        with suppress(ZeroDivisionError):
+            async with db.snapshot() as connection:
+                before = await connection.fetch_value(rows)
+                async with db.write() as other:
+                    await add(other, tables, f"L{number}")
+                assert await connection.fetch_value(rows) == before == number - 1
+                if number == 2:
+                    raise ZeroDivisionError
+        assert await count(db, tables) == number
 
 
 async def test_all_or_nothing(database: TestDatabase) -> None:

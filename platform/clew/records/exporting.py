@@ -99,7 +99,7 @@ async def _write(
         if source.decision.on(entity.name).sees(known.name) and source.decision.on(line.name).read.allowed:
             tables.append((known.name, line, export_columns(source, line)))
     count, signed = 0, list[Exported]()
-    async with source.database.read() as connection:
+    async with source.database.snapshot() as connection:
         for name, each, shown in tables:
             writer.begin(name, each, shown)
             told = signed if each is entity and entity.states else None

@@ -70,7 +70,7 @@ async def reconcile(database: Database, tables: Tables) -> AsyncIterator[Finding
         live = await moments(connection)
     for entity in tables.blueprint.entities.values():
         ledger = _Ledger(tables, entity, filled.get(entity.name, {}), live)
-        async with database.read() as connection:
+        async with database.snapshot() as connection:
             async for found in ledger.findings(connection):
                 yield found
             async for found in ledger.present(connection):

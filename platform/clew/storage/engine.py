@@ -120,6 +120,10 @@ class Database(Protocol):
         """A connection for reading; each statement sees its own snapshot."""
         ...
 
+    def snapshot(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection for reading whose statements all see the moment of the first."""
+        ...
+
     def write(self) -> AbstractAsyncContextManager[Connection]: ...
 
     def migrate(self, *, rows_only: bool = False) -> AbstractAsyncContextManager[Connection]:

@@ -166,6 +166,32 @@ class _Reading:
         await self._pool.release(self._raw, whole=kind is None)
 
 
+class _Snapshot(_Reading):
+    """A connection for reading: all statements see one snapshot."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> PostgresConnection:
+        connection = await super().__aenter__()
+        try:
+            await uninterrupted(self._raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        except BaseException as error:
+            await self._pool.release(self._raw, whole=False)
+            if isinstance(error, asyncpg.PostgresError):
+                _raise(error)
+            raise
+        return connection
+
+    async def __aexit__(self, kind: object, _error: object, _trace: object) -> None:
+        whole = False
+        try:
+            if not self._raw.is_closed() and self._raw.is_in_transaction():
+                await uninterrupted(self._raw.execute("ROLLBACK"))
+            whole = kind is None
+        finally:
+            await self._pool.release(self._raw, whole=whole)
+
+
 class _Writing:
     """A unit of work: committed when its block ends well, rolled back when it does not."""
 
@@ -221,6 +247,9 @@ class PostgresDatabase:
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         return _Reading(self._readers, self._cache)
+
+    def snapshot(self) -> AbstractAsyncContextManager[Connection]:
+        return _Snapshot(self._readers, self._cache)
 
     def write(self) -> AbstractAsyncContextManager[Connection]:
         return _Writing(self._writers, self._cache, self._clock, "BEGIN")

@@ -77,8 +77,9 @@ class _Thread:
             self.raw.create_function(name, arity, function, deterministic=True)
         self.raw.set_progress_handler(lambda: self._clock.monotonic() > self._deadline, _PROGRESS_STEPS)
 
-    async def run(self, work: Callable[[], T], *, limited: bool = True) -> T:
-        """Do `work` in the thread. Database errors come out in the platform's words."""
+    async def run(self, work: Callable[[], T], *, limited: bool = True, stops: bool = False) -> T:
+        """Do `work` in the thread. Database errors come out in the platform's words. `stops`: when the caller is
+        cancelled."""
 
         def bounded() -> T:
             self._deadline = self._clock.monotonic() + self._timeout if limited and self._timeout else float("inf")
@@ -88,6 +89,10 @@ class _Thread:
             return await asyncio.get_running_loop().run_in_executor(self._executor, bounded)
         except sqlite3.Error as error:
             _raise(error)
+        except asyncio.CancelledError:
+            if stops:
+                self.raw.interrupt()  # nobody waits for it, and the next one must not
+            raise
 
     async def close(self) -> None:
         if not self._closed:
@@ -165,7 +170,7 @@ class SqliteConnection:
         return self._clock.now()
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._thread.run(lambda: work(self._thread.raw), limited=self._limited)
+        return await self._thread.run(lambda: work(self._thread.raw), limited=self._limited, stops=not self._in_unit)
 
 
 class SqliteDatabase:
@@ -204,6 +209,15 @@ class SqliteDatabase:
             yield self._connection(reader, in_unit=False)
         finally:
             self._readers.put_nowait(reader)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        async with self.read() as connection:
+            try:
+                await uninterrupted(connection.run_sql("BEGIN"))
+                yield connection
+            finally:
+                await uninterrupted(connection.run_sql("ROLLBACK"))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Connection]:

@@ -75,7 +75,7 @@ class Verifier:
         """The same, and those over values that were erased since."""
         last: UUID | None = None
         while True:
-            async with database.read() as connection:
+            async with database.snapshot() as connection:
                 ids = await signatures.every_id(connection, last, _PAGE)
                 inspection = self.inspect(connection)
                 for signature_id in ids:

@@ -32,6 +32,9 @@ class Turntable:
     def read(self) -> AbstractAsyncContextManager[Connection]:
         return self._shown.read()
 
+    def snapshot(self) -> AbstractAsyncContextManager[Connection]:
+        return self._shown.snapshot()
+
     def write(self) -> AbstractAsyncContextManager[Connection]:
         return self._shown.write()
 
