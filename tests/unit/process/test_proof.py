@@ -307,3 +307,28 @@ def _blueprint_of(name: str) -> Blueprint:
     found = load_sources({**PROJECT, "workflows/w.yaml": f"workflow: {name}\nfor: case\nsteps: {{a: {{who: x}}}}\n"})
     assert found.blueprint is not None
     return found.blueprint
+
+
+def test_branches_are_walked_in_every_order_that_decides_something() -> None:
+    """One branch waits for nobody to have written what the other writes: whichever comes first, one of them is seen."""
+    steps = """\
+  begin: {who: clerk, effects: {done: [{set: {serious: "false"}}]}, returns_to: []}
+  both:
+    parallel:
+      a:
+        fill: {who: clerk, returns_to: []}
+        mark: {do: [{set: {serious: "true"}}]}
+      b:
+        ask: {who: clerk, returns_to: []}
+        look: {who: clerk, entry: {when: "%s"}, returns_to: []}
+"""
+    for when in ("serious", "!serious"):
+        assert ("deadlock", "both/b/look") in flaws(proof(steps % when)), when
+    apart = """\
+  both:
+    parallel:
+      a: {fill: {who: {actor_of: begin}, returns_to: []}}
+      b: {look: {who: {actor_of: begin}, not_same_person_as: [fill], returns_to: []}}
+"""
+    assert ("deadlock", "both/b/look") in flaws(proof("  begin: {who: clerk, returns_to: []}\n" + apart))
+    assert flaws(proof(steps % "title != null")) == [], "no order decides it"

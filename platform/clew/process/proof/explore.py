@@ -2,7 +2,7 @@
 
 Everybody who can do something is tried, every outcome, every answer to a condition nothing is known about, every end of
 a sub-process, being late, failing, being sent back. Where branches run side by side only one order of them is walked,
-unless the first to end stops the others.
+unless the order decides something (`proof.order`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from clew.process.proof.cast import Cast
 from clew.process.proof.entry import entry_facts, read_fields
 from clew.process.proof.graph import Graph, Move, Refusal
 from clew.process.proof.knowledge import PRESENT, possible
+from clew.process.proof.order import in_any_order
 from clew.process.proof.world import Play, Refused, World
 from clew.process.state import Task, Token
 from clew.process.words import (
@@ -61,7 +62,7 @@ class Walk:
         matter = {path for _, step in workflow.walk() for path in step.apart if path != STARTER}
         named = {step.who.actor_of for _, step in workflow.walk() if step.who is not None and step.who.actor_of}
         matter |= {step.path for _, step in workflow.walk() if step.name in named}
-        self.read = read_fields(blueprint, workflow)
+        self.read, self.in_any_order = read_fields(blueprint, workflow), in_any_order(workflow, blueprint.entities)
         checks = tuple(check_of(workflow, each) for each in checkpoints(workflow))
         self.play = Play(blueprint, workflow, self.cast, frozenset(matter), self.read, checks, bearing(workflow))
         self.refusals: list[Refusal] = []
@@ -127,7 +128,7 @@ class Walk:
         if not state.live:
             return
         tokens = sorted(state.tokens.values(), key=lambda each: each.id)
-        racing = any(self.workflow.step(each.step).needed is not None for each in tokens if each.branches)
+        racing = any(each.step in self.in_any_order for each in tokens if each.branches)
         for token in tokens:
             found = list(self._token_moves(world, token))
             yield from found
