@@ -164,7 +164,7 @@ def transfer(run: Run, command: Transfer, facts: Facts) -> None:
 
 def send_back(run: Run, command: SendBack, facts: Facts) -> None:
     """To an earlier step of the same flow; this round is over, and stays in what was done. Straight back is not past a
-    checkpoint, and whoever asked for it earlier waits for who sends it back now."""
+    checkpoint or a signature, and whoever asked for it earlier waits for who sends it back now."""
     task, token = _open(run, command.task)
     _mine(run, task, token, command.actor)
     if not command.comment.strip():
@@ -365,11 +365,13 @@ def _own(run: Run, token: Token, outcome: str) -> str:
 
 
 def _checked_between(run: Run, token: Token, name: str) -> bool:
-    """Whether a checkpoint stands on the way from a step to where the token is, or within a step on it."""
+    """Whether a checkpoint stands on the way from a step to where the token is, or within a step on it; or a signature,
+    which was given for what was there before it is reworked (21 CFR 11.70)."""
     at = len(token.trail) - 1 - token.trail[::-1].index(name)
     steps = run.flow_of(token).steps
     passed = [f"{steps[each].path}/" for each in token.trail[at + 1 :] if each in steps]
-    return any(f"{each.path}/".startswith(way) for each in checkpoints(run.workflow) for way in passed)
+    binding = [*checkpoints(run.workflow), *(each for _, each in run.workflow.walk() if each.sign is not None)]
+    return any(f"{each.path}/".startswith(way) for each in binding for way in passed)
 
 
 def _back(run: Run, token: Token, name: str) -> None:

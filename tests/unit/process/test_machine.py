@@ -374,6 +374,16 @@ def test_sent_back_step_by_step_and_straight() -> None:
     assert [each.round for each in run.state.done if each.step == "fill"] == [1, 2, 3]
 
 
+def test_straight_back_is_not_past_a_signature() -> None:
+    """What was signed is reworked: whoever signed it is asked anew."""
+    run = play(THREE.replace("{who: head}", "{who: head, sign: approval}"))
+    run.decide("ann")
+    run.decide("cid")
+    run.give(SendBack(run.open()[0].id, "fill", True, Actor("hal"), "t", "wrong lot"))
+    run.decide("ann")
+    assert run.at() == ["look"]
+
+
 def test_only_steps_it_names_take_it_back() -> None:
     run = play(THREE.replace("{who: boss}", "{who: boss, returns_to: [look]}"))
     run.decide("ann")
