@@ -35,6 +35,8 @@ OLD = """\
 """
 NEW = (
     OLD.replace("look", "review").replace("tell", "inform").replace("inform: {", "inform: {not_same_person_as: [ask], ")
+).replace(
+    "review: {", "review: {legal: {from: created_at, until: \"created_at + duration('PT9H')\", alert: {90%: boss}}, "
 )
 
 
@@ -74,6 +76,9 @@ async def test_instances_move_to_the_present_definition_one_by_one(database: Tes
     after = {each["number"]: each for each in await made.tasks() if each["process"] == moving}
     assert after == {number: {**each, "step": "review"} for number, each in before.items()}
     assert await made.plant.rows(process_tables.process_timer) == clocks, "time goes on as it did"
+    await jobs.drain(second.processes)
+    (lawful,) = [each for each in await made.plant.rows(process_tables.process_timer) if each not in clocks]
+    assert lawful["share"] == 90, "a limit of the law that is new holds for where it stands already"
     (row,) = [each for each in await made.instances() if each["id"] == moving]
     assert (row["definition"], row["state"]["digest"]) == (flow.digest, flow.digest)
     assert [each.process for each in await migration.preview()] == [staying]

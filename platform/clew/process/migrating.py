@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from clew.audit.trail import Changed, record_event
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import Workflow
-from clew.process import store
+from clew.process import jobs, store
 from clew.process.announce import announce
 from clew.process.engine import WHAT, Processes
 from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess, UnknownDefinition
@@ -127,6 +127,9 @@ class Migration:
                 text = self.engine.definitions.text_of(self.workflow)
                 await store.define(unit.connection, text, self.engine.release, unit.at)
             moved = await _save(unit, self.workflow, instance, said.state)
+            if any(step.legal is not None for _, step in self.workflow.walk()):
+                # A limit of the law that the definition adds to where it stands runs from awareness as well.
+                await jobs.ask_legal(unit.connection, instance.id)
             await self._told(unit, instance, said)
             announce(unit, moved, "migrated", instance.state)
 
