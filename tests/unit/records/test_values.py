@@ -98,7 +98,7 @@ def test_accepted(kind: str, value: Any, becomes: Any, options: dict[str, Any]) 
         ("text", "A1\n", "VALUE_TEXT", {"pattern": "[A-Z][0-9]"}),
         ("text", "A12", "VALUE_PATTERN", {"pattern": "[A-Z][0-9]"}),
         # Matched step by step; with ways back it would take longer than anybody lives.
-        ("text", "a" * 250 + "!", "VALUE_PATTERN", {"pattern": "(a+)+"}),
+        ("text", "a" * 60 + "!", "VALUE_PATTERN", {"pattern": "(a+)+"}),
         ("text", "\ufe0f", "VALUE_TEXT", {}),
         ("integer", True, "VALUE_TYPE", {}),
         ("integer", 1.0, "VALUE_TYPE", {}),
