@@ -199,6 +199,15 @@ async def test_a_hold_that_is_being_put_on_is_waited_for(database: TestDatabase,
     assert "张三丰" in await everywhere(made)
 
 
+async def test_a_period_that_has_begun_anew_is_waited_for(database: TestDatabase) -> None:
+    made, patient = await clinic(database)
+    (found,) = await all_due(made, date(2016, 2, 28))
+    await made.commands.update(made.why("seen again"), "patient", patient, 2, {"seen_on": "2015-06-01"})
+    with pytest.raises(RetentionRunning):
+        await dispose(made.database, made.tables, context(), "1", found, "period over")
+    assert "张三丰" in await everywhere(made)
+
+
 async def test_a_duty_to_keep_goes_before_the_wish_to_be_forgotten(database: TestDatabase) -> None:
     made, patient = await clinic(database)
     about = About("patient", patient)

@@ -21,7 +21,8 @@ from clew.expressions.tree import Base, Type
 from clew.kernel.clock import SystemClock
 from clew.kernel.errors import ClewError
 from clew.metadata.schema import BlueprintSchema
-from clew.records.errors import BadImport
+from clew.records import exporting
+from clew.records.errors import BadImport, CellTooLong
 from clew.records.exporting import Selection, export_file
 from clew.records.files import decode, read_sheets
 from clew.records.importing import ImportReport, import_files
@@ -46,6 +47,20 @@ async def made(database: TestDatabase) -> AsyncIterator[Plant]:
 
 def source(made: Plant) -> Source:
     return Source(made.database, made.blueprint, made.tables, made.decision, made.call.context, SystemClock().now())
+
+
+async def test_what_a_spreadsheet_cannot_hold_is_not_cut_off(
+    made: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of links that lost its end would take them away when it comes back."""
+    parents = [(await made.commands.create(made.call, "lot", a_lot(made))).id for _ in range(3)]
+    await made.commands.create(made.call, "lot", a_lot(made, parents=parents))
+    monkeypatch.setattr(exporting, "LONGEST_CELL", 40)
+    with pytest.raises(CellTooLong) as refused:
+        await export_file(source(made), "lot", tmp_path / "n.xlsx", "xlsx")
+    assert "parents" in refused.value.message("en")
+    assert not (tmp_path / "n.xlsx").exists()
+    assert await export_file(source(made), "lot", tmp_path / "n.csv", "csv") == 4
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -141,6 +141,29 @@ async def test_a_correction_keeps_what_lines_are_linked_to(shop: Plant) -> None:
     assert linked == sorted([("mix", a), ("mix", b)] * 2)
 
 
+async def test_a_line_is_known_by_its_key_however_that_is_written(database: TestDatabase) -> None:
+    """As a decimal with fewer places, as a letter with its accent apart, as an id in capitals."""
+    line = (
+        "entity: mix_step\nlabel: {zh: x, en: x}\nclass: transaction\npart_of: test_record\n"
+        "key: [owner, name, at, lot]\nfields:\n  name: {type: text, required: true}\n  at: {type: decimal, scale: 4, required: true}\n"
+        "  lot: {type: ref, of: lot, required: true}\n  note: {type: text}\n---\nentity: test_record\n"
+    )
+    field = "  steps: {type: lines, of: mix_step}\n  taken_at:"
+    shop = await plant(
+        await database.open(), blueprint=mini_with(("entity: test_record\n", line), ("  taken_at:", field))
+    )
+    [lot] = await lots(shop, 1)
+    step = {"name": "caf\u00e9", "at": "1.5000", "lot": str(lot)}
+    given = {"site": shop.ids["SHA"], "lot": lot, "reading": "1", "steps": [step]}
+    record = (await shop.commands.create(shop.call, "test_record", given)).id
+    before = await shop.current("mix_step")
+    same = {"name": "cafe\u0301", "at": "1.5", "lot": str(lot).upper(), "note": "hot"}
+    await shop.commands.update(shop.why("x"), "test_record", record, 1, {"steps": [same]})
+    after = await shop.current("mix_step")
+    assert after.keys() == before.keys()
+    assert [each["note"] for each in after.values()] == ["hot"]
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_a_version_begins_after_the_one_that_no_command_began(shop: Plant, together: bool) -> None:
     """A change of the model made a version a moment ago, by a clock that was ahead of ours since."""

@@ -85,10 +85,11 @@ def years_before(day: date, years: int) -> date:
 
 
 async def dispose(database: Database, tables: Tables, context: Context, release: str, what: Due, reason: str) -> Erased:
-    """Dispose of one due record. Raises OnLegalHold when a hold was put on it meanwhile."""
+    """Dispose of one due record. Raises OnLegalHold when a hold was put on it meanwhile, RetentionRunning when its
+    period has begun anew."""
     about = About(what.entity, what.record_id)
     async with database.migrate(rows_only=True) as connection:
-        await _not_held(connection, tables, about)
+        await may_be_erased(connection, tables, about, what.ended)
         done = await erase_in(connection, tables, context, release, about, reason)
         told = {"since": what.since, "ended": what.ended, "basis": what.basis or None, "erased": done.fields or None}
         await record_event(connection, context, release, DISPOSED, what.entity, what.record_id, told, reason)

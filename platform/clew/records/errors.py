@@ -194,6 +194,13 @@ class WrongState(Conflict):
     zh = "“{transition}”须处于{sources},但该{what}当前为{state}。"
 
 
+class CellTooLong(BadInput):
+    code = "CELL_TOO_LONG"
+    en = "A cell of the column {column} is longer than a workbook can hold ({longest} characters)."
+    zh = "列 {column} 的一个单元格超出工作簿可容纳的长度({longest} 个字符)。"
+    hint_en, hint_zh = "Export as CSV or JSON lines.", "请导出为 CSV 或 JSON 行格式。"
+
+
 class GuardFailed(Conflict):
     code = "GUARD"
     en = "{say}"

@@ -27,6 +27,7 @@ from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind
 from clew.records import signed_sheet
 from clew.records.engine import Engine as RecordEngine
+from clew.records.errors import CellTooLong
 from clew.records.files import LONGEST_SHEET_NAME, safe_cell
 from clew.records.query import plan as p
 from clew.records.query.run import fetch_records
@@ -38,6 +39,8 @@ from clew.storage.engine import Connection
 
 Format = Literal["csv", "xlsx", "jsonl"]
 PAGE = 500
+LONGEST_CELL = 32_767
+"""Characters that a cell of a workbook holds."""
 _TEXTUAL = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.NUMBER, FieldKind.TRANSLATED, FieldKind.JSON})
 _ALWAYS = ("id", "row_version", "number", "state")
 """Read-only columns every export has; an import passes over them."""
@@ -317,9 +320,11 @@ class _Excel:
         self._sheet.append(list(self._cells(column.header(self._locale) for column in chosen)))
 
     def row(self, values: Sequence[Any]) -> None:
-        self._sheet.append(
-            list(self._cells(_text(column, each) for column, each in zip(self._columns, values, strict=True)))
-        )
+        texts = [_text(column, each) for column, each in zip(self._columns, values, strict=True)]
+        for column, text in zip(self._columns, texts, strict=True):
+            if len(text) > LONGEST_CELL:  # the library would cut it off without a word
+                raise CellTooLong(column=column.name, longest=LONGEST_CELL)
+        self._sheet.append(list(self._cells(iter(texts))))
 
     def table(self, name: str, heads: Sequence[str]) -> None:
         """A further sheet, of plain rows."""

@@ -19,6 +19,7 @@ from clew.records.intake import Intake, LineChange, LineInput, LinkChange, Reade
 from clew.records.participants import Change
 from clew.records.put import Written, check_kept, need_reason, put_change, put_new
 from clew.records.rows import Record, changes
+from clew.records.values import coerce
 
 if TYPE_CHECKING:
     from clew.records.unit import Unit
@@ -38,7 +39,7 @@ async def apply_lines(
     if not access.as_owner:
         # A line that is not seen can neither be named nor be left out.
         present = {each: record for each, record in present.items() if await unit.visible(entity, record)}
-    matched = _match(entity, present, change)
+    matched = _match(unit, entity, present, change)
     kept = {line_id for _, line_id in matched if line_id is not None}
     gone = set(present) - kept if change.whole else set(change.remove)
     moved: dict[str, list[UUID]] = {}
@@ -113,16 +114,22 @@ async def present_lines(unit: Unit, entity: Entity, owner: UUID) -> dict[UUID, R
     return {record["id"]: record for record in records}
 
 
-def _match(entity: Entity, present: Mapping[UUID, Record], change: LineChange) -> list[tuple[LineInput, UUID | None]]:
+def _match(
+    unit: Unit, entity: Entity, present: Mapping[UUID, Record], change: LineChange
+) -> list[tuple[LineInput, UUID | None]]:
     """Each line as given with the existing line it means: by id, or by key when the whole list is given."""
-    key = [name for name in entity.key if name != "owner"]
-    by_key = {tuple(str(record[name]) for name in key): line_id for line_id, record in present.items()} if key else {}
+    key = [entity.fields[name] for name in entity.key if name != "owner"]
+    by_key = {tuple(record[each.name] for each in key): line_id for line_id, record in present.items()} if key else {}
     matched: list[tuple[LineInput, UUID | None]] = []
     used: set[UUID] = set()
     for line in change.put:
         line_id = line.id
-        if line_id is None and change.whole and key and all(line.values.get(name) is not None for name in key):
-            line_id = by_key.get(tuple(str(line.values[name]) for name in key))
+        if line_id is None and change.whole and by_key:
+            given = [(each, line.values.get(each.name)) for each in key]
+            if all(value is not None for _, value in given):
+                blueprint, today = unit.engine.blueprint, unit.today
+                meant = (coerce(each, value, (*line.path, each.name), blueprint, today) for each, value in given)
+                line_id = by_key.get(tuple(meant))
         if line_id is not None and line_id in used:
             raise UnknownInput(path=[*line.path, "id"], field="id", nearest="")
         if line_id is not None:
