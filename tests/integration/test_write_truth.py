@@ -145,8 +145,8 @@ async def test_a_line_is_known_by_its_key_however_that_is_written(database: Test
     """As a decimal with fewer places, as a letter with its accent apart, as an id in capitals."""
     line = (
         "entity: mix_step\nlabel: {zh: x, en: x}\nclass: transaction\npart_of: test_record\n"
-        "key: [owner, name, at, lot]\nfields:\n  name: {type: text, required: true}\n  at: {type: decimal, scale: 4, required: true}\n"
-        "  lot: {type: ref, of: lot, required: true}\n  note: {type: text}\n---\nentity: test_record\n"
+        "key: [owner, name, at, lot]\nfields:\n  name: {type: text, required: true}\n"
+        "  at: {type: decimal, scale: 4, required: true}\n  lot: {type: ref, of: lot, required: true}\n  note: {type: text}\n---\nentity: test_record\n"
     )
     field = "  steps: {type: lines, of: mix_step}\n  taken_at:"
     shop = await plant(
