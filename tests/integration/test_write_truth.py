@@ -143,11 +143,19 @@ async def test_a_correction_keeps_what_lines_are_linked_to(shop: Plant) -> None:
 
 async def test_a_line_is_known_by_its_key_however_that_is_written(database: TestDatabase) -> None:
     """As a decimal with fewer places, as a letter with its accent apart, as an id in capitals."""
-    line = (
-        "entity: mix_step\nlabel: {zh: x, en: x}\nclass: transaction\npart_of: test_record\n"
-        "key: [owner, name, at, lot]\nfields:\n  name: {type: text, required: true}\n"
-        "  at: {type: decimal, scale: 4, required: true}\n  lot: {type: ref, of: lot, required: true}\n  note: {type: text}\n---\nentity: test_record\n"
-    )
+    line = """entity: mix_step
+label: {zh: x, en: x}
+class: transaction
+part_of: test_record
+key: [owner, name, at, lot]
+fields:
+  name: {type: text, required: true}
+  at: {type: decimal, scale: 4, required: true}
+  lot: {type: ref, of: lot, required: true}
+  note: {type: text}
+---
+entity: test_record
+"""
     field = "  steps: {type: lines, of: mix_step}\n  taken_at:"
     shop = await plant(
         await database.open(), blueprint=mini_with(("entity: test_record\n", line), ("  taken_at:", field))
