@@ -39,7 +39,9 @@ class ProcessParticipant:
     engine: Processes | None = None
     name: str = "processes"
     _lawful: frozenset[str] = field(init=False)
-    """Entities whose records say when a time limit of the law begins and ends, or a wait is over."""
+    """Entities whose records say when a time limit of the law begins and ends."""
+    _until: dict[str, set[str]] = field(init=False)
+    """Entity → the fields of its records that say when a wait is over."""
     _awaited: frozenset[tuple[str, str]] = field(init=False)
     _begun: dict[tuple[str, str], list[tuple[str, Start]]] = field(init=False)
     """What begins with an event (entity, verb)."""
@@ -52,11 +54,12 @@ class ProcessParticipant:
             for start in workflow.starts:
                 self._begun.setdefault((start.entity, start.verb), []).append((workflow.name, start))
         self._lawful = frozenset(
-            flow.entity
-            for each in self.workflows.values()
-            for flow, step in each.walk()
-            if step.legal is not None or (step.wait is not None and step.wait.until is not None)
+            flow.entity for each in self.workflows.values() for flow, step in each.walk() if step.legal is not None
         )
+        self._until = {}
+        for flow, step in (found for each in self.workflows.values() for found in each.walk()):
+            if step.wait is not None and step.wait.until is not None:
+                self._until.setdefault(flow.entity, set()).update(path[0] for path in step.wait.until.reads)
 
     def wants(self, entity: Entity) -> bool:
         """Only what a workflow begins with, waits for or moves: every other write is spared."""
@@ -64,7 +67,8 @@ class ProcessParticipant:
             each.moved_by in self.workflows for each in entity.transitions.values()
         ):
             return True
-        named = {start.entity for each in self.workflows.values() for start in each.starts} | self._lawful
+        named = {start.entity for each in self.workflows.values() for start in each.starts}
+        named |= self._lawful | self._until.keys()
         named |= {flow.entity for each in self.workflows.values() for flow, step in each.walk() if several.voted(step)}
         return entity.name in named or any(name == entity.name for name, _ in self._awaited)
 
@@ -106,13 +110,32 @@ class ProcessParticipant:
             if start.when is not None and not await unit.judge.holds(start.when, change.entity, dict(change.new)):
                 continue
             await begin_where_used(self.engine, unit, workflow, change.id, "event")
-        if change.entity.name in self._lawful and change.verb != "create":
-            for process in await store.concerned(unit.connection, change.id):
-                await jobs.ask_legal(unit.connection, process)
+        await self._moments(change, unit)
         await self._wake(change, verb, unit)
 
     async def answered(self, change: Change, unit: Unit) -> None:
         return None
+
+    async def _moments(self, change: Change, unit: Unit) -> None:
+        """Clocks that run by what this record says are set by what it says now."""
+        if change.verb == "create" or change.old is None or change.new is None:
+            return
+        lawful, fields = change.entity.name in self._lawful, self._until.get(change.entity.name, set())
+        # What is computed is not in the row: it may have changed with anything.
+        moved = any(each not in change.new or change.old.get(each) != change.new[each] for each in fields)
+        for process in await store.concerned(unit.connection, change.id) if lawful or moved else ():
+            if lawful or await self._waits(process, unit):
+                await jobs.ask_legal(unit.connection, process)
+
+    async def _waits(self, process: UUID, unit: Unit) -> bool:
+        """Whether an instance waits for a moment of its record."""
+        assert self.engine is not None
+        instance = await store.load(unit.connection, process)
+        if instance is None:
+            return False
+        definition = await self.engine.definitions.of(unit.connection, instance.definition)
+        steps = [definition.step(each.step) for each in instance.state.tokens.values() if each.status == "open"]
+        return any(each.wait is not None and each.wait.until is not None for each in steps)
 
     async def _wake(self, change: Change, verb: str, unit: Unit) -> None:
         assert self.engine is not None
