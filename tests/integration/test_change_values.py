@@ -77,7 +77,7 @@ async def test_what_cannot_be_converted_is_lacking_where_it_is_required(database
     db = await start(database, one, {"a": "7"}, {"a": "many"}, {"a": None})
     made = await plan(db, two, load=Shelf(one, two))
     assert set(made.needs) == {"convert:lot.a", "require:lot.a"}
-    lacking = {each.change.object: each.counts for each in made.changes if each.change.kind == "field_required"}
+    lacking = {each.change.object: each.counts for each in made.consequences if each.change.kind == "field_required"}
     assert lacking == {"lot.a": {"rows": 3, "nulls": 2}}
 
 
