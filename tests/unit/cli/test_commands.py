@@ -83,7 +83,9 @@ def test_wrong_usage_is_2_and_refusal_is_1(capsys: pytest.CaptureFixture[str], m
     assert run(["nonsense"]) == 2
     assert run(["apply"]) == 2
     assert run(["check", "--no-such-option"]) == 2
-    assert run(["apply", "missing.json", "--json"]) == 1
+    assert run(["apply", "missing.json", "--json"]) == 2
+    Path("plan.json").write_text("[]", encoding="utf-8")
+    assert run(["apply", "plan.json", "--json"]) == 1
     capsys.readouterr()
     monkeypatch.setenv("CLEW_PORT", "many")
     assert run(["check", "--json"]) == 2
