@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ from clew.runtime import TEXTS, stored_blueprint
 from clew.storage import system
 from clew.storage.change import apply
 from clew.storage.change import plan as plan_change
+from clew.storage.change.reflect import reflect
+from clew.storage.ddl import Ddl
 from clew.storage.engine import Database
+from clew.storage.schema import current_shape
 from clew.testing.databases import TestDatabase
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -295,6 +299,23 @@ def test_what_the_record_before_a_change_does_not_hold_is_refused(name: str) -> 
     sources[file] = sources[file].replace(was, now)
     codes = {each.rule.code for each in load_sources(sources).diagnostics}
     assert codes == {"CONDITION_NOT_IN_SQL"}
+
+
+async def test_an_index_whose_condition_was_written_in_other_words_is_made_anew(database: TestDatabase) -> None:
+    opened = await database.open()
+    shop = await plant(opened)
+    shape = current_shape(shop.blueprint, shop.tables.catalog, opened.dialect, "supplier_approval")
+    [index] = [each for each in shape.indexes if each.where]
+    before = replace(index, name=index.name[:-8] + "0123abcd", where="state = 'active'")
+    ddl = Ddl(opened.dialect)
+    async with opened.migrate() as connection:
+        await connection.run_sql(ddl.drop_index(index.name))
+        await connection.run_sql(ddl.create_index(before))
+    await moved_to(opened, mini_with(("label: {zh: 供应商准入", "label: {zh: 供应商批准")))
+    async with opened.read() as connection:
+        names = (await reflect(connection)).indexes
+    assert index.name in names
+    assert before.name not in names
 
 
 async def moved_to(opened: Database, new: Blueprint) -> None:
