@@ -20,7 +20,7 @@ from clew.audit.sealing import log
 from clew.kernel.errors import ClewError
 from clew.metadata.blueprint import Blueprint
 from clew.metadata.load import load_sources
-from clew.records import verbs
+from clew.records import commands, numbers, verbs
 from clew.records.decisions import stored
 from clew.records.decisions.replay import Replayer
 from clew.records.errors import Duplicate, RuleBroken
@@ -213,8 +213,8 @@ async def test_numbers_that_were_given_by_hand_are_left_out(shop: Plant) -> None
             await verbs.create(unit, "supplier", {"name": name})
 
     await shop.commands.run(shop.call, work)
-    numbers = sorted(each["number"] for each in (await shop.current("supplier")).values())
-    assert numbers == ["SUP00001", "SUP00002", "SUP00003", "SUP00004"]
+    found = sorted(each["number"] for each in (await shop.current("supplier")).values())
+    assert found == ["SUP00001", "SUP00002", "SUP00003", "SUP00004"]
 
     [lot] = await lots(shop, 1)
     table = shop.tables.current("lot")
@@ -228,6 +228,16 @@ async def test_numbers_that_were_given_by_hand_are_left_out(shop: Plant) -> None
     await shop.database.run_write(give)
     [other] = await lots(shop, 1)
     assert (await shop.current("lot"))[other]["number"] == following[1]
+
+
+async def test_many_rows_need_few_blocks_of_numbers(shop: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block that has to be fetched begins the whole of it anew: so they grow with what it has used."""
+    monkeypatch.setattr(numbers, "LARGEST_BLOCK", 16)
+    monkeypatch.setattr(commands, "_RESTARTS", 10)
+    outcome = await shop.commands.bulk(shop.call, "supplier", [{"name": f"S {at}"} for at in range(300)])
+    assert outcome.failed == ()
+    found = sorted(each["number"] for each in (await shop.current("supplier")).values())
+    assert found == [f"SUP{at:05d}" for at in range(1, 301)]
 
 
 async def test_refusals_at_once_are_all_kept(shop: Plant) -> None:

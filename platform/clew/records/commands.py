@@ -309,7 +309,7 @@ class Commands:
                 return done
             except NumbersNeeded as needed:
                 run.give_back()
-                await self.engine.numbers.fetch_block(self.database, needed.rule, needed.scope)
+                await self.engine.numbers.fetch_block(self.database, needed.rule, needed.scope, needed.used)
             except NumberTaken:
                 run.give_back()
                 run.careful = True
@@ -412,8 +412,7 @@ class _Run:
     def give_back(self) -> None:
         """The last attempt certainly failed: its numbers are free again."""
         if self.unit is not None:
-            for taken in self.unit.taken:
-                self.commands.engine.numbers.give_back(taken)
+            self.commands.engine.numbers.give_back(self.unit.taken)
         self.unit = None
 
 

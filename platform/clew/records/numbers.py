@@ -8,7 +8,7 @@ their own; a block ends with the process, which is where gaps come from.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,10 @@ class Restart(Exception):
 
 
 class NumbersNeeded(Restart):
-    """A block of this counter has to be fetched first."""
+    """A block of this counter has to be fetched first. `used`: how many of its numbers the transaction had by then."""
 
-    def __init__(self, rule: str, scope: str) -> None:
-        self.rule, self.scope = rule, scope
+    def __init__(self, rule: str, scope: str, used: int) -> None:
+        self.rule, self.scope, self.used = rule, scope, used
         super().__init__(rule, scope)
 
 
@@ -88,7 +88,8 @@ class Numbers:
             return int(row[0]), None
         block = self._blocks.get((rule.name, scope))
         if not block or not block.free:
-            raise NumbersNeeded(rule.name, scope)
+            used = sum((each.rule, each.scope) == (rule.name, scope) for each in unit.taken)
+            raise NumbersNeeded(rule.name, scope, used)
         value = block.free.pop()
         return value, Taken(rule.name, scope, value)
 
@@ -146,9 +147,10 @@ class Numbers:
         block.free.sort(reverse=True)
         block.size = min(block.size * 2, LARGEST_BLOCK)
 
-    async def fetch_block(self, database: Database, rule: str, scope: str) -> None:
-        """Take a block in a transaction of its own. Busy counters get larger blocks."""
-        size = self._blocks.setdefault((rule, scope), _Block()).size
+    async def fetch_block(self, database: Database, rule: str, scope: str, used: int = 0) -> None:
+        """Take a block in a transaction of its own. Busy counters get larger blocks; whoever has `used` many already
+        gets as many again, because each block makes them begin anew."""
+        size = max(used, self._blocks.setdefault((rule, scope), _Block()).size)
 
         async def work(connection: Connection) -> int:
             row = await connection.fetch_one(_count(connection.dialect), _by(rule, scope, size))
@@ -157,11 +159,14 @@ class Numbers:
 
         self.add_block(rule, scope, await database.run_write(work), size)
 
-    def give_back(self, taken: Taken) -> None:
-        """The transaction certainly failed: its number is the next one again."""
-        block = self._blocks.setdefault((taken.rule, taken.scope), _Block())
-        block.free.append(taken.value)
-        block.free.sort(reverse=True)
+    def give_back(self, taken: Iterable[Taken]) -> None:
+        """The transaction certainly failed: its numbers are the next ones again."""
+        blocks: dict[tuple[str, str], _Block] = {}
+        for each in taken:
+            block = blocks[each.rule, each.scope] = self._blocks.setdefault((each.rule, each.scope), _Block())
+            block.free.append(each.value)
+        for block in blocks.values():
+            block.free.sort(reverse=True)
 
     async def note_given(self, unit: Unit, entity: Entity, known: Field, record: Mapping[str, Any]) -> None:
         """An import gave a number of its own: the counter is raised so that it does not come again."""
