@@ -332,3 +332,10 @@ def test_branches_are_walked_in_every_order_that_decides_something() -> None:
 """
     assert ("deadlock", "both/b/look") in flaws(proof("  begin: {who: clerk, returns_to: []}\n" + apart))
     assert flaws(proof(steps % "title != null")) == [], "no order decides it"
+
+
+def test_a_process_that_calls_itself_about_its_record_is_told() -> None:
+    assert flaws(proof("  again: {call: {workflow: handling}}\n")) == [("deadlock", "again")]
+    tree = PROJECT["models/a.yaml"].replace("parts: {type: many, of: part}", "parts: {type: many, of: case}")
+    below = "  below: {for_each: parts, steps: {again: {call: {workflow: handling}}}}\n"
+    assert flaws(proof(below, models=tree)) == [], "about another record"

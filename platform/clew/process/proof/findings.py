@@ -15,6 +15,7 @@ from clew.process.proof.cast import Cast, roles_of
 from clew.process.proof.explore import MOST, explore
 from clew.process.proof.graph import Graph, Move
 from clew.process.proof.limits import too_short
+from clew.process.proof.order import inside
 
 
 class Flaw(StrEnum):
@@ -86,6 +87,7 @@ def prove(blueprint: Blueprint, workflow: Workflow, most: int = MOST) -> Proof:
         *_passed_by(workflow, graph),
         *_unreached(workflow, graph),
         *_signers(blueprint, workflow),
+        *_within_itself(blueprint, workflow),
         *too_short_findings(workflow),
         *(Finding(Flaw.BLIND, path, say) for path, say in blind_findings(blueprint, workflow)),
     ]
@@ -278,6 +280,29 @@ def _signers(blueprint: Blueprint, workflow: Workflow) -> Iterator[Finding]:
                 f"Of those asked, {names} may not sign {step.sign}: they must hold another role beside it that may.",
             )
             yield Finding(Flaw.SIGNER, step.path, say)
+
+
+def _within_itself(blueprint: Blueprint, workflow: Workflow) -> Iterator[Finding]:
+    """Calls that lead to this process again, about the same record: it lives there already, so the engine stops."""
+    for step in inside(workflow.flow):
+        if step.call and not step.about and workflow.name in _called(blueprint, step.call):
+            zh, en = step.label.to("zh"), step.label.to("en")
+            say = Bilingual(
+                f"「{zh}」最终会就同一记录再次调用本流程,而本流程已在该记录上运行,无法开始。",
+                f"“{en}” leads to this process again, about the same record, where it lives already: it cannot begin.",
+            )
+            yield Finding(Flaw.DEADLOCK, step.path, say)
+
+
+def _called(blueprint: Blueprint, name: str) -> set[str]:
+    """A process and all that it calls about its own record."""
+    seen, waiting = {name}, [name]
+    while waiting:
+        for step in inside(blueprint.workflows[waiting.pop()].flow):
+            if step.call and not step.about and step.call not in seen:
+                seen.add(step.call)
+                waiting.append(step.call)
+    return seen
 
 
 def too_short_findings(workflow: Workflow) -> Iterator[Finding]:

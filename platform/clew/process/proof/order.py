@@ -37,18 +37,18 @@ def _depends(step: Step, entity: Entity) -> bool:
     )
 
 
-def _inside(flow: Flow) -> Iterator[Step]:
+def inside(flow: Flow) -> Iterator[Step]:
     """The steps that are about the same record."""
     for step in flow.steps.values():
         yield step
         if step.kind is StepKind.PARALLEL:
             for inner in step.flows.values():
-                yield from _inside(inner)
+                yield from inside(inner)
 
 
 def _written(flow: Flow) -> Iterator[str]:
     """Fields that its steps write; the state, where they move it."""
-    for step in _inside(flow):
+    for step in inside(flow):
         yield from step.outputs
         if step.choose:
             yield step.choose
@@ -63,7 +63,7 @@ def _written(flow: Flow) -> Iterator[str]:
 
 def _asked(flow: Flow) -> Iterator[str]:
     """Fields that decide where its steps lead."""
-    for step in _inside(flow):
+    for step in inside(flow):
         conditions = [each.when for each in (step.entry, step.exit) if each is not None]
         conditions += [each.when for each in step.branches if each.when is not None]
         actions = (*step.actions, *(each for moment in step.effects.values() for each in moment))
@@ -78,4 +78,4 @@ def _asked(flow: Flow) -> Iterator[str]:
 def _kept_apart(step: Step, one: str, other: str) -> bool:
     """Whether a branch keeps those from acting who acted in another."""
     there = f"{step.path}{SEPARATOR}{other}{SEPARATOR}"
-    return any(path.startswith(there) for each in _inside(step.flows[one]) for path in each.apart)
+    return any(path.startswith(there) for each in inside(step.flows[one]) for path in each.apart)
