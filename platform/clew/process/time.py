@@ -47,7 +47,7 @@ async def set_timer(handling: Handling, number: int) -> None:
     token = state.tokens[timer.token]
     step = handling.workflow.step(token.step)
     site = await working_time(handling, token.id)
-    running, trouble = await _running(handling, token, timer.purpose, site, unit.at)
+    running, trouble = await _running(handling, token, timer.purpose, site, unit.now)
     clock = Clock(number, token.id, timer.share, running, site.calendar.name, None, trouble)
     arm(handling, clock, site)
     if _shows_due(timer, step):
@@ -80,13 +80,13 @@ async def stop(handling: Handling) -> None:
         if _lawful(handling, clock):
             continue
         site = await working_time(handling, clock.token)
-        stopped = replace(clock, running=_paused(clock.running, handling.unit.at, site), due_at=None)
+        stopped = replace(clock, running=_paused(clock.running, handling.unit.now, site), due_at=None)
         handling.writes.clock(stopped)
 
 
 async def go_on(handling: Handling) -> None:
     """Every clock goes on from where it stood; one that ends at a moment of the record ends at that moment."""
-    at = handling.unit.at
+    at = handling.unit.now
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
         if _lawful(handling, clock):
             continue
@@ -144,7 +144,7 @@ async def follow(handling: Handling, before: State) -> None:
             continue
         elif clock.calendar in calendars:
             with suppress(ClewError):
-                running = running.moved(handling.unit.at, WorkingTime(calendars[clock.calendar]))
+                running = running.moved(handling.unit.now, WorkingTime(calendars[clock.calendar]))
         if _rearmed(handling, clock, running, trouble, site):
             step = handling.state.tokens[clock.token].step
             handling.writes.log("recounted", step=step, comment=site.calendar.name)
@@ -191,14 +191,14 @@ async def recount_moments(handling: Handling) -> tuple[str, ...]:
         if not _lawful(handling, clock) and (standing or not _ends_at_moment(handling, clock)):
             continue
         site = await working_time(handling, clock.token)
-        running, trouble = await _again(handling, clock, site, handling.unit.at)
+        running, trouble = await _again(handling, clock, site, handling.unit.now)
         if _rearmed(handling, clock, running, trouble, site):
             moved.append(handling.state.tokens[clock.token].step)
     await handling.tell_stuck()
     await handling.write()
     for number, alerts in [each async for each in _rung_too_early(handling)]:
         moved.append(handling.state.tokens[number].step)
-        await handling.run(words.RingAgain(number, alerts, instant_text(handling.unit.at)), {})
+        await handling.run(words.RingAgain(number, alerts, instant_text(handling.unit.now)), {})
     return tuple(dict.fromkeys(moved))
 
 
@@ -211,9 +211,9 @@ async def _rung_too_early(handling: Handling) -> AsyncIterator[tuple[int, tuple[
         if not rung or not handling.state.begun(token):
             continue
         site = await working_time(handling, token.id)
-        running, trouble = await _running(handling, token, "legal", site, handling.unit.at)
+        running, trouble = await _running(handling, token, "legal", site, handling.unit.now)
         due = [(each, None if trouble else _rings(running, site, each.share)[0]) for each in rung]
-        later = tuple(each for each, at in due if at is not None and at > handling.unit.at)
+        later = tuple(each for each, at in due if at is not None and at > handling.unit.now)
         if later:
             yield token.id, later
 
@@ -320,12 +320,12 @@ async def _running(
 def _no_clock(handling: Handling, token: Token, error: ClewError) -> tuple[Running, str]:
     """A clock that does not run; somebody is told."""
     handling.stuck[token.id] = error
-    return Running(timedelta(0), False, timedelta(0), handling.unit.at), error.code
+    return Running(timedelta(0), False, timedelta(0), handling.unit.now), error.code
 
 
 async def _until(handling: Handling, token: Token, until: Checked, site: WorkingTime) -> tuple[Running, str]:
     """A clock that ends at a date or instant of the record."""
-    at = handling.unit.at
+    at = handling.unit.now
     try:
         found = await _moment_of(handling, token, until, site)
     except BeyondTime as error:
@@ -337,7 +337,7 @@ async def _until(handling: Handling, token: Token, until: Checked, site: Working
 
 async def _legal(handling: Handling, token: Token, legal: Legal, site: WorkingTime) -> tuple[Running, str]:
     """Calendar time between two moments of the record; a last day that is named counts as a whole."""
-    at = handling.unit.at
+    at = handling.unit.now
     try:
         start = await _moment_of(handling, token, legal.start, site)
         until = await _moment_of(handling, token, legal.until, site, whole=True)
@@ -358,7 +358,7 @@ async def _moment_of(
         if isinstance(found, date) and not isinstance(found, datetime):
             found = midnight(found + timedelta(days=whole), site.zone)
         moment: datetime | None = found
-        if moment is not None and abs(moment - handling.unit.at) > _LONGEST:
+        if moment is not None and abs(moment - handling.unit.now) > _LONGEST:
             raise BeyondTime(years=YEARS)
     except OverflowError:
         raise BeyondTime(years=YEARS) from None

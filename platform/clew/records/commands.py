@@ -395,7 +395,7 @@ class _Run:
         unit = Unit(
             self.commands.engine, connection, call.context, call.decision, at, said(call), call.foreign, self.elevated
         )
-        unit.keyed, unit.signing, unit.careful = key is not None, call.signing, self.careful
+        unit.clock, unit.keyed, unit.signing, unit.careful = now, key is not None, call.signing, self.careful
         unit.session_at = moment if self.later else None
         if self.gathers and connection.dialect == "postgresql":
             statements = self.commands.engine.statements

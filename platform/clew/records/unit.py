@@ -40,13 +40,14 @@ from clew.storage.engine import Connection
 
 @dataclass(slots=True)
 class Unit:
-    """One transaction's work. `at` is its database time."""
+    """One transaction's work."""
 
     engine: Engine
     connection: Connection
     context: Context
     decision: Decision
     at: datetime
+    """The database's time, but later than every version it follows: the moment of what is written."""
     reason: str | None = None
     foreign: bool = False
     """The input comes from another system (import, connector): it may give numbers and external ids."""
@@ -54,6 +55,8 @@ class Unit:
     """Set by rooms above for effects the process makes itself; grants are not asked then."""
     alone: bool = False
     """The unit is one command and has written nothing: if its record is one row, that may wait for the end."""
+    clock: datetime | None = None
+    """The database's time where that is earlier, because the clock was set back."""
     session_at: datetime | None = None
     """When set, nobody has looked yet whether the caller's session holds at this moment: whoever writes does."""
     careful: bool = False
@@ -121,6 +124,11 @@ class Unit:
     @property
     def person_args(self) -> Mapping[str, Any]:
         return self.judge.person_args
+
+    @property
+    def now(self) -> datetime:
+        """What time it is, by which time limits go."""
+        return self.clock or self.at
 
     @property
     def local_now(self) -> datetime:
