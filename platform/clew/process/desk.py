@@ -235,8 +235,7 @@ def urge(run: Run, command: Urge, facts: Facts) -> None:
         minutes = math.ceil((again - at) / timedelta(minutes=1))
         raise UrgedAlready(minutes=minutes, again=f"{again.isoformat(sep=' ', timespec='seconds')[:19]} UTC")
     run.mark(task, urged=tuple({**recent, person: command.at}.items()))
-    people = (task.assignee,) if task.assignee else task.candidates
-    run.effects.append(Tell("urge", token.id, task.id, people, comment=command.comment))
+    run.effects.append(Tell("urge", token.id, task.id, task.asked, comment=command.comment))
 
 
 def copy(run: Run, command: Copy, facts: Facts) -> None:

@@ -329,7 +329,7 @@ class Handling:
     def _has(self, token: Token) -> set[str]:
         """Who has the open tasks of a step, or may take them."""
         open_tasks = [each for each in self.state.tasks_of(token.id) if each.status == "open" and each.kind != "copy"]
-        return {person for each in open_tasks for person in ([each.assignee] if each.assignee else each.candidates)}
+        return {person for each in open_tasks for person in each.asked}
 
     async def _notify(self, unit: Unit, action: Action, entity: Entity, record: Record) -> None:
         assert action.who is not None

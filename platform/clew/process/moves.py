@@ -9,7 +9,7 @@ from clew.metadata.processes import CANCELLED, DONE, SEPARATOR, STARTED, Approva
 from clew.process.checkpoints import clauses_of, missing
 from clew.process.run import Run
 from clew.process.state import Done, Task, Timer, Token, without
-from clew.process.votes import tally, unfilled, wanted
+from clew.process.votes import have_a_voice, tally, unfilled, wanted
 from clew.process.words import (
     Act,
     Advance,
@@ -177,9 +177,12 @@ def settle(run: Run, token_id: int) -> None:
         ]
         finish(run, token, outcome, tuple(dict.fromkeys(actors)))
         return
-    if step.approval.mode is ApprovalMode.ONE_BY_ONE and not any(each.status == "open" for each in votes):
-        held = [each for each in votes if each.status == "held" and each.kind == "vote"]
-        if held:
+    if step.approval.mode is ApprovalMode.ONE_BY_ONE:
+        # A seat that nobody is left for, whose vote is not needed, holds up none of those behind it.
+        spent = have_a_voice(step.approval, step.outcomes, votes)
+        due = [each for each in votes if each.kind == "added" or not set(each.asked) <= spent]
+        held = [each for each in due if each.status == "held" and each.kind == "vote"]
+        if held and not any(each.status == "open" for each in due):
             seat = run.mark(held[0], status="open")
             run.effects.append(Tell("task", token_id, seat.id, seat.candidates))
             if step.approval.once:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from clew.process import moves
 from clew.process.run import Run
 from clew.process.state import Task, Token, without
-from clew.process.votes import unfilled
+from clew.process.votes import have_a_voice, unfilled
 from clew.process.words import Actor, Facts, Tell
 
 
@@ -48,22 +48,11 @@ def reoffer(run: Run, token: Token, facts: Facts) -> None:
 
 
 def spoken_for(run: Run, token: Token, but: Task | None = None) -> frozenset[str]:
-    """Who has a voice in the present round of an approval already, and casts no vote for a post any more: whoever has
-    voted, and whoever is to vote as a signer who was added, `but` for one of them. Where one agreement stands for all
-    posts of the same person, it does so."""
-    approval = run.step_of(token).approval
-    if approval is None:
+    """Who casts no vote for a post any more in the present round of an approval; `but` for one who is to vote."""
+    step, tasks = run.step_of(token), run.state.tasks_of(token.id)
+    if step.approval is None:
         return frozenset()
-    found: set[str | None] = set()
-    for each in run.state.tasks_of(token.id):
-        if each == but:
-            continue
-        if each.kind == "added" and each.status in ("open", "held"):
-            found |= {each.assignee, each.behalf}
-        elif each.kind in ("vote", "added") and each.status == "done":
-            spared = approval.once and each.kind == "vote" and not run.step_of(token).outcomes[each.outcome].against
-            found |= {each.behalf} if spared else {each.actor, each.behalf}
-    return frozenset(each for each in found if each is not None)
+    return have_a_voice(step.approval, step.outcomes, [each for each in tasks if each != but])
 
 
 def needed_elsewhere(run: Run, token: Token, task: Task, people: Iterable[str]) -> bool:
@@ -99,7 +88,7 @@ def can_spare(run: Run, token: Token, task: Task, actor: Actor, person: str) -> 
 def _seats(run: Run, token: Token, spent: Collection[str], but: Task | None = None) -> dict[str, tuple[str, ...]]:
     """Who can fill the posts that are open, of all but one."""
     return {
-        each.post: tuple(at for at in ([each.assignee] if each.assignee else each.candidates) if at not in spent)
+        each.post: tuple(at for at in each.asked if at not in spent)
         for each in run.state.tasks_of(token.id)
         if each.kind == "vote" and each.status in ("open", "held") and each != but
     }

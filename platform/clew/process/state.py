@@ -84,6 +84,11 @@ class Task(Struct, frozen=True, omit_defaults=True):
     urged: tuple[tuple[str, str], ...] = ()
     """Who has urged it, and when last; no longer ago than it takes until they may again."""
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Who may do it: whoever has it, else whoever may take it."""
+        return (self.assignee,) if self.assignee else self.candidates
+
 
 class Timer(Struct, frozen=True, omit_defaults=True):
     id: int

@@ -56,6 +56,19 @@ def tally(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence[T
     return max(against, key=lambda name: cast.get(name, 0), default=None)
 
 
+def have_a_voice(approval: Approval, outcomes: Mapping[str, Outcome], tasks: Sequence[Task]) -> frozenset[str]:
+    """Whose word is given in a round: whoever has voted, and whoever is to vote as a signer who was added. Where one
+    agreement stands for all posts of the same person, whoever has agreed may fill another."""
+    found: set[str | None] = set()
+    for each in tasks:
+        if each.kind == "added" and each.status in ("open", "held"):
+            found |= {each.assignee, each.behalf}
+        elif each.kind in ("vote", "added") and each.status == "done":
+            spared = approval.once and each.kind == "vote" and not outcomes[each.outcome].against
+            found |= {each.behalf} if spared else {each.actor, each.behalf}
+    return frozenset(each for each in found if each is not None)
+
+
 def may_win(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence[Task], needed: int, name: str) -> bool:
     """Whether an outcome that is not against can still be what the votes come to."""
     binding = [each for each in votes if each.kind == "added" or each.post in approval.must]
