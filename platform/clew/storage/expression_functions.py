@@ -99,7 +99,7 @@ def _decimal(up: Translator, node: Call) -> Sql:
 _BLANKS = "".join(f" || {{}}({ord(blank)})" for blank in BLANKS)[4:]
 _CLAMP = "CASE WHEN {0} < 0 THEN 0 WHEN {0} > 1000000 THEN 1000000 ELSE CAST({0} AS integer) END AS {0}"
 _SUBSTRING = (
-    "SELECT CASE WHEN t < f THEN '' ELSE substr(s, f + 1, t - f) END FROM"
+    "SELECT substr(s, f + 1, CASE WHEN t < f THEN 0 ELSE t - f END) FROM"
     f" (SELECT s, {_CLAMP.replace('{0}', 'f')}, {_CLAMP.replace('{0}', 't')}"
     " FROM (SELECT {0} AS s, {1} AS f, {2} AS t LIMIT 1 OFFSET 0) AS a LIMIT 1 OFFSET 0) AS b"
 )
