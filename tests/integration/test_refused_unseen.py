@@ -21,6 +21,7 @@ from clew.metadata.blueprint import Blueprint, RecordRule
 from clew.metadata.schema import BlueprintSchema
 from clew.records import unseen
 from clew.records.commands import Call
+from clew.records.verify import UNSEEN_RULE
 from clew.storage import system
 from clew.testing.databases import TestDatabase
 
@@ -105,16 +106,10 @@ async def test_a_refusal_tells_nothing_of_what_is_hidden(database: TestDatabase)
     assert len(await told(made)) == len(answers)
 
     warned = await commands.update(blind, "lot", lot.id, 1, {"supplier_lot": "odd", **AFTER})
-    assert [(each.rule, each.say) for each in warned.warnings] == [("", unseen_words())]
+    assert [(each.rule, each.say) for each in warned.warnings] == [("", UNSEEN_RULE)]
     seen = await commands.update(mine, "lot", lot.id, 2, {"exp_on": "2026-03-03"})
     assert [each.rule for each in seen.warnings] == ["odd"]
     await opened.close()
-
-
-def unseen_words() -> Bilingual:
-    from clew.records.verify import UNSEEN_RULE
-
-    return UNSEEN_RULE
 
 
 async def test_what_is_hidden_is_not_tried_for_long(database: TestDatabase) -> None:

@@ -27,7 +27,6 @@ from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.engine import Connection
 
-"""Characters of a comment."""
 MOST_FILES = 20
 _WHAT = Bilingual("流程", "process")
 _comment = process_tables.process_comment
