@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from clew.process.engine import Processes
     from clew.records.unit import Unit
 
-_a, _t, _c = identity_tables.assignment, process_tables.task, process_tables.task_candidate
+_a, _c = identity_tables.assignment, process_tables.task_candidate
+_p, _t = process_tables.process, process_tables.task
 _account = identity_tables.account
 _OPEN = ("open", "held")
 _FORESEEN = timedelta(days=2)
@@ -85,10 +86,14 @@ async def offer(engine: Processes, process: UUID, unit: Unit) -> None:
 
 async def _touched(connection: Connection, blueprint: Blueprint, account: UUID, at: datetime) -> list[UUID]:
     offered = sa.select(_t.c.process).join(_c, _c.c.task == _t.c.id).where(_c.c.person == account)
-    held = sa.select(_t.c.process).where(_t.c.assignee == account, _t.c.status.in_(_OPEN))
+    held = sa.select(_t.c.process).join(_p, _p.c.id == _t.c.process)
+    held = held.where(_p.c.status.in_(store.LIVE), _t.c.assignee == account, _t.c.status.in_(_OPEN))
     found = {row[0] for query in (offered, held) for row in await connection.fetch(query)}
     for workflow, step in asking(blueprint, await _roles(connection, account, at)):
-        query = sa.select(_t.c.process).where(_t.c.status.in_(_OPEN), _t.c.workflow == workflow, _t.c.step == step)
+        query = sa.select(_t.c.process).join(_p, _p.c.id == _t.c.process)
+        query = query.where(
+            _p.c.status.in_(store.LIVE), _p.c.workflow == workflow, _t.c.status.in_(_OPEN), _t.c.step == step
+        )
         found |= {row[0] for row in await connection.fetch(query)}
     return sorted(found)
 

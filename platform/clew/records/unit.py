@@ -376,10 +376,10 @@ class Unit:
             batch = Batch() if self.gathering is None else self.gathering.batch
             for row in trail:
                 batch.add(statements.leaf, row)
-                batch.add(statements.leaf_pending, row)
+                batch.add(statements.leaf_pending, {name: row[name] for name in statements.leaf_pending.columns})
             for row in events:
                 batch.add(statements.event, row)
-                batch.add(statements.event_pending, row)
+                batch.add(statements.event_pending, {name: row[name] for name in statements.event_pending.columns})
             for row in decisions:
                 batch.add(statements.decision, row)
             if self.gathering is None:
