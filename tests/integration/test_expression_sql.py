@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -184,6 +185,11 @@ qty in parents.map(p, p.pieces)
 parents.exists(p, p.was('released'))
 was('released')
 was('held') && !was('open')
+!was('released') != flag
+!ok != flag
+flag == !(note == null)
+parents.all(p, p.ok) != flag
+!(parents.exists(p, p.ok) == flag) == flag
 entered('released')
 entered('released') != null && entered('released') < now
 subject in item.lots
@@ -330,7 +336,11 @@ FLAGS = [
     "item.id in user.sites",
     "note == null",
 ]
-NULLABLE = ["price", "rate", "count", "item.weight", "null"]
+CHOICES = {
+    "compare": ["<", "<=", ">", ">=", "==", "!="],
+    "same": ["==", "!="],
+    "nullable": ["price", "rate", "count", "item.weight", "null"],
+}
 LEAVES = {
     "integer": INTEGERS, "decimal": DECIMALS, "text": TEXTS, "date": DATES,
     "moment": MOMENTS, "span": SPANS, "truth": FLAGS,
@@ -384,12 +394,8 @@ def sources(draw: st.DrawFn) -> str:
     """The text of an expression of any type."""
 
     def fill(kind: str, depth: int) -> str:
-        if kind == "compare":
-            return draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
-        if kind == "same":
-            return draw(st.sampled_from(["==", "!="]))
-        if kind == "nullable":
-            return draw(st.sampled_from(NULLABLE))
+        if kind in CHOICES:
+            return draw(st.sampled_from(CHOICES[kind]))
         grown = depth > 0 and draw(st.integers(0, 3)) > 0
         template = draw(st.sampled_from(GROWN[kind] if grown else LEAVES[kind]))
         text = _HOLE.sub(lambda hole: fill(hole[1], depth - 1), template)
@@ -432,6 +438,33 @@ def test_random_expressions_agree(both: Both, tier: Tier) -> None:
 
     run()
     assert compared[True] > compared[False]
+
+
+def nested(chance: random.Random) -> list[str]:
+    """Every construct in every place of every other that takes its kind: what stands beside is drawn."""
+    found = []
+
+    def leaf(hole: re.Match[str]) -> str:
+        return chance.choice(CHOICES.get(hole[1]) or LEAVES[hole[1]])
+
+    for outer in (each for kind in GROWN.values() for each in kind):
+        for place in _HOLE.finditer(outer):
+            for inner in GROWN.get(place[1], ()):
+                before, after = outer[: place.start()], outer[place.end() :]
+                found.append("".join((_HOLE.sub(leaf, before), f"({_HOLE.sub(leaf, inner)})", _HOLE.sub(leaf, after))))
+    return found
+
+
+def test_every_construct_agrees_within_every_other(both: Both, tier: Tier) -> None:
+    chance = random.Random(7)
+    some = [each for _ in range(tier.count(1, 4)) for each in nested(chance)]
+    compared = 0
+    for source in some if tier.full else chance.sample(some, 250):
+        checked = accepted(source)
+        if checked is not None and "sql" in checked.runs_in:
+            both.compare(source)
+            compared += 1
+    assert compared > len(some) / (2 if tier.full else 30)
 
 
 def test_sql_does_not_explode(both: Both) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from clew.expressions.tree import AnyNode, Base, Call, Conditional, ListOf, Macro, Member, Name, Node, fallible
 from clew.metadata.blueprint import Field, FieldKind
 from clew.storage.dialects import AnyOf
-from clew.storage.formula import Sql, formula
+from clew.storage.formula import Sql, formula, no
 from clew.storage.types import Day, Id, Instant, Integer, Text
 from clew.storage.types import ListOf as ListBind
 
@@ -273,8 +273,8 @@ class Relations:
         if not fallible(node.body) or (loose and node.kind == "exists"):
             if node.kind == "exists":
                 return sa.exists(found.select(_ONE, where=[inner.condition(node.body, loose=True)]))
-            failing = sa.not_(inner.condition(node.body, loose=False).self_group())
-            return sa.not_(sa.exists(found.select(_ONE, where=[failing])))
+            failing = no(inner.condition(node.body, loose=False))
+            return no(sa.exists(found.select(_ONE, where=[failing])))
         grade = formula(
             "CASE {0} WHEN true THEN 2 WHEN false THEN 0 ELSE 1 END",
             inner.condition(node.body, loose=False),

@@ -33,7 +33,7 @@ from clew.storage.expression_moments import between, shifted
 from clew.storage.expression_numbers import Numbers
 from clew.storage.expression_relations import Record, Relations
 from clew.storage.expression_rows import Rows
-from clew.storage.formula import Sql, formula, is_code, written_out
+from clew.storage.formula import Sql, formula, is_code, no, written_out
 from clew.storage.types import Day, Duration, Exact, Id, Instant, Integer, Json, Text, Truth
 
 _ORDER = ("<", "<=", ">", ">=")
@@ -161,7 +161,7 @@ class Translator:
             case Binary(op="||", left=left, right=right):
                 return sa.or_(self.condition(left, loose=loose), self.condition(right, loose=loose))
             case Unary(op="!", operand=operand):
-                return sa.not_(self.condition(operand, loose=False).self_group())
+                return no(self.condition(operand, loose=False))
             case Binary(op="in", left=left, right=right):
                 return self._within(left, right, loose)
             case Binary(op="==" | "!=") as binary:
@@ -244,7 +244,7 @@ class Translator:
             if not (left.type.nullable or right.type.nullable):
                 return first != second
         if strict:
-            return sa.not_(self.total(first == second, (left, right), False).self_group())
+            return no(self.total(first == second, (left, right), False))
         safe = first.is_distinct_from(second) if negated else first.is_not_distinct_from(second)
         return self._decided(safe, (left, right))
 

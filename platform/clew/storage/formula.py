@@ -49,6 +49,12 @@ def formula(template: str, *arguments: Sql, type_: TypeEngine[Any], sqlite: str 
     return Formula(f"({template})", f"({sqlite or template})", arguments, type_)
 
 
+def no(condition: Sql) -> Formula:
+    """The contrary of a condition, closed in itself: NOT binds weaker than a comparison, and what is contrary may be
+    compared with something."""
+    return formula("NOT {0}", condition, type_=sa.Boolean())
+
+
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
