@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -16,8 +17,10 @@ import sqlalchemy as sa
 from clew.kernel.errors import ClewError
 from clew.records import verbs
 from clew.records.errors import Duplicate
+from clew.records.statements import Statements
 from clew.records.unit import Unit
 from clew.storage.batch import Batch, Insert
+from clew.storage.dialects import compile_statement
 from clew.testing.databases import TestDatabase
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -144,6 +147,23 @@ async def test_a_version_that_no_command_began_is_closed_all_the_same(mini: Plan
     await mini.commands.run(mini.why("x"), work)
     first, last = await mini.history("lot", lot.id)
     assert first["tx_to"] == last["tx_from"]
+
+
+async def test_a_write_does_not_grow_with_the_months(mini: Plant) -> None:
+    """Neither statement of the next version, alone or among others, has a part for every partition of the versions."""
+    if mini.database.dialect == "sqlite":
+        return
+    known = Statements(mini.tables).of("lot")
+    named = [each.cte(f"part_{at}") for at, each in enumerate(known.parts.update.one())]
+    async with mini.database.read() as connection:
+        await connection.run_sql("SET plan_cache_mode = force_generic_plan")
+        for name, statement in (("alone", known.update.whole), ("among", sa.select(sa.literal(1)).add_cte(*named))):
+            compiled = compile_statement(statement, "postgresql")
+            await connection.run_sql(f"PREPARE {name} AS {compiled.sql}")
+            asked = sa.text(f"EXPLAIN EXECUTE {name}({', '.join('NULL' for _ in compiled.slots)})")
+            plan = "\n".join(row[0] for row in await connection.fetch(asked))
+            assert "Insert on lot__history" in plan
+            assert not re.search(r"lot__history_(p\d|default)", plan.replace("lot__history_pkey", "")), plan
 
 
 async def test_no_row_travels_with_more_than_its_table_takes(mini: Plant, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ timeline and notices are what was told meanwhile. All of it is one round trip (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,20 +45,20 @@ _CHANGING = ("status", "assignee", "behalf", "actor", "outcome", "comment", "don
 class _Forget(Part):
     """Nobody is asked any more by a task of an instance."""
 
-    def _one(self, values: Mapping[str, Any]) -> Any:
+    def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
         mine = sa.select(_t.c.id).where(_t.c.process == values["process"], _t.c.number == values["number"])
-        return sa.delete(_c).where(_c.c.task == mine.scalar_subquery())
+        return [sa.delete(_c).where(_c.c.task == mine.scalar_subquery())]
 
 
 class _CallOff(Part):
     """The job of a clock that is no more. One that a worker is at finds no clock."""
 
-    def _one(self, values: Mapping[str, Any]) -> Any:
+    def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
         mine = sa.select(_job.c.id).where(
             _job.c.kind == values["kind"], _job.c.key == values["key"], _job.c.state == "ready"
         )
         free = mine.with_for_update(skip_locked=True).scalar_subquery()
-        return sa.update(_job).where(_job.c.id == free).values(state="done", done_at=values["done_at"])
+        return [sa.update(_job).where(_job.c.id == free).values(state="done", done_at=values["done_at"])]
 
 
 _SAVE = Update(1, _p, ("id",), ("state", "status", "outcome", "version", "changed_at", "ended_at"))

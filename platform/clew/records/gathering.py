@@ -146,37 +146,32 @@ class Gathering:
         except BaseException as error:
             self._failed = error
             raise
-        late: list[Pending] = []
         counted: dict[Part, list[Pending]] = {}
         for row in rows.values():
-            parts = self._statements.of(row.entity.name).parts
             if not row.new:
-                counted.setdefault(parts.close if row.version else parts.amend, []).append(row)
+                parts = self._statements.of(row.entity.name).parts
+                counted.setdefault(parts.update if row.version else parts.amend, []).append(row)
         for (part, number), count in met.items():
-            if not count and part in counted:
-                late.append(counted[part][number])
-        for row in late:
-            # A version that was not written by a command (a change of the model) began at another time.
-            await self._statements.of(row.entity.name).close_late(self.inner, row.columns["id"], self.at)
+            if count < 1 and part in counted:
+                # A version that was not written by a command (a change of the model) began at another time.
+                row = counted[part][number]
+                made = row.was_at if count < 0 else None
+                await self._statements.of(row.entity.name).close_late(self.inner, row.columns["id"], self.at, made=made)
 
     def _together(self, rows: Mapping[tuple[str, UUID], Pending]) -> None:
         add = self.batch.add
         for row in rows.values():
-            parts, columns = self._statements.of(row.entity.name).parts, row.columns
-            since = {**columns, "tx_from": self.at}
+            parts, columns = self._statements.of(row.entity.name).parts, {**row.columns, "tx_from": self.at}
             if row.new:
                 add(parts.insert, columns)
-                add(parts.version, since)
                 if parts.grams is not None:
                     for gram in row.grams:
                         add(parts.grams, gram)
-                continue
-            add(parts.update, columns)
-            if row.version:
-                add(parts.close, {"id": columns["id"], "tx_from": row.was_at, "tx_to": self.at})
-                add(parts.version, since)
+            elif row.version:
+                columns["was_from"] = row.was_at
+                add(parts.update, columns)
             else:
-                add(parts.amend, since)
+                add(parts.amend, columns)
 
     def _blamed(self, rows: Iterable[Pending], fault: IntegrityFault) -> Pending | None:
         """The row that was refused, as far as its table says it: the last of its entity."""

@@ -18,10 +18,11 @@ from sqlalchemy.sql import ClauseElement
 
 from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity
+from clew.records.row_changes import COUNTED, RowChanges, RowPart
 from clew.records.rows import Shape
 from clew.records.versions import MICROSECOND, TooEarly
 from clew.storage import system
-from clew.storage.batch import Insert, Known, Part, Update
+from clew.storage.batch import Insert, Known, met_by
 from clew.storage.engine import Connection, DialectName
 from clew.storage.tables import Tables
 from clew.storage.types import Instant
@@ -47,24 +48,19 @@ class Step:
     """Statements that belong together; one round trip on PostgreSQL. Their bind names are shared."""
 
     def __init__(self, dialect: DialectName, parts: Sequence[Any], counted: int | None = None) -> None:
-        """`counted` is the part whose number of touched rows `run` answers."""
+        """`counted` is the part whose number of touched rows `run` answers; it returns them as `met` on PostgreSQL."""
         self._parts: tuple[Any, ...] = tuple(parts)
         self._counted = counted
-        self._whole = self._together() if dialect == "postgresql" else None
+        self.whole = self._together() if dialect == "postgresql" else None
 
     def _together(self) -> ClauseElement:
-        parts = list(self._parts)
-        if self._counted is not None:
-            parts[self._counted] = parts[self._counted].returning(sa.literal_column("1").label("one"))
-        named = [part.cte(f"step_{at}") for at, part in enumerate(parts)]
-        answer: Any = sa.literal_column("1")
-        if self._counted is not None:
-            answer = sa.select(sa.func.count()).select_from(named[self._counted]).scalar_subquery()
+        named = [part.cte(f"step_{at}") for at, part in enumerate(self._parts)]
+        answer: Any = sa.literal_column("1") if self._counted is None else met_by(named[self._counted])
         return sa.select(answer).add_cte(*named)
 
     async def run(self, connection: Connection, args: Mapping[str, Any]) -> int:
-        if self._whole is not None:
-            return int(await connection.fetch_value(self._whole, args))
+        if self.whole is not None:
+            return int(await connection.fetch_value(self.whole, args))
         touched = 1
         for at, part in enumerate(self._parts):
             count = await connection.execute(part, args)
@@ -74,51 +70,21 @@ class Step:
     async def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         if len(rows) == 1:
             await self.run(connection, rows[0])
-        elif self._whole is not None:
-            await connection.execute_many(self._whole, rows)
+        elif self.whole is not None:
+            await connection.execute_many(self.whole, rows)
         else:
             for part in self._parts:
                 await connection.execute_many(part, rows)
 
 
-class RowPart(Part):
-    """A new row, bound value by value: the tables of a project hold what JSON would round."""
-
-    def __init__(self, rank: int, table: sa.Table, columns: Sequence[str], fixed: Mapping[str, Any]) -> None:
-        self._fixed = {table.c[name]: each for name, each in fixed.items()}
-        super().__init__(rank, table, columns)
-
-    def _one(self, values: Mapping[str, Any]) -> Any:
-        return sa.insert(self.table).values(
-            {**{self.table.c[key]: each for key, each in values.items()}, **self._fixed}
-        )
-
-
-class ClosePart(Part):
-    """The version that was the present one ends."""
-
-    counted = True
-
-    def __init__(self, rank: int, history: sa.Table) -> None:
-        super().__init__(rank, history, ("id", "tx_from", "tx_to"))
-
-    def _one(self, values: Mapping[str, Any]) -> Any:
-        history = self.table.c
-        present = history.id == values["id"], history.tx_from == values["tx_from"], history.tx_to == FAR_FUTURE
-        return sa.update(self.table).where(*present).values({history.tx_to: values["tx_to"]})
-
-
 class RowParts:
     """What is said of rows of one entity that wait to be written with everything else (`records.gathering`)."""
 
-    def __init__(self, current: sa.Table, history: sa.Table, keys: Sequence[str], grams: sa.Table | None) -> None:
-        changed = [key for key in keys if key not in ("id", "created_at", "created_by")]
-        until = {"tx_to": sa.literal(FAR_FUTURE, type_=history.c.tx_to.type)}
-        self.insert = RowPart(20, current, keys, {})
-        self.update = Update(21, current, ("id",), changed)
-        self.close = ClosePart(22, history)
-        self.version = RowPart(23, history, (*keys, "tx_from"), until)
-        self.amend = Update(24, history, ("id", "tx_from"), changed, counted=True)
+    def __init__(self, changes: RowChanges, grams: sa.Table | None) -> None:
+        columns = (*changes.keys, "tx_from")
+        self.insert = RowPart(20, changes.history, columns, changes.born, False)
+        self.update = RowPart(21, changes.history, (*columns, "was_from"), changes.next, True)
+        self.amend = RowPart(22, changes.history, columns, changes.amended, True)
         self.grams = None if grams is None else Insert(25, grams)
 
 
@@ -132,11 +98,16 @@ class EntityStatements:
         self.history = tables.history(entity.name)
         dialect = tables.dialect
         self.rows = (_row(self.current, self.shape.keys), self._new_version())
-        self.insert = Step(dialect, [each.insert() for each in self.rows])
-        new_version = self.rows[1].insert()
-        self.update = Step(dialect, [self._change_current(), self._close_version(), new_version], counted=1)
-        self.amend = Step(dialect, [self._change_current(), self._change_version()], counted=1)
-        self.remove = Step(dialect, [self._delete_current(), self._close_version()], counted=1)
+        self.changes = RowChanges(self.current, self.history, self.shape.keys, dialect)
+        binds: dict[str, Any] = {
+            key: sa.bindparam(_bind(key), type_=self.current.c[key].type) for key in self.shape.keys
+        }
+        binds |= {"tx_from": sa.bindparam("at", type_=Instant()), "was_from": sa.bindparam("was_at", type_=Instant())}
+        self.insert = Step(dialect, self.changes.born(binds))
+        self.update = Step(dialect, self.changes.next(binds), counted=COUNTED)
+        self.amend = Step(dialect, self.changes.amended(binds), counted=COUNTED)
+        self.remove = Step(dialect, self.changes.gone(binds), counted=COUNTED)
+        self._unmade = self.changes.unmade(binds)
         self._close_late = (
             sa.update(self.history)
             .where(self.history.c.id == sa.bindparam("id"), self.history.c.tx_to == FAR_FUTURE)
@@ -155,12 +126,17 @@ class EntityStatements:
         """For rows that wait; made when the first does."""
         if self._parts is None:
             grams = self._tables.grams(self._entity.name) if self.grams is not None else None
-            self._parts = RowParts(self.current, self.history, self.shape.keys, grams)
+            self._parts = RowParts(self.changes, grams)
         return self._parts
 
-    async def close_late(self, connection: Connection, record_id: UUID, at: datetime) -> None:
+    async def close_late(
+        self, connection: Connection, record_id: UUID, at: datetime, *, made: datetime | None = None
+    ) -> None:
         """End a version that was not written by a command (a change of the model) and so began at another time than
-        `updated_at` says. Raises TooEarly when that is later than `at`."""
+        `updated_at` says: `made`, if a version of that time was put there instead. Raises TooEarly when the version
+        begins later than `at`."""
+        if made is not None:
+            await connection.execute(self._unmade, {_bind("id"): record_id, "was_at": made, "at": at})
         if await connection.execute(self._close_late, {"id": record_id, "at": at}):
             return
         history = self.history.c
@@ -178,36 +154,6 @@ class EntityStatements:
         history = self.history.c
         since, until = sa.bindparam("at", type_=Instant()), sa.literal(FAR_FUTURE, type_=history.tx_to.type)
         return NewRow(self.history, {**version.values, history.tx_from: since, history.tx_to: until})
-
-    def _close_version(self) -> Any:
-        history = self.history.c
-        return (
-            sa.update(self.history)
-            .where(history.id == sa.bindparam(_bind("id"), type_=history.id.type))
-            .where(history.tx_from == sa.bindparam("was_at", type_=Instant()), history.tx_to == FAR_FUTURE)
-            .values(tx_to=sa.bindparam("at", type_=Instant()))
-        )
-
-    def _change_version(self) -> Any:
-        history = self.history.c
-        return (
-            sa.update(self.history)
-            .where(history.id == sa.bindparam(_bind("id"), type_=history.id.type))
-            .where(history.tx_from == sa.bindparam("at", type_=Instant()))
-            .values(self._changed(self.history))
-        )
-
-    def _change_current(self) -> Any:
-        key = sa.bindparam(_bind("id"), type_=self.current.c.id.type)
-        return sa.update(self.current).where(self.current.c.id == key).values(self._changed(self.current))
-
-    def _delete_current(self) -> Any:
-        key = sa.bindparam(_bind("id"), type_=self.current.c.id.type)
-        return sa.delete(self.current).where(self.current.c.id == key)
-
-    def _changed(self, table: sa.Table) -> dict[Any, Any]:
-        keys = [key for key in self.shape.keys if key not in ("id", "created_at", "created_by")]
-        return _named(table, keys, {key: sa.bindparam(_bind(key), type_=table.c[key].type) for key in keys})
 
 
 class Grams:

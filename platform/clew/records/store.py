@@ -125,8 +125,9 @@ async def update(unit: Unit, entity: Entity, old: Record, new: Record, path: Pat
             step = statements.amend if mine else statements.update
             touched = await step.run(unit.connection, args)
         unit.hold(entity, new)
-        if not touched:
-            await statements.close_late(unit.connection, old["id"], unit.at)
+        if touched < 1:
+            made = old["updated_at"] if touched < 0 else None
+            await statements.close_late(unit.connection, old["id"], unit.at, made=made)
     if statements.grams:
         changed = [field for field in entity.searchable if old[field.name] != new[field.name]]
         await _forget_grams(unit, entity, old["id"], changed)

@@ -18,6 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from clew.storage.engine import Connection
 from clew.storage.types import Converter, Json
 
+Row = Mapping[str, Any]
+
 
 class _Rows(Json):
     """Rows as JSON. The platform's own tables hold no number that JSON would round."""
@@ -27,27 +29,35 @@ class _Rows(Json):
 
 
 class Part:
-    """One kind of change of one table. Parts are made once; `rank` is their order and tells them apart. Of a `counted`
-    part it is told how many rows each change has met (`Batch.write`)."""
+    """One kind of change. Parts are made once; `rank` is their order and tells them apart. `counted`: which of its
+    statements answers, as `met`, how many rows it has met (`Batch.write`)."""
 
-    counted = False
+    counted: int | None = None
 
     def __init__(self, rank: int, table: sa.Table, columns: Sequence[str]) -> None:
         self.rank, self.table, self.columns = rank, table, tuple(columns)
-        self.plain = self.one("")
-        """The change of one row."""
 
-    def one(self, suffix: str) -> Any:
-        """The change of one row whose values are bound under the columns' names and this."""
+    def one(self, suffix: str = "") -> Sequence[Any]:
+        """What is said of one row, whose values are bound under the columns' names and this."""
         return self._one({name: self._bind(name, suffix) for name in self.columns})
 
     def bound(self, row: Mapping[str, Any], suffix: str = "") -> dict[str, Any]:
         return {f"b_{name}{suffix}": row[name] for name in self.columns}
 
+    async def each(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Row by row."""
+        if self._plain is None:
+            self._plain = self.one()
+        bound = [self.bound(each) for each in rows]
+        for statement in self._plain:
+            await connection.execute_many(statement, bound)
+
+    _plain: Sequence[Any] | None = None
+
     def _bind(self, name: str, suffix: str) -> Any:
         return sa.bindparam(f"b_{name}{suffix}", type_=self.table.c[name].type)
 
-    def _one(self, values: Mapping[str, Any]) -> Any:
+    def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
         raise NotImplementedError
 
 
@@ -66,8 +76,8 @@ class Insert(Part):
         self._instead = instead
         super().__init__(rank, table, columns or table.c.keys())
 
-    def _one(self, values: Mapping[str, Any]) -> Any:
-        return self._or(sqlite.insert(self.table).values({self.table.c[name]: each for name, each in values.items()}))
+    def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        return [self._or(sqlite.insert(self.table).values({self.table.c[key]: each for key, each in values.items()}))]
 
     def all(self, name: str) -> Any:
         """All rows of the JSON list that is bound as `name`, on PostgreSQL."""
@@ -90,29 +100,33 @@ class Insert(Part):
 class Update(Part):
     """A row with these keys takes the other columns' values."""
 
-    def __init__(
-        self, rank: int, table: sa.Table, keys: Sequence[str], changed: Sequence[str], *, counted: bool = False
-    ) -> None:
-        self._keys, self._changed, self.counted = tuple(keys), tuple(changed), counted
+    def __init__(self, rank: int, table: sa.Table, keys: Sequence[str], changed: Sequence[str]) -> None:
+        self._keys, self._changed = tuple(keys), tuple(changed)
         super().__init__(rank, table, (*keys, *changed))
 
-    def _one(self, values: Mapping[str, Any]) -> Any:
+    def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
         same = [self.table.c[name] == values[name] for name in self._keys]
-        return sa.update(self.table).where(*same).values({self.table.c[name]: values[name] for name in self._changed})
+        return [sa.update(self.table).where(*same).values({self.table.c[name]: values[name] for name in self._changed})]
 
 
 class Delete(Part):
     """The rows with these keys go."""
 
-    def _one(self, values: Mapping[str, Any]) -> Any:
-        return sa.delete(self.table).where(*(self.table.c[name] == values[name] for name in self.columns))
+    def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        return [sa.delete(self.table).where(*(self.table.c[name] == values[name] for name in self.columns))]
 
 
-Row = Mapping[str, Any]
 _MOST = 12
 """Rows that are changed within one statement; more go by themselves."""
 _LONGEST = 500
 """New rows of one table within one statement."""
+
+
+def met_by(change: sa.CTE) -> Any:
+    """How many rows a change has met that answers `met` for each."""
+    return sa.select(sa.func.coalesce(sa.func.sum(change.c.met), 0)).scalar_subquery()
+
+
 Known = dict[tuple[tuple[Part, int], ...], Any]
 """Statements by their parts and how often each occurs."""
 _WHOLE: Known = {}
@@ -149,7 +163,7 @@ class Batch:
         if connection.dialect == "postgresql":
             return await self._together(connection, {part: rows[part] for part in parts})
         for part in parts:
-            await connection.execute_many(part.plain, [part.bound(each) for each in rows[part]])
+            await part.each(connection, rows[part])
         return _NONE
 
     async def _together(self, connection: Connection, rows: Mapping[Part, list[Row]]) -> Met:
@@ -168,13 +182,13 @@ class Batch:
                 for number, each in enumerate(given):
                     args |= part.bound(each, f"_{at}_{number}")
             else:
-                assert not part.counted
-                await connection.execute_many(part.plain, [part.bound(each) for each in given])
+                assert part.counted is None
+                await part.each(connection, given)
         if not shape:
             return _NONE
         row = await connection.fetch_one(self._statement(shape), args)
         assert row is not None
-        counted = [(part, number) for part, count in shape if part.counted for number in range(count)]
+        counted = [(part, number) for part, count in shape if part.counted is not None for number in range(count)]
         return dict(zip(counted, row, strict=False))
 
     def _statement(self, shape: Sequence[tuple[Part, int]]) -> Any:
@@ -188,12 +202,10 @@ class Batch:
             if isinstance(part, Insert):
                 named.append(part.all(f"rows_{at}").cte(f"part_{at}"))
             for number in range(count):
-                change = part.one(f"_{at}_{number}")
-                if part.counted:
-                    change = change.returning(sa.literal_column("1").label("one"))
-                named.append(change.cte(f"part_{at}_{number}"))
-                if part.counted:
-                    counts.append(sa.select(sa.func.count()).select_from(named[-1]).scalar_subquery())
+                for which, change in enumerate(part.one(f"_{at}_{number}")):
+                    named.append(change.cte(f"part_{at}_{number}_{which}"))
+                    if which == part.counted:
+                        counts.append(met_by(named[-1]))
         made: Any = sa.select(*(counts or [sa.literal_column("1")])).add_cte(*named)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
