@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from tests.acceptance.at_work import Firm, opened
 from tests.acceptance.test_nonconformance import found, to_the_board
+from tests.acceptance.test_supply import requested
 
 from clew.process import jobs
 from clew.storage import identity_tables, process_tables
@@ -17,7 +18,7 @@ from clew.testing.databases import TestDatabase
 pytestmark = pytest.mark.anyio
 
 CLAIM = "mutation($t: ID!) { claimTask(task: $t) { replayed } }"
-STEP = "nonconformance_handling.execute"
+STEP, HEAD = "nonconformance_handling.execute", "purchasing_supply.approve_head"
 
 
 async def loses(firm: Firm, login: str, role: str) -> None:
@@ -113,3 +114,17 @@ async def test_an_alert_reaches_the_manager_and_the_head_of_the_department(datab
     told = [(each["share"], names[each["person"]]) for each in await firm.rows(process_tables.notice) if each["share"]]
     above = {(80, "rd_head"), (100, "rd_head"), (150, "qa_manager")}
     assert set(told) == {(share, "qc_inspector") for share in (50, 80, 100, 150)} | above
+
+
+async def test_a_new_head_is_asked_by_what_is_open_already(database: TestDatabase) -> None:
+    """Whose department it is says who approves a requisition, also when that changes while it waits."""
+    firm = await opened(database)
+    department = firm.ids["department"]
+    await requested(firm, 1000)
+    assert (await firm.waiting())[HEAD] == ["department_head"]
+    await firm.updates("data_steward", "department", department, "handover", manager=firm.employees["rd_head"])
+    await jobs.drain(firm.runtime.processes)
+    assert (await firm.waiting())[HEAD] == ["rd_head"]
+    assert await firm.refusal(firm.does("department_head", "approve_head", "approve")) == "NO_TASK"
+    await firm.does("rd_head", "approve_head", "approve")
+    assert HEAD not in await firm.waiting()

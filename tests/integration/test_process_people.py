@@ -30,6 +30,8 @@ fields:
   code: {type: text, required: true}
 ---
 entity: training
+class: record
+frozen_from: passed
 fields:
   employee: {type: ref, of: employee, required: true}
   course: {type: ref, of: course, required: true}

@@ -75,6 +75,22 @@ class Who:
     least_loaded: bool = False
     qualified_for: Checked | None = None
 
+    @property
+    def by_records(self) -> bool:
+        """Whether records say who is asked, so that it changes with them."""
+        return bool(self.positions or self.reads)
+
+    @property
+    def reads(self) -> frozenset[tuple[str, ...]]:
+        """The paths from the step's record by which it says so."""
+        expressions = (self.person, self.manager_of, self.qualified_for)
+        return frozenset().union(*(each.reads for each in expressions if each is not None))
+
+    @property
+    def named(self) -> bool:
+        """Whether somebody is asked who need hold none of its roles."""
+        return bool(self.positions or self.person or self.manager_of or self.starter or self.actor_of)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

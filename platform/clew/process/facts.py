@@ -134,16 +134,19 @@ class Inquiry:
             )
         )
 
-    async def trained(self, number: int, person: UUID) -> bool:
-        """Whether somebody has the training that a task's step asks of whoever does it, also in another's place."""
+    async def still_asks(self, number: int, person: UUID, behalf: UUID | None) -> bool:
+        """Whether a task's step asks its doer still by what records say now, before anybody has offered it anew: a
+        position, manager or training that is lost takes its tasks along at once. Training is that of whoever does it,
+        also in another's place."""
         task = self.state.tasks.get(number)
         token = self.state.tokens.get(task.token) if task is not None else None
         who = self.workflow.step(task.step).who if task is not None and task.kind == "task" else None
-        if token is None or who is None or who.qualified_for is None:
+        if token is None or who is None or not who.by_records:
             return True
         entity = self.unit.engine.blueprint.entities[token.subject.entity]
         record = await locked(self.unit, entity, UUID(token.subject.id))
-        return str(person) in await self.whom(who, entity, record, anyone=True)
+        found = await self.whom(who, entity, record, anyone=True)
+        return str(person) in found or (who.qualified_for is None and str(behalf) in found)
 
     async def _named(self, expression: Checked | None, entity: Entity, record: Record) -> list[UUID]:
         """The record an expression names, if any."""

@@ -124,7 +124,8 @@ class Handling:
         if task is None or token is None or task.kind == "copy":
             return
         machine.may_decide(self.workflow, self.state, command)
-        if not await self.inquiry.trained(command.task, self.unit.context.person.id):
+        actor, lender = self.unit.context.person, self.unit.context.on_behalf_of
+        if not await self.inquiry.still_asks(command.task, actor.id, lender.id if lender is not None else None):
             raise NotYourTask
         asked_for(self.workflow.step(task.step), given)
         await self.effects.vote(self.workflow.step(task.step), command.outcome, token.subject)

@@ -22,7 +22,7 @@ from clew.kernel.context import PLATFORM_ID, Context, Person
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
 from clew.kernel.scalars import instant_text
-from clew.process import people, store, timers, words
+from clew.process import people, staffing, store, timers, words
 from clew.process.errors import OutOfOrder, ProcessSuspended
 from clew.process.state import State
 from clew.process.words import Command
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 ACT, EVENT, ENDED = "process.act", "process.event", "process.ended"
 PEOPLE, OFFER, RECOUNT = "process.people", "process.offer", "process.recount"
 LEGAL = "process.legal"
-KINDS = (TIMER, ACT, EVENT, ENDED, PEOPLE, OFFER, RECOUNT, LEGAL)
+RECORDS, TURN = "process.records", "process.turn"
+KINDS = (TIMER, ACT, EVENT, ENDED, PEOPLE, OFFER, RECOUNT, LEGAL, RECORDS, TURN)
+_ABOUT_NO_PROCESS = (PEOPLE, RECORDS, TURN)
 SYSTEM = Person(PLATFORM_ID, "system", "System")
 """Who acts when nobody does: the platform itself."""
 RIGHT_AFTER = 20
@@ -83,8 +85,20 @@ async def ask_people(connection: Connection, account: UUID, due: datetime | None
     await leases.put(connection, PEOPLE, {"account": str(account)}, key=key, run_at=due)
 
 
+async def ask_records(connection: Connection, record: UUID, said: Mapping[str, Any]) -> None:
+    """A record says something else of who may do what: tasks that it touches are to be offered anew."""
+    await leases.put(connection, RECORDS, {"record": str(record), **said})
+
+
+async def ask_turn(connection: Connection, since: datetime | None, due: datetime) -> None:
+    """Have the tasks offered anew that time touches from one moment on; once due. One such job is open at a time."""
+    payload = {"record": str(PLATFORM_ID), "since": None if since is None else instant_text(since)}
+    await leases.put(connection, TURN, payload, key="turn", run_at=due)
+
+
 async def ask_offer(connection: Connection, process: UUID) -> None:
-    await leases.put(connection, OFFER, {"process": str(process)})
+    """Have the tasks of an instance offered anew; once, however much asks for it before that is done."""
+    await leases.put(connection, OFFER, {"process": str(process)}, key=str(process))
 
 
 async def ask_legal(connection: Connection, process: UUID) -> None:
@@ -153,8 +167,8 @@ async def _together(engine: Processes, group: Sequence[Job]) -> int | None:
 
 
 def _subject(job: Job) -> str:
-    """The instance, or the account, that a job is about."""
-    return str(job.payload.get("process", job.payload.get("account")))
+    """The instance, the account or the record that a job is about."""
+    return str(next(job.payload[each] for each in ("process", "account", "record") if each in job.payload))
 
 
 async def right_after(engine: Processes, left: Sequence[Job]) -> None:
@@ -215,6 +229,10 @@ async def _work(engine: Processes, job: Job) -> Work:
         return partial(_act, engine, subject, int(payload["token"]))
     if job.kind == PEOPLE:
         return partial(people.changed, engine, subject)
+    if job.kind == RECORDS:
+        return partial(staffing.changed, engine, subject, payload)
+    if job.kind == TURN:
+        return partial(staffing.turn, engine, payload)
     if job.kind == OFFER:
         return partial(people.offer, engine, subject)
     if job.kind == RECOUNT:
@@ -240,7 +258,11 @@ async def _failed(engine: Processes, job: Job, error: ClewError) -> None:
         return
     _log.warning("%s of %s failed: %s", job.kind, process, error.code)
     await leases.postpone(engine.database, job, error.code)
-    if job.attempts + 1 == TOLD_AFTER and job.kind not in (ACT, PEOPLE) and not isinstance(error, ProcessSuspended):
+    if (
+        job.attempts + 1 == TOLD_AFTER
+        and job.kind not in (ACT, PEOPLE, RECORDS, TURN)
+        and not isinstance(error, ProcessSuspended)
+    ):
         await engine.commands.run(system_call(engine), partial(_tell, engine, job, error), elevated=True)
 
 

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from clew.identity.ports import SecurityEvent, Witness
 from clew.kernel.scalars import instant_text
-from clew.metadata.blueprint import Blueprint
-from clew.process import jobs, store, words
+from clew.metadata.processes import Workflow
+from clew.process import affected, jobs, store, words
 from clew.storage import identity_tables, process_tables
 from clew.storage.engine import Connection
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _a, _c = identity_tables.assignment, process_tables.task_candidate
 _p, _t = process_tables.process, process_tables.task
 _account = identity_tables.account
-_OPEN = ("open", "held")
 _FORESEEN = timedelta(days=2)
 _TOUCHING = frozenset({"assignment", "account", "break_glass"})
 
@@ -48,8 +47,9 @@ class OfferingWitness:
 
 async def changed(engine: Processes, account: UUID, unit: Unit) -> None:
     """Find the instances whose tasks this person has, could have, or can have now."""
-    connection = unit.connection
-    for process in await _touched(connection, engine.blueprint, account, unit.at):
+    connection, workflows = unit.connection, await affected.definitions_in_use(engine, unit)
+    by_records = await affected.Affected(unit, [*affected.asking(workflows)]).of_person(account)
+    for process in sorted(by_records | await _touched(connection, workflows, account, unit.at)):
         await jobs.ask_offer(connection, process)
     for moment in await _turns(connection, account, unit.at):
         await jobs.ask_people(connection, account, moment)
@@ -84,23 +84,27 @@ async def offer(engine: Processes, process: UUID, unit: Unit) -> None:
             await engine.handle(unit, fresh, words.Reoffer(token, instant_text(unit.at)))
 
 
-async def _touched(connection: Connection, blueprint: Blueprint, account: UUID, at: datetime) -> list[UUID]:
+async def _touched(connection: Connection, workflows: Sequence[Workflow], account: UUID, at: datetime) -> set[UUID]:
     offered = sa.select(_t.c.process).join(_c, _c.c.task == _t.c.id).where(_c.c.person == account)
     held = sa.select(_t.c.process).join(_p, _p.c.id == _t.c.process)
-    held = held.where(_p.c.status.in_(store.LIVE), _t.c.assignee == account, _t.c.status.in_(_OPEN))
+    held = held.where(_p.c.status.in_(store.LIVE), _t.c.assignee == account, _t.c.status.in_(store.OPEN))
     found = {row[0] for query in (offered, held) for row in await connection.fetch(query)}
-    for workflow, step in asking(blueprint, await _roles(connection, account, at)):
+    for workflow, step in asking(workflows, await _roles(connection, account, at)):
         query = sa.select(_t.c.process).join(_p, _p.c.id == _t.c.process)
         query = query.where(
-            _p.c.status.in_(store.LIVE), _p.c.workflow == workflow, _t.c.status.in_(_OPEN), _t.c.step == step
+            _p.c.status.in_(store.LIVE), _p.c.workflow == workflow, _t.c.status.in_(store.OPEN), _t.c.step == step
         )
         found |= {row[0] for row in await connection.fetch(query)}
-    return sorted(found)
+    return found
 
 
-def asking(blueprint: Blueprint, roles: frozenset[str]) -> Iterator[tuple[str, str]]:
+def asking(workflows: Sequence[Workflow], roles: frozenset[str]) -> frozenset[tuple[str, str]]:
     """The steps that ask holders of one of these roles: workflow and path."""
-    for workflow in blueprint.workflows.values():
+    return frozenset(_asking(workflows, roles))
+
+
+def _asking(workflows: Sequence[Workflow], roles: frozenset[str]) -> Iterator[tuple[str, str]]:
+    for workflow in workflows:
         for _, step in workflow.walk():
             asked = set(step.who.roles) if step.who is not None else set()
             if step.approval is not None:

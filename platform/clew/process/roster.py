@@ -114,7 +114,9 @@ class Roster:
         return at
 
     def _now(self, column: sa.ColumnElement[Any], at: datetime) -> Any:
-        """The moment as that column says it: a day of the project's time zone, or an instant."""
-        if column.type.__class__.__name__ == "Day":
-            return at.astimezone(ZoneInfo(self.blueprint.project.time_zone)).date()
-        return at
+        return as_column_says(column, at, ZoneInfo(self.blueprint.project.time_zone))
+
+
+def as_column_says(column: sa.ColumnElement[Any], at: datetime, zone: ZoneInfo) -> Any:
+    """The moment as that column says it: a day of the project's time zone, or an instant."""
+    return at.astimezone(zone).date() if column.type.__class__.__name__ == "Day" else at

@@ -29,6 +29,8 @@ _p, _t, _c, _timer, _wait, _log, _notice, _definition = (
 )
 _MICRO = timedelta(microseconds=1)
 LIVE = ("running", "suspended")
+OPEN = ("open", "held")
+"""Of tasks: those yet to be done."""
 
 
 @dataclass(frozen=True, slots=True)

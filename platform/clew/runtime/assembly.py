@@ -15,6 +15,7 @@ from clew.process.engine import Processes
 from clew.process.participant import ProcessParticipant
 from clew.process.roster import Roster
 from clew.process.staff import AssignedStaff, OneOperator
+from clew.process.staffing import StaffingParticipant
 from clew.records.checkpoints_first import CheckpointsFirst
 from clew.records.commands import Commands
 from clew.records.duties import Duties
@@ -57,6 +58,8 @@ def assemble(
     moving = ProcessParticipant(blueprint.workflows)
     participants.append(moving)
     participants.append(AlertParticipant(blueprint.alerts))
+    if blueprint.policies is not None:
+        participants.append(StaffingParticipant(blueprint))
     if outside_required is not None:
         participants.append(CheckpointsFirst(outside_required))
     commands = Commands(

@@ -21,6 +21,7 @@ from clew.kernel import collector
 from clew.kernel.clock import Clock, SystemClock
 from clew.kernel.errors import ClewError
 from clew.kernel.ids import uuid7
+from clew.process import staffing
 from clew.process.alerts import Alerts
 from clew.process.calendar_starts import CalendarStarts
 from clew.process.jobs import drain
@@ -109,7 +110,8 @@ class RuntimeHost:
             "processes.calendar", timedelta(minutes=10), lambda: CalendarStarts(self.current.processes).look()
         )
         turns = Chore("processes.people", timedelta(hours=1), lambda: foresee(self.current.processes))
-        of_processes = standing, by_calendar, turns
+        walk = Chore("processes.turn", timedelta(hours=1), lambda: staffing.walk(self.current.processes))
+        of_processes = standing, by_calendar, turns, walk
         upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, *of_processes, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
