@@ -147,6 +147,7 @@ def _shown(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
         "acknowledgedAt": row["acknowledged_at"],
         "acknowledgedBy": row["acknowledged_by"],
         "comment": row["comment"] or None,
+        "told": row["told"],
     }
 
 
@@ -165,5 +166,10 @@ def _alert(build: Build) -> dict[str, GraphQLField]:
         "acknowledgedAt": (moment, "确认时间", "When somebody saw it"),
         "acknowledgedBy": (scalars.ID.type, "确认人", "Who saw it"),
         "comment": (scalars.TEXT.type, "说明", "What they said"),
+        "told": (
+            scalars.TEXT.type,
+            "通知到谁:addressees(应通知的人)、steward(数据负责角色)、administrators(账号管理员)或 nobody(无人)",
+            "Whom it has reached: addressees, the steward or the administrators instead, or nobody",
+        ),
     }
     return {name: build.field(type_, None, build.say(zh, en)) for name, (type_, zh, en) in members.items()}

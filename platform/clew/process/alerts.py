@@ -11,9 +11,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,12 +30,14 @@ from clew.metadata.blueprint import Entity
 from clew.process.effects import related
 from clew.process.facts import Inquiry
 from clew.process.in_use import begin_where_used
+from clew.process.staff import Demand
 from clew.process.state import State, Subject
 from clew.records import outbox
 from clew.records.commands import Call
 from clew.records.gathering import beside
 from clew.records.notices import Notice, tell
 from clew.records.participants import Change
+from clew.records.rows import Record
 from clew.records.unit import Unit
 from clew.storage import process_tables
 from clew.storage.dialects import any_of
@@ -53,6 +55,8 @@ _SEQUENCE = {"raised": 1, "acknowledged": 2, "ceased": 3}
 _BATCH = 100
 _log = logging.getLogger("clew.process")
 WHAT = Bilingual("预警", "alert")
+ADDRESSEES, NOBODY = "addressees", "nobody"
+"""As what those were told whom an alert has reached; otherwise as the steward, or as administrators."""
 _a = process_tables.standing_alert
 
 
@@ -62,6 +66,14 @@ class NotTold(Forbidden):
     code = "ALERT_NOT_TOLD"
     en = "Whoever was told of the alert acknowledges it."
     zh = "预警由收到通知的人确认。"
+
+
+class Standing(NamedTuple):
+    """An alert that stands for a record."""
+
+    number: UUID
+    at: datetime
+    told: str | None
 
 
 @dataclass(slots=True)
@@ -141,16 +153,20 @@ class Alerts:
         async def work(unit: Unit) -> None:
             holding = await self._holding(unit, alert, None)
             standing = await self._standing(unit.connection, alert, None)
-            again = {each for each in holding if each in standing and self._again(alert, standing[each], unit)}
+            again = {each for each in holding if each in standing and self._open(alert, standing[each], unit)}
             due[:] = sorted((set(holding) ^ set(standing)) | again)
 
         await self.engine.commands.run(system_call(self.engine), work, elevated=True)
         return due
 
-    def _again(self, alert: StandingAlert, standing: tuple[UUID, Any], unit: Unit) -> bool:
+    def _open(self, alert: StandingAlert, standing: Standing, unit: Unit) -> bool:
+        """Whether there is something to do for an alert that stands: raise it once more, or find somebody to tell."""
+        return standing.told == NOBODY or self._again(alert, standing, unit)
+
+    def _again(self, alert: StandingAlert, standing: Standing, unit: Unit) -> bool:
         """Whether an alert that stands is raised once more."""
         after = alert.again_after
-        return after is not None and standing[1] + timedelta(days=after) <= unit.at
+        return after is not None and standing.at + timedelta(days=after) <= unit.at
 
     async def drain(self, most: int = 500) -> int:
         """Look at what changes have left; how many alerts were raised."""
@@ -197,7 +213,7 @@ class Alerts:
             holding = await self._holding(unit, alert, records)
             standing = await self._standing(unit.connection, alert, records)
             for each in sorted(set(standing) - set(holding)):
-                await self._cease(unit, standing[each][0])
+                await self._cease(unit, standing[each].number)
             for each in holding:
                 raised += await self._raise(unit, alert, each, standing.get(each))
 
@@ -219,22 +235,25 @@ class Alerts:
 
     async def _standing(
         self, connection: Connection, alert: StandingAlert, records: Sequence[UUID] | None
-    ) -> dict[UUID, tuple[UUID, Any]]:
-        query = sa.select(_a.c.record_id, _a.c.id, _a.c.at).where(_a.c.alert == alert.name, _a.c.ceased_at.is_(None))
+    ) -> dict[UUID, Standing]:
+        query = sa.select(_a.c.record_id, _a.c.id, _a.c.at, _a.c.told)
+        query = query.where(_a.c.alert == alert.name, _a.c.ceased_at.is_(None))
         args: dict[str, Any] = {}
         if records is not None:
             query, args["records"] = query.where(any_of(_a.c.record_id, "records")), list(records)
-        return {row[0]: (row[1], row[2]) for row in await connection.fetch(query, args)}
+        return {row[0]: Standing(*row[1:]) for row in await connection.fetch(query, args)}
 
     async def _cease(self, unit: Unit, number: UUID) -> None:
         await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(ceased_at=unit.at))
         _event(unit, "ceased", number, {})
 
-    async def _raise(self, unit: Unit, alert: StandingAlert, record_id: UUID, standing: tuple[UUID, Any] | None) -> int:
+    async def _raise(self, unit: Unit, alert: StandingAlert, record_id: UUID, standing: Standing | None) -> int:
         if standing is not None:
             if not self._again(alert, standing, unit):
+                if standing.told == NOBODY:
+                    await self._tell(unit, alert, record_id, standing.number)
                 return 0
-            await self._cease(unit, standing[0])
+            await self._cease(unit, standing.number)
         number = uuid7()
         insert = (postgresql.insert if unit.connection.dialect == "postgresql" else sqlite.insert)(_a)
         made = await unit.connection.execute(
@@ -251,17 +270,7 @@ class Alerts:
         )
         if not made:
             return 0
-        entity = unit.engine.blueprint.entities[alert.entity]
-        record = await unit.lock(entity, record_id)
-        assert record is not None  # it was found in this transaction
-        site = record.get("site")
-        nobody = State("", "", Subject(alert.entity, str(record_id)), "")
-        workflow: Any = None  # nothing of a running process is named: the check refuses it
-        people = await Inquiry(unit, workflow, nobody, self.engine.staff, site).whom(alert.who, entity, record)
-        say = alert.say or alert.label
-        told = [UUID(each) for each in people]
-        notice = Notice(number, "standing_alert", alert.name, text=say)
-        await tell(unit.connection, unit.engine.blueprint.project, told, notice, unit.at)
+        told, whose, site = await self._tell(unit, alert, record_id, number)
         if alert.start:
             await begin_where_used(self.engine, unit, alert.start, record_id, "alert")
         data = {
@@ -270,10 +279,54 @@ class Alerts:
             "entity": alert.entity,
             "record_id": record_id,
             "told": len(told),
+            "told_as": whose,
             "people": [str(each) for each in told],
         }
         _event(unit, "raised", number, data, site)
         return 1
+
+    async def _tell(
+        self, unit: Unit, alert: StandingAlert, record_id: UUID, number: UUID
+    ) -> tuple[list[UUID], str, UUID | None]:
+        """Tell whoever can be reached; who they are, as what they were told, and the record's site. It stays written
+        down whom it has reached."""
+        record = await unit.lock(unit.engine.blueprint.entities[alert.entity], record_id)
+        assert record is not None  # it was found in this transaction
+        site: UUID | None = record.get("site")
+        told, whose = await self._whom(unit, alert, record, site)
+        say = alert.say or alert.label
+        if whose != ADDRESSEES:
+            _log.warning("alert %s of record %s reaches none of those it is for: told %s", alert.name, record_id, whose)
+            said = Bilingual("应通知的人无人在任,改为通知您", "nobody it is for is there, so you are told")
+            say = Bilingual(f"{say.to('zh')}({said.zh})", f"{say.to('en')} ({said.en})")
+        notice = Notice(number, "standing_alert", alert.name, text=say)
+        await tell(unit.connection, unit.engine.blueprint.project, told, notice, unit.at)
+        await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(told=whose))
+        return told, whose, site
+
+    async def _whom(
+        self, unit: Unit, alert: StandingAlert, record: Record, site: UUID | None
+    ) -> tuple[list[UUID], str]:
+        """Whom an alert is for; where these are nobody, who answers for the entity's data, at the site or wherever;
+        where nobody does either, who looks after the accounts, as it is for them that nobody is there."""
+        entity, policies = unit.engine.blueprint.entities[alert.entity], unit.engine.blueprint.policies
+        nobody = State("", "", Subject(alert.entity, str(record["id"])), "")
+        workflow: Any = None  # nothing of a running process is named: the check refuses it
+        people = await Inquiry(unit, workflow, nobody, self.engine.staff, site).whom(alert.who, entity, record)
+        if people:
+            return [UUID(each) for each in people], ADDRESSEES
+        roles = policies.roles.values() if policies is not None else ()
+        keepers = tuple(each.name for each in roles if "accounts" in each.administer)
+        steward = (entity.steward,) if entity.steward else ()
+        for whose, asked in (
+            ("steward", Demand(steward, site=site)),
+            ("steward", Demand(steward)),
+            ("administrators", Demand(keepers)),
+        ):
+            found = await self.engine.staff.find(unit.connection, asked, unit.at) if asked.roles else ()
+            if found:
+                return list(found), whose
+        return [], NOBODY
 
     async def acknowledge(self, call: Call, number: UUID, comment: str) -> None:
         """Somebody has seen it. The first who says so counts; the trail keeps it. Raises NotFound."""
@@ -322,7 +375,7 @@ async def raised(connection: Connection, limit: int, *, standing: bool, number: 
     """Alerts that were raised, the newest first; `standing`: only those that have not ceased."""
     names = (
         "id", "alert", "severity", "entity", "record_id", "at", "ceased_at", "acknowledged_at", "acknowledged_by",
-        "comment",
+        "comment", "told",
     )  # fmt: skip
     query = sa.select(*(_a.c[name] for name in names)).order_by(_a.c.at.desc(), _a.c.id.desc()).limit(limit)
     if standing:

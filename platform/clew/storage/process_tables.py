@@ -190,6 +190,7 @@ standing_alert = sa.Table(
     sa.Column("acknowledged_at", Instant()),
     sa.Column("acknowledged_by", Id()),
     sa.Column("comment", Text(), nullable=False),
+    sa.Column("told", Text()),  # addressees | steward | administrators | nobody; null: of an earlier version
     sa.Index("ix_clew_standing_alert__at", "at"),
     sa.Index(
         "ux_clew_standing_alert__stands",
