@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from clew.kernel.errors import ClewError
 from clew.process import jobs
 from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess
 from clew.process.migrating import Migration
+from clew.process.words import Resume, Suspend
 from clew.runtime import open_runtime
 from clew.settings import Settings
 from clew.storage import process_tables, system
@@ -96,6 +98,38 @@ async def test_instances_move_to_the_present_definition_one_by_one(database: Tes
     await second.processes.decide(second.call("bob"), mine["id"], "done")
     await jobs.drain(second.processes)
     assert {each["id"]: each["status"] for each in await made.instances()} == {moving: "ended", staying: "running"}
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+async def test_a_time_limit_that_is_new_begins_with_the_move(database: TestDatabase, suspended: bool) -> None:
+    """With the whole of it: nobody is late by a limit that was not there. In one that is suspended, when it goes on."""
+    plain = "  look: {who: boss}\n"
+    made = await small_works(await database.open(), plain, people={"clerk": ("ann",), "boss": ("hal", "ida")})
+    process = await made.a_case("ann")
+    long_ago = datetime.now(UTC) - timedelta(days=90)
+    await made.update(process_tables.task, opened_at=long_ago)
+    if suspended:
+        await made.give("hal", process, lambda actor, at: Suspend(actor, at, "waiting"))
+    second, live = await published(made, plain.replace("boss}", "boss, within: 4 wh}"), YEARS)
+    flow = second.processes.blueprint.workflows["handling"]
+    await Migration(second.processes, flow, {}).move(replace(second.call("hal"), reason="SOP-12"), process)
+    limits = await made.plant.rows(process_tables.process_timer)
+    assert {each["share"] for each in limits} == {50, 80, 100, 150}
+    assert {(each["budget"], each["used"], each["working"]) for each in limits} == {(4 * 3600 * 10**6, 0, True)}
+    (task,) = await made.tasks("hal")
+    rings = [each for each in await made.plant.rows(system.job) if each["kind"] == "process.timer"]
+    if suspended:
+        assert {(each["since"], each["due_at"]) for each in limits} == {(None, None)}
+        await made.update(process_tables.task, due_at=long_ago)
+        await second.give("hal", process, lambda actor, at: Resume(actor, at))
+        (task,), limits = await made.tasks("hal"), await made.plant.rows(process_tables.process_timer)
+    else:
+        assert {each["run_at"] for each in rings} == {each["due_at"] for each in limits}
+    assert all(each["since"] >= live for each in limits)
+    (whole,) = [each for each in limits if each["share"] == 100]
+    assert task["due_at"] == whole["due_at"] >= live + timedelta(hours=4)
+    said = [(each["what"], each["step"]) for each in await made.plant.rows(process_tables.process_log)]
+    assert said.count(("recounted", "look")) == 1
 
 
 SIGNED = """\

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from clew.audit.trail import Changed, record_event
 from clew.kernel.text import Bilingual
 from clew.metadata.processes import Workflow
-from clew.process import jobs, store
+from clew.process import jobs, store, time
 from clew.process.announce import announce
 from clew.process.engine import WHAT, Processes
 from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess, UnknownDefinition
+from clew.process.handling import Handling
 from clew.process.migration import Verdict, verdict
 from clew.process.state import State
 from clew.process.store import Instance
@@ -126,7 +127,7 @@ class Migration:
             if present:
                 text = self.engine.definitions.text_of(self.workflow)
                 await store.define(unit.connection, text, self.engine.release, unit.at)
-            moved = await _save(unit, self.workflow, instance, said.state)
+            moved = await self._begin_limits(unit, instance, await _save(unit, self.workflow, instance, said.state))
             if any(step.legal is not None for _, step in self.workflow.walk()):
                 # A limit of the law that the definition adds to where it stands runs from awareness as well.
                 await jobs.ask_legal(unit.connection, instance.id)
@@ -134,6 +135,25 @@ class Migration:
             announce(unit, moved, "migrated", instance.state)
 
         await self.engine.commands.run(call, work)
+
+    async def _begin_limits(self, unit: Unit, before: Instance, moved: Instance) -> Instance:
+        """Set the clocks of limits that are new to the steps it stands at: they begin now, as nobody was late before.
+        Those of a suspended process begin as it goes on."""
+        new = moved.state.timers.keys() - before.state.timers.keys()
+        if not new:
+            return moved
+        handling = Handling(self.engine, unit, self.workflow, moved)
+        for number in sorted(new):
+            await time.set_timer(handling, number)
+        await handling.tell_stuck()
+        await handling.write()
+        if moved.state.status == "suspended":
+            await time.stop(handling)
+            await handling.write()
+        steps = [moved.state.tokens[moved.state.timers[number].token].step for number in sorted(new)]
+        for step in dict.fromkeys(steps):
+            await store.log(unit.connection, moved.id, unit.at, "recounted", step=step)
+        return handling.instance
 
     async def _verdict(self, connection: Connection, instance: Instance) -> Verdict:
         old = await self.engine.definitions.of(connection, instance.definition)

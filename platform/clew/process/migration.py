@@ -1,7 +1,8 @@
 """Whether an instance can go on by another definition, and the state it then has. Pure: no I/O, no clock.
 
 Nothing that was done is forgotten, and nothing that is open is asked anew: a token stands at the step it stood at, with
-its tasks, votes and timers. What cannot be carried over exactly is a reason against, never a guess.
+its tasks, votes and timers, and those of a time limit that its step had not. What cannot be carried over exactly is a
+reason against, never a guess.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from clew.expressions.tree import Checked
 from clew.kernel.text import Bilingual
 from clew.metadata.link.workflows import ways
 from clew.metadata.processes import SEPARATOR, STARTER, Approval, Step, StepKind, Workflow
+from clew.process import moves
 from clew.process.checkpoints import check_of, clauses_of, passed
 from clew.process.errors import BadStepMapping
 from clew.process.loosening import loosened
@@ -212,6 +214,18 @@ class _Moving:
     # ── the state ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _moved(self) -> State:
+        return self._limited(self._carried_over())
+
+    def _limited(self, moved: State) -> State:
+        """With the timers of limits that are new to steps that have begun. One that had a limit keeps its own, also
+        when all its timers have rung."""
+        run = Run(self.new, moved, "")
+        for number, token in self.state.tokens.items():
+            if self.old.step(token.step).limit is None and self.state.begun(token):
+                moves.limit(run, moved.tokens[number])
+        return run.state
+
+    def _carried_over(self) -> State:
         return replace(
             self.state,
             digest=self.new.digest,

@@ -40,11 +40,7 @@ def enter(run: Run, token: Token, facts: Facts) -> None:
     if step.kind is not StepKind.END:
         run.effects.append(Moment(token.id, step.path, STARTED, token.subject, reason=token.reason))
     token = run.keep(run.state.tokens[token.id], status="open")
-    if step.limit is not None:
-        for alert in step.alerts:
-            run.timer(token, purpose="alert", share=alert.share, whom=alert.whom)
-        if step.when_late is not None:
-            run.timer(token, purpose="late")
+    limit(run, token)
     for alert in step.legal.alerts if step.legal is not None else ():
         run.timer(token, purpose="legal", share=alert.share, whom=alert.whom)
     if step.kind is StepKind.ACTION:
@@ -64,6 +60,15 @@ def enter(run: Run, token: Token, facts: Facts) -> None:
         _arrive(run, token, step.outcome)
     else:
         settle(run, token.id)
+
+
+def limit(run: Run, token: Token) -> None:
+    """Begin the time limit of a token's step, if it has one."""
+    step = run.step_of(token)
+    for alert in step.alerts if step.limit is not None else ():
+        run.timer(token, purpose="alert", share=alert.share, whom=alert.whom)
+    if step.limit is not None and step.when_late is not None:
+        run.timer(token, purpose="late")
 
 
 def finish(run: Run, token: Token, outcome: str, actors: tuple[str, ...]) -> None:
@@ -378,6 +383,7 @@ __all__ = [
     "finish",
     "go",
     "leave",
+    "limit",
     "release",
     "remove",
     "settle",

@@ -85,7 +85,8 @@ async def stop(handling: Handling) -> None:
 
 
 async def go_on(handling: Handling) -> None:
-    """Every clock goes on from where it stood; one that ends at a moment of the record ends at that moment."""
+    """Every clock goes on from where it stood, and its tasks are due so much later; one that ends at a moment of the
+    record ends at that moment."""
     at = handling.unit.now
     for clock in await store.clocks(handling.unit.connection, handling.instance.id):
         if _lawful(handling, clock):
@@ -94,7 +95,7 @@ async def go_on(handling: Handling) -> None:
         running, trouble = clock.running.resume(at), ""
         if _unknown(clock) or _ends_at_moment(handling, clock):
             running, trouble = await _again(handling, clock, site, at)
-        arm(handling, replace(clock, running=running, trouble=trouble), site)
+        _rearmed(handling, clock, running, trouble, site)
 
 
 async def republish(handling: Handling, earlier: Blueprint, at: datetime) -> tuple[str, ...]:

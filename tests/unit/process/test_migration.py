@@ -14,7 +14,7 @@ from tests.unit.process.test_machine_random import PEOPLE, definition, flow, pla
 from clew.process.errors import BadStepMapping
 from clew.process.migration import Verdict, verdict
 from clew.process.state import State, Subject
-from clew.process.words import Actor, Cancel, Facts
+from clew.process.words import Actor, Cancel, Facts, TimerFired
 from clew.testing.plugin import Tier
 
 OLD = """\
@@ -100,6 +100,23 @@ def test_a_time_limit_that_runs_is_not_dropped() -> None:
     run = at(OLD, "ann")
     assert "time limit of look" in refused(run, OLD.replace(", within: 2 wh, when_late: ask", ""))
     assert said(run, OLD.replace("2 wh", "9 wh")).state is not None
+
+
+def test_a_time_limit_that_is_new_begins_where_it_stands() -> None:
+    """Once the step has begun; one that had a limit keeps its own, also when all its timers have rung."""
+    plain, alerts = OLD.replace(", within: 2 wh, when_late: ask", ""), ", within: 2 wh, alert: {50%: law, late: head}}"
+    limited = plain.replace("[ask]}", "[ask]" + alerts)
+    found = said(at(plain, "ann"), limited)
+    assert found.state is not None
+    (token,) = found.state.tokens
+    timers = [(each.token, each.purpose, each.share, each.whom) for each in found.state.timers.values()]
+    assert timers == [(token, "alert", 50, "law"), (token, "alert", 100, "head")]
+    assert said(at(plain), limited).state.timers == {}, "it is not there yet"  # type: ignore[union-attr]
+    rung = at(limited, "ann")
+    for number in list(rung.state.timers):
+        rung.give(TimerFired(number, rung.now()))
+    assert rung.state.timers == {}
+    assert said(rung, limited.replace("2 wh", "9 wh")).state.timers == {}  # type: ignore[union-attr]
 
 
 BRANCHES = """\
