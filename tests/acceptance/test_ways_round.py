@@ -16,7 +16,7 @@ from clew.testing.office import PASSWORD
 pytestmark = pytest.mark.anyio
 
 BREAK = 'mutation($r: String!) { breakGlass(role: $r, hours: 4, reason: "alarm in the sterile room") { id } }'
-APPROVE = "mutation($id: ID!) { approveUserRole(id: $id) { id } }"
+APPROVE = 'mutation($id: ID!) { approveUserRole(id: $id, reason: "new in purchasing") { id } }'
 ADD = "mutation($t: ID!, $p: ID!) { addSigner(task: $t, person: $p) { replayed } }"
 DECIDE = """mutation($t: [TaskDecisionInput!]!, $s: TaskSignatureInput) {
   decideTasks(tasks: $t, signature: $s) { decided rows { code } } }"""

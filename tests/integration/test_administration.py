@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 from tests.integration.guarded_case import ORIGIN, ask, code_of, guarded, make_account, sign_in
 from tests.integration.http_case import ADDRESS, Served
 
 from clew.identity import accounts, tokens
 from clew.kernel.context import Context, Person
 from clew.kernel.ids import uuid7
+from clew.storage import system
 from clew.storage.engine import Connection
 from clew.testing import TestDatabase
 
@@ -47,9 +50,9 @@ CONFIRM = """mutation($login: String!, $code: String!) {
   confirmUserIdentity(login: $login, code: $code) { confirmed } }"""
 ASK_TOKEN = """mutation($l: String!, $u: DateTime!) {
   requestUserToken(login: $l, name: "nightly", expiresAt: $u, reason: "nightly orders") { id state } }"""
-AGREE = "mutation($id: ID!) { approveUserToken(id: $id) { state decidedBy } }"
+AGREE = 'mutation($id: ID!) { approveUserToken(id: $id, reason: "agreed") { state decidedBy } }'
 COLLECT = "mutation($id: ID!) { collectUserToken(id: $id) { id secret login } }"
-APPROVE = "mutation($id: ID!) { approveUserRole(id: $id) { login role state grantedBy } }"
+APPROVE = 'mutation($id: ID!) { approveUserRole(id: $id, reason: "agreed") { login role state grantedBy } }'
 
 
 async def test_accounts_roles_and_tokens_are_administered(database: TestDatabase, tmp_path: Path) -> None:
@@ -117,12 +120,27 @@ async def test_accounts_roles_and_tokens_are_administered(database: TestDatabase
         assert off == {"state": "disabled", "sessions": []}
         assert code_of(await ask(li.client)) == "UNAUTHENTICATED"
         await root.do('mutation { enableUserAccount(login: "li.wei", reason: "x") { state } }')
-        await root.do('mutation { unlockUserAccount(login: "li.wei") { state } }')
+        await root.do('mutation { unlockUserAccount(login: "li.wei", reason: "he called") { state } }')
+        await root.do('mutation { removeUserCodeGenerator(login: "li.wei", reason: "it is lost") { state } }')
+        await root.do('mutation { resetUserPassword(login: "li.wei", reason: "forgotten") { login } }')
         left = await root.do(
             'mutation { leaveUserAccount(login: "li.wei", reason: "left") { state assignments { id } } }'
         )
         assert left == {"state": "disabled", "assignments": []}
         assert await root.do("{ userHandovers { what } }") == [{"what": "role:buyer"}]
+
+        async with desk.database.read() as connection:
+            rows = await connection.fetch(sa.select(system.leaf.c.action, system.leaf.c.header))
+        told = {(action, json.loads(header)["reason"]) for action, header in rows}
+        assert told >= {
+            ("account.unlock", "he called"),
+            ("credential.set", "it is lost"),
+            ("credential.set", "forgotten"),
+            ("assignment.request", "new"),
+            ("assignment.grant", "agreed"),
+            ("token.request", "nightly orders"),
+            ("token.approve", "agreed"),
+        }
 
 
 async def test_the_system_administrator_has_no_business_data(database: TestDatabase, tmp_path: Path) -> None:
@@ -165,12 +183,16 @@ async def test_stand_ins_and_emergencies_are_everybodys(tmp_path: Path, new_data
                 f'delegateUserRole(to: "zhao.min", role: "buyer", until: "{until}", reason: $why) {{ id }}',
                 f'endUserRole(id: "{uuid7()}", reason: $why) {{ id }}',
                 f'refuseUserRole(id: "{uuid7()}", reason: $why) {{ id }}',
+                f'approveUserRole(id: "{uuid7()}", reason: $why) {{ id }}',
+                f'approveUserToken(id: "{uuid7()}", reason: $why) {{ id }}',
+                'resetUserPassword(login: "li.wei", reason: $why) { id }',
+                'removeUserCodeGenerator(login: "li.wei", reason: $why) { id }',
                 f'refuseUserToken(id: "{uuid7()}", reason: $why) {{ id }}',
                 f'requestUserToken(login: "li.wei", name: "x", expiresAt: "{until}", reason: $why) {{ id }}',
                 f'reviewUserEmergency(id: "{uuid7()}", justified: false, note: $why) {{ id }}',
                 *(
                     f'{each}UserAccount(login: "li.wei", reason: $why) {{ id }}'
-                    for each in ("disable", "enable", "leave")
+                    for each in ("disable", "enable", "unlock", "leave")
                 ),
             ):
                 who = li if act.startswith("delegate") else root

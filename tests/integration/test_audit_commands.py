@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CLEW_AUDIT_OUTSIDE_FOLDER", str(tmp_path / "outside"))
     plan = str(tmp_path / "plan.json")
     assert run(["plan", "-p", str(project), "--out", plan]) == 0
-    assert run(["apply", plan, "-p", str(project)]) == 0
+    assert run(["apply", plan, "--note", "first", "-p", str(project)]) == 0
     return project
 
 

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
         (project / name).write_text(text, encoding="utf-8")
     plan = str(tmp_path / "plan.json")
     assert run(["plan", "-p", str(project), "--out", plan]) == 0
-    assert run(["apply", plan, "-p", str(project)]) == 0
+    assert run(["apply", plan, "--note", "first", "-p", str(project)]) == 0
     return project
 
 

@@ -57,7 +57,7 @@ async def test_canary_secrets(
             assert isinstance(codes, pyotp.TOTP)
             code = codes.at(desk.clock.now())
             await desk.credentials.confirm_totp(li, code, INSTALLER)
-            await desk.credentials.remove_totp(li, as_(li))
+            await desk.credentials.remove_totp(li, as_(li), "lost")
             await desk.credentials.begin_totp(li, as_(li), "Clew")
             token, _ = await make_token(desk, li)
 

@@ -62,15 +62,15 @@ async def test_a_role_is_asked_for_by_one_and_granted_by_another(database: TestD
     wanted = await do(case, lambda connection, at: book.request(connection, as_(li), asked, at))
     assert (await person(case, li)).roles == ()
     with pytest.raises(NotYourself):
-        await do(case, lambda connection, at: book.approve(connection, as_(li), wanted.id, at))
+        await do(case, lambda connection, at: book.approve(connection, as_(li), wanted.id, at, "new"))
     with pytest.raises(NotYourself):
         await do(case, lambda connection, at: book.assign(connection, as_(li), asked, at))
-    await do(case, lambda connection, at: book.approve(connection, as_(wang), wanted.id, at))
+    await do(case, lambda connection, at: book.approve(connection, as_(wang), wanted.id, at, "new"))
     found = await person(case, li)
     assert (found.roles, found.sites) == (("buyer",), (SHANGHAI,))
     assert found.scopes["buyer"] == Scope((SHANGHAI,), None)
     with pytest.raises(NoAssignment):
-        await do(case, lambda connection, at: book.approve(connection, as_(wang), wanted.id, at))
+        await do(case, lambda connection, at: book.approve(connection, as_(wang), wanted.id, at, "new"))
     for bad, error in (
         (replace(asked, role="nonsense"), UnknownRole),
         (replace(asked, role="connector"), WrongKind),
@@ -200,8 +200,8 @@ async def test_break_glass_takes_two_and_is_reviewed(database: TestDatabase) -> 
     made = (await ask(24)).assignment
     assert (await person(case, li)).roles == ()
     with pytest.raises(NotYourself):
-        await do(case, lambda connection, at: emergency.approve(book, connection, as_(li), made.id, at))
-    await do(case, lambda connection, at: emergency.approve(book, connection, as_(wang), made.id, at))
+        await do(case, lambda connection, at: emergency.approve(book, connection, as_(li), made.id, at, "alarm"))
+    await do(case, lambda connection, at: emergency.approve(book, connection, as_(wang), made.id, at, "alarm"))
     assert (await person(case, li)).roles == ("qa_manager",)
     case.later(hours=24)
     assert (await person(case, li)).roles == ()
@@ -314,7 +314,7 @@ async def test_two_roles_that_must_be_apart_granted_at_once(database: TestDataba
             return UUID(str(made.id))
 
         async def grant(by: Account, one: UUID) -> Any:
-            return await do(case, lambda connection, at: book.approve(connection, as_(by), one, at))
+            return await do(case, lambda connection, at: book.approve(connection, as_(by), one, at, "new"))
 
         buys, approves = await wanted("buyer"), await wanted("sqe")
         outcomes = await asyncio.gather(grant(first, buys), grant(second, approves), return_exceptions=True)

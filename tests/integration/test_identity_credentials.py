@@ -156,7 +156,7 @@ async def test_lockout_every_path(database: TestDatabase, tier: Tier) -> None:
     assert prove.hasher.verified - before <= many
     with pytest.raises(LockedOut):
         await prove.prove(li.id, {"password": PASSWORD}, "signature")
-    await prove.unlock(li, BY_ADMIN)
+    await prove.unlock(li, BY_ADMIN, "he asked")
     assert await prove.prove(li.id, {"password": PASSWORD}, "signature")
 
 
@@ -178,7 +178,7 @@ async def test_totp_once(database: TestDatabase, tier: Tier) -> None:
         await prove.prove(li.id, {"totp": codes.at(case.clock.now() - timedelta(seconds=STEP_SECONDS))}, "signature")
     early = codes.at(case.clock.now() + timedelta(seconds=STEP_SECONDS))
     assert await prove.prove(li.id, {"totp": early}, "signature")
-    await prove.unlock(li, BY_ADMIN)
+    await prove.unlock(li, BY_ADMIN, "he asked")
 
     case.later(seconds=5 * STEP_SECONDS)
     code = codes.at(case.clock.now())

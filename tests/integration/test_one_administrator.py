@@ -30,7 +30,7 @@ from clew.testing.plugin import Tier
 OWN = "an attacker's own sentence"
 ROLES = ("sys_admin", "releaser", "feed", "reader")
 READS = ("{ lots { nodes { id } } }", "{ suppliers { nodes { id } } }", "{ employees { nodes { id } } }")
-RESET = "mutation($l: String!) { resetUserPassword(login: $l) { secret } }"
+RESET = 'mutation($l: String!) { resetUserPassword(login: $l, reason: "x") { secret } }'
 CREATE = (
     """mutation($l: String!, $k: String, $e: ID) { createUserAccount(login: $l, kind: $k, employee: $e) { secret } }"""
 )
@@ -46,13 +46,13 @@ OWN_TOKEN = (
 ON_ACCOUNT = {
     "enable": 'mutation($l: String!) { enableUserAccount(login: $l, reason: "x") { id } }',
     "disable": 'mutation($l: String!) { disableUserAccount(login: $l, reason: "x") { id } }',
-    "unlock": "mutation($l: String!) { unlockUserAccount(login: $l) { id } }",
-    "lose": "mutation($l: String!) { removeUserCodeGenerator(login: $l) { id } }",
+    "unlock": 'mutation($l: String!) { unlockUserAccount(login: $l, reason: "x") { id } }',
+    "lose": 'mutation($l: String!) { removeUserCodeGenerator(login: $l, reason: "x") { id } }',
     "end": "mutation($l: String!) { endUserSessions(login: $l) { id } }",
     "leave": 'mutation($l: String!) { leaveUserAccount(login: $l, reason: "x") { id } }',
 }
-APPROVE = "mutation($id: ID!) { approveUserRole(id: $id) { id } }"
-AGREE = "mutation($id: ID!) { approveUserToken(id: $id) { id } }"
+APPROVE = 'mutation($id: ID!) { approveUserRole(id: $id, reason: "x") { id } }'
+AGREE = 'mutation($id: ID!) { approveUserToken(id: $id, reason: "x") { id } }'
 COLLECT = "mutation($id: ID!) { collectUserToken(id: $id) { secret } }"
 CONFIRM = "mutation($l: String!, $c: String!) { confirmUserIdentity(login: $l, code: $c) { confirmed } }"
 ACTS = ("create", "service", "linked", "reset", "role", "lend", "break", "token", "own_token", *ON_ACCOUNT)

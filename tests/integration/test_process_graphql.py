@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.process_world import Works, works
+from tests.integration.process_world import Works, small_works, works
 from tests.integration.test_process_ncr import open_ncr
 
 from clew.api.engine import GraphQLEngine
@@ -23,7 +23,7 @@ from clew.kernel.clock import SystemClock
 from clew.kernel.ids import uuid7
 from clew.process import inbox
 from clew.process.inbox import Order
-from clew.storage import identity_tables, process_tables
+from clew.storage import identity_tables, process_tables, system
 from clew.storage.engine import Connection
 from clew.testing.databases import TestDatabase
 
@@ -195,6 +195,25 @@ async def test_claims_copies_notices_and_the_whole_process(door: Door) -> None:
     ended = (await door.do("dan", cancel, p=str(instance)))["process"]
     assert ended["status"] == "cancelled"
     assert [each["status"] for each in ended["tasks"] if each["kind"] == "task"] == ["closed"]
+
+
+async def test_what_stopped_a_process_is_tried_again_for_a_reason(database: TestDatabase) -> None:
+    steps = "  make: {do: [{create: part, with: {code: \"'x'\"}}], retries: 0}\n  fill: {who: clerk}\n"
+    made = await small_works(await database.open(), steps, people={"clerk": ("ann",), "boss": ("hal",)})
+    door, call = Door(made), made.call("ann")
+    taken = await made.plant.commands.create(call, "part", {"code": "x"})
+    process = await made.a_case("ann")
+    ((incident,),) = [each["state"]["incidents"] for each in await made.instances()]
+    await made.plant.commands.update(call, "part", taken.id, taken.row_version, {"code": "y"})
+    retry = """mutation($p: ID!, $i: Int!, $r: String!) {
+      retryIncident(process: $p, incident: $i, reason: $r) { process { timeline { what comment } } } }"""
+    for blank in ("", " \u3000", "\ufe0f"):
+        assert await door.code("hal", retry, p=str(process), i=incident["id"], r=blank) == "REASON_REQUIRED"
+    done = await door.do("hal", retry, p=str(process), i=incident["id"], r="the code is free")
+    assert "the code is free" in [each["comment"] for each in done["process"]["timeline"]]
+    headers = [json.loads(each["header"]) for each in await made.plant.rows(system.leaf)]
+    told = [each["reason"] for each in headers if each["action"] == "process:act"]
+    assert told == ["the code is free"], "the trail says why, where it says why of everything"
 
 
 async def test_my_tasks_that_are_late(door: Door) -> None:

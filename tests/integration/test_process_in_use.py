@@ -147,7 +147,7 @@ async def test_a_process_within_another_is_an_incident_where_it_is_not_in_use(da
     assert blueprint is not None
     on = at_work(made.plant, blueprint, ())
     on.people, on.processes.staff = made.people, made.staff
-    await on.give("bo", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at), ["retry"])
+    await on.give("bo", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at, "mended"), ["retry"])
     assert sorted(each["workflow"] for each in await on.instances()) == ["handling", "inner"]
     await on.decide("ann", given={"title": "seen"})
     assert {each["status"] for each in await on.instances()} == {"ended"}

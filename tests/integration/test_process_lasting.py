@@ -118,7 +118,7 @@ async def test_a_way_out_that_fails_stops_nobody(database: TestDatabase) -> None
     assert "Rescue is possible from" in incident["detail"], "why it failed, and why nothing follows"
     (part,) = await made.plant.rows(made.plant.tables.current("part"))
     await made.plant.commands.update(made.call("ann"), "part", part["id"], None, {"code": "y"})
-    await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at), ["i"])
+    await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at, "mended"), ["i"])
     assert sorted(each["code"] for each in (await made.plant.current("part")).values()) == ["x", "y"]
 
 

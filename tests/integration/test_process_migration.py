@@ -232,7 +232,7 @@ def test_the_command_previews_and_moves(
             (tmp_path / file).parent.mkdir(exist_ok=True)
             (tmp_path / file).write_text(text, encoding="utf-8")
         command("plan", "--out", "plan.json")
-        command("apply", "plan.json")
+        command("apply", "plan.json", "--note", "changed")
 
     async def begin() -> UUID:
         host = await open_runtime(Settings(project=tmp_path))

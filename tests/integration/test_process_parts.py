@@ -103,7 +103,7 @@ async def test_a_part_that_was_called_off_by_itself_is_no_outcome(database: Test
     (incident,) = by["middle"]["state"]["incidents"]
     assert (incident["kind"], incident["detail"]) == ("cancelled", "inner: inner")
     retry = words.RetryIncident
-    await made.give("hal", ids["middle"], lambda actor, at: retry(incident["id"], actor, at), ["r"])
+    await made.give("hal", ids["middle"], lambda actor, at: retry(incident["id"], actor, at, "mended"), ["r"])
     await made.decide("ann")
     ended = sorted((each["workflow"], each["status"]) for each in await made.instances())
     assert ended == [("handling", "ended"), ("inner", "cancelled"), ("inner", "ended"), ("middle", "ended")]

@@ -240,7 +240,7 @@ async def test_an_automatic_step_that_keeps_failing_becomes_an_incident(database
     (incident,) = instance["state"]["incidents"]
     assert incident["kind"] == "failed"
     await made.plant.commands.update(call, "part", taken.id, taken.row_version, {"code": "y"})
-    await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at), ["i"])
+    await made.give("hal", process, lambda actor, at: words.RetryIncident(incident["id"], actor, at, "mended"), ["i"])
     assert sorted(each["code"] for each in (await made.plant.current("part")).values()) == ["x", "y"]
     assert len(await made.tasks("ann")) == 1
 

@@ -72,7 +72,7 @@ class Journey:
         )  # fmt: skip
         assert told["environment"] == "production"
         self.done("plan", "--out", "plan.json", on=self.test)
-        self.done("apply", "plan.json", on=self.test)
+        self.done("apply", "plan.json", "--note", "changed", on=self.test)
         return read_key(Path("seal.key"))
 
     def bundle(self) -> Bundle:
@@ -128,7 +128,7 @@ def test_production_accepts_nothing_but_a_promoted_release(journey: Journey) -> 
     key = journey.begin()
     # A plan alone, which any other database would take.
     journey.done("plan", "--out", "direct.json", on=journey.production)
-    error = journey.refused("apply", "direct.json", on=journey.production)
+    error = journey.refused("apply", "direct.json", "--note", "changed", on=journey.production)
     assert error["code"] == "NOT_PROMOTED"
     assert "no release bundle" in error["message"]
     for command in ("dev", "demo"):
@@ -211,7 +211,7 @@ def test_a_bundle_from_development_does_not_reach_production(journey: Journey) -
         "environment", "set", "production", "--by", "it", "--reason", "go", "--trust", "trusted", on=journey.production
     )
     journey.done("plan", "--out", "plan.json", on=journey.test)
-    journey.done("apply", "plan.json", on=journey.test)
+    journey.done("apply", "plan.json", "--note", "changed", on=journey.test)
     bundle = journey.bundle()
     assert "does not come from a test environment" in journey.reasons(signed(bundle, read_key(Path("seal.key"))))
 
@@ -304,7 +304,7 @@ def test_what_a_release_changes_in_access_is_asked_again_where_it_goes(journey: 
 
     roles.write_text(ACCESS_ROLES.replace("{read: always}", "{read: always, export: always}"), encoding="utf-8")
     journey.done("plan", "--out", "plan.json", on=journey.test)
-    journey.done("apply", "plan.json", on=journey.test)
+    journey.done("apply", "plan.json", "--note", "changed", on=journey.test)
     bundle = journey.bundle()
     assert bundle.target is not None
     changes = bundle.target["access"]["changes"]
@@ -357,7 +357,7 @@ def test_the_way_back_in_production_is_a_promotion_too(journey: Journey) -> None
     more = supplier.read_text(encoding="utf-8").replace("  note:  ", "  hotline: {type: text}\n  note:  ")
     supplier.write_text(more, encoding="utf-8")
     journey.done("plan", "--out", "plan.json", on=journey.test)
-    journey.done("apply", "plan.json", on=journey.test)
+    journey.done("apply", "plan.json", "--note", "changed", on=journey.test)
     keep(signed(journey.bundle(), key))
     journey.done("release", "promote", "release.json", "--by", "it", on=journey.production)
 
@@ -374,7 +374,9 @@ def test_the_way_back_in_production_is_a_promotion_too(journey: Journey) -> None
         on=journey.production,
     )
     planned = journey.done("plan", "--release", "1", "--out", "back-plan.json", on=journey.production)
-    assert journey.refused("apply", "back-plan.json", on=journey.production)["code"] == "NOT_PROMOTED"
+    assert (
+        journey.refused("apply", "back-plan.json", "--note", "changed", on=journey.production)["code"] == "NOT_PROMOTED"
+    )
     consents = [part for each in planned["needs"] for part in ("--consent", each)]
     journey.done("release", "plan", "back.json", "--by", "it", *consents, on=journey.production)
     keep(signed(read_bundle(Path("back.json")), key))

@@ -171,8 +171,8 @@ steps:
   - {by: ann, start: undoing, of: one}
   - {wait: 1 wd}
   - then: {record: {one: {title: marked}}, tasks: {ann: []}}     # what is closed cannot be checked
-  - {by: ann, retry: undoing, of: one, refused: NOT_AN_OPERATOR}
-  - {by: bob, retry: undoing, of: one}
+  - {by: ann, retry: undoing, of: one, because: mended, refused: NOT_AN_OPERATOR}
+  - {by: bob, retry: undoing, of: one, because: mended}
   - {by: bob, cancel: undoing, of: one, because: Not wanted}
   - then: {record: {one: {title: null}}, ended: {undoing: cancelled}}
   - {by: ann, start: undoing, of: two}

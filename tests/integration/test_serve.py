@@ -62,7 +62,7 @@ async def test_a_new_release_is_taken_without_dropping_a_request(tmp_path: Path)
     project = tmp_path / "project"
     shutil.copytree(MINI, project)
     assert clew("plan", "--out", "one.json", cwd=project).returncode == 0
-    applied = clew("apply", "one.json", "--json", cwd=project)
+    applied = clew("apply", "one.json", "--note", "changed", "--json", cwd=project)
     assert json.loads(applied.stdout)["release"]["number"] == 1, applied.stderr
     with process("serve", cwd=project, CLEW_RELEASE_POLL="0.1") as (_, address):
         async with httpx2.AsyncClient(base_url=address, timeout=20) as client:
@@ -77,7 +77,7 @@ async def test_a_new_release_is_taken_without_dropping_a_request(tmp_path: Path)
             text = file.read_text(encoding="utf-8")
             file.write_text(text.replace("  note:  ", "  hotline: {type: text}\n  note:  "), encoding="utf-8")
             await asyncio.to_thread(clew, "plan", "--out", "two.json", cwd=project)
-            second = await asyncio.to_thread(clew, "apply", "two.json", cwd=project)
+            second = await asyncio.to_thread(clew, "apply", "two.json", "--note", "changed", cwd=project)
             assert second.returncode == 0, second.stderr
 
             async def taken() -> bool:
@@ -132,7 +132,7 @@ async def test_workers_share_one_port(tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(MINI, project)
     clew("plan", "--out", "one.json", cwd=project)
-    clew("apply", "one.json", cwd=project)
+    clew("apply", "one.json", "--note", "changed", cwd=project)
     with process("serve", "--workers", "2", cwd=project) as (_, address):
         async with httpx2.AsyncClient(base_url=address, timeout=20) as client:
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -37,7 +38,7 @@ async def ask(case: Case, by: Account, account: Account, role: str = "buyer") ->
 
 async def grant(case: Case, by: Account, wanted: Any) -> Any:
     return await case.desk.within(
-        lambda connection, at: case.desk.assignments.approve(connection, as_(by), wanted.id, at)
+        lambda connection, at: case.desk.assignments.approve(connection, as_(by), wanted.id, at, "new")
     )
 
 
@@ -110,7 +111,7 @@ async def test_what_another_has_set_opens_nothing_until_its_holder_was_seen(data
     for by in (root, li):
         with pytest.raises(NotYourself):
             await desk.confirm(li, code, as_(by))
-    await prove.remove_totp(li, as_(root))
+    await prove.remove_totp(li, as_(root), "lost")
     assert await desk.code(li) != code
     with pytest.raises(WrongConfirmation):
         await desk.confirm(li, code, as_(second))
@@ -144,17 +145,18 @@ async def test_a_services_token_takes_two_and_is_taken_once(database: TestDataba
             lambda connection, at: act(connection, case.witness, as_(by), *more, at=at, **named)
         )
 
+    agree = partial(token_requests.approve, why="nightly orders")
     with pytest.raises(WrongKind):
         await within(token_requests.request, root, li, name="x", expires_at=until)
     wanted = await within(token_requests.request, root, robot, name="x", expires_at=until)
     for by, act, problem in (
         (root, token_requests.collect, NoToken),
-        (root, token_requests.approve, NotYourself),
-        (robot, token_requests.approve, NotYourself),
+        (root, agree, NotYourself),
+        (robot, agree, NotYourself),
     ):
         with pytest.raises(problem):
             await within(act, by, wanted.id)
-    await within(token_requests.approve, second, wanted.id)
+    await within(agree, second, wanted.id)
     with pytest.raises(NotYourself):
         await within(token_requests.collect, second, wanted.id)
     secret, _ = await within(token_requests.collect, root, wanted.id)
@@ -162,7 +164,7 @@ async def test_a_services_token_takes_two_and_is_taken_once(database: TestDataba
     with pytest.raises(NoToken):
         await within(token_requests.collect, root, wanted.id)
     late = await within(token_requests.request, root, robot, name="y", expires_at=until)
-    await within(token_requests.approve, second, late.id)
+    await within(agree, second, late.id)
     case.later(days=8)
     with pytest.raises(NoToken):
         await within(token_requests.collect, root, late.id)

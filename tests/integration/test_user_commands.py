@@ -30,7 +30,7 @@ def clew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     project = guarded_project(tmp_path / "p")
     monkeypatch.chdir(project)
     assert run(["plan", "--out", "one.json"]) == 0
-    assert run(["apply", "one.json"]) == 0
+    assert run(["apply", "one.json", "--note", "first"]) == 0
     capsys.readouterr()
 
     def command(*arguments: str, fails: str = "") -> Any:
@@ -65,15 +65,17 @@ def test_the_first_administrator_and_a_life_of_accounts(clew: Clew) -> None:
     clew("user", "revoke", "li.wei", "reader", "--reason", "over", fails="NO_ASSIGNMENT")
     lent = clew("user", "break-glass", "zhao.min", "reader", "--hours", "2", "--reason", "alarm")["assignment"]
     assert lent["state"] == "requested"
-    clew("user", "approve", lent["id"], fails="NOT_YOURSELF")  # an emergency takes two also during setting up
+    clew(
+        "user", "approve", lent["id"], "--reason", "alarm", fails="NOT_YOURSELF"
+    )  # an emergency takes two also during setting up
     opened = clew("user", "leave", "li.wei", "--reason", "left")["handovers"]
     assert [each["what"] for each in opened] == ["role:buyer"]
     assert clew("user", "handover", opened[0]["id"], "--to", "zhao.min")["handovers"] == []
     assert clew("user", "show", "li.wei")["account"]["state"] == "disabled"
     clew("user", "enable", "li.wei", "--reason", "back")
     clew("user", "disable", "li.wei", "--reason", "gone again")
-    clew("user", "unlock", "zhao.min")
-    assert clew("user", "password", "zhao.min")["password"]
+    clew("user", "unlock", "zhao.min", "--reason", "he called")
+    assert clew("user", "password", "zhao.min", "--reason", "forgotten")["password"]
 
 
 SECRETS = {"root.admin": "correct horse battery", "second.admin": "another fine sentence", "li.wei": "my own words"}
@@ -93,8 +95,8 @@ def test_the_command_line_takes_two_people_once_there_are_two(clew: Clew, monkey
         typing(SECRETS[login])
         clew("user", "add", login, "--admin", "--password-stdin")
     clew("user", "add", "erp.feed", "--kind", "service", fails="WHO_ACTS")
-    clew("user", "password", "second.admin", fails="WHO_ACTS")
-    clew("user", "totp", "second.admin", "--remove", fails="WHO_ACTS")
+    clew("user", "password", "second.admin", "--reason", "forgotten", fails="WHO_ACTS")
+    clew("user", "totp", "second.admin", "--remove", "--reason", "lost", fails="WHO_ACTS")
     clew("user", "assign", "root.admin", "buyer", "--reason", "new", fails="WHO_ACTS")
     clew("user", "break-glass", "root.admin", "buyer", "--reason", "alarm", fails="WHO_ACTS")
     clew(
@@ -114,19 +116,19 @@ def test_the_command_line_takes_two_people_once_there_are_two(clew: Clew, monkey
     made = by("root.admin", "user", "add", "li.wei", "--role", "buyer")
     assert clew("user", "list")["accounts"][0]["roles"] == []
     [asked] = clew("user", "show", "li.wei")["account"]["assignments"]
-    by("root.admin", "user", "approve", asked["id"], fails="NOT_YOURSELF")
-    by("second.admin", "user", "approve", asked["id"])
+    by("root.admin", "user", "approve", asked["id"], "--reason", "agreed", fails="NOT_YOURSELF")
+    by("second.admin", "user", "approve", asked["id"], "--reason", "agreed")
     by("li.wei", "user", "assign", "li.wei", "reader", "--reason", "new", secret=made["password"], fails="IDENTITY_DUE")
     by("root.admin", "user", "confirm", "li.wei", "0000-0000", fails="NOT_YOURSELF")
     by("second.admin", "user", "confirm", "li.wei", "0000-0000", fails="CONFIRMATION_CODE")
-    by("root.admin", "user", "password", "root.admin", fails="NOT_YOURSELF")
+    by("root.admin", "user", "password", "root.admin", "--reason", "forgotten", fails="NOT_YOURSELF")
 
     by("root.admin", "user", "add", "erp.feed", "--kind", "service")
     by("root.admin", "token", "create", "--user", "li.wei", fails="NOT_YOURSELF")
     wanted = by("root.admin", "token", "create", "--user", "erp.feed")["request"]
-    by("root.admin", "token", "approve", wanted, fails="NOT_YOURSELF")
+    by("root.admin", "token", "approve", wanted, "--reason", "agreed", fails="NOT_YOURSELF")
     by("root.admin", "token", "collect", wanted, fails="NO_TOKEN")
-    by("second.admin", "token", "approve", wanted)
+    by("second.admin", "token", "approve", wanted, "--reason", "agreed")
     by("second.admin", "token", "collect", wanted, fails="NOT_YOURSELF")
     assert by("root.admin", "token", "collect", wanted)["token"].startswith("clew_")
     by(
@@ -146,12 +148,12 @@ def test_the_command_line_takes_two_people_once_there_are_two(clew: Clew, monkey
     # A deputy is the same hand.
     by("root.admin", "user", "delegate", "root.admin", "second.admin", "sys_admin", "--reason", "leave", "--to", "3d")
     asked = by("root.admin", "user", "assign", "li.wei", "reader", "--reason", "new")["assignment"]
-    by("second.admin", "user", "approve", asked["id"], fails="NOT_YOURSELF")
+    by("second.admin", "user", "approve", asked["id"], "--reason", "agreed", fails="NOT_YOURSELF")
 
 
 def test_a_code_generator_by_command(clew: Clew) -> None:
     clew("user", "add", "li.wei")
-    address = clew("user", "totp", "li.wei")["address"]
+    address = clew("user", "totp", "li.wei", "--reason", "a new phone")["address"]
     generator = pyotp.parse_uri(address)
     assert isinstance(generator, pyotp.TOTP)
     key = Path(".clew/secret.key")
@@ -159,7 +161,7 @@ def test_a_code_generator_by_command(clew: Clew) -> None:
     clew("user", "totp", "li.wei", "--confirm", "12345", fails="WRONG_CREDENTIALS")
     clew("user", "totp", "li.wei", "--confirm", generator.now())
     assert clew("user", "show", "li.wei")["account"]["components"] == ["password", "totp"]
-    clew("user", "totp", "li.wei", "--remove")
+    clew("user", "totp", "li.wei", "--remove", "--reason", "lost")
     assert clew("user", "show", "li.wei")["account"]["components"] == ["password"]
 
 

@@ -184,12 +184,13 @@ async def _create(desk: Desk, call: Call, args: Mapping[str, Any], context: Cont
 
 
 async def _reset(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
+    reason = why(args["reason"], ADMINISTERING)
     account, secret = await account_of(desk, args["login"]), _password()
     if account.id == context.person.id:
         raise NotYourself(action=Bilingual("重设密码", "reset a password"))
     # The caller's session is looked at in the same breath as everybody else's is ended.
     await desk.within(lambda connection, at: sessions.end_all(connection, account.id, at), context)
-    await desk.credentials.set_password(account, secret, context, must_change=True)
+    await desk.credentials.set_password(account, secret, context, must_change=True, why=reason)
     return {"login": account.login, "secret": secret, "id": account.id}
 
 
@@ -221,16 +222,16 @@ async def _leave(desk: Desk, connection: Connection, at: datetime, who: Account,
 
 
 async def _unlock(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-    account = await account_of(desk, args["login"])
-    await desk.credentials.unlock(account, context)
+    reason, account = why(args["reason"], ADMINISTERING), await account_of(desk, args["login"])
+    await desk.credentials.unlock(account, context, reason)
     return await _again(desk, account)
 
 
 async def _lose(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
-    account = await account_of(desk, args["login"])
+    reason, account = why(args["reason"], ADMINISTERING), await account_of(desk, args["login"])
     if account.id == context.person.id:
         raise NotYourself(action=Bilingual("移除动态验证码", "take a code generator away"))
-    await desk.credentials.remove_totp(account, context)
+    await desk.credentials.remove_totp(account, context, reason)
     return await _again(desk, account)
 
 
@@ -299,7 +300,7 @@ async def _request(
 async def _approve(
     desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context
 ) -> Assignment:
-    return await desk.assignments.approve(connection, by, args["id"], at)
+    return await desk.assignments.approve(connection, by, args["id"], at, why(args["reason"], ADMINISTERING))
 
 
 async def _refuse(desk: Desk, connection: Connection, at: datetime, args: Mapping[str, Any], by: Context) -> Assignment:
@@ -363,9 +364,11 @@ ADMINISTERED: Mapping[str, Act] = {
         "UserAccount", _b("停用账号", "Let it in no more"), _on_account(_disable), _LOGIN | _WHY, _A
     ),
     "enableUserAccount": Act("UserAccount", _b("恢复账号", "Let it in again"), _on_account(_enable), _LOGIN | _WHY, _A),
-    "unlockUserAccount": Act("UserAccount", _b("解除锁定", "End a lock"), _unlock, _LOGIN, _A),
-    "resetUserPassword": Act("UserSecret", _b("重设密码", "A new password, shown once"), _reset, _LOGIN, _A),
-    "removeUserCodeGenerator": Act("UserAccount", _b("移除动态验证码", "The generator is lost"), _lose, _LOGIN, _A),
+    "unlockUserAccount": Act("UserAccount", _b("解除锁定", "End a lock"), _unlock, _LOGIN | _WHY, _A),
+    "resetUserPassword": Act("UserSecret", _b("重设密码", "A new password, shown once"), _reset, _LOGIN | _WHY, _A),
+    "removeUserCodeGenerator": Act(
+        "UserAccount", _b("移除动态验证码", "The generator is lost"), _lose, _LOGIN | _WHY, _A
+    ),
     "endUserSessions": Act(
         "UserAccount", _b("结束全部会话", "Sign it out everywhere"), _on_account(_end_sessions), _LOGIN, _A
     ),
@@ -379,7 +382,7 @@ ADMINISTERED: Mapping[str, Act] = {
         "UserRole", _b("申请授权", "Ask for a role"), _assigning(_request),
         {**_LOGIN, "role": required(_TEXT), **_SCOPE, "to": _WHEN, **_WHY}, _A | _R,
     ),
-    "approveUserRole": Act("UserRole", _b("批准授权", "Grant it"), _assigning(_approve), _ONE, _R),
+    "approveUserRole": Act("UserRole", _b("批准授权", "Grant it"), _assigning(_approve), _ONE | _WHY, _R),
     "refuseUserRole": Act("UserRole", _b("驳回授权申请", "Refuse it"), _assigning(_refuse), _ONE | _WHY, _R),
     "endUserRole": Act("UserRole", _b("收回授权", "Take it away"), _assigning(_end), _ONE | _WHY, _R),
     "reviewUserEmergency": Act(

@@ -100,7 +100,8 @@ async def _request(desk: Desk, call: Call, args: Mapping[str, Any], context: Con
 
 async def _approve(desk: Desk, call: Call, args: Mapping[str, Any], context: Context) -> Any:
     async def work(connection: Connection, at: datetime) -> Any:
-        made = await token_requests.approve(connection, desk.witness, context, args["id"], at)
+        reason = why(args["reason"], ADMINISTERING)
+        made = await token_requests.approve(connection, desk.witness, context, args["id"], at, reason)
         return (await _shown(connection, [made]))[0]
 
     return await desk.within(work, context)
@@ -131,7 +132,7 @@ def _b(zh: str, en: str) -> Bilingual:
 
 
 _ASKING, _AGREEING = frozenset({ACCOUNTS}), frozenset({ASSIGNMENTS, IDENTITIES})
-_ONE = {"id": required(_ID)}
+_ONE, _WHY = {"id": required(_ID)}, {"reason": required(_TEXT)}
 
 QUERIES: Mapping[str, Query] = {
     "userConfirmations": Query(
@@ -151,12 +152,10 @@ ACTS: Mapping[str, Act] = {
     "requestUserToken": Act(
         "UserTokenRequest", _b("为服务账号申请令牌", "Ask for a service's token"), _request,
         {"login": required(_TEXT), "name": required(_TEXT), "scopes": _TEXTS,
-         "expiresAt": required(_WHEN), "reason": required(_TEXT)}, _ASKING,
+         "expiresAt": required(_WHEN), **_WHY}, _ASKING,
     ),
-    "approveUserToken": Act("UserTokenRequest", _b("批准令牌", "Agree to it"), _approve, _ONE, _AGREEING),
-    "refuseUserToken": Act(
-        "UserTokenRequest", _b("驳回令牌", "Refuse it"), _refuse, {**_ONE, "reason": required(_TEXT)}, _AGREEING
-    ),
+    "approveUserToken": Act("UserTokenRequest", _b("批准令牌", "Agree to it"), _approve, _ONE | _WHY, _AGREEING),
+    "refuseUserToken": Act("UserTokenRequest", _b("驳回令牌", "Refuse it"), _refuse, _ONE | _WHY, _AGREEING),
     "collectUserToken": Act(
         "UserSecret", _b("领取已批准的令牌,仅显示一次", "Take the token, shown once"), _collect, _ONE, _ASKING
     ),

@@ -31,6 +31,7 @@ from clew.storage.engine import Connection
 
 MOST_COPIES = 100
 _STOPPING = Bilingual("取消或暂停流程", "a process is stopped")
+_RETRYING = Bilingual("重试异常", "what stopped a process is tried again")
 Act = Callable[["ActSpec", Call, CommandCall], Awaitable[Done]]
 
 
@@ -242,14 +243,15 @@ def on_whole(kind: Callable[..., Command]) -> Act:
 
 
 async def retry(spec: ActSpec, call: Call, command: CommandCall) -> Done:
-    incident = call.arguments["incident"]
+    incident, reason = call.arguments["incident"], why(call.arguments["reason"], _RETRYING)
     return await _on_process(
         spec,
         call,
         command,
-        lambda state, actor, at: words.RetryIncident(incident, actor, at),
+        lambda state, actor, at: words.RetryIncident(incident, actor, at, reason),
         "retry",
         incident,
+        reason,
         operates=True,
     )
 

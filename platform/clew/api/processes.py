@@ -211,7 +211,7 @@ class ProcessFeature:
             "resumeProcess": field(commands.on_whole(words.Resume), process, "恢复流程", "Let its clocks go on"),
             "retryIncident": field(
                 commands.retry,
-                {**process, "incident": GraphQLArgument(required(scalars.INT.type))},
+                {**process, "incident": GraphQLArgument(required(scalars.INT.type)), **reason},
                 "重试异常",
                 "Try again what an incident stopped",
             ),

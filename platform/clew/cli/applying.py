@@ -170,5 +170,5 @@ class NotSafe(ClewError):
 
     code, status = "CHANGE_NEEDS_REVIEW", 409
     en, zh = "This change is not applied by itself:\n{plan}", "该变更不会自动应用:\n{plan}"
-    hint_en = "Review it: clew plan --out plan.json, then clew apply plan.json --consent …"
-    hint_zh = "请先复核:clew plan --out plan.json,再执行 clew apply plan.json --consent …"
+    hint_en = "Review it: clew plan --out plan.json, then clew apply plan.json --note … --consent …"
+    hint_zh = "请先复核:clew plan --out plan.json,再执行 clew apply plan.json --note … --consent …"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clew.cli.options import Out, Situation, common
+from clew.cli.reasons import stated
 from clew.cli.usage import FileMissing
 from clew.cli.words import t
 from clew.kernel.clock import SystemClock
@@ -63,7 +64,9 @@ def plan_command(
     else:
         terminal.raw(found.sql(SystemClock().now()) if sql else found.text(terminal.locale))
         if out is not None:
-            terminal.say(f"Written to {out}. Next: clew apply {out}", f"已写入 {out}。下一步:clew apply {out}")
+            terminal.say(
+                f"Written to {out}. Next: clew apply {out} --note …", f"已写入 {out}。下一步:clew apply {out} --note …"
+            )
     if found.blocked:
         raise typer.Exit(1)
 
@@ -73,7 +76,7 @@ def apply_command(
     given: Situation,
     plan: Annotated[Path | None, typer.Argument(help=t("The plan's file.", "计划文件。"))] = None,
     consent: Consent = None,
-    note: Annotated[str, typer.Option("--note", help=t("Why; kept with the release.", "说明,随发布保存。"))] = "",
+    note: Annotated[str, typer.Option("--note", help=t("Why; it stands in the trail.", "说明,记入审计轨迹。"))] = "",
     by: Annotated[str, typer.Option("--by", help=t("Who applies.", "执行人。"))] = "",
     resume: Annotated[
         bool, typer.Option("--resume", help=t("Finish what was interrupted.", "继续未完成的变更。"))
@@ -88,6 +91,8 @@ def apply_command(
                 given.terminal.locale
             )
         )
+    if plan is not None:
+        note = stated(note, "--note")
     if abandon:
         asyncio.run(_abandon(given))
     else:

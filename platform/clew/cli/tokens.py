@@ -10,6 +10,7 @@ import typer
 from clew.cli.acting import ACCOUNTS, ASSIGNMENTS, IDENTITIES, By, ByCode, ByStdin, acting, step_up
 from clew.cli.identity_desk import Counter, at_counter
 from clew.cli.options import Situation, common
+from clew.cli.reasons import Reason
 from clew.cli.words import t
 from clew.kernel.text import Bilingual
 
@@ -71,8 +72,8 @@ def create(
     found = at_counter(given, work)
     if not isinstance(found, tuple):
         given.terminal.say(
-            f"A token is asked for. Another person agrees to it: clew token approve {found.id} --by LOGIN",
-            f"已申请令牌,须由另一人批准:clew token approve {found.id} --by 账号",
+            f"A token is asked for. Another person agrees to it: clew token approve {found.id} --by LOGIN --reason …",
+            f"已申请令牌,须由另一人批准:clew token approve {found.id} --by 账号 --reason …",
         )
         given.terminal.emit(ok=True, request=found.id)
         return
@@ -83,6 +84,7 @@ def create(
 def approve(
     given: Situation,
     request: Annotated[str, typer.Argument(help=t("The request's id.", "申请标识。"))],
+    reason: Reason,
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
@@ -95,7 +97,7 @@ def approve(
         await step_up(counter, who, (ASSIGNMENTS, IDENTITIES))
         await counter.do(
             lambda connection, at: token_requests.approve(
-                connection, counter.desk.witness, counter.context, identifier_of(request), at
+                connection, counter.desk.witness, counter.context, identifier_of(request), at, reason
             )
         )
 

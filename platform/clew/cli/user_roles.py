@@ -75,6 +75,7 @@ def assign(
 def approve(
     given: Situation,
     assignment: Annotated[str, typer.Argument(help=t("The assignment's id.", "授权标识。"))],
+    reason: Reason,
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
@@ -88,7 +89,8 @@ def approve(
         book = counter.desk.assignments
 
         async def grant(connection: Any, at: Any) -> tuple[str, Assignment]:
-            made = await book.approve(connection, counter.context, identifier_of(assignment), at, alone=counter.alone)
+            chosen = identifier_of(assignment)
+            made = await book.approve(connection, counter.context, chosen, at, reason, alone=counter.alone)
             holder = await accounts.find(connection, made.account)
             return holder.login if holder else "?", made
 
@@ -324,7 +326,7 @@ def _granted(given: Situation, login: str, made: Assignment) -> None:
         given.terminal.say(f"{login} holds {made.role}.", f"{login} 持有 {made.role}。")
     else:
         given.terminal.say(
-            f"{made.role} is asked for. Another person grants it: clew user approve {made.id} --by LOGIN",
-            f"已申请 {made.role},须由另一人批准:clew user approve {made.id} --by 账号",
+            f"{made.role} is asked for. Another person grants it: clew user approve {made.id} --by LOGIN --reason …",
+            f"已申请 {made.role},须由另一人批准:clew user approve {made.id} --by 账号 --reason …",
         )
     given.terminal.emit(ok=True, login=login, assignment=assignment_json(made))

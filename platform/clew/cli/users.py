@@ -22,7 +22,7 @@ from clew.cli.identity_desk import (
     random_password,
 )
 from clew.cli.options import Situation, common
-from clew.cli.reasons import Reason
+from clew.cli.reasons import Reason, stated
 from clew.cli.words import t
 from clew.kernel.errors import BadInput
 from clew.kernel.text import Bilingual
@@ -235,9 +235,10 @@ def enable(
 def unlock(
     given: Situation,
     login: Login,
+    reason: Reason,
 ) -> None:
     async def work(counter: Counter) -> None:
-        await counter.desk.credentials.unlock(await counter.account(login), counter.context)
+        await counter.desk.credentials.unlock(await counter.account(login), counter.context, reason)
 
     at_counter(given, work)
     given.terminal.say(f"{login} may try again.", f"{login} 可重新尝试登录。")
@@ -248,6 +249,7 @@ def unlock(
 def password(
     given: Situation,
     login: Login,
+    reason: Reason,
     password_stdin: PasswordStdin = False,
     by: By = "",
     by_stdin: ByStdin = False,
@@ -265,7 +267,7 @@ def password(
         if actor is not None and actor.id == account.id:
             raise NotYourself(action=Bilingual("重设密码", "reset a password"))
         await counter.desk.credentials.set_password(
-            account, secret, counter.context, must_change=True, settled=counter.alone
+            account, secret, counter.context, must_change=True, settled=counter.alone, why=reason
         )
         await counter.desk.end_sessions(account)
         return counter.alone
@@ -305,10 +307,16 @@ def totp(
     login: Login,
     confirm: Annotated[str, typer.Option("--confirm", help=t("A code it shows.", "输入当前动态码确认。"))] = "",
     remove: Annotated[bool, typer.Option("--remove", help=t("It is lost.", "遗失时移除。"))] = False,
+    reason: Annotated[
+        str, typer.Option("--reason", help=t("Why, where it is another's.", "原因;为他人办理时必填。"))
+    ] = "",
     by: By = "",
     by_stdin: ByStdin = False,
     by_code: ByCode = "",
 ) -> None:
+    # Nobody explains what they do with their own; a code proves by itself that its generator is at hand.
+    if remove or not (confirm or by == login):
+        reason = stated(reason)
     who = acting(given, by, by_stdin, by_code)
 
     async def work(counter: Counter) -> str:
@@ -318,18 +326,17 @@ def totp(
         own = by == account.login
         if own and remove:
             raise NotYourself(action=Bilingual("移除动态验证码", "take a code generator away"))
-        # A code proves by itself that its generator is at hand.
         if not confirm:
             await step_up(counter, who, () if own else (ACCOUNTS,))
         if counter.alone:
             counter.context = counter.as_account(account)
         if remove:
-            await prove.remove_totp(account, counter.context)
+            await prove.remove_totp(account, counter.context, reason)
             return ""
         if confirm:
             await prove.confirm_totp(account, confirm, counter.context)
             return ""
-        return await prove.begin_totp(account, counter.context, counter.runtime.blueprint.project.name)
+        return await prove.begin_totp(account, counter.context, counter.runtime.blueprint.project.name, reason)
 
     address = at_counter(given, work)
     if address:

@@ -121,10 +121,18 @@ class Assignments:
         return made
 
     async def approve(
-        self, connection: Connection, context: Context, assignment: UUID, at: datetime, *, alone: bool = False
+        self,
+        connection: Connection,
+        context: Context,
+        assignment: UUID,
+        at: datetime,
+        why: str,
+        *,
+        alone: bool = False,
     ) -> Assignment:
-        """Grant what was asked for; it counts from the next request on. `alone`: while an installation is being set up
-        (`set_up`) its operator may grant what the operator asked for, except in an emergency.
+        """Grant what was asked for, for the reason `why`; it counts from the next request on. `alone`: while an
+        installation is being set up (`set_up`) its operator may grant what the operator asked for, except in an
+        emergency.
 
         Raises NotYourself (the granter is who asked or who is to hold it, or a deputy of either), SeparationConflict,
         BadPeriod, NoAssignment.
@@ -134,9 +142,11 @@ class Assignments:
             raise NoAssignment
         for other in (made.account, *(() if alone and made.kind != "break_glass" else (made.requested_by,))):
             await independence.require_another(connection, context.person.id, other, made.requested_at, at, GRANT)
-        return await self._grant(connection, context, made, at)
+        return await self._grant(connection, context, made, at, why)
 
-    async def _grant(self, connection: Connection, context: Context, made: Assignment, at: datetime) -> Assignment:
+    async def _grant(
+        self, connection: Connection, context: Context, made: Assignment, at: datetime, why: str
+    ) -> Assignment:
         granter = context.person.id
         asked = Asked(made.account, made.role, made.valid_from, made.valid_to, kind=made.kind)
         holder = await self._possible(connection, asked, at)
@@ -144,7 +154,7 @@ class Assignments:
         await self._fits(connection, made)
         granted = replace(made, state="active", granted_by=granter, granted_at=at)
         await self._write(connection, granted)
-        await self._tell(connection, context, "assignment.grant", granted, made.reason)
+        await self._tell(connection, context, "assignment.grant", granted, why)
         await accounts.raise_epoch(connection, made.account)
         return granted
 
@@ -157,7 +167,7 @@ class Assignments:
         if context.person.id in (asked.account, asked.requested_by):
             raise NotYourself(action=GRANT)
         made = await self.request(connection, context, asked, at)
-        return await self._grant(connection, context, made, at)
+        return await self._grant(connection, context, made, at, asked.reason)
 
     async def set_up(self, connection: Connection) -> bool:
         """Whether the installation is being set up: fewer than two accounts were ever given a role that decides about

@@ -247,9 +247,17 @@ class Credentials:
     # ── setting ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def set_password(
-        self, account: Account, password: str, context: Context, *, must_change: bool = False, settled: bool = False
+        self,
+        account: Account,
+        password: str,
+        context: Context,
+        *,
+        must_change: bool = False,
+        settled: bool = False,
+        why: str = "",
     ) -> None:
-        """A new password. Raises WeakPassword, also for one of the last ones. Ends nothing: sessions may go on.
+        """A new password. Raises WeakPassword, also for one of the last ones. Ends nothing: sessions may go on. `why`:
+        the reason of whoever sets it for somebody else.
 
         Set by somebody else it opens nothing until a second person has confirmed its holder, unless `settled`: the
         installation is being set up, or is a demonstration.
@@ -268,7 +276,7 @@ class Credentials:
             "must_change": must_change,
             "history": list(earlier[: self.policy.history]),
         }
-        await self._set(account, values, "password", context, settled=settled)
+        await self._set(account, values, "password", context, settled=settled, why=why)
 
     async def set_pin(self, account: Account, pin: str, context: Context) -> None:
         """The signing PIN of somebody who signs in elsewhere (single sign-on). Raises WeakPassword."""
@@ -280,11 +288,12 @@ class Credentials:
         values = {"pin": await self.hasher.hash(pin), "pin_at": self.clock.now()}
         await self._set(account, values, "pin", context)
 
-    async def begin_totp(self, account: Account, context: Context, issuer: str) -> str:
-        """Give the account a new code generator; it counts once `confirm_totp` has seen a code. The otpauth address."""
+    async def begin_totp(self, account: Account, context: Context, issuer: str, why: str = "") -> str:
+        """Give the account a new code generator; it counts once `confirm_totp` has seen a code, the one before no more.
+        The otpauth address. `why`: the reason of whoever does it for somebody else."""
         key = totp.new_key()
         values = {"totp": self.vault.seal(key, account.id), "totp_on": False}
-        await self._set(account, values, "totp.begin", context)
+        await self._set(account, values, "totp.begin", context, why=why)
         return totp.address(key, account.login, issuer)
 
     async def confirm_totp(self, account: Account, code: str, context: Context) -> None:
@@ -306,16 +315,17 @@ class Credentials:
             raise WrongCredentials
         await self._set(account, {"totp_on": True}, "totp.confirm", context)
 
-    async def remove_totp(self, account: Account, context: Context) -> None:
+    async def remove_totp(self, account: Account, context: Context, why: str) -> None:
         """The generator is lost: an administrator takes it away (21 CFR 11.300(c))."""
-        await self._set(account, {"totp": None, "totp_on": False}, "totp.remove", context)
+        await self._set(account, {"totp": None, "totp_on": False}, "totp.remove", context, why=why)
 
-    async def unlock(self, account: Account, context: Context) -> None:
+    async def unlock(self, account: Account, context: Context, why: str) -> None:
         """Let an account try again before its lock ends."""
 
         async def work(connection: Connection) -> None:
             await throttle.clear(connection, account.id)
-            await self.witness.record(connection, SecurityEvent("account.unlock", "account", account.id, context))
+            event = SecurityEvent("account.unlock", "account", account.id, context, reason=why)
+            await self.witness.record(connection, event)
 
         await self.database.run_write(work)
 
@@ -327,7 +337,14 @@ class Credentials:
         return tuple(name for name in SECRET if have.get(name))
 
     async def _set(
-        self, account: Account, values: Mapping[str, Any], what: str, context: Context, *, settled: bool = False
+        self,
+        account: Account,
+        values: Mapping[str, Any],
+        what: str,
+        context: Context,
+        *,
+        settled: bool = False,
+        why: str = "",
     ) -> None:
         async def work(connection: Connection) -> None:
             await connection.execute(sa.update(_c).where(_c.c.account == account.id).values(**values))
@@ -338,7 +355,8 @@ class Credentials:
                 await confirming.settle(connection, account.id, by, at)
             elif not by_self:
                 await confirming.issued(connection, account.id, what, by, at)
-            event = SecurityEvent("credential.set", "account", account.id, context, {"what": what, "by_self": by_self})
+            told = {"what": what, "by_self": by_self}
+            event = SecurityEvent("credential.set", "account", account.id, context, told, why or None)
             await self.witness.record(connection, event)
 
         await self.database.run_write(work)

@@ -53,12 +53,12 @@ async def ask(
 
 
 async def approve(
-    assignments: Assignments, connection: Connection, context: Context, assignment: UUID, at: datetime
+    assignments: Assignments, connection: Connection, context: Context, assignment: UUID, at: datetime, why: str
 ) -> Emergency:
     """The second person. Static separations hold in an emergency too. Raises NotYourself, SeparationConflict."""
     if await _row(connection, assignment) is None:
         raise NoAssignment
-    return Emergency(await assignments.approve(connection, context, assignment, at))
+    return Emergency(await assignments.approve(connection, context, assignment, at, why))
 
 
 async def review(

@@ -106,13 +106,13 @@ async def listed(connection: Connection, states: Sequence[State] = ("requested",
 
 
 async def approve(
-    connection: Connection, witness: Witness, context: Context, identifier: UUID, at: datetime
+    connection: Connection, witness: Witness, context: Context, identifier: UUID, at: datetime, why: str
 ) -> TokenRequest:
-    """Agree that this service gets a token. Raises NoToken, NotYourself (who asked, or their deputy)."""
+    """Agree, for a reason, that this service gets a token. Raises NoToken, NotYourself (who asked, or their deputy)."""
     asked = await _in(connection, identifier, "requested")
     by = context.person.id
     await independence.require_another(connection, by, asked.requested_by, asked.requested_at, at, APPROVE)
-    return await _decide(connection, witness, context, asked, "approved", at, "token.approve", asked.reason)
+    return await _decide(connection, witness, context, asked, "approved", at, "token.approve", why)
 
 
 async def refuse(

@@ -216,6 +216,7 @@ class RetryIncident:
     incident: int
     actor: Actor
     at: str
+    reason: str
 
 
 Command = (

@@ -306,7 +306,7 @@ class Unit:
 
     def tell(self, action: str, entity: str, subject: UUID, particulars: Mapping[str, Any]) -> None:
         """A leaf of what belongs to no version, as `audit.trail.record_event` makes them; stored with the others."""
-        circumstances = Circumstances(self.at, self.context, self.engine.release)
+        circumstances = Circumstances(self.at, self.context, self.engine.release, self.reason)
         told = {name: (None, value) for name, value in particulars.items()}
         self.leaves.append(make_leaf(circumstances, action, entity, subject, 0, told))
 

@@ -109,9 +109,9 @@ class Office:
             given["reason"] = ("String!", because)
         await self._mutate(login, command, given, "", "replayed")
 
-    async def retries(self, login: str, process: UUID, incident: int) -> None:
+    async def retries(self, login: str, process: UUID, incident: int, because: str) -> None:
         """Somebody has what stopped a process tried again."""
-        given = {"process": ("ID!", process), "incident": ("Int!", incident)}
+        given = {"process": ("ID!", process), "incident": ("Int!", incident), "reason": ("String!", because)}
         await self._mutate(login, "retryIncident", given, "", "replayed")
 
     async def creates(self, login: str, entity: str, because: str, fields: Mapping[str, Any]) -> UUID:

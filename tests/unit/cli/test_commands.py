@@ -83,9 +83,9 @@ def test_wrong_usage_is_2_and_refusal_is_1(capsys: pytest.CaptureFixture[str], m
     assert run(["nonsense"]) == 2
     assert run(["apply"]) == 2
     assert run(["check", "--no-such-option"]) == 2
-    assert run(["apply", "missing.json", "--json"]) == 2
+    assert run(["apply", "missing.json", "--note", "changed", "--json"]) == 2
     Path("plan.json").write_text("[]", encoding="utf-8")
-    assert run(["apply", "plan.json", "--json"]) == 1
+    assert run(["apply", "plan.json", "--note", "changed", "--json"]) == 1
     capsys.readouterr()
     monkeypatch.setenv("CLEW_PORT", "many")
     assert run(["check", "--json"]) == 2
@@ -104,6 +104,7 @@ def test_a_reason_that_nobody_can_read_is_none(capsys: pytest.CaptureFixture[str
             asked.append(path)
 
     walk(tree, ())
+    assert {("user", "unlock"), ("user", "password"), ("user", "approve"), ("token", "approve")} <= set(asked)
     for path in asked:
         command = tree
         for name in path:
@@ -115,7 +116,11 @@ def test_a_reason_that_nobody_can_read_is_none(capsys: pytest.CaptureFixture[str
                 given += value if each.param_type_name == "argument" else [each.opts[0], *value]
         assert run([*path, *given, "--reason", " \u3000\ufe0f", "--json"]) == 2, path
         assert json.loads(capsys.readouterr().out)["error"]["code"] == "REASON_MISSING", path
-    assert len(asked) > 11, asked
+    assert len(asked) > 15, asked
+    for given in (["apply", "x"], ["apply", "x", "--note", "\u3000"], ["user", "totp", "x"],
+                  ["user", "totp", "x", "--remove", "--by", "x"]):  # fmt: skip
+        assert run([*given, "--json"]) == 2, given
+        assert json.loads(capsys.readouterr().out)["error"]["code"] == "REASON_MISSING", given
 
 
 def test_plan_apply_change_and_back(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +128,7 @@ def test_plan_apply_change_and_back(capsys: pytest.CaptureFixture[str]) -> None:
     run(["init", "group"])
     assert run(["plan", "-p", "group", "--out", "one.json"]) == 0
     assert run(["apply", "one.json", "-p", "group", "--by", "analyst", "--note", "first"]) == 0
-    assert run(["apply", "one.json", "-p", "group"]) == 0, "the same plan again changes nothing"
+    assert run(["apply", "one.json", "--note", "changed", "-p", "group"]) == 0, "the same plan again changes nothing"
     capsys.readouterr()
     file = Path("group/models/thing.yaml")
     file.write_text(
@@ -133,18 +138,19 @@ def test_plan_apply_change_and_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert "thing.note" in capsys.readouterr().out
     assert run(["plan", "-p", "group", "--sql"]) == 0
     assert "ALTER TABLE" in capsys.readouterr().out
-    assert run(["apply", "two.json", "-p", "group"]) == 0
-    assert run(["apply", "one.json", "-p", "group"]) == 1
+    assert run(["apply", "two.json", "--note", "changed", "-p", "group"]) == 0
+    assert run(["apply", "one.json", "--note", "changed", "-p", "group"]) == 1
     assert "PLAN_STALE" in capsys.readouterr().err
     assert run(["plan", "-p", "group", "--release", "1", "--out", "back.json", "--json"]) in (0, 1)
     capsys.readouterr()
     consent = [part for name in json.loads(Path("back.json").read_text())["needs"] for part in ("--consent", name)]
-    assert run(["apply", "back.json", "-p", "group", *consent]) == 0
+    assert run(["apply", "back.json", "--note", "changed", "-p", "group", *consent]) == 0
     capsys.readouterr()
     assert run(["releases", "-p", "group", "--json"]) == 0
     listed = said(capsys)["releases"]
     assert [each["number"] for each in listed] == [3, 2, 1]
     assert listed[2]["by"] == "analyst"
+    assert listed[2]["note"] == "first"
     assert listed[0]["blueprint_digest"] == listed[2]["blueprint_digest"]
 
 
@@ -152,7 +158,7 @@ def ready(folder: str) -> None:
     """A new project, applied."""
     run(["init", folder])
     run(["plan", "-p", folder, "--out", "one.json"])
-    assert run(["apply", "one.json", "-p", folder]) == 0
+    assert run(["apply", "one.json", "--note", "changed", "-p", folder]) == 0
 
 
 def test_import_and_export(capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,7 +290,7 @@ def test_what_was_just_applied_can_be_seeded_once(
     pack = str(Path(__file__).parents[3])
     where = ["-p", pack, "--database-url", f"sqlite:///{tmp_path / 'new.db'}", "--json"]
     assert run(["plan", "--out", "plan.json", *where]) == 0
-    assert run(["apply", "plan.json", *where]) == 0
+    assert run(["apply", "plan.json", "--note", "changed", *where]) == 0
     capsys.readouterr()
     assert run(["seed", *where]) == 0
     assert said(capsys)["ok"]

@@ -41,7 +41,7 @@ def test_past_a_checkpoint_it_stops_until_the_step_was_done() -> None:
     assert run.state.live
     [incident] = run.state.incidents.values()
     assert (incident.kind, incident.detail) == ("checkpoint", "look: ISO 13485:2016 8.3, SOP-7")
-    run.give(RetryIncident(incident.id, Actor("op"), run.now()))
+    run.give(RetryIncident(incident.id, Actor("op"), run.now(), "mended"))
     assert [each.kind for each in run.state.incidents.values()] == ["checkpoint"], "trying again passes nothing"
     through = Play(workflow(PAST), PEOPLE, {"route": Facts(conditions=(True,))})
     through.decide("ann")

@@ -208,12 +208,12 @@ def test_nobody_to_ask_is_an_incident_and_never_a_skip() -> None:
     assert [each.kind for each in run.state.incidents.values()] == ["nobody"]
     assert not run.open()
     incident = next(iter(run.state.incidents))
-    run.give(RetryIncident(incident, Actor("hal"), "t"))
+    run.give(RetryIncident(incident, Actor("hal"), "t", "mended"))
     assert [each.kind for each in run.state.incidents.values()] == ["nobody"]
     run.people = {**PEOPLE, "head": ("cid", "kim")}
-    run.give(RetryIncident(next(iter(run.state.incidents)), Actor("hal"), "t"))
+    run.give(RetryIncident(next(iter(run.state.incidents)), Actor("hal"), "t", "mended"))
     assert run.open()[0].candidates == ("kim",)
-    assert run.refused(RetryIncident(incident, Actor("hal"), "t")) == "NO_SUCH_INCIDENT"
+    assert run.refused(RetryIncident(incident, Actor("hal"), "t", "mended")) == "NO_SUCH_INCIDENT"
 
 
 # ── approvals ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -556,7 +556,7 @@ def test_a_process_within_a_process_that_is_called_off_has_no_outcome() -> None:
     run.give(ChildEnded(1, "cancelled", "t", cancelled=True))
     (incident,) = run.state.incidents.values()
     assert (incident.kind, run.at(), run.state.live) == ("cancelled", ["inner"], True)
-    run.give(RetryIncident(incident.id, Actor("hal"), "t"))
+    run.give(RetryIncident(incident.id, Actor("hal"), "t", "mended"))
     assert len([each for each in run.effects if isinstance(each, StartChild)]) == 2, "it begins anew"
     run.give(ChildEnded(1, "done", "t"))
     assert run.state.outcome == "over"
@@ -572,7 +572,7 @@ def test_an_automatic_step_that_fails() -> None:
     (incident,) = run.state.incidents.values()
     assert (incident.kind, incident.detail) == ("failed", "no such lot")
     run.automatic = True
-    run.give(RetryIncident(incident.id, Actor("hal"), "t"))
+    run.give(RetryIncident(incident.id, Actor("hal"), "t", "mended"))
     assert run.state.outcome == "done"
     way = Play(
         workflow((steps % ", on_error: mend, then: end_it") + "  end_it: {end: over}\n"), PEOPLE, automatic=False
@@ -586,7 +586,7 @@ def test_a_guard_before_a_step_waits_for_an_operator() -> None:
     (incident,) = run.state.incidents.values()
     assert incident.kind == "entry"
     run.facts = {}
-    run.give(RetryIncident(incident.id, Actor("hal"), "t"))
+    run.give(RetryIncident(incident.id, Actor("hal"), "t", "mended"))
     assert run.open()
 
 

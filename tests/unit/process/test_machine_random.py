@@ -169,7 +169,7 @@ def command(dice: random.Random, run: Play) -> Command | None:
     if state.timers:
         others += [TimerFired(dice.choice(list(state.timers)), at)] * 3
     if state.incidents:
-        others += [RetryIncident(dice.choice(list(state.incidents)), who, at)] * 3
+        others += [RetryIncident(dice.choice(list(state.incidents)), who, at, "mended")] * 3
     if dice.random() < 0.2:
         others += [Copy(token, (dice.choice(EVERYBODY),), who, at), Suspend(who, at, "a pause")]
     if state.status == "suspended":

@@ -50,7 +50,7 @@ def test_who_comes_and_goes_during_a_suspension_is_looked_at_after_it() -> None:
     assert incidents(run) == [("left", "fill")]
     run.give(Suspend(HAL, "t", "a pause"))
     run.people = PEOPLE
-    run.give(RetryIncident(next(iter(run.state.incidents)), HAL, "t"))
+    run.give(RetryIncident(next(iter(run.state.incidents)), HAL, "t", "mended"))
     run.give(Resume(HAL, "t"))
     assert (incidents(run), run.open()[0].candidates) == ([], ("ann", "bob"))
 
@@ -171,8 +171,8 @@ def test_a_last_step_is_not_done_again_for_a_checkpoint_before_its_end() -> None
     run.decide("dan", "pass")
     run.decide("fay", "pass")
     before = moments(run)
-    run.give(RetryIncident(next(iter(run.state.incidents)), HAL, "t"))
+    run.give(RetryIncident(next(iter(run.state.incidents)), HAL, "t", "mended"))
     assert moments(run) == before
     assert incidents(run) == [("checkpoint", "check: X 1")]
     run.give(Suspend(HAL, "t", "a pause"))
-    assert run.refused(RetryIncident(next(iter(run.state.incidents)), HAL, "t")) == "PROCESS_SUSPENDED"
+    assert run.refused(RetryIncident(next(iter(run.state.incidents)), HAL, "t", "mended")) == "PROCESS_SUSPENDED"

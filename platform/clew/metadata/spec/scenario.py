@@ -65,7 +65,9 @@ class ActSpec(Spec):
     )
     resume: Name | None = doc("Its clocks go on, as `cancel` names it.", "恢复流程,写法同 `cancel`。", default=None)
     retry: Name | None = doc(
-        "What stopped it is tried again, as `cancel` names it.", "重试使流程停下的异常,写法同 `cancel`。", default=None
+        "What stopped it is tried again, as `cancel` names it, for a reason as well.",
+        "重试使流程停下的异常,写法同 `cancel`,也须写原因。",
+        default=None,
     )
     find: Name | None = doc(
         "The one record of this entity that has the values of `with`; `name` is what it is called from here on.",

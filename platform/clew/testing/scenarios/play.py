@@ -139,7 +139,7 @@ async def _act(stage: Stage, act: Act) -> None:
         process, incidents = await _live(stage, act)
         if act.kind == "retry":
             for each in incidents:
-                await office.retries(act.by, process, each)
+                await office.retries(act.by, process, each, act.because)
         else:
             await office.commands(act.by, f"{act.kind}Process", process, act.because)
 
