@@ -374,6 +374,68 @@ async def test_critical_nonconformances_and_complaints(plant: Plant) -> None:
         await move(plant, "complaint", made, "triage")
 
 
+async def test_no_clock_of_the_law_starts_where_it_cannot(plant: Plant) -> None:
+    """What happened, was known, found, received, asked, decided or begun lies in the past, and not in another age."""
+    ids, now, call = plant.ids, datetime.now(UTC), plant.call
+    site, day = {"site": ids["site"]}, timedelta(days=1)
+    known = now - timedelta(hours=5)
+    complaint = {**site, "device_name": "输液泵", "complainant_name": "王", "description": "漏液", "aware_at": known}
+    event = {**site, "market": "US", "category": "malfunction", "aware_at": known, "aware_on": known.date()}
+    action = {"subject": "召回", "measures": ["warn"], "markets": ["US"], "hazard": "?", "lots": [ids["good"]]}
+    ncr = {**site, "source": "IQC", "item": ids["steel"], "lots": [ids["good"]], "description": "划伤",
+           "defect": ids["defect"], "severity": "minor"}  # fmt: skip
+    receipt = {**site, "po_line": ids["po_line"], "received_by": ids["li"], "supplier_lot": "H-7", "qty": "1"}
+    deviation = {**site, "object": {"entity": "lot", "id": ids["good"]}, "description": "过热"}
+    filing = {"subject": "发补", "market": "CN", "trigger": {"entity": "item", "id": ids["pump"]}, "due": TODAY}
+    first, ahead, old = datetime(1, 1, 2, tzinfo=UTC), now + timedelta(days=300), now - timedelta(days=51 * 366)
+    of_moments = (
+        ("complaint", complaint, "aware_at", "aware_is_plausible", (first, old)),
+        ("adverse_event", event, "aware_at", "aware_is_plausible", (first, old)),
+        ("adverse_event", event, "aware_at", "aware_not_in_future", (ahead,)),
+        ("field_action", action, "decided_at", "decided_is_plausible", (first, old, ahead)),
+        ("field_action", action, "started_at", "started_is_plausible", (first, old, ahead)),
+        ("nonconformance", ncr, "found_at", "found_is_plausible", (first, old, ahead)),
+        ("deviation", deviation, "occurred_at", "occurred_is_plausible", (first, old, ahead)),
+        ("goods_receipt", receipt, "received_at", "received_is_plausible", (first, old, ahead)),
+    )
+    for entity, given, field, rule, impossible in of_moments:
+        for each in impossible:
+            with_day = {"aware_on": each.date()} if entity == "adverse_event" else {}
+            await refused(plant, entity, rule, **{**given, field: each, **with_day})
+        await created(plant, entity, **{**given, field: known})
+    await created(plant, "deviation", **deviation, planned=True, occurred_at=ahead)
+    of_days = (
+        ("complaint", complaint, "received_on", "received_is_plausible", (first, old, ahead)),
+        ("complaint", complaint, "occurred_on", "occurred_is_plausible", (first, old, known + 3 * day)),
+        ("field_action", action, "decided_on", "decided_is_plausible", (first, old, ahead)),
+        (
+            "field_action",
+            {**action, "started_at": known},
+            "started_on",
+            "started_is_plausible",
+            (first, known - 5 * day),
+        ),
+    )
+    for entity, given, field, rule, impossible in of_days:
+        for each in impossible:
+            await refused(plant, entity, rule, **{**given, field: each.date()})
+        await created(plant, entity, **{**given, field: known.date()})
+    for each in (first, old, ahead):
+        asked = {"question": "?", "asked_on": each.date(), "due": ahead.date() + day}
+        await refused(plant, "filing_task", "asked_is_plausible", **filing, authority_qa=[asked])
+    await created(plant, "filing_task", **filing, authority_qa=[{**asked, "asked_on": TODAY}])
+
+    # What was written down before there was such a rule is still worked on, and put right.
+    made = await created(plant, "complaint", **complaint)
+    table = plant.tables.current("complaint")
+    async with plant.database.write() as connection:
+        await connection.execute(sa.update(table).where(table.c.id == made).values(aware_at=first))
+    done = await plant.commands.update(call, "complaint", made, 1, {"description": "漏液一处"})
+    with pytest.raises(RuleBroken):
+        await plant.commands.update(plant.why("wrong"), "complaint", made, done.row_version, {"aware_at": old})
+    await plant.commands.update(plant.why("a typing error"), "complaint", made, done.row_version, {"aware_at": known})
+
+
 async def test_every_rule_and_guard_of_the_pack_can_be_decided(plant: Plant) -> None:
     """What the memory cannot decide alone is one statement that the database takes, for every entity of the pack."""
     nobody = UUID(int=0)
