@@ -154,6 +154,13 @@ class Settings(BaseModel):
         "锚点无法送出数据库超过该秒数时拒绝写入;留空则从不拒绝。",
         gt=0,
     )
+    idempotency_days: int = _setting(
+        30,
+        "Days the answer to a request with an idempotency key is kept; one that comes again later is refused.",
+        "带幂等键请求的结果保存天数;此后重发的请求被拒绝。",
+        ge=1,
+        le=36_500,
+    )
     release_poll: float = _setting(
         1.0, "Seconds between looks for a newer release.", "检查新发布的间隔(秒)。", gt=0, le=60
     )

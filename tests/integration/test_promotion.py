@@ -196,7 +196,7 @@ def test_what_makes_a_bundle_worthless(journey: Journey) -> None:
         "PLAN_STALE"
     )
     # A file that was edited without care is not even read.
-    text = json.dumps(good.to_json()).replace('"note": ""', '"note": "x"', 1)
+    text = json.dumps(good.to_json()).replace('"note": "changed"', '"note": "x"', 1)
     Path("release.json").write_text(text, encoding="utf-8")
     assert journey.refused("release", "show", "release.json")["code"] == "BUNDLE_UNREADABLE"
     # Untouched, it is taken.

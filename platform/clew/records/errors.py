@@ -249,6 +249,16 @@ class KeyReused(Conflict):
     zh = "该幂等键已用于另一个不同的请求。"
 
 
+class KeySpent(Conflict):
+    """The key was used so long ago that its answer is not kept any more. Nothing is done, as it may have been then."""
+
+    code = "IDEMPOTENCY_KEY_SPENT"
+    en = "This idempotency key was used long ago, and its answer is not kept any more. Nothing was done now."
+    zh = "该幂等键早已用过,当时的结果已不再保存。本次未执行任何操作。"
+    hint_en = "See whether it was done then. If it is to be done again, ask for it with a new key."
+    hint_zh = "请先核实当时是否已完成;如确需再做一次,请使用新的幂等键。"
+
+
 class BadImport(ClewError):
     code, status = "BAD_FILE", 400
     en, zh = "{what}", "{what}"

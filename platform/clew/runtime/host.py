@@ -26,6 +26,7 @@ from clew.process.alerts import Alerts
 from clew.process.calendar_starts import CalendarStarts
 from clew.process.jobs import drain
 from clew.process.people import foresee
+from clew.records import idempotency
 from clew.records.feed import Feed
 from clew.records.notices import Post
 from clew.records.review.reminders import Reminders
@@ -104,6 +105,8 @@ class RuntimeHost:
         watcher = Watcher(self.database, lambda: self.current.tables)
         of_trail = (*Sealer(self.database, self.settings).chores(), watcher.chore())
         sweep = Chore("identity.sweep", timedelta(days=1), self._sweep)
+        kept = timedelta(days=self.settings.idempotency_days)
+        answers = Chore("idempotency.prune", timedelta(hours=1), lambda: idempotency.prune(self.database, kept))
         reminders = Reminders(self.database, lambda: self.current.blueprint.project)
         standing = Chore("alerts.sweep", timedelta(hours=1), lambda: Alerts(self.current.processes).sweep())
         by_calendar = Chore(
@@ -112,7 +115,7 @@ class RuntimeHost:
         turns = Chore("processes.people", timedelta(hours=1), lambda: foresee(self.current.processes))
         walk = Chore("processes.turn", timedelta(hours=1), lambda: staffing.walk(self.current.processes))
         of_processes = standing, by_calendar, turns, walk
-        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, *of_processes, reminders.chore()))
+        upkeep = Upkeep(self.database, self.node, (*todo, *of_trail, sweep, answers, *of_processes, reminders.chore()))
         self._tasks.append(asyncio.create_task(upkeep.run(self.settings.release_poll)))
         self._tasks.append(asyncio.create_task(self._processes()))
         self._warm(self._current, ())

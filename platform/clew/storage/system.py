@@ -201,6 +201,12 @@ idempotency = sa.Table(
     sa.Column("at", Instant(), nullable=False),
     sa.Index("ix_clew_idempotency__at", "at"),
 )
+spent_key = sa.Table(
+    "clew_spent_key",  # of clew_idempotency, once their answers have been let go
+    metadata,
+    sa.Column("person", Id(), primary_key=True),
+    sa.Column("key", Text(), primary_key=True),
+)
 counter = sa.Table(
     "clew_counter",
     metadata,
