@@ -50,7 +50,10 @@ async def demonstration(test: TestDatabase, *, whole: bool = True) -> Demonstrat
         raise AssertionError("there is no other release")
 
     if whole:
-        host = RuntimeHost(Settings(project=ROOT), runtime.database, blobs, feed, runtime.desk.clock, never, runtime)
+        host = RuntimeHost(
+            Settings(project=ROOT), runtime.database, blobs, feed, runtime.desk.clock, never, runtime,
+            runtime.commands.refusals,
+        )  # fmt: skip
         await run_seed(host, Size.small, lambda now, total: None)
     else:
         await _furnish(runtime)

@@ -105,12 +105,14 @@ class Commands:
         signer: Signer | None = None,
         blobs: Blobs | None = None,
         clock: Clock | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
-        """Without `blobs` there are no files: a record that names one is refused."""
+        """Without `blobs` there are no files: a record that names one is refused. `refusals`: the book of the node,
+        which outlives a release."""
         self.database = database
         self.clock = clock or SystemClock()
         self.engine = Engine(blueprint, tables, release or blueprint.digest, participants, signer, blobs)
-        self.refusals = Refusals(database)
+        self.refusals = refusals or Refusals(database)
 
     # ── one record ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,6 +18,7 @@ from clew.process.staff import AssignedStaff, OneOperator
 from clew.process.staffing import StaffingParticipant
 from clew.records.checkpoints_first import CheckpointsFirst
 from clew.records.commands import Commands
+from clew.records.decisions.keep import Refusals
 from clew.records.duties import Duties
 from clew.records.feed import Feed
 from clew.records.participants import Participant
@@ -47,9 +48,10 @@ def assemble(
     identity: IdentityParts | None = None,
     outside_required: float | None = None,
     actions: Mapping[str, Act] = MappingProxyType({}),
+    refusals: Refusals | None = None,
 ) -> Runtime:
     """Every part of one release, put together. `outside_required`: seconds after which undelivered checkpoints of the
-    trail stop writes; None for never. `actions`: what plugins do in automatic steps."""
+    trail stop writes; None for never. `actions`: what plugins do in automatic steps. `refusals`: the node's book."""
     tables = Tables(blueprint, found.catalog, database.dialect)
     made = identity_desk(identity or identity_parts(Settings()), blueprint, database, clock)
     participants: list[Participant] = [Staff(blueprint, made)]
@@ -71,6 +73,7 @@ def assemble(
         blobs=blobs,
         clock=clock,
         signer=RecordSigner(AccountSignatories()),
+        refusals=refusals,
     )
     replayer = replaying(commands)
     decide = Deciding(blueprint, OPERATOR.id)

@@ -27,6 +27,7 @@ from clew.process.calendar_starts import CalendarStarts
 from clew.process.jobs import drain
 from clew.process.people import foresee
 from clew.records import idempotency
+from clew.records.decisions.keep import Refusals
 from clew.records.feed import Feed
 from clew.records.notices import Post
 from clew.records.review.reminders import Reminders
@@ -72,6 +73,7 @@ class RuntimeHost:
         clock: Clock,
         assemble: Assemble,
         first: Runtime,
+        refusals: Refusals,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -79,6 +81,7 @@ class RuntimeHost:
         self.feed = feed
         self.clock = clock
         self.node = f"{socket.gethostname()}-{os.getpid()}-{str(uuid7())[-6:]}"
+        self.refusals = refusals
         self.trouble: BaseException | None = None
         """Why the newest release could not be taken; the one before it goes on being served."""
         self._assemble = assemble
@@ -153,6 +156,7 @@ class RuntimeHost:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.refusals.close()
         with suppress(ClewError):
             await nodes.leave(self.database, self.node)
         await self.database.close()
@@ -179,6 +183,7 @@ class RuntimeHost:
             await asyncio.sleep(self.settings.release_poll)
             # The database may be away for a while; what is in memory goes on answering what it can.
             with suppress(ClewError):
+                await self.refusals.flush()
                 await self.refresh()
                 if self.clock.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
                     await self._beat()
@@ -224,6 +229,7 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
         blobs = Blobs(settings.blob_folder)
 
         feed, options, identity = Feed(database, clock), graphql_options(settings), identity_parts(settings)
+        refusals = Refusals(database)
 
         @collector.uncollected()
         def build(found: Release) -> Runtime:
@@ -231,11 +237,12 @@ async def open_runtime(settings: Settings, clock: Clock | None = None) -> Runtim
             declared = {name: each.plugin for name, each in blueprint.project.actions.items()}
             actions = load_actions(settings.project, declared)
             channels = load_channels(settings.project, carrying(blueprint.project))
-            made = assemble(found, blueprint, database, clock, feed, blobs, options, identity, required, actions)
+            parts = database, clock, feed, blobs, options, identity, required, actions, refusals
+            made = assemble(found, blueprint, *parts)
             return replace(made, channels=channels)
 
         first = await asyncio.to_thread(build, await releases.current(database))
-        host = RuntimeHost(settings, database, blobs, feed, clock, build, first)
+        host = RuntimeHost(settings, database, blobs, feed, clock, build, first, refusals)
         await host.start()
     except BaseException:
         await database.close()

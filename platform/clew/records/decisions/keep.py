@@ -1,14 +1,16 @@
 """Keeps decisions: those that allowed in the transaction they allowed, refusals in one of their own afterwards.
 
 A refusal undoes its transaction, so it is written after the rollback; if the database cannot take it then, it waits in
-memory and goes with the next one. It never changes the answer the caller gets, except when too many wait: then
-regulated actions are refused altogether, because nothing may be decided that cannot be kept.
+memory and goes with the next one, or when the node looks again, at the latest when it stops. It never changes the
+answer the caller gets, except when too many wait: then regulated actions are refused altogether, because nothing may be
+decided that cannot be kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MOST_WAITING = 10_000
+PATIENCE = 5.0
+"""Seconds a node that stops waits for the database to take what still waits."""
+_log = logging.getLogger("clew.decisions")
 _INSERT = sa.insert(system.decision)
 
 
@@ -114,7 +119,7 @@ _FACTS = ("decisions", "facts of the person")
 
 
 class Refusals:
-    """The book of refusals of one node."""
+    """The book of refusals of one node, whichever release each was made under."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -136,6 +141,29 @@ class Refusals:
         meanwhile does not take them along."""
         self._waiting.extend((context, release, row) for row in rows)
         await asyncio.shield(self._write())
+
+    async def flush(self) -> int:
+        """Write what waits, if the database takes it now; how many still wait. Raises nothing."""
+        try:
+            await asyncio.shield(self._write())
+        except Exception:
+            _log.exception("refused decisions cannot be written; they wait")
+        return self.waiting
+
+    async def close(self) -> None:
+        """The node stops in order: what waits is written now, or the log says what is lost. Raises nothing."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._write()
+        except Exception as problem:
+            _log.warning("refused decisions could not be written in time: %s", type(problem).__name__)
+        for context, release, row in self._waiting:
+            told = (row["decision_id"], row["at"], row["action"], row["entity"], row["record_id"], row["code"])
+            _log.error(
+                "a refused decision is lost: %s at %s, %s of %s %s (%s), asked by account %s, request %s, release %s",
+                *told, context.person.id, context.request_id, release,
+            )  # fmt: skip
+        self._waiting.clear()
 
     async def _write(self) -> None:
         """Everything that waits, one writing after the other: two that took the same would refuse each other."""
