@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
 
@@ -49,10 +50,36 @@ def formula(template: str, *arguments: Sql, type_: TypeEngine[Any], sqlite: str 
     return Formula(f"({template})", f"({sqlite or template})", arguments, type_)
 
 
-def no(condition: Sql) -> Formula:
-    """The contrary of a condition, closed in itself: NOT binds weaker than a comparison, and what is contrary may be
-    compared with something."""
-    return formula("NOT {0}", condition, type_=sa.Boolean())
+class Contrary(sa.ColumnElement[Any]):
+    """The contrary of a condition. NOT binds weaker than a comparison, so it is closed in itself where it is compared
+    with something, and nowhere else: a database reads only so many brackets one within the other."""
+
+    inherit_cache = True
+    _traverse_internals = [("operand", InternalTraversal.dp_clauseelement), ("type", InternalTraversal.dp_type)]
+    type = sa.Boolean()
+
+    def __init__(self, condition: Sql) -> None:
+        self.operand = condition.self_group(against=operators.inv)
+
+    def self_group(self, against: Any = None) -> Any:
+        return self if against in _WEAKER else sa.sql.elements.Grouping(self)
+
+    def _negate(self) -> Contrary:
+        return Contrary(self)
+
+
+_WEAKER = (None, operators.and_, operators.or_, operators.inv, operators.comma_op)
+"""What binds weaker than NOT, or not at all."""
+
+
+@compiles(Contrary)
+def _compile_contrary(element: Contrary, compiler: Any, **options: Any) -> str:
+    return f"NOT {compiler.process(element.operand, **{**options, 'within_columns_clause': False})}"
+
+
+def no(condition: Sql) -> Contrary:
+    """The contrary of a condition."""
+    return Contrary(condition)
 
 
 _CODE = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
