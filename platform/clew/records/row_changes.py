@@ -8,6 +8,7 @@ them; it was made anew for every write, which cost half as much again after thre
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,20 +26,40 @@ _MADE = -1
 _UNCHANGED = ("id", "created_at", "created_by")
 
 
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row to be inserted: its table, and a bind or constant per column."""
+
+    table: sa.Table
+    values: Mapping[Any, Any]
+
+    def insert(self) -> Any:
+        return sa.insert(self.table).values(dict(self.values))
+
+    def insert_from(self, source: sa.CTE, conditions: Sequence[Any]) -> Any:
+        """Insert the row if the conditions on the one row of `source` hold."""
+        row = sa.select(*self.values.values()).select_from(source).where(*conditions)
+        return sa.insert(self.table).from_select(list(self.values), row, include_defaults=False)
+
+
 class RowChanges:
     """The statements for one entity."""
 
     def __init__(self, current: sa.Table, history: sa.Table, keys: Sequence[str], dialect: DialectName) -> None:
         self.current, self.history, self.keys, self._dialect = current, history, tuple(keys), dialect
 
+    def rows(self, values: Values) -> tuple[NewRow, NewRow]:
+        """A row, and its version from now on."""
+        return NewRow(self.current, self._all(self.current, values)), self._version(values)
+
     def born(self, values: Values) -> list[Any]:
         """A new row with its first version."""
-        return [sa.insert(self.current).values(self._all(self.current, values)), self._version(values)]
+        return [each.insert() for each in self.rows(values)]
 
     def next(self, values: Values) -> list[Any]:
         """A row as it is now, the end of the version before, and the next. `met` is -1 where no version began at
         `was_from`: then one was made of that time, which `unmade` takes away."""
-        return [self._change(self.current, values), self._ended(values), self._version(values)]
+        return [self._change(self.current, values), self._ended(values), self._version(values).insert()]
 
     def amended(self, values: Values) -> list[Any]:
         """A row as it is now; its present version began at `tx_from` and is changed."""
@@ -59,11 +80,11 @@ class RowChanges:
     def _all(self, table: sa.Table, values: Values) -> dict[Any, Any]:
         return {table.c[key]: values[key] for key in self.keys}
 
-    def _version(self, values: Values) -> Any:
+    def _version(self, values: Values) -> NewRow:
         history = self.history.c
         until = sa.literal(FAR_FUTURE, type_=history.tx_to.type)
-        row = {**self._all(self.history, values), history.tx_from: values["tx_from"], history.tx_to: until}
-        return sa.insert(self.history).values(row)
+        time = {history.tx_from: values["tx_from"], history.tx_to: until}
+        return NewRow(self.history, {**self._all(self.history, values), **time})
 
     def _change(self, table: sa.Table, values: Values) -> Any:
         changed = {table.c[key]: values[key] for key in self.keys if key not in _UNCHANGED}

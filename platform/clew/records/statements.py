@@ -7,7 +7,6 @@ runs the parts one after the other, in process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,7 +17,7 @@ from sqlalchemy.sql import ClauseElement
 
 from clew.kernel.scalars import FAR_FUTURE
 from clew.metadata.blueprint import Entity
-from clew.records.row_changes import COUNTED, RowChanges, RowPart
+from clew.records.row_changes import COUNTED, NewRow, RowChanges, RowPart
 from clew.records.rows import Shape
 from clew.records.versions import MICROSECOND, TooEarly
 from clew.storage import system
@@ -26,22 +25,6 @@ from clew.storage.batch import Insert, Known, met_by
 from clew.storage.engine import Connection, DialectName
 from clew.storage.tables import Tables
 from clew.storage.types import Instant
-
-
-@dataclass(frozen=True, slots=True)
-class NewRow:
-    """A row to be inserted: its table, and a bind or constant per column."""
-
-    table: sa.Table
-    values: Mapping[Any, Any]
-
-    def insert(self) -> Any:
-        return sa.insert(self.table).values(dict(self.values))
-
-    def insert_from(self, source: sa.CTE, conditions: Sequence[Any]) -> Any:
-        """Insert the row if the conditions on the one row of `source` hold."""
-        row = sa.select(*self.values.values()).select_from(source).where(*conditions)
-        return sa.insert(self.table).from_select(list(self.values), row, include_defaults=False)
 
 
 class Step:
@@ -97,12 +80,12 @@ class EntityStatements:
         self.current = tables.current(entity.name)
         self.history = tables.history(entity.name)
         dialect = tables.dialect
-        self.rows = (_row(self.current, self.shape.keys), self._new_version())
         self.changes = RowChanges(self.current, self.history, self.shape.keys, dialect)
         binds: dict[str, Any] = {
             key: sa.bindparam(_bind(key), type_=self.current.c[key].type) for key in self.shape.keys
         }
         binds |= {"tx_from": sa.bindparam("at", type_=Instant()), "was_from": sa.bindparam("was_at", type_=Instant())}
+        self.rows = self.changes.rows(binds)
         self.insert = Step(dialect, self.changes.born(binds))
         self.update = Step(dialect, self.changes.next(binds), counted=COUNTED)
         self.amend = Step(dialect, self.changes.amended(binds), counted=COUNTED)
@@ -148,12 +131,6 @@ class EntityStatements:
     def locking(self, select: sa.Select[Any]) -> sa.Select[Any]:
         """Rows read to be written."""
         return select.with_for_update() if self._tables.dialect == "postgresql" else select
-
-    def _new_version(self) -> NewRow:
-        version = _row(self.history, self.shape.keys)
-        history = self.history.c
-        since, until = sa.bindparam("at", type_=Instant()), sa.literal(FAR_FUTURE, type_=history.tx_to.type)
-        return NewRow(self.history, {**version.values, history.tx_from: since, history.tx_to: until})
 
 
 class Grams:
@@ -260,13 +237,5 @@ def _bind(key: str) -> str:
     return f"v_{key}"
 
 
-def _row(table: sa.Table, keys: Sequence[str]) -> NewRow:
-    return NewRow(table, {table.c[key]: sa.bindparam(_bind(key), type_=table.c[key].type) for key in keys})
-
-
 def _plain_row(table: sa.Table, prefix: str) -> NewRow:
     return NewRow(table, {column: sa.bindparam(f"{prefix}_{column.key}", type_=column.type) for column in table.c})
-
-
-def _named(table: sa.Table, keys: Sequence[str], values: Mapping[str, Any]) -> dict[Any, Any]:
-    return {table.c[key]: values[key] for key in keys}

@@ -36,6 +36,7 @@ class Part:
 
     def __init__(self, rank: int, table: sa.Table, columns: Sequence[str]) -> None:
         self.rank, self.table, self.columns = rank, table, tuple(columns)
+        self._plain: Sequence[Any] | None = None
 
     def one(self, suffix: str = "") -> Sequence[Any]:
         """What is said of one row, whose values are bound under the columns' names and this."""
@@ -51,8 +52,6 @@ class Part:
         bound = [self.bound(each) for each in rows]
         for statement in self._plain:
             await connection.execute_many(statement, bound)
-
-    _plain: Sequence[Any] | None = None
 
     def _bind(self, name: str, suffix: str) -> Any:
         return sa.bindparam(f"b_{name}{suffix}", type_=self.table.c[name].type)
