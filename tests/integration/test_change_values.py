@@ -248,6 +248,23 @@ async def test_a_condition_under_its_earlier_name_is_made_anew(database: TestDat
     )
 
 
+@pytest.mark.parametrize("scoped", [False, True])
+async def test_the_index_on_states_of_an_earlier_version_goes(database: TestDatabase, scoped: bool) -> None:
+    """Every entity had one once; each transition then wrote into every index of its table."""
+    one, two = lots(field("state"), field("site")), lots(field("state"), field("site"), field("c"))
+    db = await start(database, one, {"state": "open", "site": "s"})
+    name = "ix_lot__site_state_id" if scoped else "ix_lot__state_id"
+    async with db.migrate() as connection:
+        await connection.run_sql(f"CREATE INDEX {name} ON lot ({'site, ' if scoped else ''}state, id)")
+        await connection.run_sql("CREATE INDEX of_somebody_else ON lot (state)")
+    await applied(db, one, two)
+    async with db.read() as connection:
+        found = await reflect(connection)
+    assert name not in found.indexes
+    assert "of_somebody_else" in found.indexes
+    assert [each.kind for each in (await plan(db, two, load=Shelf(two))).steps] == ["swap"]
+
+
 async def applied(db: Database, one: Blueprint, two: Blueprint) -> Plan:
     shelf = Shelf(one, two)
     made = await plan(db, two, load=shelf)

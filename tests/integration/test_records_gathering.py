@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -192,3 +193,26 @@ async def test_no_row_travels_with_more_than_its_table_takes(mini: Plant, monkey
         assert sent["clew_outbox"] == sent["clew_outbox_pending"] > 1
     else:
         assert not sent
+
+
+async def test_neighbours_move_on_together(mini: Plant) -> None:
+    """Records of the same age stand on one page of every index; moving several at once makes none begin again."""
+    if mini.database.dialect == "sqlite":
+        return  # one unit at a time writes there
+    known = [(await mini.commands.create(mini.call, "lot", a_lot(mini))).id for _ in range(8)]
+    begun: list[UUID] = []
+    all_hold = asyncio.Event()
+
+    async def move(lot: UUID) -> None:
+        async def work(unit: Unit) -> None:
+            begun.append(lot)
+            await unit.lock(mini.blueprint.entities["lot"], lot)
+            if len(begun) == len(known):
+                all_hold.set()
+            await all_hold.wait()
+            await verbs.transition(unit, "lot", lot, "release", None)
+
+        await mini.commands.run(mini.why("together"), work)
+
+    await asyncio.gather(*map(move, known))
+    assert sorted(begun) == sorted(known), "each was done at its first attempt"

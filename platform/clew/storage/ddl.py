@@ -12,6 +12,8 @@ from clew.storage.layout import column_type
 from clew.storage.schema import ColumnShape, IndexShape, TableShape
 
 MONTHS_AHEAD = 2
+_FILLED = 90
+"""Percent of a page that new records fill: a row that changes where no index looks stays on its page."""
 
 
 class Ddl:
@@ -46,6 +48,8 @@ class Ddl:
         tail = f" PARTITION BY RANGE ({self.quote(partitioned)})" if partitioned else ""
         if self.dialect == "sqlite" and shape.kind in ("gram", "link"):
             tail = " WITHOUT ROWID"
+        if self.dialect == "postgresql" and shape.kind == "current":
+            tail = f" WITH (fillfactor = {_FILLED})"
         body = ",\n  ".join(lines)
         statements = [f"CREATE TABLE {self.quote(shape.name)} (\n  {body}\n){tail}"]
         if partitioned:

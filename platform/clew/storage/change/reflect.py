@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import sqlalchemy as sa
 
+from clew.storage.catalog import NAME_LIMIT, fit
 from clew.storage.ddl import Ddl
 from clew.storage.engine import Connection
-from clew.storage.schema import IndexShape, Schema
+from clew.storage.schema import IndexShape, Schema, TableShape
 
 _SQLITE_COLUMNS = """
 SELECT m.name, c.name, upper(c.type), c."notnull" OR c.pk > 0
@@ -68,7 +69,22 @@ def as_made(expected: Schema, found: Found) -> Schema:
         name = index.once if index.once in found.indexes else same[0] if len(same) == 1 else index.name
         return replace(index, name=name)
 
-    return {name: replace(shape, indexes=tuple(map(under_its_name, shape.indexes))) for name, shape in expected.items()}
+    def indexes(shape: TableShape) -> tuple[IndexShape, ...]:
+        earlier = (each for each in _on_state(shape) if each.name in found.indexes and each.name not in wanted)
+        return (*map(under_its_name, shape.indexes), *earlier)
+
+    return {name: replace(shape, indexes=indexes(shape)) for name, shape in expected.items()}
+
+
+def _on_state(shape: TableShape) -> Iterator[IndexShape]:
+    """The index on states that an earlier version made for every entity."""
+    names = {each.key: each.name for each in shape.columns}
+    if shape.kind != "current" or "state" not in names:
+        return
+    for keys in (("state", "id"), ("site", "state", "id")):
+        parts = tuple(names.get(key, key) for key in keys)
+        name = fit(f"ix_{shape.name}__{'_'.join(parts)}", NAME_LIMIT)
+        yield IndexShape(name, shape.name, parts, of="state")
 
 
 def drift(expected: Schema, found: Found, ddl: Ddl) -> tuple[str, ...]:
