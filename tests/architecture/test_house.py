@@ -19,7 +19,7 @@ LONGEST_FUNCTION = 90
 
 HOMES = {
     "sqlalchemy": ("storage", "records", "audit", "identity", "jobs", "process", "cli", "testing"),
-    "asyncpg": ("storage", "testing"),
+    "asyncpg": ("storage", "testing", "kernel"),  # the kernel takes its class of ids
     "casbin": ("access",),
     "strawberry": ("api",),
     "starlette": ("web",),

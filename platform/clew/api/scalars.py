@@ -21,6 +21,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import parse_date, parse_duration, parse_instant
 
 Parse = Callable[[Any], Any]
@@ -47,7 +48,7 @@ def _identity(value: Any) -> UUID:
         return value
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ValueError("must be an id (a UUID)")
-    return UUID(value)
+    return id_of(value)
 
 
 def _integer(value: Any) -> int:

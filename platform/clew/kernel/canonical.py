@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
+from clew.kernel.ids import ID_TYPES
 from clew.kernel.scalars import instant_text, to_wire
 
 _ENCODE = msgspec.json.Encoder(order="deterministic").encode
@@ -58,7 +58,7 @@ def wire(value: Any) -> Any:
     kind = type(value)
     if kind in _SAME:
         return value
-    if kind is UUID:
+    if kind in ID_TYPES:
         return str(value)
     if kind is int:
         return value if -(2**31) <= value < 2**31 else str(value)

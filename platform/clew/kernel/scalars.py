@@ -32,8 +32,12 @@ def instant_text(value: datetime) -> str:
     """An aware datetime as the fixed-width UTC wire form. Raises ValueError for a naive one."""
     if value.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    if value.tzinfo is not UTC:
-        value = value.astimezone(UTC)
+    return _utc_text(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache
+def _utc_text(value: datetime) -> str:
+    """Kept a while: all that one unit writes bears the same moment. Only in UTC are equal times the same moment."""
     return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 

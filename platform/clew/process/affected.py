@@ -15,6 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.kernel.ids import id_of
 from clew.metadata.blueprint import FieldKind
 from clew.metadata.processes import Who, Workflow
 from clew.process import store
@@ -219,4 +220,4 @@ def _at(sites: Sequence[str] | None) -> sa.ColumnElement[bool]:
     """Whether a role held at these sites counts for a task."""
     if sites is None:
         return sa.true()
-    return sa.or_(_t.c.site.is_(None), one_of(_t.c.site, [UUID(each) for each in sites]))
+    return sa.or_(_t.c.site.is_(None), one_of(_t.c.site, [id_of(each) for each in sites]))

@@ -23,7 +23,7 @@ from clew.audit.trail import record_event
 from clew.jobs import leases
 from clew.jobs.leases import Job
 from clew.kernel.errors import Forbidden, NotFound
-from clew.kernel.ids import uuid7
+from clew.kernel.ids import id_of, uuid7
 from clew.kernel.text import Bilingual
 from clew.metadata.alerts import StandingAlert
 from clew.metadata.blueprint import Entity
@@ -190,7 +190,7 @@ class Alerts:
             await self.engine.database.run_write(partial(_finish, job))
             return 0
         try:
-            return await self.look(alert, [UUID(job.payload["record"])], job)
+            return await self.look(alert, [id_of(job.payload["record"])], job)
         except LeaseLost:
             raise
         except Exception as error:
@@ -314,7 +314,7 @@ class Alerts:
         workflow: Any = None  # nothing of a running process is named: the check refuses it
         people = await Inquiry(unit, workflow, nobody, self.engine.staff, site).whom(alert.who, entity, record)
         if people:
-            return [UUID(each) for each in people], ADDRESSEES
+            return [id_of(each) for each in people], ADDRESSEES
         roles = policies.roles.values() if policies is not None else ()
         keepers = tuple(each.name for each in roles if "accounts" in each.administer)
         steward = (entity.steward,) if entity.steward else ()

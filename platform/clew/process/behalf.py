@@ -15,6 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from clew.kernel.ids import id_of
 from clew.metadata.processes import ApprovalMode, Step
 from clew.process.state import Task
 from clew.records.gathering import beside
@@ -103,7 +104,7 @@ def standing_of(rows: Iterable[Sequence[Any]]) -> Standing:
 
 
 def _id(value: UUID | str) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
+    return value if isinstance(value, UUID) else id_of(value)
 
 
 _AT = sa.bindparam("held_at", type_=_t.c.valid_from.type)

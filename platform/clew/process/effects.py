@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from clew.expressions.tree import Checked
 from clew.kernel.errors import NotFound
+from clew.kernel.ids import id_of
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity, FieldKind, Transition
 from clew.metadata.processes import ANY, DONE, STARTED, Action, Step, Value, Workflow
@@ -289,7 +290,7 @@ class Effects:
 
     async def _record(self, subject: Subject) -> Record:
         entity = self.unit.engine.blueprint.entities[subject.entity]
-        return await locked(self.unit, entity, UUID(subject.id))
+        return await locked(self.unit, entity, id_of(subject.id))
 
 
 async def locked(unit: Unit, entity: Entity, record_id: UUID) -> Record:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from clew.kernel.canonical import digest
-from clew.kernel.ids import uuid7
+from clew.kernel.ids import id_of, uuid7
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint, Entity
@@ -338,7 +338,7 @@ class Processes:
             if key is not None:
                 kept = await idempotency.known_answer(unit.connection, person, key, known)
                 if kept is not None:
-                    return Done(UUID(kept["process"]), kept["status"], replayed=True)
+                    return Done(id_of(kept["process"]), kept["status"], replayed=True)
             process, told = await work(unit)
             # What became of it in this unit is known without asking again; nothing has changed it otherwise.
             instance = unit.found.get(STORED, {}).get(process) or await store.load(unit.connection, process)

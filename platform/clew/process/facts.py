@@ -9,6 +9,7 @@ from uuid import UUID
 
 from clew.expressions.problems import Undecidable
 from clew.expressions.tree import Checked
+from clew.kernel.ids import id_of
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Step, StepKind, Who, Workflow
 from clew.process import store
@@ -37,10 +38,10 @@ class Inquiry:
         """The facts of a step's beginning or end. `person` is somebody who is to be given a part in it."""
         step = self.workflow.step(wanted.step)
         entity = self.unit.engine.blueprint.entities[wanted.subject.entity]
-        record = await locked(self.unit, entity, UUID(wanted.subject.id))
+        record = await locked(self.unit, entity, id_of(wanted.subject.id))
         if wanted.moment == "exit":
             people = dict(await self.people(step, entity, record, anyone=True)) if person is not None else {}
-            if person is not None and await self.staff.known(self.unit.connection, UUID(person)):
+            if person is not None and await self.staff.known(self.unit.connection, id_of(person)):
                 people["*"] = (person,)
             holds = step.exit is None or await self._holds(step.exit.when, entity, record)
             return Facts(exit=holds, people=MappingProxyType(people))
@@ -71,12 +72,12 @@ class Inquiry:
             if step.about:
                 found = await related(self.unit, entity, step.about, record)
                 about = Subject(called.entity, str(found[0])) if found else None
-            at = UUID(about.id) if about is not None else record["id"]
+            at = id_of(about.id) if about is not None else record["id"]
             busy = await store.live_on(self.unit.connection, at, called.name) is not None
             if called.active is not None:
                 if about is not None:
                     of = self.unit.engine.blueprint.entities[called.entity]
-                    target = await locked(self.unit, of, UUID(about.id))
+                    target = await locked(self.unit, of, id_of(about.id))
                 used = await in_use(self.unit, called, target)
         return Facts(
             entry=step.entry is None or await self._holds(step.entry.when, entity, record),
@@ -114,12 +115,12 @@ class Inquiry:
         """Everybody a `who` names; `anyone`: also those who are busier, who may be given it by hand."""
         named = await self._named(who.person, entity, record)
         if who.starter:
-            named.append(UUID(self.state.starter))
+            named.append(id_of(self.state.starter))
         if who.actor_of is not None:
             done = [each for each in self.state.done if each.step.split("/")[-1] == who.actor_of and each.actors]
             # Of a step that is done for each record, whoever did it for this one.
             mine = [each for each in done if each.subject.id == str(record["id"])] or done
-            named += [UUID(mine[-1].actors[0])] if mine else []
+            named += [id_of(mine[-1].actors[0])] if mine else []
         course = await self._named(who.qualified_for, entity, record)
         return await self._find(
             Demand(
@@ -144,7 +145,7 @@ class Inquiry:
         if token is None or who is None or not who.by_records:
             return True
         entity = self.unit.engine.blueprint.entities[token.subject.entity]
-        record = await locked(self.unit, entity, UUID(token.subject.id))
+        record = await locked(self.unit, entity, id_of(token.subject.id))
         found = await self.whom(who, entity, record, anyone=True)
         return str(person) in found or (who.qualified_for is None and str(behalf) in found)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from clew.kernel.errors import ClewError
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Entity
@@ -131,7 +132,7 @@ class Handling:
         await self.effects.vote(self.workflow.step(task.step), command.outcome, token.subject)
         await self._sign(command)
         if given:
-            record = UUID(token.subject.id)
+            record = id_of(token.subject.id)
             step, entity = self.workflow.step(task.step), self.unit.engine.blueprint.entities[token.subject.entity]
             row = await locked(self.unit, entity, record)
             vote, before = several.Vote(step, self.state, token, command.task, command.outcome, entity), dict(row)
@@ -180,7 +181,7 @@ class Handling:
                 await self._tell(effect)
             case words.StartChild(token=token, workflow=workflow, subject=subject):
                 definition = self.engine.blueprint.workflows[workflow]
-                await self.engine.begin(self.unit, definition, UUID(subject.id), (process, token))
+                await self.engine.begin(self.unit, definition, id_of(subject.id), (process, token))
             case words.StopChild(token=token, reason=reason):
                 await parts.stop(self, token, reason)
             case words.Compensate(step=step, subject=subject):
@@ -199,7 +200,7 @@ class Handling:
         if step.table is None or moment.moment != "started":
             return
         entity = self.unit.engine.blueprint.entities[moment.subject.entity]
-        record = await locked(self.unit, entity, UUID(moment.subject.id))
+        record = await locked(self.unit, entity, id_of(moment.subject.id))
         given = [await self.unit.judge.value(each, entity, record) for each in step.asked]
         said = answer(step.table, given)
         self.writes.log(
@@ -215,7 +216,7 @@ class Handling:
         if step.checkpoint is None or moment.against or not step.favourable(moment.moment):
             return
         entity = self.unit.engine.blueprint.entities[moment.subject.entity]
-        record = await locked(self.unit, entity, UUID(moment.subject.id))
+        record = await locked(self.unit, entity, id_of(moment.subject.id))
         actor = self.unit.context.person.id if step.kind.human else None
         self.writes.log("checkpoint", step=step.path, actor=actor, outcome=clauses_of(step))
         told = {
@@ -241,7 +242,7 @@ class Handling:
         if step.sign is None:
             return
         entity = self.unit.engine.blueprint.entities[token.subject.entity]
-        record_id = UUID(token.subject.id)
+        record_id = id_of(token.subject.id)
         definition = {
             "workflow": self.workflow.name,
             "definition": self.workflow.digest,
@@ -264,7 +265,7 @@ class Handling:
         if step.wait is None:
             return
         if moment.moment == "started" and step.wait.entity:
-            self.writes.wait(moment.token, step.wait.entity, step.wait.verb, UUID(moment.subject.id))
+            self.writes.wait(moment.token, step.wait.entity, step.wait.verb, id_of(moment.subject.id))
         elif moment.moment != "started":
             self.writes.unwait(moment.token)
 
@@ -289,7 +290,7 @@ class Handling:
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _tell(self, tell: words.Tell) -> None:
-        people = [UUID(each) for each in tell.people]
+        people = [id_of(each) for each in tell.people]
         token = self.state.tokens.get(tell.token)
         step = self.workflow.step(token.step) if token is not None else None
         if tell.whom:
@@ -314,7 +315,7 @@ class Handling:
         owner = step.owner if step is not None and step.owner else self.workflow.owner
         line: tuple[UUID, ...] = ()
         if word in ("supervisor", "department_head") and token is not None:
-            asked = tuple(UUID(each) for each in sorted(self._has(token)))
+            asked = tuple(id_of(each) for each in sorted(self._has(token)))
             demand = Demand(managers_of=asked) if word == "supervisor" else Demand(heads_of=asked)
             line = await self.engine.staff.find(self.unit.connection, demand, self.unit.at)
         if line:
@@ -335,7 +336,7 @@ class Handling:
     async def _notify(self, unit: Unit, action: Action, entity: Entity, record: Record) -> None:
         assert action.who is not None
         people = await self.inquiry.whom(action.who, entity, record)
-        self._notice([UUID(each) for each in people], Notice(self.instance.id, "notice", text=action.say))
+        self._notice([id_of(each) for each in people], Notice(self.instance.id, "notice", text=action.say))
 
     def _notice(self, people: list[UUID], notice: Notice) -> None:
         self.told += [str(each) for each in people]
@@ -354,8 +355,8 @@ class Handling:
         token = before.tokens.get(getattr(command, "token", 0))
         self.writes.log(
             type(command).__name__.lower(),
-            actor=UUID(command.actor.person),
-            behalf=UUID(command.actor.behalf) if command.actor.behalf else None,
+            actor=id_of(command.actor.person),
+            behalf=id_of(command.actor.behalf) if command.actor.behalf else None,
             step=task.step if task is not None else token.step if token is not None else "",
             task=number,
             outcome=getattr(command, "outcome", ""),

@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from clew.kernel.ids import id_of
 from clew.records.gathering import beside
 from clew.storage import identity_tables
 from clew.storage.dialects import any_of
@@ -57,7 +58,7 @@ def known_of(roles: Iterable[str], rows: Iterable[Sequence[Any]]) -> Known:
     """What the database answered to `HOLDERS`, asked of these roles."""
     found: dict[str, list[Holder]] = {role: [] for role in roles}
     for role, account, sites in rows:
-        found[role].append((UUID(account), sites))
+        found[role].append((id_of(account), sites))
     return found
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import UUID
 
 from clew.identity import accounts
 from clew.kernel.context import Person
+from clew.kernel.ids import id_of
 from clew.metadata.processes import Step, Who, Workflow
 from clew.process.behalf import Standing, asked_roles
 from clew.process.errors import NotYourTask
@@ -29,7 +29,7 @@ async def stand_in(
     if behalf is None and task.status == "open":
         await _still(unit, step, staff, instance, task, stands)
     given = behalf or (task.behalf if task.assignee == person else None)
-    account = await accounts.find(unit.connection, UUID(given)) if given else None
+    account = await accounts.find(unit.connection, id_of(given)) if given else None
     if account is not None:
         lender = Person(account.id, account.login, account.name, employee=account.employee)
         unit.context = replace(unit.context, on_behalf_of=lender)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.kernel.ids import id_of
 from clew.process.reading import TASK, Answer, task_of
 from clew.storage import process_tables
 from clew.storage.dialects import any_of
@@ -145,4 +146,4 @@ async def _any(
 
 def _task(row: Any, lent: Mapping[UUID, str]) -> Answer:
     found, own = task_of(row[:-1]), bool(row[-1])
-    return found if own or UUID(found["id"]) not in lent else {**found, "behalf": lent[UUID(found["id"])]}
+    return found if own or id_of(found["id"]) not in lent else {**found, "behalf": lent[id_of(found["id"])]}

@@ -20,7 +20,7 @@ from clew.jobs import leases
 from clew.jobs.leases import Job
 from clew.kernel.context import PLATFORM_ID, Context, Person
 from clew.kernel.errors import ClewError
-from clew.kernel.ids import uuid7
+from clew.kernel.ids import id_of, uuid7
 from clew.kernel.scalars import instant_text
 from clew.process import people, staffing, store, timers, words
 from clew.process.errors import OutOfOrder, ProcessSuspended
@@ -222,7 +222,7 @@ async def _work(engine: Processes, job: Job) -> Work:
     """What a job does inside its transaction."""
     from clew.process import republication
 
-    subject, payload = UUID(_subject(job)), job.payload
+    subject, payload = id_of(_subject(job)), job.payload
     if job.kind == TIMER:
         return partial(timers.fire, engine, subject, int(payload["timer"]))
     if job.kind == ACT:
@@ -245,7 +245,7 @@ async def _work(engine: Processes, job: Job) -> Work:
 async def _failed(engine: Processes, job: Job, error: ClewError) -> None:
     """Try again later. An automatic step that failed often enough is an incident; of what else fails so often somebody
     is told, while it is tried again."""
-    process, said = UUID(_subject(job)), error.message("en")
+    process, said = id_of(_subject(job)), error.message("en")
     if job.kind == ACT and job.attempts + 1 >= await _attempts(engine, process, job):
         failed = words.ActionFailed(job.payload["token"], said, await _now(engine))
         try:
@@ -270,7 +270,7 @@ async def _tell(engine: Processes, job: Job, error: ClewError, unit: Unit) -> No
     """Something that should happen by itself cannot, time and again: who answers for it is told."""
     from clew.process.handling import Handling
 
-    instance = await store.load(unit.connection, UUID(_subject(job)), lock=True)
+    instance = await store.load(unit.connection, id_of(_subject(job)), lock=True)
     if instance is None or not instance.state.live:
         return
     state, payload = instance.state, job.payload
@@ -288,7 +288,7 @@ async def _give_up(engine: Processes, job: Job, failed: words.ActionFailed) -> N
         await leases.finish(unit.connection, job)
 
     with suppress(LeaseLost):
-        await engine.system(system_call(engine), UUID(_subject(job)), failed, finish)
+        await engine.system(system_call(engine), id_of(_subject(job)), failed, finish)
 
 
 async def _attempts(engine: Processes, process: UUID, job: Job) -> int:

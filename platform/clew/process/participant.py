@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from clew.kernel.ids import id_of
 from clew.metadata.blueprint import Entity
 from clew.metadata.processes import Start, Workflow
 from clew.process import jobs, several, store
@@ -156,7 +157,7 @@ class ProcessParticipant:
                 continue
             definition = await self.engine.definitions.of(unit.connection, instance.definition)
             wait = definition.step(at.step).wait
-            if wait is None or wait.same not in about.get(UUID(at.subject.id), ()):
+            if wait is None or wait.same not in about.get(id_of(at.subject.id), ()):
                 continue
             if wait.where is None or await unit.judge.holds(wait.where, change.entity, dict(change.new)):
                 await jobs.ask_event(unit, process, instance.state, token, change.id)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import instant_text
 from clew.process import comments
 from clew.process.store import Instance, load, one_of
@@ -219,7 +220,7 @@ async def _timeline(connection: Connection, process: UUID) -> list[Answer]:
 
 async def _named(connection: Connection, lines: list[Answer]) -> list[Answer]:
     """The lines with the names of those whose accounts they tell."""
-    whose = {UUID(each[key]) for each in lines for key in ("actor", "behalf") if each[key]}
+    whose = {id_of(each[key]) for each in lines for key in ("actor", "behalf") if each[key]}
     query = sa.select(_account.c.id, _account.c.name).where(one_of(_account.c.id, sorted(whose)))
     names = {str(row[0]): row[1] for row in await connection.fetch(query)} if whose else {}
     return [{**each, "actorName": names.get(each["actor"]), "behalfName": names.get(each["behalf"])} for each in lines]

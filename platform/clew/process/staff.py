@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from clew.kernel.ids import id_of
 from clew.process.holders import NOBODY_KNOWN, Known, holders
 from clew.process.roster import Roster
 from clew.process.store import one_of
@@ -114,7 +115,7 @@ class AssignedStaff:
     async def site_of(self, connection: Connection, person: UUID) -> UUID | None:
         facts = await connection.fetch_value(sa.select(_account.c.facts).where(_account.c.id == person))
         site = (facts or {}).get("site")
-        return UUID(site) if site else None
+        return id_of(site) if site else None
 
 
 class OneOperator:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from clew.jobs import leases
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import parse_instant
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.metadata.project import Positions, Training
@@ -109,14 +110,14 @@ async def changed(engine: Processes, record: UUID, said: Mapping[str, Any], unit
     found = set[UUID]()
     if "fields" in said:
         found |= await affected.by_fields(said["entity"], record, said["fields"])
-    trained, codes = [(UUID(one), UUID(other)) for one, other in said.get("trained", ())], {*said.get("codes", ())}
+    trained, codes = [(id_of(one), id_of(other)) for one, other in said.get("trained", ())], {*said.get("codes", ())}
     if declared is not None and declared.training is not None and "corrected" in said:
-        rows = await connection.fetch(_trained(unit, declared.training, UUID(said["corrected"])))
+        rows = await connection.fetch(_trained(unit, declared.training, id_of(said["corrected"])))
         trained += [(row[0], row[1]) for row in rows]
     if declared is not None and declared.positions is not None and "places" in said:
         owners = unit.engine.tables.current(declared.positions.entity)
         for each in said["places"]:
-            query = sa.select(owners.c[declared.positions.code]).where(owners.c.id == UUID(each))
+            query = sa.select(owners.c[declared.positions.code]).where(owners.c.id == id_of(each))
             codes |= {row[0] for row in await connection.fetch(query)}
     for person, course in trained:
         found |= await affected.by_training(person, course)

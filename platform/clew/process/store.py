@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.kernel.ids import uuid7
+from clew.kernel.ids import id_of, uuid7
 from clew.process.clocks import Running
 from clew.process.state import State, Task
 from clew.storage import process_tables
@@ -236,7 +236,7 @@ def new_task(instance: Instance, state: State, task: Task, at: datetime) -> dict
         "kind": task.kind,
         "post": task.post,
         "entity": subject.entity,
-        "record_id": UUID(subject.id),
+        "record_id": id_of(subject.id),
         "site": instance.site,
         "opened_at": at,
         **changing(task, at),
@@ -257,7 +257,7 @@ def changing(task: Task, at: datetime) -> dict[str, Any]:
 
 
 def _id(text: str | None) -> UUID | None:
-    return None if text is None else UUID(text)
+    return None if text is None else id_of(text)
 
 
 def one_of(column: sa.Column[Any], ids: Iterable[UUID]) -> sa.ColumnElement[bool]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from clew.expressions.tree import Checked
 from clew.kernel.diagnostics import Place
 from clew.kernel.errors import ClewError
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import instant_text
 from clew.kernel.text import Bilingual
 from clew.metadata.blueprint import Blueprint
@@ -260,7 +261,7 @@ def _by_site(blueprint: Blueprint) -> bool:
 async def _site(handling: Handling, token: int) -> UUID | None:
     hands, connection = _hands(handling.state, token), handling.unit.connection
     if hands and None not in hands:
-        sites = {await handling.engine.staff.site_of(connection, UUID(each)) for each in hands if each}
+        sites = {await handling.engine.staff.site_of(connection, id_of(each)) for each in hands if each}
         if len(sites) == 1 and None not in sites:
             return sites.pop()
     return handling.instance.site
@@ -369,7 +370,7 @@ async def _moment_of(
 async def _value(handling: Handling, token: Token, expression: Checked) -> Any:
     """What an expression of a step says of the record its token is about; None without one."""
     entity = handling.unit.engine.blueprint.entities[token.subject.entity]
-    record = await handling.unit.lock(entity, UUID(token.subject.id))
+    record = await handling.unit.lock(entity, id_of(token.subject.id))
     return await handling.unit.judge.value(expression, entity, record) if record is not None else None
 
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from clew.jobs import leases
 from clew.jobs.leases import Job
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import instant_text
 from clew.process import store, words
 from clew.process.store import Clock, Instance
@@ -45,7 +46,7 @@ async def fire(engine: Processes, process: UUID, number: int, unit: Unit) -> Non
 async def fire_together(engine: Processes, jobs: Sequence[Job], unit: Unit) -> int:
     """Fire the timers of these jobs that nobody else is at, in the order given; how many these were."""
     mine = await leases.finish_several(unit.connection, jobs)
-    due = [(UUID(each.payload["process"]), int(each.payload["timer"])) for each in jobs if each.id in mine]
+    due = [(id_of(each.payload["process"]), int(each.payload["timer"])) for each in jobs if each.id in mine]
     if not due:
         return 0
     # All are held at once and in one order, before anything else is: two workers cannot wait for each other.

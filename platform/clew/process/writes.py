@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from clew.kernel.ids import uuid7
+from clew.kernel.ids import id_of, uuid7
 from clew.metadata.processes import Workflow
 from clew.process.history import kept
 from clew.process.state import State, Task, Token
@@ -216,7 +216,7 @@ class Writes:
 
     def _asked(self, task: UUID, people: Iterable[str]) -> None:
         for person in sorted(people):
-            self._batch.add(_ASK, {"person": UUID(person), "task": task})
+            self._batch.add(_ASK, {"person": id_of(person), "task": task})
 
     async def _asked_anew(self, earlier: Task, number: int, asked: set[str]) -> None:
         was = set(earlier.candidates) if earlier.status in _OPEN else set()
@@ -228,7 +228,7 @@ class Writes:
         elif was != asked:
             found = known or await beside(self.unit.connection).fetch_value(task_id(self.saved.id, number))
             for person in sorted(was - asked):
-                self._batch.add(_UNASK, {"person": UUID(person), "task": found})
+                self._batch.add(_UNASK, {"person": id_of(person), "task": found})
             self._asked(found, asked - was)
 
     def _id_of(self, number: int) -> UUID | None:

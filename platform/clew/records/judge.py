@@ -241,10 +241,12 @@ def _old_relations(expression: Checked) -> bool:
 
 def facts(record: Facts) -> Facts:
     """A record as expressions see it: money is its amount, a reference its id."""
-    for value in record.values():
-        if isinstance(value, tuple):
-            return {name: _fact(value) if isinstance(value, tuple) else value for name, value in record.items()}
-    return record  # as most are, and every rule and guard of a write comes by here
+    if _PAIRS.isdisjoint(map(type, record.values())):
+        return record  # as most are, and every rule and guard of a write comes by here
+    return {name: _fact(value) for name, value in record.items()}
+
+
+_PAIRS = frozenset({Money, AnyRef})
 
 
 def _fact(value: Any) -> Any:

@@ -253,8 +253,11 @@ def json_text(value: Any) -> str:
     return text
 
 
+_EXACT = json.JSONDecoder(parse_float=Decimal)
+
+
 def read_json(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal)
+    return _EXACT.decode(text)
 
 
 def converter(type_: TypeEngine[Any], dialect: str) -> Converter | None:

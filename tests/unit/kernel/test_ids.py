@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
-from clew.kernel.ids import uuid7
+import pytest
+
+from clew.kernel.canonical import canonical_json
+from clew.kernel.ids import id_of, uuid7
 
 
 def test_ids_are_version_7_and_increase() -> None:
@@ -19,3 +23,23 @@ def test_threads_never_share_an_id() -> None:
         batches = list(pool.map(lambda _: [uuid7() for _ in range(500)], range(8)))
     ids = [each for batch in batches for each in batch]
     assert len(set(ids)) == len(ids)
+
+
+def test_an_id_is_one_however_it_was_made() -> None:
+    """Ids come from the driver, from text, and from `uuid`: they are equal, hash alike and look alike everywhere."""
+    made = uuid7()
+    for text in (str(made), str(made).upper(), made.hex, made.urn, f"{{{made}}}"):
+        read, plain = id_of(text), UUID(text)
+        assert isinstance(read, UUID)
+        assert read == plain == made
+        assert plain == read
+        assert len({read, plain, made}) == 1
+        assert str(read) == str(plain)
+        assert canonical_json({"id": read, "ids": [read]}) == canonical_json({"id": plain, "ids": [plain]})
+    assert made.version == 7
+
+
+@pytest.mark.parametrize("text", ["", "x", "0" * 33, "8e3397b5-9d97-49fd-9254-6e069d903e7g", "字" * 36, "8" * 37])
+def test_what_is_no_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"UUID|length|hexadecimal"):
+        id_of(text)

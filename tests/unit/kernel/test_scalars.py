@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,14 @@ def test_an_instant_is_written_in_utc() -> None:
 def test_an_instant_needs_date_time_and_zone(text: str) -> None:
     with pytest.raises(ValueError):
         scalars.parse_instant(text)
+
+
+def test_both_hours_of_a_fold_keep_their_own_text() -> None:
+    """The two are equal to Python; they are not the same moment."""
+    berlin = ZoneInfo("Europe/Berlin")
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=berlin)
+    assert scalars.instant_text(first) == "2026-10-25T00:30:00.000000Z"
+    assert scalars.instant_text(first.replace(fold=1)) == "2026-10-25T01:30:00.000000Z"
 
 
 def test_a_naive_datetime_has_no_wire_form() -> None:
