@@ -7,6 +7,7 @@ and a completed task makes forty of them.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
 from uuid import UUID
@@ -15,6 +16,7 @@ from asyncpg.pgproto.pgproto import UUID as _Quick
 
 _lock = threading.Lock()
 _last = 0
+_random: list[int] = []
 ID_TYPES = frozenset({UUID, _Quick})
 """The classes an id may have."""
 
@@ -29,10 +31,15 @@ def uuid7() -> UUID:
         if stamp <= _last:
             stamp = _last + 1
         _last = stamp
-    random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+        if not _random:
+            _random.extend(struct.unpack("<64Q", os.urandom(512)))
+        random = _random.pop() & 0x3FFF_FFFF_FFFF_FFFF
     value = ((stamp >> 12) << 80) | (0x7 << 76) | ((stamp & 0xFFF) << 64) | (0b10 << 62) | random
     made: UUID = _Quick(value.to_bytes(16, "big"))
     return made
+
+
+os.register_at_fork(after_in_child=_random.clear)  # or parent and child would go on with the same
 
 
 def id_of(text: str) -> UUID:

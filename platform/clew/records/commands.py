@@ -248,7 +248,8 @@ class Commands:
         """Several commands in one transaction: `records.verbs` on the unit given. For rooms above. What they write may
         wait until something asks the database (`records.gathering`). `looks`: the work may look at the caller's
         session itself (`Unit.session_at`); if it has not by its end, that is done then."""
-        call = replace(call, idempotency_key=None)
+        if call.idempotency_key is not None:
+            call = replace(call, idempotency_key=None)
         return await self._run(call, "", work, None, None, elevated=elevated, simple=looks, gathers=True)
 
     async def _one(

@@ -215,9 +215,7 @@ def need_reason(unit: Unit, known: Field) -> None:
 async def put_links(unit: Unit, written: Written, intake: Intake, *, new: bool) -> None:
     """Bring `many` fields to their new sets, and see that there are neither too few nor too many."""
     entity, owner = written.change.entity, written.record["id"]
-    for known in entity.fields.values():
-        if known.kind is not FieldKind.MANY or known.computed is not None:
-            continue
+    for known in unit.engine.statements.of(entity.name).shape.links:
         change = intake.links.get(known.name)
         if change is None:
             if new:
@@ -249,10 +247,7 @@ async def check_kept(unit: Unit, written: Written, known: Field, *, gone: bool) 
 async def put_lines(unit: Unit, written: Written, intake: Intake, *, new: bool) -> None:
     from clew.records.lines import apply_lines
 
-    entity = written.change.entity
-    for known in entity.fields.values():
-        if known.kind is not FieldKind.LINES or known.computed is not None:
-            continue
+    for known in unit.engine.statements.of(written.change.entity.name).shape.lines:
         change = intake.lines.get(known.name)
         if change is None:
             if new:

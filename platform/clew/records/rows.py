@@ -47,6 +47,9 @@ class Shape:
         """The fields whose targets are checked when they are given."""
         self.polymorphic = tuple(each.name for each in self.fields if each.kind is FieldKind.ANY)
         self.files = tuple(each for each in self.fields if each.kind is FieldKind.FILES)
+        given = tuple(each for each in entity.fields.values() if each.computed is None)
+        self.links = tuple(each for each in given if each.kind is FieldKind.MANY)
+        self.lines = tuple(each for each in given if each.kind is FieldKind.LINES)
 
     def empty(self) -> Record:
         return dict(self._none)

@@ -9,6 +9,7 @@ no round trip, runs the parts one after the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -42,16 +43,20 @@ class Part:
         """What is said of one row, whose values are bound under the columns' names and this."""
         return self._one({name: self._bind(name, suffix) for name in self.columns})
 
-    def bound(self, row: Mapping[str, Any], suffix: str = "") -> dict[str, Any]:
-        return {f"b_{name}{suffix}": row[name] for name in self.columns}
+    def binds(self, suffix: str = "") -> tuple[str, ...]:
+        """The names under which a row's values are bound, in the order of the columns."""
+        return tuple(f"b_{name}{suffix}" for name in self.columns)
 
     async def each(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Row by row."""
         if self._plain is None:
             self._plain = self.one()
-        bound = [self.bound(each) for each in rows]
+        bound = [self.bound(each, self.binds()) for each in rows]
         for statement in self._plain:
             await connection.execute_many(statement, bound)
+
+    def bound(self, row: Row, binds: Sequence[str]) -> dict[str, Any]:
+        return dict(zip(binds, [row[name] for name in self.columns], strict=True))
 
     def _bind(self, name: str, suffix: str) -> Any:
         return sa.bindparam(f"b_{name}{suffix}", type_=self.table.c[name].type)
@@ -126,7 +131,16 @@ def met_by(change: sa.CTE) -> Any:
     return sa.select(sa.func.coalesce(sa.func.sum(change.c.met), 0)).scalar_subquery()
 
 
-Known = dict[tuple[tuple[Part, int], ...], Any]
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One statement of several parts. `binds`: what the values of each row of a change are bound as, by the place of
+    its part and its number."""
+
+    statement: Any
+    binds: Mapping[tuple[int, int], tuple[str, ...]]
+
+
+Known = dict[tuple[tuple[Part, int], ...], Together]
 """Statements by their parts and how often each occurs."""
 _WHOLE: Known = {}
 _MOST_KNOWN = 2_000
@@ -165,47 +179,53 @@ class Batch:
             await part.each(connection, rows[part])
         return _NONE
 
-    async def _together(self, connection: Connection, rows: Mapping[Part, list[Row]]) -> Met:
+    async def _together(self, connection: Connection, rows: dict[Part, list[Row]]) -> Met:
         shape: list[tuple[Part, int]] = []
-        args: dict[str, Any] = {}
         for part, given in rows.items():
-            at = len(shape)
             if isinstance(part, Insert):
                 while len(given) > _LONGEST:
                     slice_, given = given[:_LONGEST], given[_LONGEST:]
-                    await connection.fetch(self._statement([(part, 0)]), {"rows_0": slice_})
+                    await connection.fetch(self._made([(part, 0)]).statement, {"rows_0": slice_})
+                rows[part] = given
                 shape.append((part, 0))
-                args[f"rows_{at}"] = given
             elif len(given) <= _MOST:
                 shape.append((part, len(given)))
-                for number, each in enumerate(given):
-                    args |= part.bound(each, f"_{at}_{number}")
             else:
                 assert part.counted is None
                 await part.each(connection, given)
         if not shape:
             return _NONE
-        row = await connection.fetch_one(self._statement(shape), args)
+        made = self._made(shape)
+        args: dict[str, Any] = {}
+        for at, (part, count) in enumerate(shape):
+            if isinstance(part, Insert):
+                args[f"rows_{at}"] = rows[part]
+            for number in range(count):
+                args |= part.bound(rows[part][number], made.binds[at, number])
+        row = await connection.fetch_one(made.statement, args)
         assert row is not None
         counted = [(part, number) for part, count in shape if part.counted is not None for number in range(count)]
         return dict(zip(counted, row, strict=False))
 
-    def _statement(self, shape: Sequence[tuple[Part, int]]) -> Any:
+    def _made(self, shape: Sequence[tuple[Part, int]]) -> Together:
         """The statement of these parts, made once."""
         known = self._known.get(tuple(shape))
         if known is not None:
             return known
         named: list[Any] = []
         counts: list[Any] = []
+        binds: dict[tuple[int, int], tuple[str, ...]] = {}
         for at, (part, count) in enumerate(shape):
             if isinstance(part, Insert):
                 named.append(part.all(f"rows_{at}").cte(f"part_{at}"))
             for number in range(count):
-                for which, change in enumerate(part.one(f"_{at}_{number}")):
-                    named.append(change.cte(f"part_{at}_{number}_{which}"))
+                suffix = f"_{at}_{number}"
+                binds[at, number] = part.binds(suffix)
+                for which, change in enumerate(part.one(suffix)):
+                    named.append(change.cte(f"part{suffix}_{which}"))
                     if which == part.counted:
                         counts.append(met_by(named[-1]))
-        made: Any = sa.select(*(counts or [sa.literal_column("1")])).add_cte(*named)
+        made = Together(sa.select(*(counts or [sa.literal_column("1")])).add_cte(*named), binds)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[tuple(shape)] = made

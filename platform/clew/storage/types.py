@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from clew.kernel.ids import id_of
 from clew.kernel.scalars import instant_text, parse_decimal, to_wire
 
 Converter = Callable[[Any], Any]
@@ -178,7 +179,7 @@ class Id(StoredType):
         return _id if dialect == "postgresql" else _id_text
 
     def from_driver(self, dialect: str) -> Converter | None:
-        return None if dialect == "postgresql" else UUID
+        return None if dialect == "postgresql" else id_of
 
 
 class Json(StoredType):
@@ -214,6 +215,7 @@ class ListOf(StoredType):
     def __init__(self, item: TypeEngine[Any]) -> None:
         super().__init__()
         self.item = item
+        self._converts: dict[str, Converter | None] = {}
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
@@ -223,7 +225,9 @@ class ListOf(StoredType):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
             return None
-        convert = self.item.dialect_impl(dialect).bind_processor(dialect)
+        if dialect.name not in self._converts:
+            self._converts[dialect.name] = self.item.dialect_impl(dialect).bind_processor(dialect)
+        convert = self._converts[dialect.name]
         items = [convert(each) if convert and each is not None else each for each in value]
         return items if dialect.name == "postgresql" else json.dumps(items, ensure_ascii=False)
 
@@ -287,7 +291,7 @@ def _microseconds(value: Any) -> Any:
 
 
 def _id(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
+    return value if isinstance(value, UUID) else id_of(value)
 
 
 def _id_text(value: Any) -> str:

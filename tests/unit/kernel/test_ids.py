@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -23,6 +24,21 @@ def test_threads_never_share_an_id() -> None:
         batches = list(pool.map(lambda _: [uuid7() for _ in range(500)], range(8)))
     ids = [each for batch in batches for each in batch]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_process_makes_other_ids() -> None:
+    uuid7()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, b"".join(uuid7().bytes[8:] for _ in range(50)))
+        os._exit(0)
+    mine = {uuid7().bytes[8:] for _ in range(50)}
+    os.waitpid(child, 0)
+    told = os.read(read, 400)
+    assert len(told) == 400
+    assert mine.isdisjoint(told[at : at + 8] for at in range(0, 400, 8))
 
 
 def test_an_id_is_one_however_it_was_made() -> None:
