@@ -16,8 +16,11 @@ from tests.unit.process.play import PROJECT
 
 from clew.process import jobs, words
 from clew.process.calendar import WorkingTime
+from clew.process.writes import _CALL_OFF
 from clew.storage import process_tables, system
+from clew.storage.dialects import compile_statement
 from clew.storage.engine import Connection, Database
+from clew.storage.provision import ensure_system
 from clew.testing.databases import TestDatabase
 from clew.testing.plugin import Tier
 
@@ -408,3 +411,22 @@ async def test_what_waits_for_a_moment_waits_for_that_moment_also_after_a_pause(
     await made.give("hal", process, lambda actor, at: words.Resume(actor, at), ["r"])
     (clock,) = await made.plant.rows(process_tables.process_timer)
     assert clock["due_at"] == due
+
+
+async def test_a_kept_plan_finds_the_open_job(database: TestDatabase) -> None:
+    """What is called off is found by the index of open jobs, also by a plan that knows no values: else PostgreSQL
+    plans the whole statement of every completion anew."""
+    db = await database.open()
+    (said,) = _CALL_OFF.one()
+    compiled = compile_statement(said, db.dialect)
+    async with db.migrate() as connection:
+        await ensure_system(connection)
+        if db.dialect == "postgresql":
+            await connection.run_sql("SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan")
+            await connection.run_sql(f"PREPARE call_off AS {compiled.sql}")
+            asked = f"EXPLAIN EXECUTE call_off ({', '.join('NULL' for _ in compiled.slots)})"
+        else:
+            asked = f"EXPLAIN QUERY PLAN {compiled.sql.replace('?', 'NULL')}"
+        plan = [str(row[-1]) for row in await connection.fetch(sa.text(asked))]
+    await db.close()
+    assert any("ux_clew_job__open_key" in line for line in plan), "\n".join(plan)

@@ -39,6 +39,12 @@ STORED = ("process", "instances as stored")
 """What a unit has written of instances, by id."""
 _MICRO = timedelta(microseconds=1)
 _OPEN = ("open", "held")
+_READY = sa.and_(
+    _job.c.state.in_([sa.literal_column("'ready'"), sa.literal_column("'leased'")]),
+    _job.c.state == sa.literal_column("'ready'"),
+)
+"""No binds, and the condition of the index of open jobs word for word: a plan that is kept cannot know what a bind will
+be, and SQLite does not see that one of two is one of them."""
 _CHANGING = ("status", "assignee", "behalf", "actor", "outcome", "comment", "done_at")
 
 
@@ -54,9 +60,7 @@ class _CallOff(Part):
     """The job of a clock that is no more. One that a worker is at finds no clock."""
 
     def _one(self, values: Mapping[str, Any]) -> Sequence[Any]:
-        mine = sa.select(_job.c.id).where(
-            _job.c.kind == values["kind"], _job.c.key == values["key"], _job.c.state == "ready"
-        )
+        mine = sa.select(_job.c.id).where(_job.c.kind == values["kind"], _job.c.key == values["key"], _READY)
         free = mine.with_for_update(skip_locked=True).scalar_subquery()
         return [sa.update(_job).where(_job.c.id == free).values(state="done", done_at=values["done_at"])]
 
