@@ -14,6 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -46,7 +47,6 @@ def row_of(unit: Unit, trace: Trace) -> dict[str, Any]:
     """A decision as a row: what it was about, who asked, every check with its rule, place and facts, the outcome."""
     context, engine = unit.context, unit.engine
     places = Places(engine.blueprint)
-    person = unit.found.get(_FACTS) or unit.found.setdefault(_FACTS, wire(person_facts(context.person)))
     decision_id = uuid7()
     body = {
         "format": FORMAT,
@@ -61,7 +61,7 @@ def row_of(unit: Unit, trace: Trace) -> dict[str, Any]:
         "given": list(trace.given),
         "reason": unit.reason,
         "elevated": unit.elevated,
-        "person": person,
+        "person": _said_of(context.person),
         "on_behalf_of": context.on_behalf_of.id if context.on_behalf_of else None,
         "channel": context.channel,
         "request_id": context.request_id,
@@ -115,7 +115,11 @@ def person_facts(person: Person) -> dict[str, Any]:
     return {name: plain(value) for name, value in found.items()}
 
 
-_FACTS = ("decisions", "facts of the person")
+@lru_cache(1_000)
+def _said_of(person: Person) -> Mapping[str, Any]:
+    """These facts as the book has them; a session's person is the same until their facts change."""
+    said: Mapping[str, Any] = wire(person_facts(person))
+    return said
 
 
 class Refusals:
