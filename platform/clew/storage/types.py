@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
@@ -215,21 +215,21 @@ class ListOf(StoredType):
     def __init__(self, item: TypeEngine[Any]) -> None:
         super().__init__()
         self.item = item
-        self._converts: dict[str, Converter | None] = {}
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(_ArrayOf(self.item.dialect_impl(dialect)))
         return dialect.type_descriptor(sa.Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if dialect.name not in self._converts:
-            self._converts[dialect.name] = self.item.dialect_impl(dialect).bind_processor(dialect)
-        convert = self._converts[dialect.name]
-        items = [convert(each) if convert and each is not None else each for each in value]
-        return items if dialect.name == "postgresql" else json.dumps(items, ensure_ascii=False)
+    def to_driver(self, dialect: str) -> Converter | None:
+        convert = self.item.to_driver(dialect) if isinstance(self.item, StoredType) else None
+
+        def items(values: Iterable[Any]) -> list[Any]:
+            return [each if convert is None or each is None else convert(each) for each in values]
+
+        if dialect == "postgresql":
+            return items
+        return lambda values: json.dumps(items(values), ensure_ascii=False)
 
 
 class _ArrayOf(postgresql.ARRAY[Any]):
