@@ -14,12 +14,11 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.sql import ClauseElement
 
-from clew.storage.connections import Connections
+from clew.storage.connections import DRIVER, Connections, lost, unreachable, while_it_lasts
 from clew.storage.dialects import StatementCache, connected, to_driver
 from clew.storage.engine import Compiled, Connection, DialectName, Row, for_driver
 from clew.storage.errors import (
     DatabaseBusy,
-    DatabaseUnreachable,
     FaultKind,
     InsertOnly,
     IntegrityFault,
@@ -49,11 +48,11 @@ class PostgresConnection:
     ) -> None:
         self._raw, self._cache, self._clock, self._begin = raw, cache, clock, begin
         self._now: datetime | None = None
-        self._finished = False
+        self._begun = self._finished = False
 
     async def _ready(self) -> None:
         if self._begin is not None:
-            begin, self._begin = self._begin, None
+            begin, self._begin, self._begun = self._begin, None, True
             await uninterrupted(self._raw.execute(begin))
         assert not self._finished, "a statement after the last one"
 
@@ -65,8 +64,8 @@ class PostgresConnection:
         try:
             await self._ready()
             rows: list[Row] = await self._raw.fetch(compiled.sql, *compiled.bind(args))
-        except asyncpg.PostgresError as error:
-            _raise(error)
+        except DRIVER as error:
+            _raise(error, self._raw)
         return rows
 
     async def fetch_last(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
@@ -80,8 +79,8 @@ class PostgresConnection:
         self._begin, self._finished = None, True
         try:
             found: list[Row] = await uninterrupted(self._raw.fetch(compiled.sql, *values))
-        except asyncpg.PostgresError as error:
-            _raise(error)
+        except DRIVER as error:
+            _raise(error, self._raw)
         return compiled.convert(found)
 
     async def fetch_one(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> Row | None:
@@ -97,8 +96,8 @@ class PostgresConnection:
         try:
             await self._ready()
             status: str = await self._raw.execute(compiled.sql, *compiled.bind(args))
-        except asyncpg.PostgresError as error:
-            _raise(error)
+        except DRIVER as error:
+            _raise(error, self._raw)
         touched = status.rpartition(" ")[2]
         return int(touched) if touched.isdigit() else -1
 
@@ -106,9 +105,9 @@ class PostgresConnection:
         compiled = self._cache.get(statement)
         try:
             await self._ready()
-            await self._raw.executemany(compiled.sql, [compiled.bind(row) for row in rows])
-        except asyncpg.PostgresError as error:
-            _raise(error)
+            await while_it_lasts(self._raw, self._raw.executemany(compiled.sql, [compiled.bind(row) for row in rows]))
+        except DRIVER as error:
+            _raise(error, self._raw)
 
     async def copy_in(self, table: sa.Table, keys: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         columns = [table.c[key] for key in keys]
@@ -116,35 +115,41 @@ class PostgresConnection:
         records = (for_driver(row, converts) for row in rows)
         try:
             await self._ready()
-            status: str = await self._raw.copy_records_to_table(
-                table.name, records=records, columns=[column.name for column in columns]
-            )
-        except asyncpg.PostgresError as error:
-            _raise(error)
+            names = [column.name for column in columns]
+            loading = self._raw.copy_records_to_table(table.name, records=records, columns=names)
+            status: str = await while_it_lasts(self._raw, loading)
+        except DRIVER as error:
+            _raise(error, self._raw)
         return int(status.rpartition(" ")[2])
 
     async def run_sql(self, sql: str) -> None:
         try:
             await self._ready()
             await self._raw.execute(sql)
-        except asyncpg.PostgresError as error:
-            _raise(error)
+        except DRIVER as error:
+            _raise(error, self._raw)
 
     async def now(self) -> datetime:
         if self._clock is None:
-            asked: datetime = await self._raw.fetchval("SELECT clock_timestamp()")
-            return asked
+            return await self._asked()
         if self._now is None:
             # The moment of the first question, not of BEGIN: a unit that waited for a lock is later than its rival.
             self._now = self._clock.now()
         if self._now is None:
-            self._now = await self._raw.fetchval("SELECT clock_timestamp()")
+            self._now = await self._asked()
             self._clock.note(self._now)
         return self._now
 
+    async def _asked(self) -> datetime:
+        try:
+            told: datetime = await self._raw.fetchval("SELECT clock_timestamp()")
+        except DRIVER as error:
+            _raise(error, self._raw)
+        return told
+
     async def finish(self) -> None:
         """Commit what was begun."""
-        if self._raw.is_in_transaction():
+        if self._begun:
             self._finished = True
             await uninterrupted(self._raw.execute("COMMIT"))
 
@@ -177,17 +182,15 @@ class _Snapshot(_Reading):
             await uninterrupted(self._raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
         except BaseException as error:
             await self._pool.release(self._raw, whole=False)
-            if isinstance(error, asyncpg.PostgresError):
-                _raise(error)
+            if isinstance(error, DRIVER):
+                _raise(error, self._raw)
             raise
         return connection
 
     async def __aexit__(self, kind: object, _error: object, _trace: object) -> None:
         whole = False
         try:
-            if not self._raw.is_closed() and self._raw.is_in_transaction():
-                await uninterrupted(self._raw.execute("ROLLBACK"))
-            whole = kind is None
+            whole = await _roll_back(self._raw) and kind is None
         finally:
             await self._pool.release(self._raw, whole=whole)
 
@@ -215,7 +218,7 @@ class _Writing:
                 await self._commit()
                 whole = True
             else:
-                await self._undo()
+                await _roll_back(self._raw)
         finally:
             await self._pool.release(self._raw, whole=whole)
 
@@ -224,14 +227,22 @@ class _Writing:
         try:
             await self._connection.finish()
         except BaseException as error:
-            await self._undo()
-            if isinstance(error, asyncpg.PostgresError):
-                _raise(error)
+            await _roll_back(self._raw)
+            if isinstance(error, DRIVER):
+                _raise(error, self._raw)
             raise
 
-    async def _undo(self) -> None:
-        if not self._raw.is_closed() and self._raw.is_in_transaction():
-            await uninterrupted(self._raw.execute("ROLLBACK"))
+
+async def _roll_back(raw: Any) -> bool:
+    """Undo what is open; whether the connection can go on. One that is gone has undone it by itself."""
+    try:
+        if not lost(raw) and raw.is_in_transaction():
+            await uninterrupted(raw.execute("ROLLBACK"))
+    except DRIVER:
+        if not lost(raw):
+            raw.terminate()
+        return False
+    return True
 
 
 class PostgresDatabase:
@@ -239,9 +250,11 @@ class PostgresDatabase:
 
     dialect: DialectName = "postgresql"
 
-    def __init__(self, url: str, readers: Any, writers: Any, most: int) -> None:
+    def __init__(self, url: str, readers: Any, writers: Any, most: int, patience: float | None) -> None:
         self.url = url
-        self._readers, self._writers = Connections(readers, min(most, _turns())), Connections(writers, most)
+        self._readers = Connections(readers, min(most, _turns()), patience)
+        self._writers = Connections(writers, most, patience)
+        self._readers.other, self._writers.other = self._writers, self._readers
         self._turns = Turns(most)
         self._cache, self._clock = StatementCache("postgresql"), ServerClock()
 
@@ -278,7 +291,8 @@ class PostgresDatabase:
 
 
 async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabase:
-    """Connect. `size` bounds the pool, `limit` (seconds, 0 = none) bounds every statement."""
+    """Connect. `size` bounds the pool; `limit` (seconds, 0 = none) bounds every statement, and the wait for a
+    connection where the server gives no more."""
     settings = {
         "application_name": "clew",
         "TimeZone": "UTC",
@@ -286,12 +300,15 @@ async def open_postgres(url: str, *, size: int, limit: float) -> PostgresDatabas
         "statement_timeout": str(int(limit * 1000)),
         "search_path": "public",
     }
+    readers = await _pool(url, size, settings)
+    writers = await _pool(url, size, {**settings, "default_transaction_isolation": "serializable"})
+    database = PostgresDatabase(url, readers, writers, size, limit or None)
     try:
-        readers = await _pool(url, 1, size, settings)
-        writers = await _pool(url, 0, size, {**settings, "default_transaction_isolation": "serializable"})
-    except (OSError, asyncpg.PostgresError) as error:
-        raise DatabaseUnreachable(reason=str(error)) from error
-    return PostgresDatabase(url, readers, writers, size)
+        async with database.read():
+            return database
+    except BaseException:
+        database.dispose()
+        raise
 
 
 def _turns() -> int:
@@ -300,10 +317,10 @@ def _turns() -> int:
     return max(4, 3 * (os.cpu_count() or 1))
 
 
-async def _pool(url: str, least: int, most: int, settings: Mapping[str, str]) -> Any:
+async def _pool(url: str, most: int, settings: Mapping[str, str]) -> Any:
     return await asyncpg.create_pool(
         url,
-        min_size=least,
+        min_size=0,
         max_size=most,
         init=_prepare,
         reset=_keep,
@@ -342,8 +359,8 @@ async def _keep(_connection: Any) -> None:
     """Nothing to reset between uses: units end by themselves and no session state is ever set. Saves a round trip."""
 
 
-def _raise(error: asyncpg.PostgresError) -> NoReturn:
-    state = error.sqlstate or ""
+def _raise(error: Exception, raw: Any) -> NoReturn:
+    state = getattr(error, "sqlstate", None) or ""
     if state == "23001":
         raise InsertOnly(what=str(error)) from error
     if state.startswith("23"):
@@ -360,6 +377,6 @@ def _raise(error: asyncpg.PostgresError) -> NoReturn:
         raise StatementTimeout() from error
     if state.startswith("54"):
         raise StatementTooLarge(what=str(error)) from error
-    if state.startswith(("08", "57P", "53")):
-        raise DatabaseUnreachable(reason=str(error)) from error
+    if state.startswith(("08", "57P", "53")) or lost(raw) or isinstance(error, asyncpg.InternalClientError):
+        raise unreachable(error) from error
     raise error

@@ -28,7 +28,10 @@ class Driver:
     """The driver's pool: at most `most` wires are out, whoever wants another waits."""
 
     def __init__(self, most: int) -> None:
-        self.free, self.made, self.down = asyncio.Semaphore(most), list[Wire](), False
+        self.most, self.free, self.made, self.down = most, asyncio.Semaphore(most), list[Wire](), False
+
+    def get_max_size(self) -> int:
+        return self.most
 
     async def acquire(self) -> Wire:
         await self.free.acquire()
