@@ -135,13 +135,13 @@ class Feed:
         async with self._database.read() as connection:
             ids = [row[0] for row in await connection.fetch(_RECENT, {"since": since})]
             fresh = [each for each in ids if each not in self._seen]
-            for each in fresh:
-                self._seen[each] = None
-            while len(self._seen) > _SEEN:
-                self._seen.popitem(last=False)
-            if not fresh or not self.listeners:
-                return []
-            return [Event(*row) for row in await connection.fetch(_THESE, {"ids": fresh})]
+            rows = await connection.fetch(_THESE, {"ids": fresh}) if fresh and self.listeners else []
+        # Only now: what could not be read, because the database went away, is news the next time.
+        for each in fresh:
+            self._seen[each] = None
+        while len(self._seen) > _SEEN:
+            self._seen.popitem(last=False)
+        return [Event(*row) for row in rows]
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:
