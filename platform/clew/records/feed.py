@@ -118,15 +118,17 @@ class Feed:
 
     async def _look_on(self) -> None:
         self._seen.clear()
-        looks = 0
+        looks, last = 0, self._clock.monotonic()
         while True:
             with suppress(ClewError):
                 # What is there already is not news: the first look only remembers it.
-                far = looks % FAR_EVERY == 0
-                found = await self._unseen(FAR_BACK_SECONDS if far else LOOK_BACK_SECONDS)
+                back = LOOK_BACK_SECONDS if looks % FAR_EVERY else FAR_BACK_SECONDS
+                # Reckoned from the last look that succeeded, however long the database was away since.
+                begun = self._clock.monotonic()
+                found = await self._unseen(back + begun - last)
                 if looks:
                     self._tell(found)
-                looks += 1
+                looks, last = looks + 1, begun
                 self._ready.set()
             await asyncio.sleep(self._poll)
 
