@@ -123,6 +123,39 @@ async def test_cancelled_units_leave_nothing_and_block_nobody(database: TestData
     assert await count(db, tables) == 1
 
 
+async def test_whatever_is_cancelled_no_transaction_stays_open(database: TestDatabase) -> None:
+    """A unit is stopped at each of its first moments: while it waits, begins, asks, commits."""
+    db = await database.open()
+
+    async def work(connection: Connection) -> None:
+        await connection.fetch_value(sa.text("SELECT 1"))
+
+    for moments in range(24):
+        task = asyncio.create_task(db.run_write(work))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await asyncio.gather(*(db.run_write(work) for _ in range(20)))
+    if db.dialect == "postgresql":
+        open_ones = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+        async with db.read() as connection:
+            assert await connection.fetch_value(sa.text(open_ones)) == 0
+    await db.close()
+
+
+async def test_a_unit_that_goes_on_after_a_failed_statement_is_no_success(database: TestDatabase) -> None:
+    """PostgreSQL answers its COMMIT with ROLLBACK."""
+    db = await database.open()
+    if db.dialect == "postgresql":
+        with pytest.raises(RuntimeError, match="ROLLBACK"):  # noqa: PT012
+            async with db.write() as connection:
+                with suppress(Exception):
+                    await connection.run_sql("SELECT 1 / 0")
+    await db.close()
+
+
 async def test_constraints_speak_the_platforms_words(database: TestDatabase) -> None:
     db, tables = await opened(database)
     async with db.write() as connection:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from clew.identity import accounts
 from clew.kernel.context import Person
 from clew.kernel.ids import id_of
-from clew.metadata.processes import Step, Who, Workflow
+from clew.metadata.processes import Step, Workflow
 from clew.process.behalf import Standing, asked_roles
 from clew.process.errors import NotYourTask
 from clew.process.staff import Demand, Staff
@@ -40,7 +40,7 @@ async def _still(unit: Unit, step: Step, staff: Staff, instance: Instance, task:
     """Whoever was asked as the holder of a role holds it still: a role that was lost takes its tasks along at once,
     before anybody has offered them to others."""
     roles, person = asked_roles(task, step), unit.context.person.id
-    if not roles or (step.who is not None and _plain(step.who) != Who(step.who.roles)):
+    if not roles or (step.who is not None and step.who.named):
         return
     among = step.approval.among if step.approval is not None else ""
     demand = Demand(tuple(sorted(roles)), site=instance.site, among=among)
@@ -48,8 +48,3 @@ async def _still(unit: Unit, step: Step, staff: Staff, instance: Instance, task:
     held = stands.holds(roles, among, instance.site)
     if mine and not held and not await staff.holds(unit.connection, person, demand, unit.at):
         raise NotYourTask
-
-
-def _plain(who: Who) -> Who:
-    """Without what narrows the holders of its roles."""
-    return replace(who, least_loaded=False, qualified_for=None)

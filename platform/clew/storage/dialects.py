@@ -83,7 +83,7 @@ class StatementCache:
         self._by_shape.move_to_end(key.key)
         compiler, compiled = known
         constants = compiler.construct_params(extracted_parameters=key.bindparams, _check=False, escape_names=False)
-        return replace(compiled, constants=constants)
+        return replace(compiled, constants=_own(compiler, constants))
 
 
 def compile_statement(statement: ClauseElement, dialect: DialectName) -> Compiled:
@@ -120,16 +120,25 @@ def _compile(statement: ClauseElement, dialect: DialectName, key: Any = None) ->
     compiled = Compiled(
         sql=compiler.string,
         slots=slots,
-        constants=compiler.construct_params(_check=False, escape_names=False),
+        constants=_own(compiler, compiler.construct_params(_check=False, escape_names=False)),
         converters=tuple(
             # Items of an inline list are no binds of the statement.
             to_driver(compiler.binds[name].type, dialect) if name in compiler.binds else processors.get(name)
             for name in slots
         ),
-        results=tuple(converter(column.type, dialect) for column in compiler._result_columns),
-        required=frozenset(name for name, bind in compiler.binds.items() if bind.required),
+        results=tuple(
+            (at, convert)
+            for at, column in enumerate(compiler._result_columns)
+            if (convert := converter(column.type, dialect)) is not None
+        ),
     )
     return compiler, compiled
+
+
+def _own(compiler: SQLCompiler, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values of the binds that have one of their own."""
+    binds = compiler.binds
+    return {name: value for name, value in values.items() if name not in binds or not binds[name].required}
 
 
 def to_driver(type_: TypeEngine[Any], dialect: DialectName) -> Any:

@@ -32,34 +32,31 @@ def for_driver(values: Iterable[Any], converters: Iterable[Any]) -> list[Any]:
 class Compiled:
     """A statement ready for the driver. `slots` lists, in driver order, the bind names to pick from the arguments;
     `constants` holds the values of binds that were literals in the statement. Binding converters are applied per slot
-    (a Decimal to a scaled integer on SQLite, a UUID to text …). `results` converts result columns to canonical Python
-    values; `required` names the binds that have no value of their own."""
+    (a Decimal to a scaled integer on SQLite, a UUID to text …). `results` converts the result columns, by their place,
+    that are not canonical Python values as the driver gives them."""
 
     sql: str
     slots: tuple[str, ...]
     constants: Mapping[str, Any]
     converters: tuple[Any, ...]
-    results: tuple[Any, ...] = ()
-    required: frozenset[str] = frozenset()
+    results: tuple[tuple[int, Any], ...] = ()
 
     def bind(self, args: Mapping[str, Any]) -> list[Any]:
         """Driver arguments in order. A missing name raises KeyError: a statement never runs half-bound."""
-        if not args.keys() >= self.required:
-            for name in self.slots:
-                if name in self.required and name not in args:
-                    raise KeyError(f"the statement needs a value for {name!r}")
         known = {**self.constants, **args} if self.constants else args
-        return for_driver(map(known.__getitem__, self.slots), self.converters)
+        try:
+            return for_driver(map(known.__getitem__, self.slots), self.converters)
+        except KeyError as missing:
+            raise KeyError(f"the statement needs a value for {missing.args[0]!r}") from None
 
     def convert(self, rows: Sequence[Row]) -> list[Row]:
         """Driver rows as canonical Python values; the rows themselves when no column needs it."""
-        todo = [(at, each) for at, each in enumerate(self.results) if each is not None]
-        if not todo:
+        if not self.results:
             return list(rows)
         converted: list[Row] = []
         for row in rows:
             values = list(row)
-            for at, change in todo:
+            for at, change in self.results:
                 if values[at] is not None:
                     values[at] = change(values[at])
             converted.append(tuple(values))

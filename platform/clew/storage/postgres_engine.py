@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -53,7 +54,11 @@ class PostgresConnection:
     async def _ready(self) -> None:
         if self._begin is not None:
             begin, self._begin, self._begun = self._begin, None, True
-            await uninterrupted(self._raw.execute(begin))
+            try:
+                await self._raw.execute(begin)
+            except asyncio.CancelledError:
+                self._raw.terminate()  # whether it has begun is unknown: with the connection it ends
+                raise
         assert not self._finished, "a statement after the last one"
 
     async def fetch(self, statement: ClauseElement | Compiled, args: Mapping[str, Any] = _NO_ARGS) -> list[Row]:
@@ -151,7 +156,10 @@ class PostgresConnection:
         """Commit what was begun."""
         if self._begun:
             self._finished = True
-            await uninterrupted(self._raw.execute("COMMIT"))
+            said = await uninterrupted(self._raw.execute("COMMIT"))
+            if said != "COMMIT":
+                # A statement failed and the work went on as if it had not: PostgreSQL has undone it all.
+                raise RuntimeError(f"a unit of work went on after a statement that failed: COMMIT said {said}")
 
 
 class _Reading:
