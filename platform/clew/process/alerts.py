@@ -30,7 +30,7 @@ from clew.metadata.blueprint import Entity
 from clew.process.effects import related
 from clew.process.facts import Inquiry
 from clew.process.in_use import begin_where_used
-from clew.process.staff import Demand
+from clew.process.reach import ADDRESSEES, NOBODY, Reached, reach, role_line
 from clew.process.state import State, Subject
 from clew.records import outbox
 from clew.records.commands import Call
@@ -55,8 +55,6 @@ _SEQUENCE = {"raised": 1, "acknowledged": 2, "ceased": 3}
 _BATCH = 100
 _log = logging.getLogger("clew.process")
 WHAT = Bilingual("预警", "alert")
-ADDRESSEES, NOBODY = "addressees", "nobody"
-"""As what those were told whom an alert has reached; otherwise as the steward, or as administrators."""
 _a = process_tables.standing_alert
 
 
@@ -270,7 +268,7 @@ class Alerts:
         )
         if not made:
             return 0
-        told, whose, site = await self._tell(unit, alert, record_id, number)
+        reached, site = await self._tell(unit, alert, record_id, number)
         if alert.start:
             await begin_where_used(self.engine, unit, alert.start, record_id, "alert")
         data = {
@@ -278,55 +276,37 @@ class Alerts:
             "severity": alert.severity,
             "entity": alert.entity,
             "record_id": record_id,
-            "told": len(told),
-            "told_as": whose,
-            "people": [str(each) for each in told],
+            "told": len(reached.people),
+            "told_as": reached.whose,
+            "people": [str(each) for each in reached.people],
         }
         _event(unit, "raised", number, data, site)
         return 1
 
     async def _tell(
         self, unit: Unit, alert: StandingAlert, record_id: UUID, number: UUID
-    ) -> tuple[list[UUID], str, UUID | None]:
-        """Tell whoever can be reached; who they are, as what they were told, and the record's site. It stays written
-        down whom it has reached."""
+    ) -> tuple[Reached, UUID | None]:
+        """Tell whoever can be reached; who they are, and the record's site. It stays written down whom it has
+        reached."""
         record = await unit.lock(unit.engine.blueprint.entities[alert.entity], record_id)
         assert record is not None  # it was found in this transaction
         site: UUID | None = record.get("site")
-        told, whose = await self._whom(unit, alert, record, site)
-        say = alert.say or alert.label
-        if whose != ADDRESSEES:
-            _log.warning("alert %s of record %s reaches none of those it is for: told %s", alert.name, record_id, whose)
-            said = Bilingual("应通知的人无人在任,改为通知您", "nobody it is for is there, so you are told")
-            say = Bilingual(f"{say.to('zh')}({said.zh})", f"{say.to('en')} ({said.en})")
+        reached = await self._whom(unit, alert, record, site)
+        say = reached.say(alert.say or alert.label, f"alert {alert.name} of record {record_id}")
         notice = Notice(number, "standing_alert", alert.name, text=say)
-        await tell(unit.connection, unit.engine.blueprint.project, told, notice, unit.at)
-        await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(told=whose))
-        return told, whose, site
+        await tell(unit.connection, unit.engine.blueprint.project, reached.people, notice, unit.at)
+        await unit.connection.execute(sa.update(_a).where(_a.c.id == number).values(told=reached.whose))
+        return reached, site
 
-    async def _whom(
-        self, unit: Unit, alert: StandingAlert, record: Record, site: UUID | None
-    ) -> tuple[list[UUID], str]:
-        """Whom an alert is for; where these are nobody, who answers for the entity's data, at the site or wherever;
-        where nobody does either, who looks after the accounts, as it is for them that nobody is there."""
-        entity, policies = unit.engine.blueprint.entities[alert.entity], unit.engine.blueprint.policies
+    async def _whom(self, unit: Unit, alert: StandingAlert, record: Record, site: UUID | None) -> Reached:
+        """Whom an alert is for; where these are nobody, who answers for the entity's data, at the site or wherever."""
+        entity = unit.engine.blueprint.entities[alert.entity]
         nobody = State("", "", Subject(alert.entity, str(record["id"])), "")
         workflow: Any = None  # nothing of a running process is named: the check refuses it
         people = await Inquiry(unit, workflow, nobody, self.engine.staff, site).whom(alert.who, entity, record)
         if people:
-            return [id_of(each) for each in people], ADDRESSEES
-        roles = policies.roles.values() if policies is not None else ()
-        keepers = tuple(each.name for each in roles if "accounts" in each.administer)
-        steward = (entity.steward,) if entity.steward else ()
-        for whose, asked in (
-            ("steward", Demand(steward, site=site)),
-            ("steward", Demand(steward)),
-            ("administrators", Demand(keepers)),
-        ):
-            found = await self.engine.staff.find(unit.connection, asked, unit.at) if asked.roles else ()
-            if found:
-                return list(found), whose
-        return [], NOBODY
+            return Reached(tuple(id_of(each) for each in people), ADDRESSEES)
+        return await reach(unit, self.engine.staff, role_line("steward", entity.steward, site))
 
     async def acknowledge(self, call: Call, number: UUID, comment: str) -> None:
         """Somebody has seen it. The first who says so counts; the trail keeps it. Raises NotFound."""

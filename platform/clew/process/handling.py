@@ -22,6 +22,7 @@ from clew.process.effects import Effects, asked_for, locked
 from clew.process.errors import NotYourTask
 from clew.process.facts import Inquiry
 from clew.process.in_use import begin_where_used
+from clew.process.reach import ADDRESSEES, Reached, reach, role_line
 from clew.process.staff import Demand
 from clew.process.state import State, Token
 from clew.process.store import Instance
@@ -280,53 +281,57 @@ class Handling:
     async def tell_trouble(self, token: Token | None, what: str, error: ClewError) -> None:
         """Who answers for the step and the process are told what the platform cannot do by itself."""
         step = self.workflow.step(token.step) if token is not None else None
-        people = await self._whom("owner", step, token)
-        if step is not None:
-            people = [*await self._whom(step.owner, step, token), *people]
-        said, path = Bilingual(error.message("zh"), error.message("en")), step.path if step is not None else ""
-        self._notice(list(dict.fromkeys(people)), Notice(self.instance.id, "incident", path, text=said))
-        self.writes.log(what, step=path, outcome=error.code)
+        reached = [
+            await self._whom(role, step, token) for role in (step.owner if step is not None else "", "owner") if role
+        ]
+        best = next((each for each in reached if each.whose == ADDRESSEES), reached[-1])
+        text = Bilingual(error.message("zh"), error.message("en"))
+        said, path = best.say(text, f"{what} of process {self.instance.id}"), step.path if step is not None else ""
+        people = dict.fromkeys(person for each in reached for person in each.people)
+        self._notice([*people], Notice(self.instance.id, "incident", path, text=said))
+        self.writes.log(what, step=path, outcome=error.code, comment=_reached_as("", best))
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _tell(self, tell: words.Tell) -> None:
-        people = [id_of(each) for each in tell.people]
+        people, said = [id_of(each) for each in tell.people], Bilingual(tell.comment, tell.comment)
         token = self.state.tokens.get(tell.token)
         step = self.workflow.step(token.step) if token is not None else None
+        path, comment = step.path if step is not None else "", tell.whom
         if tell.whom:
-            people += await self._whom(tell.whom, step, token)
-        said = Bilingual(tell.comment, tell.comment)
-        path = step.path if step is not None else ""
+            reached = await self._whom(tell.whom, step, token)
+            people += reached.people
+            what = f"{tell.about} to {tell.whom} at {path or 'no step'} of process {self.instance.id}"
+            said, comment = reached.say(said, what), _reached_as(tell.whom, reached)
         self._notice(people, Notice(self.instance.id, tell.about, path, tell.task or None, tell.share, said))
         if tell.about in ("alert", "legal"):
-            self.writes.log(
-                tell.about,
-                step=step.path if step is not None else "",
-                outcome=f"{tell.share}%",
-                comment=tell.whom,
-            )
+            self.writes.log(tell.about, step=path, outcome=f"{tell.share}%", comment=comment)
 
-    async def _whom(self, word: str, step: Step | None, token: Token | None) -> list[UUID]:
-        """People of a word such as owner. The supervisor is the manager of whoever has the task, or may take it; the
-        department head stands over the department they are in. Where the records name none, those are told who answer
-        for the step and for the process: an alert always reaches somebody."""
-        if word == "assignee":
-            return []
-        owner = step.owner if step is not None and step.owner else self.workflow.owner
-        line: tuple[UUID, ...] = ()
-        if word in ("supervisor", "department_head") and token is not None:
-            asked = tuple(id_of(each) for each in sorted(self._has(token)))
-            demand = Demand(managers_of=asked) if word == "supervisor" else Demand(heads_of=asked)
-            line = await self.engine.staff.find(self.unit.connection, demand, self.unit.at)
-        if line:
-            return list(line)
-        role = {"supervisor": owner, "department_head": self.workflow.owner, "owner": self.workflow.owner}.get(
-            word, word
+    async def _whom(self, word: str, step: Step | None, token: Token | None) -> Reached:
+        """People of a role, or of a word such as owner. The assignee is whoever has the task, or may take it while
+        nobody has; the supervisor their manager; the department head stands over the department they are in. Where the
+        records name none of these two, those are told who answer for the step and for the process. Where nobody at the
+        site is any of it: who holds the role elsewhere, who answers for the step and the process, who looks after the
+        accounts."""
+        site, owners = self.instance.site, (step.owner if step is not None else "", self.workflow.owner)
+        owner = owners[0] or owners[1]
+        asked = tuple(id_of(each) for each in sorted(self._has(token))) if token is not None else ()
+        line = {
+            "assignee": Demand(named=asked),
+            "supervisor": Demand(managers_of=asked),
+            "department_head": Demand(heads_of=asked),
+        }
+        role = {"assignee": "", "supervisor": owner, "department_head": owners[1], "owner": owners[1]}.get(word, word)
+        return await reach(
+            self.unit,
+            self.engine.staff,
+            (
+                *([(ADDRESSEES, line[word])] if asked and word in line else ()),
+                *role_line(ADDRESSEES, role, site, "elsewhere"),
+                *role_line("owner", owners[0], site),
+                *role_line("owner", owners[1], site),
+            ),
         )
-        if not role:
-            return []
-        demand = Demand((role,), site=self.instance.site)
-        return list(await self.engine.staff.find(self.unit.connection, demand, self.unit.at))
 
     def _has(self, token: Token) -> set[str]:
         """Who has the open tasks of a step, or may take them."""
@@ -362,3 +367,8 @@ class Handling:
             outcome=getattr(command, "outcome", ""),
             comment=getattr(command, "comment", "") or getattr(command, "reason", ""),
         )
+
+
+def _reached_as(word: str, reached: Reached) -> str:
+    """Whom something was for, and as what those were told instead whom it has reached, for the timeline."""
+    return word if reached.whose == ADDRESSEES else f"{word} → {reached.whose}".strip()
