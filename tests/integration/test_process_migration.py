@@ -22,7 +22,7 @@ from clew.kernel.errors import ClewError
 from clew.process import jobs
 from clew.process.errors import BadStepMapping, CannotMigrate, NoSuchProcess
 from clew.process.migrating import Migration
-from clew.process.words import Resume, Suspend
+from clew.process.words import Cancel, Resume, Suspend
 from clew.runtime import open_runtime
 from clew.settings import Settings
 from clew.storage import process_tables, system
@@ -98,6 +98,30 @@ async def test_instances_move_to_the_present_definition_one_by_one(database: Tes
     await second.processes.decide(second.call("bob"), mine["id"], "done")
     await jobs.drain(second.processes)
     assert {each["id"]: each["status"] for each in await made.instances()} == {moving: "ended", staying: "running"}
+
+
+async def test_what_found_nobody_is_known_by_the_new_name_of_its_step(database: TestDatabase) -> None:
+    made = await small_works(await database.open(), OLD, people={"clerk": ("ann",)})
+    moving, over = await made.a_case("ann"), await made.a_case("ann")
+    for task in await made.tasks("ann"):
+        await made.processes.decide(made.call("ann"), task["id"], "done")
+    second, _ = await published(made, NEW, YEARS)
+    second.hire("hal", "boss")
+    flow = second.processes.blueprint.workflows["handling"]
+    await Migration(second.processes, flow, {"look": "review", "tell": "inform"}).move(second.call("hal"), moving)
+    rows = await made.plant.rows(process_tables.process_unasked)
+    assert {each["process"]: (each["token"], each["step"]) for each in rows} == {
+        moving: (1, "review"),
+        over: (1, "look"),
+    }
+    await second.give("hal", over, lambda actor, at: Cancel(actor, at, "no more"), ["c"])
+    (row,) = await made.plant.rows(process_tables.process_unasked)
+    assert row["process"] == moving
+    await made.plant.database.run_write(lambda connection: jobs.ask_offer(connection, moving, "roles"))
+    await jobs.drain(second.processes)
+    assert await made.plant.rows(process_tables.process_unasked) == []
+    assert [each["step"] for each in await second.tasks("hal")] == ["review"]
+    assert ("settled", "review", "nobody") in await made.log()
 
 
 @pytest.mark.parametrize("suspended", [False, True])

@@ -110,9 +110,11 @@ class Visits:
 
 
 @asynccontextmanager
-async def visits(url: str, tmp_path: Path, who: str = "") -> AsyncIterator[Visits]:
-    """`who`: a single process that asks them, instead of the three above."""
-    folder = project(tmp_path / "visits", {"alone": who} if who else WORKFLOWS)
+async def visits(url: str, tmp_path: Path, who: str | Mapping[str, str] = "") -> AsyncIterator[Visits]:
+    """`who`: a single process that asks them, or others by name, instead of the three above."""
+    workflows = {"alone": who} if isinstance(who, str) and who else who or WORKFLOWS
+    assert not isinstance(workflows, str)
+    folder = project(tmp_path / "visits", workflows)
     async with served(url, tmp_path / "blobs", folder=folder, project=folder) as house:
         desk = house.host.current.desk
         desk.credentials.hasher = Hasher(CHEAP)

@@ -10,12 +10,19 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.test_process_people import TODAY, Visits, change, visits
+from tests.integration.guarded_case import INSTALLER, make_account
+from tests.integration.process_world import small_works
+from tests.integration.test_process_people import NOBODY, TODAY, Visits, change, visits
+from tests.integration.test_process_time import move_back
 
 from clew.identity import accounts
+from clew.identity.accounts import Account
+from clew.identity.assignments import Asked
 from clew.kernel.scalars import instant_text
-from clew.process import jobs, staffing, store
+from clew.process import jobs, staffing, store, words
+from clew.process.effects import Effects
 from clew.process.errors import NotYourTask
+from clew.process.words import Actor
 from clew.storage import process_tables, system
 from clew.storage.engine import Connection
 from clew.testing import TestDatabase
@@ -45,9 +52,11 @@ class Cases:
 
     async def open(self, **visit: Any) -> UUID:
         """The process of a new visit."""
-        record = await self.house.create("visit", **visit)
+        return await self.of(await self.house.create("visit", **visit), "alone")
+
+    async def of(self, visit: UUID, workflow: str) -> UUID:
         async with self.house.runtime.database.read() as connection:
-            found = await store.live_on(connection, record, "alone")
+            found = await store.live_on(connection, visit, workflow)
         assert found is not None
         return found
 
@@ -89,6 +98,20 @@ class Cases:
         work = partial(staffing.turn, self.processes, said)
         await self.processes.commands.run(jobs.system_call(self.processes), work, elevated=True)
         return await self.waiting(jobs.OFFER) - before
+
+    async def assign(self, account: Account, role: str, site: UUID | None = None) -> None:
+        sites, desk = (site,) if site is not None else None, self.house.runtime.desk
+
+        async def work(connection: Connection, at: datetime) -> None:
+            await desk.assignments.assign(connection, INSTALLER, Asked(account.id, role, at, sites=sites), at)
+
+        await desk.within(work)
+
+    async def lines(self, table: sa.Table) -> list[dict[str, Any]]:
+        """The rows of a table, in the order in which they were made."""
+        async with self.house.runtime.database.read() as connection:
+            rows = await connection.fetch(sa.select(table).order_by(*table.primary_key))
+        return [dict(zip(table.c.keys(), row, strict=True)) for row in rows]
 
     async def write(self, statement: Any) -> None:
         async def work(connection: Connection) -> None:
@@ -277,6 +300,125 @@ async def test_open_tasks_follow_whom_the_record_names(database: TestDatabase, t
         await change(cases.house, "visit", visit, guest=await cases.house.employee("late"))
         assert await cases.asked(process) == (set(), ["left"]), "who has no account"
         assert await cases.now_asked(process) == (set(), ["left"])
+
+
+async def test_a_step_that_found_nobody_asks_once_somebody_is_there(database: TestDatabase, tmp_path: Path) -> None:
+    """Each case found nobody; each change finds somebody for one of them, and says why it goes on."""
+    steps = {"trained": TRAINED, "placed": PLACED, "managed": MANAGED, "named": "{person: guest}", "held": "reader"}
+    async with visits(database.url, tmp_path, steps) as made:
+        cases = Cases(made)
+        site = await cases.house.create("site", code="SUZ", name="Suzhou")
+        part = await cases.house.create("department", code="PUR", site=site)
+        course = await cases.house.create("course", code="A")
+        guest = await cases.house.employee("guest", department=part)
+        visit = await cases.house.create("visit", guest=guest, course=course)
+        found = {each: await cases.of(visit, each) for each in steps}
+        assert [await cases.asked(each) for each in found.values()] == [NOBODY] * 5
+        told = len(await cases.lines(process_tables.notice))
+        li = await cases.person("li")
+        assert [await cases.asked(each) for each in found.values()] == [NOBODY] * 5, "somebody who is nothing of it"
+
+        async def once(login: str, workflow: str, why: str) -> None:
+            assert await cases.asked(found[workflow]) == ({login}, [])
+            lines = [each for each in await cases.lines(process_tables.process_log) if each["what"] == "settled"]
+            (line,) = [each for each in lines if each["process"] == found[workflow]]
+            assert (line["step"], line["outcome"], line["comment"], line["actor"]) == ("look", "nobody", why, None)
+            others = [await cases.now_asked(each) for each in list(found.values())[len(lines) :]]
+            assert others == [NOBODY] * (5 - len(lines)), "whom it does not concern"
+
+        buyer = await make_account(cases.house.runtime.desk, "zhao", "buyer")
+        zhao = await cases.house.employee("zhao")
+        assert await cases.asked(found["trained"]) == NOBODY, "not trained"
+        await cases.train(zhao, course)
+        await once("zhao", "trained", "records")
+        holders = [{"employee": li, "valid_from": TODAY - DAY}]
+        await cases.house.create("position", code="PUR-01", holders=holders)
+        await once("li", "placed", "records")
+        await change(cases.house, "department", part, manager=zhao)
+        await once("zhao", "managed", "records")
+        await make_account(cases.house.runtime.desk, "guest")
+        await change(cases.house, "employee", guest, printed_name="Mr Guest")
+        await once("guest", "named", "roles")
+        await cases.assign(buyer, "reader")
+        await once("zhao", "held", "roles")
+        about = [each["about"] for each in (await cases.lines(process_tables.notice))[told:]]
+        assert about == ["task"] * 5, "whoever is asked is told; nobody a second time of what is over"
+        assert await cases.lines(process_tables.process_unasked) == []
+        assert await cases.decide(found["held"], "zhao") == "ended"
+
+
+async def test_what_found_nobody_is_looked_at_as_time_turns_and_as_it_goes_on(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    """Also what an earlier version has left; what is suspended waits."""
+    async with visits(database.url, tmp_path, "reader") as made:
+        cases = Cases(made)
+        processes, now = [await cases.open() for _ in range(3)], cases.house.runtime.clock.now()
+        boss = cases.house.call().context.person
+        halt = partial(words.Suspend, Actor(str(boss.id)), instant_text(now), "audit")
+        await cases.processes.system(jobs.system_call(cases.processes), processes[2], halt())
+        assert await cases.turn(now) == 3
+        assert [await cases.asked(each) for each in processes] == [NOBODY] * 3
+        assert [each["about"] for each in await cases.lines(process_tables.notice)] == []
+        await make_account(cases.house.runtime.desk, "li", "reader")
+        # What was done of it is undone: as if nobody had been there to see the role being given.
+        ready = sa.and_(system.job.c.state == "ready", system.job.c.kind.in_((jobs.PEOPLE, jobs.OFFER)))
+        await cases.write(sa.update(system.job).where(ready).values(state="done"))
+        await cases.write(sa.delete(process_tables.process_unasked))
+        assert await cases.asked(processes[0]) == NOBODY
+        assert await cases.turn(now) == 3
+        assert await cases.asked(processes[0]) == ({"li"}, [])
+        assert await cases.now_asked(processes[1]) == ({"li"}, [])
+        assert await cases.now_asked(processes[2]) == NOBODY
+        go_on = words.Resume(Actor(str(boss.id)), instant_text(now))
+        await cases.processes.system(jobs.system_call(cases.processes), processes[2], go_on)
+        assert await cases.asked(processes[2]) == ({"li"}, [])
+        lines = await cases.lines(process_tables.process_log)
+        assert [each["comment"] for each in lines if each["what"] == "settled"] == ["time", "time", "resumed"]
+
+
+async def test_whoever_had_a_part_before_is_asked_once_their_account_works(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    async with visits(database.url, tmp_path, "{starter: true}") as made:
+        cases = Cases(made)
+        boss, desk = cases.house.boss, cases.house.runtime.desk
+        witness = desk.witness
+        await desk.within(lambda connection, at: accounts.disable(connection, witness, INSTALLER, boss, at, "away"))
+        process = await cases.open()
+        assert await cases.asked(process) == NOBODY
+        await desk.within(lambda connection, at: accounts.enable(connection, witness, INSTALLER, boss, "back"))
+        assert await cases.asked(process) == ({"boss"}, [])
+
+
+async def test_a_step_that_cannot_begin_stands_in_the_way_of_no_other(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody is there for both branches; what the one does as it begins fails, which is told like all such."""
+    steps = "  both: {parallel: {a: {one: {who: clerk}}, b: {two: {who: clerk}}}, wait_for: all}\n"
+    made = await small_works(await database.open(), steps, people={"boss": ("hal",)})
+    made.hire("ann", "other")
+    process = await made.a_case("ann")
+    assert len(await made.plant.rows(process_tables.process_unasked)) == 2
+    bob, moment = made.hire("bob", "clerk"), Effects.moment
+
+    async def fails(effects: Effects, at: words.Moment) -> None:
+        if at.step.endswith("one"):
+            raise NotYourTask
+        await moment(effects, at)
+
+    monkeypatch.setattr(Effects, "moment", fails)
+    await made.plant.database.run_write(lambda connection: jobs.ask_offer(connection, process, "roles"))
+    for _ in range(jobs.TOLD_AFTER):
+        await jobs.drain(made.processes)
+        await move_back(made.plant.database, 2)
+    assert [each["step"] for each in await made.tasks("bob")] == ["both/b/two"]
+    assert ("held_up", "both/a/one", "NOT_YOUR_TASK") in await made.log()
+    assert [each["step"] for each in await made.plant.rows(process_tables.process_unasked)] == ["both/a/one"]
+    monkeypatch.undo()
+    await jobs.drain(made.processes)
+    assert {each["step"] for each in await made.tasks()} == {"both/a/one", "both/b/two"}
+    assert all(each["assignee"] == bob.id for each in await made.tasks())
 
 
 async def _nothing(*_: Any) -> int:

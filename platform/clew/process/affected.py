@@ -1,4 +1,5 @@
-"""Which open tasks may ask other people, now that records say something else of them or of whom to ask.
+"""Which open tasks may ask other people, now that records say something else of them or of whom to ask; and which steps
+that have found nobody may find somebody.
 
 Found by the records that lead there, with as many questions as there are steps that ask by records, however many tasks
 are open. More may be found than change: each instance looks for itself when its tasks are offered anew.
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     from clew.process.engine import Processes
 
 _account, _assignment = identity_tables.account, identity_tables.assignment
-_p, _t, _c = process_tables.process, process_tables.task, process_tables.task_candidate
+_p, _t, _c, _u = (
+    process_tables.process,
+    process_tables.task,
+    process_tables.task_candidate,
+    process_tables.process_unasked,
+)
 
 Among = Callable[[Any], sa.ColumnElement[bool]]
 """Whether a column has one of some ids."""
@@ -70,7 +76,7 @@ class Affected:
 
     async def everything(self) -> set[UUID]:
         """Every instance that asks by records."""
-        return await self._processes([_tasks(step) for step in self.steps])
+        return await self._processes(each for step in self.steps for each in _standing(step))
 
     async def by_fields(self, entity: str, record: UUID, fields: Collection[str]) -> set[UUID]:
         """Those whose expressions, or ways to a manager, read one of these fields of a record."""
@@ -84,7 +90,7 @@ class Affected:
         for step in self.steps:
             for path in step.who.reads:
                 for at in self._read_at(step.entity, path, entity, fields):
-                    found.append(_tasks(step, self._leading(step.entity, path[:at], among)))
+                    found += _standing(step, self._leading(step.entity, path[:at], among))
             found += self._managing(step, managed)
         return await self._processes(found)
 
@@ -98,18 +104,19 @@ class Affected:
             if step.who.qualified_for is None:
                 continue
             offered = sa.exists().where(_c.c.task == _t.c.id, _c.c.person == account)
-            could = [_t.c.assignee == account, offered]
-            if step.who.named:
-                could = [sa.true()]
-            could += [_at(sites) for role, sites in held if role in step.who.roles]
             for path in step.who.qualified_for.reads:
                 courses = self._leading(step.entity, path, partial(_one_of, (course,)))
-                found.append(_tasks(step, courses).where(sa.or_(*could)))
+                for table, query in ((_t, _tasks(step, courses)), (_u, _unasked(step, courses))):
+                    could: list[sa.ColumnElement[bool]] = [sa.true() if step.who.named else sa.false()]
+                    could += [_at(sites, table) for role, sites in held if role in step.who.roles]
+                    could += [_t.c.assignee == account, offered] if table is _t else []
+                    found.append(query.where(sa.or_(*could)))
         return await self._processes(found)
 
     async def by_positions(self, codes: Collection[str]) -> set[UUID]:
         """Those that ask whoever is in one of these positions."""
-        return await self._processes([_tasks(step) for step in self.steps if {*codes} & {*step.who.positions}])
+        asking_them = [step for step in self.steps if {*codes} & {*step.who.positions}]
+        return await self._processes(each for step in asking_them for each in _standing(step))
 
     async def of_person(self, account: UUID) -> set[UUID]:
         """Those that the records would have ask this person now, but for roles."""
@@ -121,9 +128,10 @@ class Affected:
         held, found = await self._positions(employee), list[sa.Select[Any]]()
         for step in self.steps:
             paths = step.who.person.reads if step.who.person is not None else ()
-            found += [_tasks(step, self._leading(step.entity, path, mine)) for path in paths]
+            for path in paths:
+                found += _standing(step, self._leading(step.entity, path, mine))
             found += self._managing(step, managed)
-            found += [_tasks(step)] if held & {*step.who.positions} else []
+            found += _standing(step) if held & {*step.who.positions} else []
         return await self._processes(found)
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,12 +145,13 @@ class Affected:
         return [(people.entity, tuple(way.split("."))) for way in people.manager] if people is not None else []
 
     def _managing(self, step: Asking, managed: Iterable[Among | None]) -> list[sa.Select[Any]]:
-        """The tasks of a step that asks for the manager of one of these people."""
+        """Where a step stands that asks for the manager of one of these people."""
         paths = step.who.manager_of.reads if step.who.manager_of is not None else ()
         return [
-            _tasks(step, None if each is None else self._leading(step.entity, path, each))
+            query
             for path in paths
             for each in managed
+            for query in _standing(step, None if each is None else self._leading(step.entity, path, each))
         ]
 
     def _stations(self, start: str, way: Sequence[str]) -> list[tuple[str, str]]:
@@ -198,6 +207,17 @@ class Affected:
         return {row[0] for row in await self.unit.connection.fetch(query.where(lines.c[positions.person] == employee))}
 
 
+def _standing(step: Asking, records: Among | None = None) -> list[sa.Select[Any]]:
+    """The live instances that stand at a step: that ask somebody, or have found nobody to ask."""
+    return [_tasks(step, records), _unasked(step, records)]
+
+
+def _unasked(step: Asking, records: Among | None = None) -> sa.Select[Any]:
+    """The live instances at a step for which nobody was found to ask, of these records or of all."""
+    query = sa.select(_u.c.process).where(_u.c.workflow == step.workflow, _u.c.step == step.path)
+    return query if records is None else query.where(records(_u.c.record_id))
+
+
 def _tasks(step: Asking, records: Among | None = None) -> sa.Select[Any]:
     """The live instances with open tasks of a step, of these records or of all."""
     query = sa.select(_t.c.process).distinct().join(_p, _p.c.id == _t.c.process)
@@ -216,8 +236,8 @@ def _within(found: sa.Select[Any], column: Any) -> sa.ColumnElement[bool]:
     return within
 
 
-def _at(sites: Sequence[str] | None) -> sa.ColumnElement[bool]:
-    """Whether a role held at these sites counts for a task."""
+def _at(sites: Sequence[str] | None, table: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a role held at these sites counts for a task, or for a step that found nobody."""
     if sites is None:
         return sa.true()
-    return sa.or_(_t.c.site.is_(None), one_of(_t.c.site, [id_of(each) for each in sites]))
+    return sa.or_(table.c.site.is_(None), one_of(table.c.site, [id_of(each) for each in sites]))

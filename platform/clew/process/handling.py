@@ -31,6 +31,7 @@ from clew.process.writes import Writes
 from clew.records import verbs
 from clew.records.decisions.tables import answer
 from clew.records.errors import SignatureRequired
+from clew.records.gathering import beside
 from clew.records.notices import Notice
 from clew.records.rows import Record
 from clew.records.unit import Unit
@@ -95,8 +96,11 @@ class Handling:
             for effect in result.effects:
                 if isinstance(effect, words.Advance):
                     waiting.append(words.Enter(effect.token, instant_text(self.unit.at)))
+                elif isinstance(effect, words.Offer) and effect.token in self.state.unasked():
+                    # A step that cannot begin now stands in the way of nothing else.
+                    await jobs.ask_offer(beside(self.unit.connection), self.instance.id, effect.why, effect.token)
                 elif isinstance(effect, words.Offer):
-                    waiting.append(words.Reoffer(effect.token, instant_text(self.unit.at)))
+                    waiting.append(words.Reoffer(effect.token, instant_text(self.unit.at), effect.why))
                 else:
                     await self._carry_out(effect)
         await time.follow(self, began)
@@ -352,7 +356,12 @@ class Handling:
             self.writes.log("not_started", outcome=workflow)
 
     def _log(self, command: Command, before: State) -> None:
-        """The timeline: what people did, and what they said."""
+        """The timeline: what people did, and what they said; and where somebody was found to ask, and why."""
+        if isinstance(command, words.Reoffer) and command.token in before.unasked():
+            if command.token not in self.state.unasked():
+                step = before.tokens[command.token].step
+                self.writes.log("settled", step=step, outcome="nobody", comment=command.why)
+            return
         if not isinstance(command, _BY_PEOPLE):
             return
         number = getattr(command, "task", None)

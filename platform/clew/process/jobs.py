@@ -91,14 +91,21 @@ async def ask_records(connection: Connection, record: UUID, said: Mapping[str, A
 
 
 async def ask_turn(connection: Connection, since: datetime | None, due: datetime) -> None:
-    """Have the tasks offered anew that time touches from one moment on; once due. One such job is open at a time."""
-    payload = {"record": str(PLATFORM_ID), "since": None if since is None else instant_text(since)}
+    """Have the tasks offered anew that time touches from one moment on; once due. One such job is open at a time. By
+    then it is known where nobody was found to ask (`clew_process_unasked`)."""
+    said = {"since": None if since is None else instant_text(since), "unasked": since is not None}
+    payload = {"record": str(PLATFORM_ID), **said}
     await leases.put(connection, TURN, payload, key="turn", run_at=due)
 
 
-async def ask_offer(connection: Connection, process: UUID) -> None:
-    """Have the tasks of an instance offered anew; once, however much asks for it before that is done."""
-    await leases.put(connection, OFFER, {"process": str(process)}, key=str(process))
+async def ask_offer(connection: Connection, process: UUID, why: str, token: int | None = None) -> None:
+    """Have the tasks of an instance offered anew; once, however much asks for it before that is done. `token`: have its
+    step begin that found nobody to ask; by itself, so that it stands in the way of nothing else if it cannot."""
+    payload, key = {"process": str(process), "why": why}, str(process)
+    if token is None:
+        await leases.put(connection, OFFER, payload, key=key)
+    else:
+        await leases.put(connection, OFFER, {**payload, "token": token}, key=f"{key}:{token}")
 
 
 async def ask_legal(connection: Connection, process: UUID) -> None:
@@ -234,7 +241,7 @@ async def _work(engine: Processes, job: Job) -> Work:
     if job.kind == TURN:
         return partial(staffing.turn, engine, payload)
     if job.kind == OFFER:
-        return partial(people.offer, engine, subject)
+        return partial(people.offer, engine, subject, payload)
     if job.kind == RECOUNT:
         return await republication.recount(engine, subject, int(payload["release"]), int(payload["before"]))
     if job.kind == LEGAL:

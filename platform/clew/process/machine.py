@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from clew.metadata.processes import StepKind, Workflow
 from clew.process import desk, moves, offers
@@ -98,7 +98,8 @@ def wanted(workflow: Workflow, state: State, command: Command) -> Wanted | None:
         return None if token is None else Wanted(token.step, token.subject, "entry")
     if isinstance(command, Reoffer):
         token = state.tokens.get(command.token)
-        return None if token is None else Wanted(token.step, token.subject, "offer")
+        moment: Literal["entry", "offer"] = "entry" if command.token in state.unasked() else "offer"
+        return None if token is None else Wanted(token.step, token.subject, moment)
     if isinstance(command, Decide | Transfer | AddSigner):
         task = state.tasks.get(command.task)
         token = state.tokens.get(task.token) if task else None
@@ -201,7 +202,7 @@ def _resume(run: Run, command: Resume, facts: Facts) -> None:
             run.effects.append(Act(token.id, token.step))
         elif run.step_of(token).kind.human:
             # Who came and went meanwhile was not looked at.
-            run.effects.append(Offer(token.id))
+            run.effects.append(Offer(token.id, "resumed"))
 
 
 def _halted(state: State) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from clew.metadata.processes import CANCELLED, DONE, SEPARATOR, STARTED, Approva
 from clew.process.checkpoints import clauses_of, missing
 from clew.process.run import Run
 from clew.process.state import Done, Task, Timer, Token, without
-from clew.process.votes import have_a_voice, tally, unfilled, wanted
+from clew.process.votes import have_a_voice, tally, unfilled_posts, wanted
 from clew.process.words import (
     Act,
     Advance,
@@ -279,31 +279,33 @@ def _turn(run: Run, token: Token, step: Step, outcome: str, target: str) -> None
 
 def _ask(run: Run, token: Token, step: Step, facts: Facts) -> bool:
     """Make the tasks of a step. Nobody to ask is an incident, never a skip."""
-    if step.approval is None:
-        people = eligible(run, token, facts, facts.people, "")
-        if not people:
-            run.incident(token, "nobody", step.path)
-            return False
-        task = run.task(token, "task", "", people)
-        run.effects.append(Tell("task", token.id, task.id, people))
-        return True
-    approval = step.approval
-    posts = _posts(approval, facts)
-    if approval.mode is ApprovalMode.ANY_SIGN:
-        posts = posts[:1]
-    seats = {post: eligible(run, token, facts, facts.people, post) for post in posts}
-    needed = wanted(approval, len(seats), facts.all_agree, facts.enough)
-    missing = [post for post, people in seats.items() if not people] or unfilled(approval, seats, needed)
+    approval, seats = step.approval, seats_of(run, token, facts)
+    missing = unfilled_posts(step, facts, seats)
     if missing:
-        run.incident(token, "nobody", f"{step.path}: {', '.join(missing)}")
+        run.incident(token, "nobody", missing)
         return False
-    run.keep(token, branches=needed)
+    if approval is None:
+        task = run.task(token, "task", "", seats[""])
+        run.effects.append(Tell("task", token.id, task.id, seats[""]))
+        return True
+    run.keep(token, branches=wanted(approval, len(seats), facts.all_agree, facts.enough))
     for index, (post, people) in enumerate(seats.items()):
         held = approval.mode is ApprovalMode.ONE_BY_ONE and index > 0
         task = run.task(token, "vote", post, people, status="held" if held else "open")
         if not held:
             run.effects.append(Tell("task", token.id, task.id, people))
     return True
+
+
+def seats_of(run: Run, token: Token, facts: Facts) -> dict[str, tuple[str, ...]]:
+    """Who can be asked for each post of a step; for a plain task under the empty name."""
+    step = run.step_of(token)
+    if step.approval is None:
+        return {"": eligible(run, token, facts, facts.people, "")}
+    posts = _posts(step.approval, facts)
+    if step.approval.mode is ApprovalMode.ANY_SIGN:
+        posts = posts[:1]
+    return {post: eligible(run, token, facts, facts.people, post) for post in posts}
 
 
 def _posts(approval: Approval, facts: Facts) -> tuple[str, ...]:
@@ -386,6 +388,7 @@ __all__ = [
     "limit",
     "release",
     "remove",
+    "seats_of",
     "settle",
     "timer",
 ]

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from clew.process import moves
 from clew.process.run import Run
-from clew.process.state import Task, Token, without
-from clew.process.votes import have_a_voice, unfilled
+from clew.process.state import Task, Token, put, replace, without
+from clew.process.votes import have_a_voice, unfilled, unfilled_posts
 from clew.process.words import Actor, Facts, Tell
 
 
@@ -15,6 +15,9 @@ def reoffer(run: Run, token: Token, facts: Facts) -> None:
     """Offer the open tasks of a step to whoever can do them now. Who has one and still can keeps it; its clock goes on.
     When nobody can, that is an incident, which ends when somebody can again, or when the votes need nobody more."""
     left = run.left(token)
+    if token.id in run.state.unasked():
+        _ask_again(run, token, facts)
+        return
     if not run.step_of(token).kind.human or (token.status != "open" and not left):
         return
     nobody, seats, spent = [], dict[str, tuple[str, ...]](), spoken_for(run, token)
@@ -45,6 +48,19 @@ def reoffer(run: Run, token: Token, facts: Facts) -> None:
     if approval is not None and approval.once:
         moves.again(run, token.id)
     moves.settle(run, token.id)
+
+
+def _ask_again(run: Run, token: Token, facts: Facts) -> None:
+    """A step that found nobody to ask begins, if there is somebody now. If not its incident stands, and nobody is told
+    of it a second time."""
+    missing = unfilled_posts(run.step_of(token), facts, moves.seats_of(run, token, facts))
+    for incident in [each for each in run.state.incidents.values() if (each.token, each.kind) == (token.id, "nobody")]:
+        if not missing:
+            run.change(incidents=without(run.state.incidents, incident.id))
+        elif incident.detail != missing:
+            run.change(incidents=put(run.state.incidents, incident.id, replace(incident, detail=missing)))
+    if not missing:
+        moves.enter(run, run.keep(token, status="due"), facts)
 
 
 def spoken_for(run: Run, token: Token, but: Task | None = None) -> frozenset[str]:

@@ -7,10 +7,10 @@ moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clew.records.unit import Unit
 
 _a, _c = identity_tables.assignment, process_tables.task_candidate
-_p, _t = process_tables.process, process_tables.task
+_p, _t, _u = process_tables.process, process_tables.task, process_tables.process_unasked
 _account = identity_tables.account
 _FORESEEN = timedelta(days=2)
 _TOUCHING = frozenset({"assignment", "account", "break_glass"})
@@ -46,11 +46,11 @@ class OfferingWitness:
 
 
 async def changed(engine: Processes, account: UUID, unit: Unit) -> None:
-    """Find the instances whose tasks this person has, could have, or can have now."""
+    """Find the instances whose tasks this person has, could have, or can have now; also where nobody was found."""
     connection, workflows = unit.connection, await affected.definitions_in_use(engine, unit)
     by_records = await affected.Affected(unit, [*affected.asking(workflows)]).of_person(account)
     for process in sorted(by_records | await _touched(connection, workflows, account, unit.at)):
-        await jobs.ask_offer(connection, process)
+        await jobs.ask_offer(connection, process, "roles")
     for moment in await _turns(connection, account, unit.at):
         await jobs.ask_people(connection, account, moment)
 
@@ -73,15 +73,21 @@ async def foresee(engine: Processes) -> None:
     await engine.database.run_write(ask)
 
 
-async def offer(engine: Processes, process: UUID, unit: Unit) -> None:
-    """Offer the open tasks of an instance to whoever can do them now."""
+async def offer(engine: Processes, process: UUID, said: Mapping[str, Any], unit: Unit) -> None:
+    """Offer the open tasks of an instance to whoever can do them now; where a step found nobody to ask, have that one
+    looked at by itself. `said`: why, and which step that is (`jobs.ask_offer`)."""
     instance = await store.load(unit.connection, process, lock=True)
     if instance is None or not instance.state.live:
         return
-    for token in list(instance.state.tokens):
+    why, alone = str(said.get("why", "")), said.get("token")
+    for token in list(instance.state.tokens) if alone is None else [int(alone)]:
         fresh = await store.load(unit.connection, process)
-        if fresh is not None:
-            await engine.handle(unit, fresh, words.Reoffer(token, instant_text(unit.at)))
+        if fresh is None:
+            continue
+        if alone is None and token in fresh.state.unasked():
+            await jobs.ask_offer(unit.connection, process, why, token)
+        else:
+            await engine.handle(unit, fresh, words.Reoffer(token, instant_text(unit.at), why))
 
 
 async def _touched(connection: Connection, workflows: Sequence[Workflow], account: UUID, at: datetime) -> set[UUID]:
@@ -89,13 +95,23 @@ async def _touched(connection: Connection, workflows: Sequence[Workflow], accoun
     held = sa.select(_t.c.process).join(_p, _p.c.id == _t.c.process)
     held = held.where(_p.c.status.in_(store.LIVE), _t.c.assignee == account, _t.c.status.in_(store.OPEN))
     found = {row[0] for query in (offered, held) for row in await connection.fetch(query)}
-    for workflow, step in asking(workflows, await _roles(connection, account, at)):
+    by_role = asking(workflows, await _roles(connection, account, at))
+    for workflow, step in by_role:
         query = sa.select(_t.c.process).join(_p, _p.c.id == _t.c.process)
         query = query.where(
             _p.c.status.in_(store.LIVE), _p.c.workflow == workflow, _t.c.status.in_(store.OPEN), _t.c.step == step
         )
         found |= {row[0] for row in await connection.fetch(query)}
+    for workflow, step in by_role | _asking_those_of_before(workflows):
+        query = sa.select(_u.c.process).where(_u.c.workflow == workflow, _u.c.step == step)
+        found |= {row[0] for row in await connection.fetch(query)}
     return found
+
+
+def _asking_those_of_before(workflows: Sequence[Workflow]) -> frozenset[tuple[str, str]]:
+    """The steps that ask who has had a part already, whose account may work again: workflow and path."""
+    steps = ((workflow.name, step) for workflow in workflows for _, step in workflow.walk())
+    return frozenset((name, each.path) for name, each in steps if each.who and (each.who.starter or each.who.actor_of))
 
 
 def asking(workflows: Sequence[Workflow], roles: frozenset[str]) -> frozenset[tuple[str, str]]:

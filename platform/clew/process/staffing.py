@@ -1,7 +1,8 @@
 """What records say of people changes: who is asked follows their training, positions and managers now.
 
 A change of such a record leaves one job in its own transaction, however many tasks it may touch; the job finds the
-instances and asks each to offer its tasks anew, as when roles come and go. What begins or ends by itself is seen to by
+instances and asks each to offer its tasks anew, as when roles come and go; a step that has found nobody to ask begins
+when there is somebody now. What begins or ends by itself is seen to by
 one job that walks time: it does what lies between the moment it was done last and now, so that nothing is passed over
 while no server ran, and nothing is done twice.
 """
@@ -21,7 +22,7 @@ from clew.kernel.ids import id_of
 from clew.kernel.scalars import parse_instant
 from clew.metadata.blueprint import Blueprint, Entity, FieldKind
 from clew.metadata.project import Positions, Training
-from clew.process import jobs
+from clew.process import jobs, store
 from clew.process.affected import Affected, asking, definitions_in_use
 from clew.process.calendar import midnight
 from clew.process.roster import as_column_says
@@ -121,7 +122,7 @@ async def changed(engine: Processes, record: UUID, said: Mapping[str, Any], unit
             codes |= {row[0] for row in await connection.fetch(query)}
     for person, course in trained:
         found |= await affected.by_training(person, course)
-    await _offer(connection, found | await affected.by_positions(codes))
+    await _offer(connection, found | await affected.by_positions(codes), "records")
 
 
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,6 +132,8 @@ async def turn(engine: Processes, said: Mapping[str, Any], unit: Unit) -> None:
     """See to what has begun and ended by itself since the last time, and ask for the next. The first time everything
     that asks by records is looked at: nobody has done so before."""
     affected, connection, at = await _affected(engine, unit), unit.connection, unit.now
+    if not said.get("unasked"):
+        await store.note_unasked(connection)
     if said["since"] is None:
         found = await affected.everything()
     else:
@@ -139,7 +142,9 @@ async def turn(engine: Processes, said: Mapping[str, Any], unit: Unit) -> None:
         found = await affected.by_positions(await _begun_or_ended(unit, first, last))
         for person, course in await _lapsed(unit, first, last):
             found |= await affected.by_training(person, course)
-    await _offer(connection, found)
+    # Where nobody was found, whatever else may have changed since.
+    found |= await store.unasked(connection)
+    await _offer(connection, found, "time")
     await jobs.ask_turn(connection, at, _next(engine.blueprint, at))
 
 
@@ -215,10 +220,10 @@ async def _affected(engine: Processes, unit: Unit) -> Affected:
     return Affected(unit, [*asking(await definitions_in_use(engine, unit))])
 
 
-async def _offer(connection: Connection, processes: set[UUID]) -> None:
+async def _offer(connection: Connection, processes: set[UUID], why: str) -> None:
     # In one order, so that two of these never wait for each other.
     for each in sorted(processes):
-        await jobs.ask_offer(connection, each)
+        await jobs.ask_offer(connection, each, why)
 
 
 def _trained(unit: Unit, training: Training, record: UUID | None = None) -> sa.Select[Any]:

@@ -176,6 +176,11 @@ class State(Struct, frozen=True, omit_defaults=True):
         """How many steps a token has behind it."""
         return sum(each.times for each in self.done if each.token == token)
 
+    def unasked(self) -> dict[int, Token]:
+        """The tokens at whose step an incident stands because nobody was found to ask."""
+        stopped = [each.token for each in self.incidents.values() if each.kind == "nobody"]
+        return {each: self.tokens[each] for each in stopped if each in self.tokens}
+
     def below(self, token: int) -> tuple[Token, ...]:
         return tuple(each for each in self.tokens.values() if each.parent == token)
 

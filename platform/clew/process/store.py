@@ -9,15 +9,16 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from clew.kernel.ids import id_of, uuid7
 from clew.process.clocks import Running
-from clew.process.state import State, Task
+from clew.process.state import State, Task, Token
 from clew.storage import process_tables
 from clew.storage.dialects import any_of
 from clew.storage.engine import Connection
 
-_p, _t, _c, _timer, _wait, _log, _notice, _definition = (
+_p, _t, _c, _timer, _wait, _log, _notice, _definition, _unasked = (
     process_tables.process,
     process_tables.task,
     process_tables.task_candidate,
@@ -26,6 +27,7 @@ _p, _t, _c, _timer, _wait, _log, _notice, _definition = (
     process_tables.process_log,
     process_tables.notice,
     process_tables.process_definition,
+    process_tables.process_unasked,
 )
 _MICRO = timedelta(microseconds=1)
 LIVE = ("running", "suspended")
@@ -305,6 +307,38 @@ def _clock(row: Sequence[Any]) -> Clock:
     number, token, share, budget, working, used, since, calendar, due_at, trouble = row
     running = Running(budget * _MICRO, bool(working), used * _MICRO, since)
     return Clock(number, token, share, running, calendar, due_at, trouble)
+
+
+# ── finding nobody ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def unasked(connection: Connection) -> set[UUID]:
+    """The instances with a step for which nobody was found to ask."""
+    return {row[0] for row in await connection.fetch(sa.select(_unasked.c.process).distinct())}
+
+
+async def note_unasked(connection: Connection) -> None:
+    """Write down where nobody was found before it was written down at once: by an earlier version. Harmless where it
+    is."""
+    said = sa.cast(_p.c.state, sa.Text).contains('"nobody"')
+    found = {row[0] for row in await connection.fetch(sa.select(_p.c.id).where(_p.c.status.in_(LIVE), said))}
+    insert = (postgresql.insert if connection.dialect == "postgresql" else sqlite.insert)(_unasked)
+    for instance in (await load_several(connection, found)).values():
+        for token in instance.state.unasked().values():
+            await connection.execute(insert.values(**unasked_row(instance, token)).on_conflict_do_nothing())
+
+
+def unasked_row(instance: Instance, token: Token) -> dict[str, Any]:
+    """The row of a token at whose step nobody was found to ask."""
+    return {
+        "process": instance.id,
+        "token": token.id,
+        "workflow": instance.workflow,
+        "step": token.step,
+        "entity": token.subject.entity,
+        "record_id": id_of(token.subject.id),
+        "site": instance.site,
+    }
 
 
 # ── waiting, remembering ──────────────────────────────────────────────────────────────────────────────────────────

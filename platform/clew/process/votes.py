@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clew.metadata.processes import Approval, ApprovalMode, Outcome
+from clew.metadata.processes import Approval, ApprovalMode, Outcome, Step
 from clew.process.state import Task
+from clew.process.words import Facts
 
 
 def wanted(approval: Approval, seats: int, all_agree: bool, enough: int | None) -> int:
@@ -97,3 +98,13 @@ def unfilled(approval: Approval, seats: Mapping[str, Sequence[str]], needed: int
     in_turn = sorted(seats, key=lambda each: each not in approval.must)
     empty = [post for post in in_turn if not (seats[post] if approval.once else fills(post, set()))]
     return empty if len(seats) - len(empty) < needed or approval.must & set(empty) else []
+
+
+def unfilled_posts(step: Step, facts: Facts, seats: Mapping[str, tuple[str, ...]]) -> str:
+    """A step that cannot begin, and which of its posts nobody can fill; empty where all can. `seats`: who can be asked,
+    by post."""
+    if step.approval is None:
+        return "" if seats[""] else step.path
+    needed = wanted(step.approval, len(seats), facts.all_agree, facts.enough)
+    empty = [post for post, people in seats.items() if not people] or unfilled(step.approval, seats, needed)
+    return f"{step.path}: {', '.join(empty)}" if empty else ""

@@ -205,10 +205,12 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Reoffer:
-    """Who can do the tasks of a token has changed: roles came and went. `Offer` asks for it."""
+    """Who can do the tasks of a token has changed: roles came and went. `Offer` asks for it. A step that found nobody
+    to ask begins, if there is somebody now; `why` there may be: `roles`, `records`, `time` or `resumed`."""
 
     token: int
     at: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,7 @@ class Offer:
     """Ask again who can do the tasks of a token: gather the facts and give `Reoffer`."""
 
     token: int
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

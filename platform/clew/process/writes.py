@@ -18,7 +18,7 @@ from clew.kernel.ids import id_of, uuid7
 from clew.metadata.processes import Workflow
 from clew.process.history import kept
 from clew.process.state import State, Task, Token
-from clew.process.store import Clock, Instance, changing, log_row, new_task, task_id
+from clew.process.store import Clock, Instance, changing, log_row, new_task, task_id, unasked_row
 from clew.records import notices
 from clew.records.gathering import beside
 from clew.records.notices import Notice
@@ -93,6 +93,10 @@ _NO_WAIT = Delete(14, _wait, ("process", "token"))
 _LOG = Insert(15, process_tables.process_log)
 _NOTICE = Insert(16, process_tables.notice)
 _RECORD = Insert(18, process_tables.process_record, instead=(("process", "record_id"), None, ()))
+_UNASKED = Insert(
+    19, process_tables.process_unasked, instead=(("process", "token"), None, ("step", "entity", "record_id"))
+)
+_ASKED_NOW = Delete(20, process_tables.process_unasked, ("process", "token"))
 _SEND = Insert(17, _job, ("id", "kind", "payload", "state", "run_at", "attempts", "created_at"))
 
 
@@ -164,6 +168,7 @@ class Writes:
         if state is not before.state:
             self._save(state)
             self._waits_no_more(state)
+            self._finds_nobody(state)
             await self._tasks(state)
             self.saved = replace(before, state=state, version=before.version + 1)
             self.unit.found.setdefault(STORED, {})[before.id] = self.saved
@@ -198,6 +203,15 @@ class Writes:
         for number in sorted(self._waiting - state.tokens.keys()):
             self.unwait(number)
         self._waiting.clear()
+
+    def _finds_nobody(self, state: State) -> None:
+        """Where nobody is found to ask, so that it is asked again once there may be somebody."""
+        before, after = self.saved.state.unasked(), state.unasked()
+        for number, token in after.items():
+            if number not in before or before[number].step != token.step:
+                self._batch.add(_UNASKED, unasked_row(self.saved, token))
+        for number in before.keys() - after.keys():
+            self._batch.add(_ASKED_NOW, {"process": self.saved.id, "token": number})
 
     async def _tasks(self, state: State) -> None:
         changed: dict[int, dict[str, Any]] = {}

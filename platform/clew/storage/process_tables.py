@@ -113,6 +113,18 @@ process_wait = sa.Table(
     sa.Column("record_id", Id(), nullable=False),
     sa.Index("ix_clew_process_wait__event", "record_id", "entity", "verb"),
 )
+process_unasked = sa.Table(
+    "clew_process_unasked",
+    metadata,
+    sa.Column("process", Id(), primary_key=True),
+    sa.Column("token", Integer(), primary_key=True, autoincrement=False),
+    sa.Column("workflow", Text(), nullable=False),
+    sa.Column("step", Text(), nullable=False),
+    sa.Column("entity", Text(), nullable=False),
+    sa.Column("record_id", Id(), nullable=False),
+    sa.Column("site", Id()),
+)
+"""The steps at which an incident stands because nobody was found to ask. Few: each waits for somebody."""
 process_log = sa.Table(
     "clew_process_log",
     metadata,

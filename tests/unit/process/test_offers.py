@@ -12,11 +12,13 @@ from clew.process.words import (
     AddSigner,
     Claim,
     Decide,
+    Facts,
     Reoffer,
     Resume,
     RetryIncident,
     SendBack,
     Suspend,
+    Tell,
     Transfer,
     Withdraw,
 )
@@ -176,3 +178,41 @@ def test_a_last_step_is_not_done_again_for_a_checkpoint_before_its_end() -> None
     assert incidents(run) == [("checkpoint", "check: X 1")]
     run.give(Suspend(HAL, "t", "a pause"))
     assert run.refused(RetryIncident(next(iter(run.state.incidents)), HAL, "t", "mended")) == "PROCESS_SUSPENDED"
+
+
+def test_a_step_that_found_nobody_begins_when_somebody_is_there() -> None:
+    run = play("  fill: {who: head, then: check}\n  check: {who: head, not_same_person_as: [fill], within: 4 wh}\n")
+    run.decide("cid")
+    first, state = incidents(run), run.state
+    assert first == [("nobody", "check")]
+    assert run.give(Reoffer(1, "t", "roles")) == [], "nobody again, and nobody is told again"
+    assert (run.state, run.state.unasked().keys()) == (state, {1})
+    run.people = {**PEOPLE, "head": ("cid", "kim")}
+    told = [each for each in run.give(Reoffer(1, "t", "roles")) if isinstance(each, Tell)]
+    assert [(each.about, each.people) for each in told] == [("task", ("kim",))]
+    assert (incidents(run), run.state.unasked(), run.state.tokens[1].status) == ([], {}, "open")
+    assert len(run.state.timers) == 4, "its time begins now"
+
+
+def test_what_is_missing_of_an_approval_is_told_as_it_is() -> None:
+    run = board(quality=(), law=())
+    first = next(iter(run.state.incidents))
+    assert incidents(run) == [("nobody", "ask: quality, law")]
+    run.people = {**PEOPLE, "law": ()}
+    assert run.give(Reoffer(1, "t", "roles")) == []
+    assert (incidents(run), list(run.state.incidents)) == ([("nobody", "ask: law")], [first])
+    run.people = PEOPLE
+    run.give(Reoffer(1, "t", "roles"))
+    assert set(posts(run)) == {"quality", "law", "money"}
+
+
+def test_a_step_whose_guard_holds_no_more_does_not_begin_by_itself() -> None:
+    run = play("  fill: {who: none_of_them}\n", none_of_them=())
+    run.facts["fill"] = Facts(entry=False)
+    assert run.give(Reoffer(1, "t", "roles")) == []
+    assert incidents(run) == [("nobody", "fill")], "still, and first of all"
+    run.people = {**PEOPLE, "none_of_them": ("ann",)}
+    run.give(Reoffer(1, "t", "roles"))
+    assert incidents(run) == [("entry", "fill")], "another reason, which is told"
+    run.give(Suspend(HAL, "t", "a pause"))
+    assert run.give(Reoffer(1, "t", "roles")) == []
