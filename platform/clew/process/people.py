@@ -102,10 +102,9 @@ async def _touched(connection: Connection, workflows: Sequence[Workflow], accoun
             _p.c.status.in_(store.LIVE), _p.c.workflow == workflow, _t.c.status.in_(store.OPEN), _t.c.step == step
         )
         found |= {row[0] for row in await connection.fetch(query)}
-    for workflow, step in by_role | _asking_those_of_before(workflows):
-        query = sa.select(_u.c.process).where(_u.c.workflow == workflow, _u.c.step == step)
-        found |= {row[0] for row in await connection.fetch(query)}
-    return found
+    asked = by_role | _asking_those_of_before(workflows)
+    unasked = await connection.fetch(sa.select(_u.c.process, _u.c.workflow, _u.c.step))
+    return found | {process for process, *step in unasked if tuple(step) in asked}
 
 
 def _asking_those_of_before(workflows: Sequence[Workflow]) -> frozenset[tuple[str, str]]:

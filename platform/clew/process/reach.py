@@ -52,7 +52,7 @@ async def reach(unit: Unit, staff: Staff, line: Line) -> Reached:
     policies = unit.engine.blueprint.policies
     roles = policies.roles.values() if policies is not None else ()
     keepers = tuple(each.name for each in roles if "accounts" in each.administer)
-    for whose, asked in (*line, *([(ADMINISTRATORS, Demand(keepers))] if keepers else [])):
+    for whose, asked in (*line, (ADMINISTRATORS, Demand(keepers))):
         found = await staff.find(unit.connection, asked, unit.at)
         if found:
             return Reached(tuple(found), whose)
