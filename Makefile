@@ -15,8 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A distribution's Python first: it is built with profile-guided optimization, one that was compiled without it (pyenv's
 # default) is a quarter slower in everything here.
-FIND_PYTHON = for python in /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 /usr/local/bin/python3.11 \
-	python3.13 python3.12 python3.11 python3; do \
+FIND_PYTHON = for python in /usr/bin/python3.11 /usr/bin/python3.12 /usr/bin/python3.13 /usr/local/bin/python3.11 \
+	python3.11 python3.12 python3.13 python3; do \
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$python; break; fi; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
