@@ -39,7 +39,8 @@ def uuid7() -> UUID:
     return made
 
 
-os.register_at_fork(after_in_child=_random.clear)  # or parent and child would go on with the same
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_random.clear)  # or parent and child would go on with the same
 
 
 def id_of(text: str) -> UUID:
