@@ -70,6 +70,7 @@ test: lint test-web test-python
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive platform/clew --configfile pyproject.toml --severity-level medium --confidence-level medium
 

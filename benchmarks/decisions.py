@@ -26,7 +26,7 @@ from clew.kernel.context import Context, Person
 from clew.metadata.load import load_folder
 from clew.records import verbs
 from clew.records.commands import Call, Commands
-from clew.records.decisions.trace import Trace
+from clew.records.decisions.trace import Trace, decided
 from clew.records.signing.content import key_of, version_content
 from clew.records.signing.proven import Proof, Signing
 from clew.records.signing.signatories import Signatory
@@ -82,11 +82,11 @@ class Bench:
         return perf_counter() - started
 
     async def ratio(self, write: Callable[[list[UUID]], Awaitable[float]]) -> float:
-        kept, found = verbs.decided, []
+        kept, found = decided, []
         for _ in range(ROUNDS + 1):
-            verbs.decided = undecided
+            vars(verbs)["decided"] = undecided
             without = await write(await self.lots())
-            verbs.decided = kept
+            vars(verbs)["decided"] = kept
             found.append(await write(await self.lots()) / without)
         return statistics.median(found[1:])
 

@@ -336,7 +336,7 @@ def measure(
 def ratio(reports: Mapping[str, Mapping[str, Any]], ours: str, other: str, case: str) -> float:
     """The median over the rounds of ours ÷ other, each round's two figures taken next to each other."""
     pairs = zip(reports[ours][case]["rps"], reports[other][case]["rps"], strict=True)
-    return median(mine / theirs for mine, theirs in pairs)
+    return float(median(mine / theirs for mine, theirs in pairs))
 
 
 async def lots(url: str) -> int:

@@ -103,7 +103,7 @@ async def main(port: int) -> None:
         found = await gate.caller(runtime, scope, shown, request_id, fresh=fresh)
         return Caller(found.context, allowed)
 
-    application.entrance.caller = caller  # type: ignore[method-assign]
+    application.entrance.caller = caller  # type: ignore[method-assign,assignment]
     await uvicorn.Server(configuration(application, settings)).serve(sockets=[listening])
 
 
