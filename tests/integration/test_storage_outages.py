@@ -276,6 +276,25 @@ async def test_few_connections_serve_all_who_ask(limited: Any, most: int) -> Non
         assert await read(database) == 16
 
 
+async def test_one_that_is_ended_but_still_counted_is_waited_for(limited: Any) -> None:
+    url, allow = limited
+    allow(1)
+    async with opened(url) as database:
+
+        async def ask() -> None:
+            async with database.write() as connection:
+                await connection.fetch(sa.text("SELECT 1"))
+
+        async with database.read() as connection:
+            await connection.fetch(sa.text("SELECT 1"))
+        allow(0)  # as if the reader, which is ended so that there can be a writer, were still there
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0.5)
+        assert not asking.done()
+        allow(1)
+        await asyncio.wait_for(asking, 10)
+
+
 async def test_it_says_so_at_once_when_there_is_none_at_all_and_takes_what_comes(limited: Any) -> None:
     url, allow = limited
     allow(0)

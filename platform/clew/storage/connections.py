@@ -28,6 +28,8 @@ _BRIEF = 0.05
 """Seconds a use may keep its turn."""
 _AGAIN = 0.5
 """Seconds after which PostgreSQL, which had no connection to give, is asked again."""
+_LEAVES = 2.0
+"""Seconds that PostgreSQL may still count a connection that was ended: its process has to go first."""
 
 
 def lost(raw: Any) -> bool:
@@ -86,6 +88,8 @@ class Connections:
         """How many the driver's pool has handed over, in use and idle; how many it is asked for now."""
         self._full, self._refusal = False, Exception()
         """Whether PostgreSQL is not asked for another just now, and what it said last."""
+        self._ended_at = -_LEAVES
+        """When the last was ended."""
         self._owed = False
         """The next that comes back is ended, so that the other kind can have one."""
         self._closing = False
@@ -205,11 +209,17 @@ class Connections:
             asyncio.get_running_loop().call_later(_AGAIN, self._look_again)
         if self._some() or (self.other is not None and await self.other.spare()):
             return True
+        if self._leaves() or (self.other is not None and self.other._leaves()):
+            return True
         self._full = False
         return False
 
     def _some(self) -> bool:
         return bool(self._making or self._pool.get_size())
+
+    def _leaves(self) -> bool:
+        """Whether PostgreSQL may still count one that was ended."""
+        return asyncio.get_running_loop().time() < self._ended_at + _LEAVES
 
     def _look_again(self) -> None:
         self._full = False
@@ -232,6 +242,7 @@ class Connections:
                 await (raw.close() if owed else self._pool.release(raw))
         finally:
             self._out -= 1
+            self._ended_at = asyncio.get_running_loop().time()
             self._keep(None)
             if owed and self.other is not None:
                 self.other._look_again()
