@@ -91,6 +91,7 @@ def decide(run: Run, command: Decide, facts: Facts) -> None:
     )
     moves.release(run, task)
     if step.approval is not None:
+        _give_back(run, token, command.actor.person, _behalf(task, command.actor))
         if step.approval.once and not outcome.against:
             moves.again(run, token.id)
         moves.settle(run, token.id)
@@ -122,11 +123,11 @@ def add_signer(run: Run, command: AddSigner, facts: Facts) -> None:
     _mine(run, task, token, command.actor)
     step = run.step_of(token)
     _eligible(run, step, token, command.person, facts)
+    before = command.where == "before"
     if command.person in offers.spoken_for(run, token) or not offers.can_spare(
-        run, token, task, command.actor, command.person
+        run, token, task, command.actor, command.person, after=not before
     ):
         raise NotEligible(path=["person"])
-    before = command.where == "before"
     added = run.task(
         token,
         "added",
@@ -311,6 +312,16 @@ def _voice(step: Step, outcome: Outcome, task: Task, actor: Actor) -> set[str]:
     spared = step.approval is not None and step.approval.once and not outcome.against
     people = {_behalf(task, actor), None if spared else actor.person}
     return {each for each in people if each is not None}
+
+
+def _give_back(run: Run, token: Token, *voted: str | None) -> None:
+    """What was taken from its group for somebody else goes back to it, where whoever took it or whose duty it is has
+    now voted for another post: they could not do it any more."""
+    gone = {each for each in voted if each is not None}
+    for each in run.state.tasks_of(token.id):
+        lent = each.assignee is not None and each.assignee not in each.candidates
+        if lent and each.status in ("open", "held") and gone & {each.assignee, each.behalf}:
+            run.mark(each, assignee=None, behalf=None)
 
 
 def _behalf(task: Task, actor: Actor) -> str | None:

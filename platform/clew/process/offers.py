@@ -92,27 +92,35 @@ def tell_short(run: Run, token_id: int) -> None:
         run.incident(token, "left", f"{token.step}: {', '.join(short)}")
 
 
-def can_spare(run: Run, token: Token, task: Task, actor: Actor, person: str) -> bool:
-    """Whether the posts can still be filled once somebody more is asked beside whoever votes: they cast no vote for a
-    post."""
+def can_spare(run: Run, token: Token, task: Task, actor: Actor, person: str, *, after: bool) -> bool:
+    """Whether the posts can still be filled once somebody more is asked beside whoever votes, or `after` them: they
+    cast no vote for a post."""
     if person in actor.both:
         return False
     seats = _seats(run, token, {*spoken_for(run, token), person}, task)
-    return not short_of(run, token, {task.post: (actor.person,), **seats} if task.kind == "vote" else seats)
+    if task.kind == "vote":
+        seats = {task.post: (actor.person,), **seats}
+    return not short_of(run, token, seats, bound=[task.post] if after else ())
 
 
 def _seats(run: Run, token: Token, spent: Collection[str], but: Task | None = None) -> dict[str, tuple[str, ...]]:
-    """Who can fill the posts that are open, of all but one."""
+    """Who can fill the posts that are open, of all but one. What somebody has taken for another goes back when either
+    votes elsewhere (`desk.decide`)."""
     return {
-        each.post: tuple(at for at in each.asked if at not in spent)
+        each.post: tuple(
+            at for at in (each.asked if each.assignee in each.candidates else each.candidates) if at not in spent
+        )
         for each in run.state.tasks_of(token.id)
         if each.kind == "vote" and each.status in ("open", "held") and each != but
     }
 
 
-def short_of(run: Run, token: Token, seats: Mapping[str, tuple[str, ...]], more: int = 0) -> list[str]:
+def short_of(
+    run: Run, token: Token, seats: Mapping[str, tuple[str, ...]], more: int = 0, bound: Collection[str] = ()
+) -> list[str]:
     """The posts that stay empty, although their votes are still needed, when each of these people fills one at most.
-    `more`: votes that come besides."""
+    `more`: votes that come besides. `bound`: posts whose vote is needed whatever the others come to, besides those
+    after whose vote a signer was added."""
     step = run.step_of(token)
     if step.approval is None:
         return []
@@ -120,4 +128,6 @@ def short_of(run: Run, token: Token, seats: Mapping[str, tuple[str, ...]], more:
     cast = [each.outcome for each in votes if each.status == "done"]
     best = max((cast.count(name) for name, each in step.outcomes.items() if not each.against), default=0)
     added = sum(each.kind == "added" and each.status in ("open", "held") for each in votes)
-    return unfilled(step.approval, seats, run.state.tokens[token.id].branches - best - added - more)
+    waited_for = [each.post for each in votes if each.kind == "vote" and each.holds is not None]
+    needed = run.state.tokens[token.id].branches - best - added - more
+    return unfilled(step.approval, seats, needed, [*waited_for, *bound])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from clew.metadata.processes import Approval, ApprovalMode, Outcome, Step
 from clew.process.state import Task
@@ -78,9 +78,12 @@ def may_win(approval: Approval, outcomes: Mapping[str, Outcome], votes: Sequence
     return not (outcomes[name].against or lost or len(for_it) < needed)
 
 
-def unfilled(approval: Approval, seats: Mapping[str, Sequence[str]], needed: int) -> list[str]:
+def unfilled(
+    approval: Approval, seats: Mapping[str, Sequence[str]], needed: int, bound: Collection[str] = ()
+) -> list[str]:
     """The posts that stay empty when each person fills one at most, where the votes needed could never be reached: the
-    same few people hold several of the posts. Posts that must agree are filled first."""
+    same few people hold several of the posts. Posts that must agree are filled first, with those that are `bound` to:
+    a signer who was added after them waits for their vote."""
     if all(len(people) >= len(seats) for people in seats.values()):
         return []
     taken: dict[str, str] = {}
@@ -94,10 +97,11 @@ def unfilled(approval: Approval, seats: Mapping[str, Sequence[str]], needed: int
                     return True
         return False
 
+    must = {*approval.must, *bound}
     # Where one agreement stands for all posts of the same person, it is enough that each has somebody.
-    in_turn = sorted(seats, key=lambda each: each not in approval.must)
+    in_turn = sorted(seats, key=lambda each: each not in must)
     empty = [post for post in in_turn if not (seats[post] if approval.once else fills(post, set()))]
-    return empty if len(seats) - len(empty) < needed or approval.must & set(empty) else []
+    return empty if len(seats) - len(empty) < needed or must & set(empty) else []
 
 
 def unfilled_posts(step: Step, facts: Facts, seats: Mapping[str, tuple[str, ...]]) -> str:

@@ -218,6 +218,8 @@ def test_restart_each_step(tier: Tier) -> None:
 
     holds.hypothesis.inner_test(68)  # one by one, a seat whose only person had voted for another held up those behind
     holds.hypothesis.inner_test(193)  # whoever has agreed was asked once more, and the signer added after them never
+    holds.hypothesis.inner_test(13367)  # a signer waited for ever for a post whose only person had voted for another
+    holds.hypothesis.inner_test(1012534)  # a post that was taken for somebody stayed with who had agreed for all others
     holds()
     assert seen["played"] > tier.count(200, 10_000) // 4
     assert seen["ended"] > seen["played"] // 10, seen

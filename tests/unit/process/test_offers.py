@@ -125,6 +125,36 @@ def test_who_was_added_keeps_their_voice_for_that() -> None:
     assert few.refused(AddSigner(seat.id, "fay", "after", Actor("gus"), "t")) == "NOT_ELIGIBLE", "nobody for two seats"
 
 
+def test_a_post_that_a_signer_waits_for_is_needed_whatever_the_quorum() -> None:
+    """The signer is asked after its vote; where nobody could cast that any more, the approval would stand for ever."""
+    run = board(", enough: 2", quality=("dan", "eve"), law=("dan", "fay"))
+    quality, law, _ = run.open()
+    run.give(AddSigner(law.id, "hal", "after", Actor("dan"), "t"))
+    assert run.refused(Decide(quality.id, "approve", Actor("dan"), "t")) == "NEEDED_ELSEWHERE"
+    for person in ("eve", "gus", "dan", "hal"):
+        run.decide(person, "approve")
+    assert run.state.outcome == "good"
+    both = board(", enough: 2, must: [quality]", quality=("dan",), law=("dan", "fay"))
+    adding = AddSigner(both.open()[1].id, "hal", "after", Actor("dan"), "t")
+    assert both.refused(adding) == "NOT_ELIGIBLE", "dan is needed for both posts"
+
+
+def test_what_was_taken_for_somebody_goes_back_when_the_taker_votes_elsewhere() -> None:
+    for more in ("", ", once: true"):
+        for voter in (Actor("dan"), Actor("zoe", "dan"), Actor("fay")):
+            run = board(more, quality=("dan", "eve", "fay"), law=("fay", "ann"))
+            quality, law, _ = run.open()
+            run.give(Claim(law.id, Actor("dan", "fay"), "t"))
+            run.give(Decide(quality.id, "approve", voter, "t"))
+            seat = run.state.tasks[law.id]
+            spared = more and voter == Actor("fay")
+            assert (seat.status, seat.assignee) == (("done", "fay") if spared else ("open", None))
+            run.decide("gus", "approve")
+            if not spared:
+                run.decide("ann", "approve")
+            assert run.state.outcome == "good"
+
+
 def test_what_was_taken_for_somebody_goes_back_when_it_can_be_done_no_more() -> None:
     run = play("  fill: {who: clerk}\n")
     run.give(Claim(run.open()[0].id, Actor("zoe", "ann"), "t"))
