@@ -88,8 +88,8 @@ class Connections:
         """How many the driver's pool has handed over, in use and idle; how many it is asked for now."""
         self._full, self._refusal = False, Exception()
         """Whether PostgreSQL is not asked for another just now, and what it said last."""
-        self._ended_at = -_LEAVES
-        """When the last was ended."""
+        self._ending, self._ended_at = 0, -_LEAVES
+        """How many are being ended, and when the last was."""
         self._owed = False
         """The next that comes back is ended, so that the other kind can have one."""
         self._closing = False
@@ -219,7 +219,7 @@ class Connections:
 
     def _leaves(self) -> bool:
         """Whether PostgreSQL may still count one that was ended."""
-        return asyncio.get_running_loop().time() < self._ended_at + _LEAVES
+        return bool(self._ending) or asyncio.get_running_loop().time() < self._ended_at + _LEAVES
 
     def _look_again(self) -> None:
         self._full = False
@@ -237,11 +237,13 @@ class Connections:
         """Back to the driver's pool, which ends what is lost or did not end well. That it could not do so in order is
         nobody's answer."""
         owed, self._owed = self._owed, False
+        self._ending += 1
         try:
             with suppress(*DRIVER):
                 await (raw.close() if owed else self._pool.release(raw))
         finally:
             self._out -= 1
+            self._ending -= 1
             self._ended_at = asyncio.get_running_loop().time()
             self._keep(None)
             if owed and self.other is not None:
