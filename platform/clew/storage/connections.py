@@ -15,6 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
+from random import random
 from typing import Any, TypeVar
 
 import asyncpg
@@ -27,8 +28,9 @@ DRIVER = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Intern
 _BRIEF = 0.05
 """Seconds a use may keep its turn."""
 _AGAIN = 0.5
-"""Seconds after which PostgreSQL, which had no connection to give, is asked again."""
-_LEAVES = 2.0
+"""Seconds after which PostgreSQL, which had no connection to give, is asked again, more or less: two who ask at
+the same moment are both refused, because each counts the other."""
+_LEAVES = 5.0
 """Seconds that PostgreSQL may still count a connection that was ended: its process has to go first."""
 
 
@@ -206,7 +208,7 @@ class Connections:
         """PostgreSQL has none to give: whether there are any to wait for."""
         if not self._full:
             self._full, self._refusal = True, error
-            asyncio.get_running_loop().call_later(_AGAIN, self._look_again)
+            asyncio.get_running_loop().call_later(_AGAIN * (0.5 + random()), self._look_again)
         if self._some() or (self.other is not None and await self.other.spare()):
             return True
         if self._leaves() or (self.other is not None and self.other._leaves()):
