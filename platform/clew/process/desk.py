@@ -319,8 +319,7 @@ def _give_back(run: Run, token: Token, *voted: str | None) -> None:
     now voted for another post: they could not do it any more."""
     gone = {each for each in voted if each is not None}
     for each in run.state.tasks_of(token.id):
-        lent = each.assignee is not None and each.assignee not in each.candidates
-        if lent and each.status in ("open", "held") and gone & {each.assignee, each.behalf}:
+        if each.lent and each.status in ("open", "held") and gone & {each.assignee, each.behalf}:
             run.mark(each, assignee=None, behalf=None)
 
 

@@ -107,9 +107,7 @@ def _seats(run: Run, token: Token, spent: Collection[str], but: Task | None = No
     """Who can fill the posts that are open, of all but one. What somebody has taken for another goes back when either
     votes elsewhere (`desk.decide`)."""
     return {
-        each.post: tuple(
-            at for at in (each.asked if each.assignee in each.candidates else each.candidates) if at not in spent
-        )
+        each.post: tuple(at for at in (each.candidates if each.lent else each.asked) if at not in spent)
         for each in run.state.tasks_of(token.id)
         if each.kind == "vote" and each.status in ("open", "held") and each != but
     }

@@ -89,6 +89,11 @@ class Task(Struct, frozen=True, omit_defaults=True):
         """Who may do it: whoever has it, else whoever may take it."""
         return (self.assignee,) if self.assignee else self.candidates
 
+    @property
+    def lent(self) -> bool:
+        """Whether somebody has taken it from its group for another."""
+        return self.assignee is not None and self.assignee not in self.candidates
+
 
 class Timer(Struct, frozen=True, omit_defaults=True):
     id: int
